@@ -1,0 +1,59 @@
+# `make help` lists the targets.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+LAB := $(BIN)/python -m lab
+export LAB_NAME ?= lab
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+.PHONY: tutorial test lab up down status doctor setup bench outputs lint lock clean help
+
+tutorial: up  ## run notebooks 00-06 on the lab; executed copies in build/run
+	@$(BIN)/python -m helpers.series
+
+test: setup  ## run all tests, as CI does
+	@$(BIN)/python -m pytest
+
+lab: up  ## open JupyterLab on the notebooks
+	@eval "$$($(LAB) env)" && $(BIN)/jupyter lab notebooks
+
+up: setup  ## bring the lab up
+	@$(LAB) up
+
+down: $(VENV)/ready  ## take the lab down; leaves the caches
+	@$(LAB) down
+
+status: $(VENV)/ready  ## show what runs in the lab
+	@$(LAB) status
+
+doctor: $(VENV)/ready  ## show what this machine has and lacks
+	@$(LAB) doctor
+
+setup: $(VENV)/ready  ## install what is missing and build the programs
+	@$(LAB) setup
+
+bench: setup  ## measure times and memory, and print them
+	@$(BIN)/python -m tests.bench
+
+outputs: up  ## run the series from a clean state and commit-ready: outputs into notebooks/
+	@$(BIN)/python -m helpers.series --write
+
+lint: $(VENV)/ready  ## ruff and mypy
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+
+lock:  ## choose versions anew for requirements.lock from pyproject.toml
+	@$(BIN)/python -m pip install --quiet uv
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --all-extras --no-emit-index-url \
+	  --custom-compile-command "make lock" pyproject.toml --output-file requirements.lock
+
+clean: down  ## take the lab down; delete build and .venv
+	@rm -rf build $(VENV) tutorial.toml tutorial-*.toml
+
+help:
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-10s %s\n", $$1, $$2}'
+
+$(VENV)/ready: requirements.lock pyproject.toml
+	@./setup.sh $(PYTHON) $(VENV)
+	@touch $@

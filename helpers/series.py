@@ -1,0 +1,95 @@
+"""Runs the notebooks in order with papermill: `python -m helpers.series`."""
+
+import sys
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import nbformat
+import papermill
+import typer
+from papermill.exceptions import PapermillExecutionError
+from rich.console import Console
+
+PROJECT = Path(__file__).parent.parent
+NOTEBOOKS = PROJECT / "notebooks"
+EXECUTED = PROJECT / "build" / "run"
+CLEAN_UP = "99-clean-up"
+
+console = Console(highlight=False, soft_wrap=True)
+
+
+def notebooks() -> list[Path]:
+    """The series in the order in which it is read, the clean-up last."""
+    return sorted(NOTEBOOKS.glob("[0-9][0-9]-*.ipynb"))
+
+
+def run(notebook: Path, out: Path = EXECUTED) -> Path:
+    """Execute one notebook as a reader would, in its own folder; returns the executed copy.
+
+    Raises:
+        PapermillExecutionError: a cell failed; the copy holds the output up to there.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    copy = out / notebook.name
+    papermill.execute_notebook(
+        notebook, copy, cwd=NOTEBOOKS, kernel_name="python3", progress_bar=False, request_save_on_cell_execute=False
+    )
+    return copy
+
+
+def text_of(notebook: Path, tag: str) -> str:
+    """What the cells with this tag printed."""
+    cells: list[Any] = nbformat.read(notebook, as_version=4).cells
+    outputs = [o for cell in cells if tag in cell.metadata.get("tags", []) for o in cell.get("outputs", [])]
+    return "".join(o.get("text") or o.get("data", {}).get("text/plain", "") for o in outputs)
+
+
+def main(
+    names: Annotated[list[str] | None, typer.Argument(help="numbers, like 01 02; all but the clean-up by default")] = None,
+    write: Annotated[bool, typer.Option(help="put the outputs into notebooks/, to be committed")] = False,
+) -> None:
+    """Run the series; stop at the first notebook that fails."""
+    chosen = [n for n in notebooks() if (n.name[:2] in names if names else n.stem != CLEAN_UP)]
+    start = time.monotonic()
+    for notebook in chosen:
+        _run_with_progress(notebook)
+    console.print(f"\n{len(chosen)} notebooks in {time.monotonic() - start:.0f} s. Executed copies: build/run/")
+    if write:
+        for notebook in chosen:
+            _write_back(notebook)
+    if page := "".join(text_of(EXECUTED / n.name, "the-page") for n in chosen):
+        console.print("\nThe answer that the pod in Google's cloud got from the private Lambda function:\n")
+        console.print(page, markup=False)
+        console.print("Read on: notebooks/00-introduction.ipynb, or `make lab` to run it cell by cell.")
+
+
+def _run_with_progress(notebook: Path) -> None:
+    start = time.monotonic()
+    console.print(f"{notebook.stem} … ", end="")
+    try:
+        run(notebook)
+    except PapermillExecutionError as error:
+        console.print(f"failed after {time.monotonic() - start:.1f} s")
+        console.print(f"\n{notebook.name}, cell {error.exec_count}:\n\n{error.source}\n", markup=False)
+        console.print(f"{error.ename}: {error.evalue}", markup=False)
+        console.print(f"\nIts outputs up to there: build/run/{notebook.name}. Fix the cause and run it again.")
+        sys.exit(1)
+    console.print(f"{time.monotonic() - start:.1f} s")
+
+
+def _write_back(notebook: Path) -> None:
+    """Outputs go into the committed notebook; what papermill and the clock add does not."""
+    executed = nbformat.read(EXECUTED / notebook.name, as_version=4)
+    executed.metadata.pop("papermill", None)
+    for cell in executed.cells:
+        cell.metadata.pop("papermill", None)
+        cell.metadata.pop("execution", None)
+        # papermill adds the key where the author gave no tags
+        if not cell.metadata.get("tags"):
+            cell.metadata.pop("tags", None)
+    nbformat.write(executed, notebook)
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,125 @@
+"""python -m lab: the lab's commands."""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from typing import Annotated
+
+import typer
+from pydantic import ValidationError
+
+from lab import control, doctor, life, values
+from lab.errors import LabError
+from lab.progress import Progress
+from lab.settings import Lab
+
+app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False)
+
+
+@app.command()
+def setup() -> None:
+    """Install what is missing, build the programs and images."""
+    life.setup(Lab(), Progress())
+
+
+@app.command()
+def up() -> None:
+    """Bring the lab up; harmless when it is up."""
+    _as_root()
+    progress = Progress()
+    lab = Lab()
+    named = life.up(lab, progress)
+    progress.say(
+        f"AWS: {named['AWS_ENDPOINT_URL']}   GKE: {named['CLOUDSDK_API_ENDPOINT_OVERRIDES_CONTAINER']}"
+    )
+
+
+@app.command()
+def down() -> None:
+    """Take the lab down and leave nothing of it."""
+    _as_root()
+    lab = Lab()
+    life.down(lab, Progress())
+    values.remove(lab)
+
+
+@app.command()
+def status() -> None:
+    """Show what runs."""
+    lab, progress = Lab(), Progress()
+    answer = life.running(lab)
+    if not answer:
+        progress.say(f"The lab {lab.name!r} is down. Try: make up")
+        raise typer.Exit(1)
+    minutes = (time.time() - answer["since"]) / 60
+    progress.say(f"The lab {lab.name!r} has been up for {minutes:.0f} minutes.")
+    progress.say(f"AWS: {answer['aws']}   GKE: {answer['gke']}")
+    progress.say(f"Networks: {', '.join(answer['vpcs'])}")
+    progress.say(
+        f"{answer['processes']} processes, {answer['memory'] / 2**20:.0f} MiB. Logs: {lab.data / 'log'}"
+    )
+
+
+@app.command(name="doctor")
+def diagnose() -> None:
+    """Show what this machine has and lacks."""
+    raise typer.Exit(doctor.report(Lab(), Progress()))
+
+
+@app.command()
+def env() -> None:
+    """Print shell exports that let your own aws, kubectl and istioctl into the running lab."""
+    lab = Lab()
+    typer.echo(values.exports(lab, control.ask(lab.run, {"command": "values"})["values"]))
+
+
+@app.command(name="exec", context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+def run_in(network: str, command: Annotated[list[str], typer.Argument()]) -> None:
+    """Run a program in a network of the lab: `outside` (a reader's laptop), `vpc`, `gcp`."""
+    request = {
+        "command": "exec",
+        "namespace": network,
+        "argv": command,
+        "cwd": os.getcwd(),
+        "environment": dict(os.environ),
+    }
+    answer = control.ask(Lab().run, request, files=[0, 1, 2])
+    raise typer.Exit(answer["exit"])
+
+
+@app.command(hidden=True)
+def daemon() -> None:
+    """The process behind `up`."""
+    from lab.daemon import main
+
+    main(Lab())
+
+
+def _as_root() -> None:
+    """Namespaces and containers need root: ask for it once, here, and carry the lab's settings over."""
+    if os.getuid() == 0:
+        return
+    if not shutil.which("sudo"):
+        raise LabError(
+            "starting the lab",
+            "network namespaces and containers need root, and there is no sudo",
+            "run it as root",
+        )
+    settings = [f"LAB_{name.upper()}={value}" for name, value in Lab().model_dump().items()]
+    sys.exit(subprocess.call(["sudo", "env", *settings, sys.executable, "-m", "lab", *sys.argv[1:]]))
+
+
+def main() -> None:
+    """A LabError is a message, not a traceback."""
+    try:
+        app()
+    except LabError as error:
+        typer.echo(f"{error}", err=True)
+        sys.exit(1)
+    except ValidationError as error:
+        typer.echo(
+            "\n".join(f"LAB_{e['loc'][0]!s}".upper() + f": {e['msg']}" for e in error.errors()), err=True
+        )
+        sys.exit(1)

@@ -1,0 +1,111 @@
+"""How the command line talks to the daemon: one JSON line each way over a Unix socket.
+
+`exec` also passes the caller's stdin, stdout and stderr, so that a program in a namespace of the lab
+reads and writes where the caller does. Only root and the lab's owner can open the socket.
+"""
+
+import array
+import json
+import os
+import socket
+import threading
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from lab.errors import LabError
+
+Answer = dict[str, Any]
+
+
+def path(run: Path) -> Path:
+    return run / "control.sock"
+
+
+def ask(run: Path, request: dict[str, Any], files: list[int] | None = None) -> Answer:
+    """Send one request to the daemon and wait for its answer, for as long as it takes.
+
+    Raises:
+        LabError: no daemon answers, or it says what went wrong.
+    """
+    connection = socket.socket(socket.AF_UNIX)
+    with closing(connection):
+        try:
+            connection.connect(str(path(run)))
+        except OSError as error:
+            raise LabError("asking the lab", f"nothing answers ({error.strerror})", "make up") from None
+        socket.send_fds(connection, [json.dumps(request).encode() + b"\n"], files or [])
+        line = connection.makefile("rb").readline()
+    if not line:
+        raise LabError("asking the lab", "it closed the connection", "make status")
+    answer = json.loads(line)
+    if "error" in answer:
+        raise LabError(*answer["error"])
+    return answer
+
+
+class Server:
+    """Answers requests, one thread each, by the handler of the request's `command`.
+
+    A handler takes the request, the files passed with it, and a function that tells whether the caller has gone.
+    """
+
+    def __init__(self, run: Path, owner: int, handlers: dict[str, Callable[..., Answer]]) -> None:
+        self.handlers = handlers
+        path(run).unlink(missing_ok=True)
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.bind(str(path(run)))
+        os.chmod(path(run), 0o600)
+        os.chown(path(run), owner, -1)
+        self.socket.listen()
+        threading.Thread(target=self._accept, daemon=True, name="control").start()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                connection, _ = self.socket.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+
+    def _serve(self, connection: socket.socket) -> None:
+        with closing(connection):
+            line, files = _receive(connection)
+            try:
+                request = json.loads(line)
+                answer = self.handlers[request["command"]](request, files, lambda: _has_gone(connection))
+            except LabError as error:
+                answer = {"error": [error.doing, error.answer, error.try_]}
+            except Exception as error:
+                answer = {
+                    "error": ["answering in the daemon", repr(error), "see the daemon's log: make status"]
+                }
+            finally:
+                for file in files:
+                    os.close(file)
+            try:
+                connection.sendall(json.dumps(answer).encode() + b"\n")
+            except OSError:
+                pass  # the caller has gone
+
+    def close(self) -> None:
+        self.socket.close()
+
+
+def _receive(connection: socket.socket) -> tuple[bytes, list[int]]:
+    line, files = b"", array.array("i")
+    while not line.endswith(b"\n"):
+        data, passed, _, _ = socket.recv_fds(connection, 65536, 3)
+        if not data:
+            break
+        line += data
+        files.extend(passed)
+    return line, list(files)
+
+
+def _has_gone(connection: socket.socket) -> bool:
+    try:
+        return connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b""
+    except BlockingIOError:
+        return False

@@ -1,0 +1,124 @@
+"""The one process that owns a lab: both clouds, their networks, and what `exec` runs in them."""
+
+import logging
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from lab import binaries, cgroups, control, images, values
+from lab.aws.server import Aws
+from lab.cluster.cluster import Cluster
+from lab.errors import LabError
+from lab.gcp.server import Gcp
+from lab.network import Internet, Namespace
+from lab.processes import Processes
+from lab.settings import Lab
+
+log = logging.getLogger(__name__)
+
+
+class Daemon:
+    """Everything of one lab. `run` returns once it has been told to stop and nothing runs any more."""
+
+    def __init__(self, lab: Lab) -> None:
+        self.lab = lab
+        self.started = time.time()
+        self.stopping = threading.Event()
+        self.programs = binaries.folder(lab.cache)
+        self.images = images.build(self.programs, lab.cache)
+        self.processes = Processes(lab)
+        self.internet = Internet(lab.run)
+        self.aws = Aws(
+            lab, self.internet, self.processes, self.make_cluster, self.programs, port=lab.aws_port
+        )
+        self.gcp = Gcp(lab, self.internet, self.make_cluster, self.aws.dns.start_resolver, port=lab.gke_port)
+
+    def make_cluster(self, spec, vpc, load_balancers) -> Cluster:
+        return Cluster(spec, vpc, self.processes, self.lab, self.programs, self.images, load_balancers)
+
+    def run(self) -> None:
+        for signum in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(signum, lambda *_: self.stopping.set())
+        try:
+            self.internet.up()
+            self.aws.start()
+            self.gcp.start()
+            handlers = {"status": self.status, "exec": self.exec, "values": self.values}
+            server = control.Server(self.lab.run, self.lab.owner_uid, handlers)
+            log.info("the lab is up")
+            self.stopping.wait()
+            server.close()
+        finally:
+            self.stop()
+
+    def stop(self) -> None:
+        for part in (self.gcp.stop, self.aws.stop, self.processes.stop_all, self.internet.down):
+            try:
+                part()
+            except Exception:  # what this part leaves behind, `down` finds by the lab's cgroup and paths
+                log.exception("while the lab went down")
+
+    def values(
+        self, request: dict[str, Any], files: list[int], has_gone: Callable[[], bool]
+    ) -> control.Answer:
+        return {
+            "values": values.values(
+                self.lab, self.aws.endpoint_url, self.gcp.endpoint_url, Path(self.gcp.credentials_file)
+            )
+        }
+
+    def status(
+        self, request: dict[str, Any], files: list[int], has_gone: Callable[[], bool]
+    ) -> control.Answer:
+        return {
+            "since": self.started,
+            "aws": self.aws.endpoint_url,
+            "gke": self.gcp.endpoint_url,
+            "vpcs": sorted(self.namespaces()),
+            "memory": cgroups.memory(self.lab.cgroup),
+            "processes": len(cgroups.processes(self.lab.cgroup)),
+        }
+
+    def namespaces(self) -> dict[str, Namespace]:
+        """By the names that `exec` takes: `outside`, each VPC by its id, and `vpc` while there is but one in AWS."""
+        named = {vpc_id: vpc.namespace for vpc_id, vpc in self.aws.vpcs.items()}
+        if len(named) == 1:
+            named["vpc"] = next(iter(named.values()))
+        if self.gcp.vpc:
+            named["gcp"] = self.gcp.vpc.namespace
+        return named | {"outside": self.internet.outside}
+
+    def exec(self, request: dict[str, Any], files: list[int], has_gone: Callable[[], bool]) -> control.Answer:
+        """Run a program in a namespace, as the lab's owner and with the caller's files and environment."""
+        namespace = self.namespaces().get(request["namespace"])
+        if namespace is None:
+            raise LabError(
+                f"running {request['argv'][0]} in {request['namespace']}",
+                f"there is no such network now; there are {', '.join(sorted(self.namespaces()))}",
+                "create the VPC first: a network appears with the first thing that needs it",
+            )
+        user = (
+            [f"--setuid={self.lab.owner_uid}", f"--setgid={self.lab.owner_gid}"] if self.lab.owner_uid else []
+        )
+        stdin, stdout, stderr = files
+        process = subprocess.Popen(
+            [*namespace.prefix, *user, "--", *request["argv"]],
+            stdin=stdin, stdout=stdout, stderr=stderr,
+            cwd=request["cwd"], env=request["environment"], start_new_session=True,
+        )  # fmt: skip
+        while True:
+            try:
+                return {"exit": process.wait(timeout=0.2)}
+            except subprocess.TimeoutExpired:
+                if has_gone():
+                    process.kill()
+
+
+def main(lab: Lab) -> None:
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("werkzeug").setLevel(logging.WARNING)
+    Daemon(lab).run()

@@ -1,0 +1,125 @@
+"""A lab's life from outside its daemon: up, down, and what a crash leaves."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from lab import binaries, cgroups, control, images, packages, values
+from lab.cluster.leftovers import clean_up
+from lab.errors import LabError
+from lab.progress import Progress
+from lab.settings import Lab
+
+START_LIMIT = 60  # seconds for the daemon to answer; it takes about 3
+STOP_LIMIT = 90  # seconds for clusters, functions and networks to end
+
+
+def setup(lab: Lab, progress: Progress) -> None:
+    """Install, build and prepare whatever is missing; nothing when all is there. Needs root only to install packages."""
+    packages.install(progress)
+    programs = binaries.build(lab.cache, progress)
+    with progress.step("Container images"):
+        images.build(programs, lab.cache)
+
+
+def up(lab: Lab, progress: Progress) -> dict:
+    """Bring the lab up, or find it up. Returns its values.
+
+    Raises:
+        LabError: something is missing (nothing was started), or the daemon ended (with its last lines).
+    """
+    if running(lab):
+        progress.say(f"The lab {lab.name!r} is up already.")
+        return _values(lab)
+    _refuse_incomplete(lab)
+    clean_up(lab)  # what a crashed daemon left
+    with progress.step(f"Starting the lab {lab.name!r}"):
+        _start(lab)
+    named = _values(lab)
+    if not values.write(lab, named):
+        progress.say(
+            f'{values.settings_file(lab).name} is your own and was left alone; use: eval "$(python -m lab env)"'
+        )
+    return named
+
+
+def down(lab: Lab, progress: Progress) -> None:
+    """End the lab and everything it started; harmless when it is down."""
+    with progress.step(f"Taking the lab {lab.name!r} down"):
+        for pid in _daemons(lab):
+            os.kill(pid, signal.SIGTERM)
+            _wait_gone(pid)
+        clean_up(lab)
+
+
+def running(lab: Lab) -> dict | None:
+    """What the daemon says of itself; None if none answers."""
+    if not control.path(lab.run).exists():
+        return None
+    try:
+        return control.ask(lab.run, {"command": "status"})
+    except LabError:
+        return None
+
+
+def _values(lab: Lab) -> dict:
+    return control.ask(lab.run, {"command": "values"})["values"]
+
+
+def _refuse_incomplete(lab: Lab) -> None:
+    if needs := packages.missing():
+        raise LabError(
+            "looking for what the lab needs",
+            f"missing: {', '.join(need.what for need in needs)}",
+            packages.command(needs),
+        )
+    if not binaries.is_built(lab.cache):
+        raise LabError(
+            "looking for the lab's programs", f"they are not in {binaries.folder(lab.cache)}", "make setup"
+        )
+
+
+def _start(lab: Lab) -> None:
+    for folder in (lab.run, lab.data / "log"):
+        folder.mkdir(parents=True, exist_ok=True)
+    log = lab.data / "log/daemon.log"
+    with log.open("ab") as out:
+        daemon = subprocess.Popen(
+            [sys.executable, "-m", "lab", "daemon"],
+            stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True, cwd="/",
+            env=os.environ | {"PATH": packages.PATH},
+        )  # fmt: skip
+    group = f"{lab.cgroup}/daemon"
+    cgroups.create(group)
+    cgroups.add_process(group, daemon.pid)
+    deadline = time.monotonic() + START_LIMIT
+    while not running(lab):
+        if daemon.poll() is not None or time.monotonic() > deadline:
+            tail = "\n".join(log.read_text(errors="replace").splitlines()[-15:])
+            down(lab, Progress())
+            raise LabError("starting the lab's daemon", f"it ended. Its last lines:\n{tail}", "make doctor")
+        time.sleep(0.1)
+
+
+def _daemons(lab: Lab) -> list[int]:
+    """The daemon is in a cgroup of its own, so its id is known even if it no longer answers."""
+    return [pid for pid in cgroups.processes(f"{lab.cgroup}/daemon") if pid != os.getpid()]
+
+
+def _wait_gone(pid: int) -> None:
+    deadline = time.monotonic() + STOP_LIMIT
+    while _alive(pid):
+        if time.monotonic() > deadline:
+            os.kill(pid, signal.SIGKILL)
+            return
+        time.sleep(0.1)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        return not Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except FileNotFoundError:
+        return False

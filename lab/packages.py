@@ -1,0 +1,118 @@
+"""What the lab needs of the machine: programs from Debian's packages. Nothing is ever removed or replaced."""
+
+import os
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab.errors import LabError
+from lab.progress import Progress
+
+PATH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/local/sbin", "/usr/sbin", "/sbin"])
+
+
+@dataclass(frozen=True)
+class Need:
+    """One program or file, and the Debian package that has it."""
+
+    what: str
+    package: str
+    why: str
+
+    def found(self) -> str | None:
+        """Where it is on this machine, or None. What is on PATH is used as it is, whoever installed it."""
+        if self.what.startswith("/"):
+            return self.what if Path(self.what).exists() else None
+        return shutil.which(self.what, path=PATH)
+
+
+NEEDS = [
+    Need("containerd", "containerd", "runs the nodes' containers"),
+    Need("runc", "runc", "starts each container"),
+    Need("/usr/lib/cni/ptp", "containernetworking-plugins", "pods' network"),
+    Need("iptables", "iptables", "Services and sidecars"),
+    Need("ip", "iproute2", "VPCs as network namespaces"),
+    Need("nsenter", "util-linux", "programs inside a VPC"),
+    Need("mount", "mount", "the namespaces' files"),
+    Need("busybox", "busybox-static", "a shell in the pods' image"),
+    Need("curl", "curl", "the requests of the tutorial"),
+    Need("openssl", "openssl", "a look at certificates"),
+    Need("/etc/ssl/certs/ca-certificates.crt", "ca-certificates", "public certificate authorities"),
+]
+
+
+def missing() -> list[Need]:
+    return [need for need in NEEDS if not need.found()]
+
+
+def command(needs: list[Need]) -> str:
+    """The one command that installs them."""
+    names = sorted({need.package for need in needs})
+    return f"{'' if os.getuid() == 0 else 'sudo '}apt-get install --no-install-recommends {' '.join(names)}"
+
+
+def install(progress: Progress) -> None:
+    """Install what is missing by apt-get, if that removes nothing.
+
+    Raises:
+        LabError: no apt-get, it would remove packages (Docker's containerd.io and Debian's containerd
+            exclude each other), or it failed.
+    """
+    needs = missing()
+    if not needs:
+        return
+    names = ", ".join(need.what for need in needs)
+    doing = f"installing what is missing on this machine ({names})"
+    if not shutil.which("apt-get"):
+        raise LabError(doing, "there is no apt-get here", "install them with your system's package manager")
+    install_command = command(needs).split()
+    with progress.step(f"Installing {' '.join(sorted({need.package for need in needs}))}"):
+        _refresh_index(install_command)
+        _refuse_removals(doing, _simulate(install_command), needs)
+        # A maintainer script must not ask; nor does this need to leave the reader's configuration files behind.
+        environment = ["env", "DEBIAN_FRONTEND=noninteractive"]
+        split = install_command.index("apt-get")
+        answer = subprocess.run(
+            [*install_command[:split], *environment, *install_command[split:], "--yes"],
+            capture_output=True,
+            text=True,
+        )
+    if answer.returncode:
+        raise LabError(doing, answer.stderr.strip()[-1500:], command(needs))
+    if still := missing():
+        raise LabError(
+            doing,
+            f"apt-get ended well, but still missing: {', '.join(need.what for need in still)}",
+            command(needs),
+        )
+
+
+def _simulate(install_command: list[str]) -> subprocess.CompletedProcess[str]:
+    # A simulation needs no root, so no sudo.
+    return subprocess.run(
+        ["apt-get", "--simulate", *install_command[install_command.index("apt-get") + 1 :]],
+        capture_output=True,
+        text=True,
+    )
+
+
+def _refresh_index(install_command: list[str]) -> None:
+    """A fresh machine's index is empty or old; ask for it only where the packages can't be found."""
+    if _simulate(install_command).returncode:
+        subprocess.run(
+            [*install_command[: install_command.index("apt-get")], "apt-get", "update", "--quiet"],
+            capture_output=True,
+        )
+
+
+def _refuse_removals(doing: str, simulated: subprocess.CompletedProcess[str], needs: list[Need]) -> None:
+    if simulated.returncode:
+        raise LabError(doing, simulated.stderr.strip()[-1500:], f"apt-get update, then: {command(needs)}")
+    removed = [line.split()[1] for line in simulated.stdout.splitlines() if line.startswith("Remv ")]
+    if removed:
+        raise LabError(
+            doing,
+            f"apt-get would remove {', '.join(removed)}, so nothing was installed",
+            f"put {', '.join(need.what for need in needs)} on PATH in another way",
+        )

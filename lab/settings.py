@@ -1,0 +1,57 @@
+"""Where a lab keeps its things, and the few values that all of its parts share."""
+
+import os
+import re
+from pathlib import Path
+
+from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PROJECT = "istio-multicloud-lambda"
+ACCOUNT_ID = "123456789012"
+ACCESS_KEY_ID = "LABACCESSKEYEXAMPLE0"
+SECRET_ACCESS_KEY = "lab-secret-access-key"  # known to everybody: the lab guards nothing
+REGION = "us-east-1"
+GOOGLE_PROJECT = "lab-project"
+GOOGLE_LOCATION = "us-central1-a"
+
+
+def _cache() -> Path:
+    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(home) / PROJECT
+
+
+class Lab(BaseSettings):
+    """One lab on this machine. Labs of different names do not see each other."""
+
+    model_config = SettingsConfigDict(env_prefix="LAB_")
+
+    name: str = "lab"
+    owner_uid: int = Field(default_factory=os.getuid)
+    owner_gid: int = Field(default_factory=os.getgid)
+    cache: Path = Field(default_factory=_cache)
+    aws_port: int = 0  # 0: any free port
+    gke_port: int = 0
+
+    @field_validator("name")
+    @classmethod
+    def _short(cls, name: str) -> str:
+        # Part of cgroup names, of Unix socket paths (107 bytes at most) and of interface names.
+        if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,19}", name):
+            raise ValueError("LAB_NAME takes 1 to 20 lower-case letters, digits and dashes")
+        return name
+
+    @property
+    def run(self) -> Path:
+        """Sockets, namespaces and process ids; gone after a reboot."""
+        return Path("/run/istio-lab") / self.name
+
+    @property
+    def data(self) -> Path:
+        """Everything else a running lab writes; `down` deletes it."""
+        return Path("/var/lib/istio-lab") / self.name
+
+    @property
+    def cgroup(self) -> str:
+        """The cgroup that every process of this lab is in."""
+        return f"istio-lab-{self.name}"

@@ -1,0 +1,90 @@
+"""What a running lab tells the world: its endpoints, its dummy credentials, its programs."""
+
+import json
+import os
+import shlex
+import sys
+from pathlib import Path
+
+from lab import binaries, images
+from lab.settings import ACCESS_KEY_ID, GOOGLE_LOCATION, GOOGLE_PROJECT, REGION, SECRET_ACCESS_KEY, Lab
+
+CHECKOUT = Path(__file__).parent.parent
+MARK = "# Written by `python -m lab up`"
+
+# Stock Envoy has none of Istio's own filters, so what would configure them is off (lab/README.md).
+ISTIO_VALUES = [
+    "values.telemetry.enabled=false",
+    "values.pilot.env.PILOT_ENABLE_METADATA_EXCHANGE=false",
+    "values.pilot.env.PILOT_ENABLE_ALPN_FILTER=false",
+    "values.global.imagePullPolicy=IfNotPresent",
+    "values.global.proxy.resources.requests.cpu=10m",
+    "values.global.proxy.resources.requests.memory=64Mi",
+    "values.pilot.resources.requests.cpu=50m",
+    "values.pilot.resources.requests.memory=128Mi",
+]
+
+
+def settings_file(lab: Lab) -> Path:
+    """Where the tutorial reads its settings from for this lab."""
+    return CHECKOUT / ("tutorial.toml" if lab.name == "lab" else f"tutorial-{lab.name}.toml")
+
+
+def values(lab: Lab, aws_endpoint: str, gke_endpoint: str, credentials: Path) -> dict[str, str | list[str]]:
+    """Names are those that the clouds' own tools read, where they have one."""
+    state = CHECKOUT / "build" / lab.name
+    python = [sys.executable, "-m", "lab"]
+    return {
+        "LAB_NAME": lab.name,
+        "AWS_ENDPOINT_URL": aws_endpoint,
+        "AWS_REGION": REGION,
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_ACCESS_KEY_ID": ACCESS_KEY_ID,
+        "AWS_SECRET_ACCESS_KEY": SECRET_ACCESS_KEY,
+        "GOOGLE_CLOUD_PROJECT": GOOGLE_PROJECT,
+        "GOOGLE_CLOUD_LOCATION": GOOGLE_LOCATION,
+        "GOOGLE_APPLICATION_CREDENTIALS": str(credentials),
+        "CLOUDSDK_API_ENDPOINT_OVERRIDES_CONTAINER": gke_endpoint,
+        "KUBECONFIG": str(state / "kubeconfig"),
+        "STATE": str(state),
+        "DOMAIN": "example.com",
+        "OUTSIDE": shlex.join([*python, "exec", "outside", "--"]),
+        "INSIDE_VPC": shlex.join([*python, "exec", "vpc", "--"]),
+        "TOOLS": str(binaries.folder(lab.cache)),
+        "ISTIO_HUB": binaries.ISTIO_HUB,
+        "ISTIO_TAG": binaries.ISTIO_VERSION,
+        "ISTIO_VALUES": ISTIO_VALUES,
+        "CURL_IMAGE": images.CURL,
+    }
+
+
+def write(lab: Lab, named: dict[str, str | list[str]]) -> Path | None:
+    """Write the settings file, owned by the lab's owner. A file that the reader wrote is left alone: None."""
+    path = settings_file(lab)
+    if path.exists() and not path.read_text().startswith(MARK):
+        return None
+    lines = [f"{MARK}: the lab `{lab.name}`. Overwritten by the next one; a file without this line is not."]
+    # TOML's strings and lists are JSON's for everything that stands here.
+    lines += [f"{name} = {json.dumps(value)}" for name, value in named.items()]
+    path.write_text("\n".join(lines) + "\n")
+    os.chown(path, lab.owner_uid, lab.owner_gid)
+    return path
+
+
+def exports(lab: Lab, named: dict[str, str | list[str]]) -> str:
+    """Shell lines for `eval`: with them, anyone's own aws, kubectl and istioctl work against the lab."""
+    tools = f"{named['TOOLS']}:{Path(sys.executable).parent}:$PATH"
+    ours = ("AWS_", "GOOGLE_", "CLOUDSDK_", "KUBECONFIG", "LAB_NAME")
+    lines = [
+        f"export {name}={shlex.quote(str(value))}" for name, value in named.items() if name.startswith(ours)
+    ]
+    lines.append(f"export TUTORIAL_SETTINGS={shlex.quote(str(settings_file(lab)))}")
+    lines.append(f'export PATH="{tools}"')
+    return "\n".join(lines)
+
+
+def remove(lab: Lab) -> None:
+    """Delete what `write` wrote."""
+    path = settings_file(lab)
+    if path.exists() and path.read_text().startswith(MARK):
+        path.unlink()

@@ -1,0 +1,30 @@
+#!/bin/sh
+# The virtual environment: the part of the set-up that can't be Python yet. The rest is `python -m lab setup`.
+set -eu
+python=$1 venv=$2
+
+"$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || {
+  echo "Python 3.11, 3.12 or 3.13 is needed; $python is $("$python" --version 2>&1). Try: make PYTHON=python3.11" >&2
+  exit 1
+}
+if ! "$python" -c 'import ensurepip' 2>/dev/null; then
+  # Debian has it in a package of its own.
+  package="python$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')-venv"
+  sudo=; [ "$(id -u)" = 0 ] || sudo=sudo
+  echo "Installing $package …"
+  $sudo apt-get update -qq >/dev/null
+  $sudo apt-get install -y -qq --no-install-recommends "$package" >/dev/null || {
+    echo "Python's venv module is missing. Try: $sudo apt-get install $package" >&2
+    exit 1
+  }
+fi
+[ -x "$venv/bin/python" ] || "$python" -m venv "$venv"
+echo "Installing the Python packages of requirements.lock …"
+# uv installs in 10 seconds what takes pip two minutes. It does not read pip's settings, so a mirror is passed on.
+pip="$venv/bin/python -m pip --disable-pip-version-check"
+$pip install --quiet "$(sed -n 's/^\(uv==[^ ]*\).*/\1/p' requirements.lock)"
+mirror=${PIP_INDEX_URL:-$($pip config get global.index-url 2>/dev/null || true)}
+[ -z "$mirror" ] || export UV_DEFAULT_INDEX="$mirror"
+uv="$venv/bin/uv pip install --quiet --python $venv/bin/python"
+$uv --requirement requirements.lock
+$uv --no-deps --no-build-isolation --editable .
