@@ -11,7 +11,7 @@ SHELL := /bin/bash
 .PHONY: tutorial test lab up down status doctor setup bench outputs lint lock clean help
 
 tutorial: up  ## run notebooks 00-06 on the lab; executed copies in build/run
-	@$(BIN)/python -m helpers.series
+	@eval "$$($(LAB) env)" && $(BIN)/python -m helpers.series
 
 test: setup  ## run all tests, as CI does
 	@$(BIN)/python -m pytest
@@ -38,7 +38,7 @@ bench: setup  ## measure times and memory, and print them
 	@$(BIN)/python -m tests.bench
 
 outputs: up  ## run the series from a clean state and commit-ready: outputs into notebooks/
-	@$(BIN)/python -m helpers.series --write
+	@eval "$$($(LAB) env)" && $(BIN)/python -m helpers.series --write
 
 lint: $(VENV)/ready  ## ruff and mypy
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy

@@ -79,7 +79,7 @@ class Daemon:
             "aws": self.aws.endpoint_url,
             "gke": self.gcp.endpoint_url,
             "vpcs": sorted(self.namespaces()),
-            "memory": cgroups.memory(self.lab.cgroup),
+            "memory": resident(cgroups.processes(self.lab.cgroup)),
             "processes": len(cgroups.processes(self.lab.cgroup)),
         }
 
@@ -106,7 +106,7 @@ class Daemon:
         )
         stdin, stdout, stderr = files
         process = subprocess.Popen(
-            [*namespace.prefix, *user, "--", *request["argv"]],
+            ["nsenter", f"--net={namespace.path}", *user, "--", *request["argv"]],
             stdin=stdin, stdout=stdout, stderr=stderr,
             cwd=request["cwd"], env=request["environment"], start_new_session=True,
         )  # fmt: skip
@@ -116,6 +116,18 @@ class Daemon:
             except subprocess.TimeoutExpired:
                 if has_gone():
                     process.kill()
+
+
+def resident(pids: list[int]) -> int:
+    """Bytes of memory that these processes hold; what several share is counted once."""
+    total = 0
+    for pid in pids:
+        try:
+            lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+        except OSError:  # ended meanwhile
+            continue
+        total += sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:"))
+    return total
 
 
 def main(lab: Lab) -> None:

@@ -33,12 +33,10 @@ def settings_file(lab: Lab) -> Path:
 def values(lab: Lab, aws_endpoint: str, gke_endpoint: str, credentials: Path) -> dict[str, str | list[str]]:
     """Names are those that the clouds' own tools read, where they have one."""
     state = CHECKOUT / "build" / lab.name
-    python = [sys.executable, "-m", "lab"]
+    python = ["env", f"LAB_NAME={lab.name}", sys.executable, "-m", "lab"]
     return {
-        "LAB_NAME": lab.name,
         "AWS_ENDPOINT_URL": aws_endpoint,
         "AWS_REGION": REGION,
-        "AWS_DEFAULT_REGION": REGION,
         "AWS_ACCESS_KEY_ID": ACCESS_KEY_ID,
         "AWS_SECRET_ACCESS_KEY": SECRET_ACCESS_KEY,
         "GOOGLE_CLOUD_PROJECT": GOOGLE_PROJECT,
@@ -74,10 +72,10 @@ def write(lab: Lab, named: dict[str, str | list[str]]) -> Path | None:
 def exports(lab: Lab, named: dict[str, str | list[str]]) -> str:
     """Shell lines for `eval`: with them, anyone's own aws, kubectl and istioctl work against the lab."""
     tools = f"{named['TOOLS']}:{Path(sys.executable).parent}:$PATH"
-    ours = ("AWS_", "GOOGLE_", "CLOUDSDK_", "KUBECONFIG", "LAB_NAME")
-    lines = [
-        f"export {name}={shlex.quote(str(value))}" for name, value in named.items() if name.startswith(ours)
-    ]
+    ours = ("AWS_", "GOOGLE_", "CLOUDSDK_", "KUBECONFIG")
+    exported = {name: str(value) for name, value in named.items() if name.startswith(ours)}
+    exported |= {"LAB_NAME": lab.name, "AWS_DEFAULT_REGION": REGION}
+    lines = [f"export {name}={shlex.quote(value)}" for name, value in exported.items()]
     lines.append(f"export TUTORIAL_SETTINGS={shlex.quote(str(settings_file(lab)))}")
     lines.append(f'export PATH="{tools}"')
     return "\n".join(lines)

@@ -1,0 +1,113 @@
+"""Calls to AWS by boto3: one door, where errors become messages and commands are shown."""
+
+import functools
+from collections.abc import Iterator
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
+
+from helpers.errors import Refused, Unreachable
+from helpers.settings import current
+
+_HINTS = {
+    "ExpiredToken": "sign in again: the credentials have expired.",
+    "ExpiredTokenException": "sign in again: the credentials have expired.",
+    "AccessDenied": "ask for the permission named above.",
+    "AccessDeniedException": "ask for the permission named above.",
+    "UnrecognizedClientException": "check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.",
+    "InvalidClientTokenId": "check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.",
+}
+
+
+@functools.lru_cache(maxsize=64)
+def _client(service: str, endpoint: str | None, region: str, key: str | None, secret: str | None) -> Any:
+    config = Config(retries={"mode": "standard", "max_attempts": 8}, connect_timeout=10, read_timeout=120)
+    session = boto3.Session(aws_access_key_id=key, aws_secret_access_key=secret, region_name=region)
+    return session.client(service, endpoint_url=endpoint, config=config)
+
+
+def client(service: str) -> Any:
+    """A boto3 client of that service, by the settings in force."""
+    settings = current()
+    return _client(
+        service,
+        settings.AWS_ENDPOINT_URL,
+        settings.AWS_REGION,
+        settings.AWS_ACCESS_KEY_ID,
+        settings.AWS_SECRET_ACCESS_KEY,
+    )
+
+
+def call(service: str, operation: str, **parameters: Any) -> dict[str, Any]:
+    """One call, e.g. call("ec2", "create_vpc", CidrBlock=…).
+
+    Raises Refused with AWS's own error code, or Unreachable when there was no answer.
+    """
+    with _translated(f"aws {service} {operation.replace('_', '-')}"):
+        return getattr(client(service), operation)(**parameters)
+
+
+def items(service: str, operation: str, key: str, **parameters: Any) -> list[Any]:
+    """All entries under `key` of a listing, over all of its pages. Raises like `call`."""
+    with _translated(f"aws {service} {operation.replace('_', '-')}"):
+        api = client(service)
+        if api.can_paginate(operation):
+            pages: Iterator[dict] = api.get_paginator(operation).paginate(**parameters)
+            return [entry for page in pages for entry in page.get(key, [])]
+        return getattr(api, operation)(**parameters).get(key, [])
+
+
+def found(*codes: str, service: str, operation: str, **parameters: Any) -> dict[str, Any] | None:
+    """Like `call`, but None where AWS answers with one of these codes for "there is none"."""
+    try:
+        return call(service, operation, **parameters)
+    except Refused as refused:
+        if refused.code in codes:
+            return None
+        raise
+
+
+def account_id() -> str:
+    """The account that the credentials belong to."""
+    return call("sts", "get_caller_identity")["Account"]
+
+
+def said(command: str, answer: str = "") -> None:
+    """Print the AWS CLI command that a call stands for, and what came back."""
+    print(f"aws {command}" + (f"  → {answer}" if answer else ""))
+
+
+def project_tags() -> dict[str, str]:
+    """The tag by which everything is found again."""
+    return {"Project": current().TUTORIAL_NAME}
+
+
+def tag_list(**more: str) -> list[dict[str, str]]:
+    """The project's tag and others, in the form that most services take."""
+    return [{"Key": key, "Value": value} for key, value in {**project_tags(), **more}.items()]
+
+
+class _translated:
+    """Turns botocore's exceptions into the tutorial's."""
+
+    def __init__(self, doing: str) -> None:
+        self.doing = doing
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, _type: object, error: BaseException | None, _trace: object) -> None:
+        if isinstance(error, ClientError):
+            code, message = error.response["Error"]["Code"], error.response["Error"].get("Message", "")
+            raise Refused(self.doing, code, message, _HINTS.get(code, "")) from error
+        if isinstance(error, NoCredentialsError):
+            raise Unreachable(
+                self.doing, "there are no AWS credentials", "aws configure, or set AWS_ACCESS_KEY_ID."
+            ) from error
+        if isinstance(error, BotoCoreError):
+            raise Unreachable(
+                self.doing,
+                str(error),
+                "look whether AWS_ENDPOINT_URL is right, what it names is running, and the network is there.",
+            ) from error

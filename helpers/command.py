@@ -1,0 +1,85 @@
+"""Starts programs: kubectl, istioctl, curl. Shows each as the command that a reader could paste."""
+
+import os
+import shlex
+import shutil
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from helpers.errors import CommandFailed, TimedOut, ToolMissing
+from helpers.settings import ROOT, current
+
+_FROM = {
+    "kubectl": "https://kubernetes.io/docs/tasks/tools/",
+    "istioctl": "https://istio.io/latest/docs/setup/install/istioctl/",
+    "curl": "your system's package manager (package curl)",
+    "openssl": "your system's package manager (package openssl)",
+    "aws": "pip install awscli",
+}
+
+
+@dataclass
+class Output:
+    """What a program answered. It was printed already, so it shows nothing in a notebook."""
+
+    text: str
+    exit_code: int
+    errors: str = ""
+
+    def _ipython_display_(self) -> None: ...
+
+
+def plain(path: Path | str) -> str:
+    """A path as a reader in the project's root would write it."""
+    path = Path(path)
+    return str(path.relative_to(ROOT)) if path.is_absolute() and path.is_relative_to(ROOT) else str(path)
+
+
+def find(program: str) -> str:
+    """Where the program is; raises ToolMissing where it is not installed."""
+    path = shutil.which(program, path=current().environment()["PATH"])
+    if path is None:
+        source = _FROM.get(Path(program).name, "your system's package manager")
+        raise ToolMissing(f"Starting {program}", "it is not installed", f"get it from {source}")
+    return path
+
+
+def run(
+    argv: Sequence[str], *, give: str | None = None, check: bool = True, limit: float | None = 600
+) -> Output:
+    """Run a program in the project's root; `limit` in seconds, `give` on its standard input.
+
+    Raises ToolMissing, CommandFailed (with `check`), TimedOut.
+    """
+    program = find(argv[0])
+    try:
+        done = subprocess.run(
+            [program, *argv[1:]],
+            input=give,
+            stdin=subprocess.DEVNULL if give is None else None,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            env=current().environment(),
+            cwd=ROOT,
+            timeout=limit,
+        )
+    except subprocess.TimeoutExpired as late:
+        raise TimedOut(written(argv), f"no end after {late.timeout:g} s") from None
+    if check and done.returncode:
+        raise CommandFailed(written(argv), done.returncode, done.stderr or done.stdout)
+    return Output(done.stdout, done.returncode, done.stderr)
+
+
+def written(argv: Sequence[str | os.PathLike]) -> str:
+    """The command line, quoted where a shell needs it."""
+    return shlex.join(plain(word) if os.path.isabs(word) else str(word) for word in argv)
+
+
+def show(command: str, answer: str = "") -> None:
+    """Print a command and its answer as a terminal would."""
+    print(f"$ {command}")
+    if answer.strip():
+        print(answer.rstrip())

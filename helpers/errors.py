@@ -1,0 +1,60 @@
+"""What a helper says when it cannot go on."""
+
+
+class TutorialError(Exception):
+    """Something a reader can act on: what was being done, what came back, what to try."""
+
+    def __init__(self, doing: str, answer: str, try_: str = "") -> None:
+        self.doing, self.answer, self.try_ = doing, answer, try_
+        super().__init__(f"{doing}: {answer}" + (f"\nTry: {try_}" if try_ else ""))
+
+    def _render_traceback_(self) -> list[str]:
+        """IPython's hook: a reader needs the message, not the frames that led to it."""
+        return [f"{type(self).__name__}: {self}"]
+
+
+class SettingsWrong(TutorialError):
+    """A value in the environment or in the settings file cannot be used."""
+
+
+class NotYet(TutorialError):
+    """Something is missing that an earlier notebook makes."""
+
+    def __init__(self, what: str, notebook: str) -> None:
+        super().__init__("Looking up", f"There is {what} yet. Run {notebook} first.")
+
+
+class Refused(TutorialError):
+    """A cloud's service answered with an error; `code` is the service's own."""
+
+    def __init__(self, doing: str, code: str, message: str, try_: str = "") -> None:
+        self.code = code
+        super().__init__(doing, f"{code}: {message}", try_)
+
+
+class Unreachable(TutorialError):
+    """A service did not answer at all."""
+
+
+class ToolMissing(TutorialError):
+    """A program that the tutorial starts is not installed."""
+
+
+class CommandFailed(TutorialError):
+    """A program ended with an exit code other than 0."""
+
+    def __init__(self, doing: str, exit_code: int, output: str, try_: str = "") -> None:
+        self.exit_code, self.output = exit_code, output
+        super().__init__(doing, f"exit code {exit_code}\n{output.rstrip()}", try_)
+
+
+class CertificateWrong(TutorialError):
+    """A certificate does not fit its key, its signer, its host or today's date."""
+
+
+class TimedOut(TutorialError):
+    """Something did not come true in time."""
+
+
+class CheckFailed(TutorialError):
+    """What a notebook claims at its end is not so."""

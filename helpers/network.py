@@ -1,0 +1,195 @@
+"""The VPC in AWS: three private and three public subnets, one of each in three zones."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from helpers import aws, show
+from helpers.errors import NotYet
+from helpers.progress import until
+from helpers.settings import current
+
+CIDR = "10.0.0.0/16"
+PRIVATE = ("10.0.1.0/24", "10.0.2.0/24", "10.0.3.0/24")
+PUBLIC = ("10.0.101.0/24", "10.0.102.0/24", "10.0.103.0/24")
+NOTEBOOK = "01-create-the-lambda-function"
+_GATEWAY_LIMIT = 600  # seconds; AWS takes one to three minutes for a NAT gateway
+
+
+@dataclass
+class Network:
+    """The VPC and the ids of its subnets, in the order of their zones."""
+
+    vpc_id: str
+    cidr: str
+    private: list[str]
+    public: list[str]
+
+    def table(self) -> show.Table:
+        """The subnets: zone, addresses, and whether a route leads to them from the internet."""
+        by_id = {subnet["SubnetId"]: subnet for subnet in _subnets(self.vpc_id)}
+        rows = [
+            {"subnet": kind, "zone": by_id[id_]["AvailabilityZone"], "addresses": by_id[id_]["CidrBlock"]}
+            for kind, ids in (("private", self.private), ("public", self.public))
+            for id_ in ids
+        ]
+        return show.table(rows)
+
+    def _ipython_display_(self) -> None: ...
+
+
+def find() -> Network:
+    """Look the VPC up by its tag; raises NotYet where it or one of its subnets is missing."""
+    vpc = _tagged("describe_vpcs", "Vpcs")
+    missing = NotYet(f"no VPC tagged Project={current().TUTORIAL_NAME}", NOTEBOOK)
+    if vpc is None:
+        raise missing
+    by_cidr = {subnet["CidrBlock"]: subnet["SubnetId"] for subnet in _subnets(vpc["VpcId"])}
+    if not {*PRIVATE, *PUBLIC} <= set(by_cidr):
+        raise missing
+    return Network(
+        vpc["VpcId"], vpc["CidrBlock"], [by_cidr[cidr] for cidr in PRIVATE], [by_cidr[cidr] for cidr in PUBLIC]
+    )
+
+
+def ensure() -> Network:
+    """Make what is missing of the network. Nodes in private subnets reach out by one NAT gateway."""
+    vpc_id = _ensure_vpc()
+    internet_gateway = _ensure_internet_gateway(vpc_id)
+    private, public = _ensure_subnets(vpc_id)
+    _ensure_routes(vpc_id, "public", public, GatewayId=internet_gateway)
+    _ensure_routes(vpc_id, "private", private, NatGatewayId=_ensure_nat_gateway(public[0]))
+    return find()
+
+
+def _ensure_vpc() -> str:
+    vpc = _tagged("describe_vpcs", "Vpcs")
+    if vpc:
+        print(f"VPC {vpc['VpcId']} exists")
+        vpc_id = vpc["VpcId"]
+    else:
+        made = aws.call("ec2", "create_vpc", CidrBlock=CIDR, TagSpecifications=_tags("vpc"))
+        vpc_id = made["Vpc"]["VpcId"]
+        aws.said(f"ec2 create-vpc --cidr-block {CIDR}", vpc_id)
+    # EKS nodes register by DNS names: https://docs.aws.amazon.com/eks/latest/userguide/network-reqs.html
+    for attribute in ("EnableDnsSupport", "EnableDnsHostnames"):
+        aws.call("ec2", "modify_vpc_attribute", VpcId=vpc_id, **{attribute: {"Value": True}})
+    return vpc_id
+
+
+def _ensure_internet_gateway(vpc_id: str) -> str:
+    gateway = _tagged("describe_internet_gateways", "InternetGateways")
+    if gateway:
+        id_ = gateway["InternetGatewayId"]
+        print(f"Internet gateway {id_} exists")
+    else:
+        made = aws.call("ec2", "create_internet_gateway", TagSpecifications=_tags("internet-gateway"))
+        gateway, id_ = made["InternetGateway"], made["InternetGateway"]["InternetGatewayId"]
+        aws.said("ec2 create-internet-gateway", id_)
+    if not gateway.get("Attachments"):
+        aws.call("ec2", "attach_internet_gateway", InternetGatewayId=id_, VpcId=vpc_id)
+    return id_
+
+
+def _ensure_subnets(vpc_id: str) -> tuple[list[str], list[str]]:
+    zones = aws.items(
+        "ec2",
+        "describe_availability_zones",
+        "AvailabilityZones",
+        Filters=[{"Name": "zone-type", "Values": ["availability-zone"]}, {"Name": "state", "Values": ["available"]}],
+    )
+    names = sorted(zone["ZoneName"] for zone in zones)[:3]
+    there = {subnet["CidrBlock"]: subnet["SubnetId"] for subnet in _subnets(vpc_id)}
+    private = [_ensure_subnet(vpc_id, *pair, "private", there) for pair in zip(PRIVATE, names, strict=True)]
+    public = [_ensure_subnet(vpc_id, *pair, "public", there) for pair in zip(PUBLIC, names, strict=True)]
+    return private, public
+
+
+def _ensure_subnet(vpc_id: str, cidr: str, zone: str, kind: str, there: dict[str, str]) -> str:
+    if cidr in there:
+        print(f"Subnet {there[cidr]} exists ({kind}, {zone}, {cidr})")
+        return there[cidr]
+    # These tags tell EKS where balancers go:
+    # https://docs.aws.amazon.com/eks/latest/userguide/network-load-balancing.html
+    role = "kubernetes.io/role/elb" if kind == "public" else "kubernetes.io/role/internal-elb"
+    cluster = f"kubernetes.io/cluster/{current().TUTORIAL_NAME}"
+    tags = _tags("subnet", f"-{kind}-{zone}", **{role: "1", cluster: "shared"})
+    made = aws.call(
+        "ec2", "create_subnet", VpcId=vpc_id, CidrBlock=cidr, AvailabilityZone=zone, TagSpecifications=tags
+    )
+    id_ = made["Subnet"]["SubnetId"]
+    aws.said(f"ec2 create-subnet --cidr-block {cidr} --availability-zone {zone}", f"{id_} ({kind})")
+    return id_
+
+
+def _ensure_nat_gateway(subnet: str) -> str:
+    gateways = aws.items("ec2", "describe_nat_gateways", "NatGateways", Filters=_by_tag())
+    gateways = [gateway for gateway in gateways if gateway["State"] in ("pending", "available")]
+    if gateways:
+        id_ = gateways[0]["NatGatewayId"]
+        print(f"NAT gateway {id_} exists")
+    else:
+        id_ = aws.call(
+            "ec2",
+            "create_nat_gateway",
+            SubnetId=subnet,
+            AllocationId=_ensure_address(),
+            TagSpecifications=_tags("natgateway"),
+        )["NatGateway"]["NatGatewayId"]
+        aws.said(f"ec2 create-nat-gateway --subnet-id {subnet}", id_)
+    until(
+        f"NAT gateway {id_}",
+        lambda: aws.call("ec2", "describe_nat_gateways", NatGatewayIds=[id_])["NatGateways"][0]["State"],
+        lambda state: state == "available",
+        limit=_GATEWAY_LIMIT,
+        try_="the reason stands in: aws ec2 describe-nat-gateways",
+    )
+    return id_
+
+
+def _ensure_address() -> str:
+    addresses = aws.items("ec2", "describe_addresses", "Addresses", Filters=_by_tag())
+    free = [address for address in addresses if "AssociationId" not in address]
+    if free:
+        return free[0]["AllocationId"]
+    made = aws.call("ec2", "allocate_address", Domain="vpc", TagSpecifications=_tags("elastic-ip"))
+    aws.said("ec2 allocate-address --domain vpc", made["PublicIp"])
+    return made["AllocationId"]
+
+
+def _ensure_routes(vpc_id: str, kind: str, subnets: list[str], **target: str) -> None:
+    name = f"{current().TUTORIAL_NAME}-{kind}"
+    tables = aws.items("ec2", "describe_route_tables", "RouteTables", Filters=_by_tag(Name=name))
+    if tables:
+        table = tables[0]
+        print(f"Route table {table['RouteTableId']} exists ({kind})")
+    else:
+        table = aws.call(
+            "ec2", "create_route_table", VpcId=vpc_id, TagSpecifications=_tags("route-table", f"-{kind}")
+        )["RouteTable"]
+        aws.said(f"ec2 create-route-table --vpc-id {vpc_id}", f"{table['RouteTableId']} ({kind})")
+    id_ = table["RouteTableId"]
+    if not any(route.get("DestinationCidrBlock") == "0.0.0.0/0" for route in table.get("Routes", [])):
+        aws.call("ec2", "create_route", RouteTableId=id_, DestinationCidrBlock="0.0.0.0/0", **target)
+        aws.said("ec2 create-route --destination-cidr-block 0.0.0.0/0", next(iter(target.values())))
+    associated = {association.get("SubnetId") for association in table.get("Associations", [])}
+    for subnet in subnets:
+        if subnet not in associated:
+            aws.call("ec2", "associate_route_table", RouteTableId=id_, SubnetId=subnet)
+
+
+def _subnets(vpc_id: str) -> list[dict[str, Any]]:
+    return aws.items("ec2", "describe_subnets", "Subnets", Filters=[{"Name": "vpc-id", "Values": [vpc_id]}])
+
+
+def _tagged(operation: str, key: str) -> dict[str, Any] | None:
+    return next(iter(aws.items("ec2", operation, key, Filters=_by_tag())), None)
+
+
+def _by_tag(**more: str) -> list[dict[str, Any]]:
+    tags = {**aws.project_tags(), **more}
+    return [{"Name": f"tag:{name}", "Values": [value]} for name, value in tags.items()]
+
+
+def _tags(kind: str, suffix: str = "", **more: str) -> list[dict[str, Any]]:
+    name = current().TUTORIAL_NAME + suffix
+    return [{"ResourceType": kind, "Tags": aws.tag_list(Name=name, **more)}]

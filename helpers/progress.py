@@ -1,0 +1,69 @@
+"""Long work shows that it goes on: one line that updates in a notebook and a terminal, plain lines elsewhere."""
+
+import sys
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from tenacity import RetryCallState, RetryError, Retrying, retry_if_result, stop_after_delay, wait_fixed
+
+from helpers.errors import TimedOut
+
+T = TypeVar("T")
+_WIDTH = 96
+
+
+class Line:
+    """A line that says what is waited for; it vanishes in the end, so that outputs stay steady."""
+
+    def __init__(self, what: str) -> None:
+        self.what, self.since, self.last = what, time.monotonic(), ""
+        self.updates = sys.stdout.isatty() or type(sys.stdout).__module__.startswith("ipykernel")
+        self.written = False
+
+    def say(self, state: str) -> None:
+        """Show the state and the seconds gone; where lines cannot update, only a new state is shown."""
+        if self.updates:
+            text = f"… {self.what}: {state} ({time.monotonic() - self.since:.0f} s)"
+            print(f"\r{text[:_WIDTH]:{_WIDTH}}", end="", flush=True)
+            self.written = True
+        elif state != self.last:
+            print(f"… {self.what}: {state}", flush=True)
+        self.last = state
+
+    def end(self) -> None:
+        """Wipe the line."""
+        if self.written:
+            print("\r" + " " * _WIDTH + "\r", end="", flush=True)
+
+
+def until(
+    what: str,
+    probe: Callable[[], T],
+    done: Callable[[T], bool],
+    *,
+    limit: float,
+    every: float = 2,
+    state: Callable[[T], str] = str,
+    try_: str = "",
+) -> T:
+    """Call `probe` every `every` seconds until `done`; raises TimedOut after `limit` seconds."""
+    line = Line(what)
+
+    def say(attempt: RetryCallState) -> None:
+        if attempt.outcome is not None:
+            line.say(state(attempt.outcome.result()))
+
+    waiting = Retrying(
+        retry=retry_if_result(lambda answer: not done(answer)),
+        stop=stop_after_delay(limit),
+        wait=wait_fixed(every),
+        before_sleep=say,
+    )
+    try:
+        return waiting(probe)
+    except RetryError as late:
+        last = state(late.last_attempt.result())
+        raise TimedOut(f"Waiting for {what}", f"still “{last}” after {limit:g} s", try_) from None
+    finally:
+        line.end()

@@ -1,0 +1,114 @@
+"""What a notebook shows besides commands: tables, versions, settings, the page, manifests."""
+
+import html
+import sys
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from typing import Any
+
+import yaml
+
+from helpers import command, manifests
+from helpers.errors import CommandFailed, ToolMissing
+from helpers.settings import current
+
+_LIBRARIES = ("boto3", "google-cloud-container", "cryptography")
+_PROGRAMS = {
+    "curl": ("curl", "--version"),
+    "kubectl": ("kubectl", "version", "--client", "--output", "yaml"),
+    "istioctl": ("istioctl", "version", "--remote=false"),
+    "aws": ("aws", "--version"),
+    "openssl": ("openssl", "version"),
+}
+_SECRET = ("AWS_SECRET_ACCESS_KEY", "AWS_ACCESS_KEY_ID")
+
+
+class Table:
+    """Rows under headings: aligned text in a terminal, HTML in a notebook."""
+
+    def __init__(self, headers: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+        self.headers = list(headers)
+        self.rows = [["" if cell is None else str(cell) for cell in row] for row in rows]
+
+    def __repr__(self) -> str:
+        lines = [self.headers, *self.rows]
+        widths = [max(len(line[column]) for line in lines) for column in range(len(self.headers))]
+        return "\n".join(
+            "  ".join(f"{cell:{width}}" for cell, width in zip(line, widths, strict=True)).rstrip()
+            for line in lines
+        )
+
+    def _repr_html_(self) -> str:
+        style = ' style="text-align: left"'
+        head = "".join(f"<th{style}>{html.escape(name)}</th>" for name in self.headers)
+        body = "".join(
+            "<tr>" + "".join(f"<td{style}>{html.escape(cell)}</td>" for cell in row) + "</tr>"
+            for row in self.rows
+        )
+        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+class Rich:
+    """Something shown as HTML or Markdown in a notebook and as text elsewhere."""
+
+    def __init__(self, text: str, **forms: str) -> None:
+        self.text, self.forms = text, forms
+
+    def __repr__(self) -> str:
+        return self.text
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
+        return {"text/plain": self.text, **{f"text/{name}": form for name, form in self.forms.items()}}
+
+
+def table(rows: Sequence[Mapping[str, Any] | Sequence[Any]], headers: Sequence[str] | None = None) -> Table:
+    """A table of mappings (their keys are the headings) or of sequences with `headers`."""
+    if headers is None:
+        headers = list(rows[0]) if rows and isinstance(rows[0], Mapping) else []
+    return Table(headers, [list(row.values()) if isinstance(row, Mapping) else list(row) for row in rows])
+
+
+def versions() -> Table:
+    """The version of every tool and library that does the work."""
+    rows = [("Python", sys.version.split()[0]), *((name, version(name)) for name in _LIBRARIES)]
+    rows += [(name, _program_version(argv)) for name, argv in _PROGRAMS.items()]
+    return Table(("tool", "version"), rows)
+
+
+def _program_version(argv: Sequence[str]) -> str:
+    try:
+        text = command.run(argv, limit=60).text
+    except ToolMissing:
+        return "not installed"
+    except CommandFailed as failed:
+        return f"does not start: exit code {failed.exit_code}"
+    if argv[0] == "kubectl":
+        return yaml.safe_load(text)["clientVersion"]["gitVersion"].removeprefix("v")
+    words = text.split("\n")[0].replace("aws-cli/", "aws-cli ").split()
+    return next((word for word in words if word[:1].isdigit()), " ".join(words))
+
+
+def settings() -> Table:
+    """The settings in force; secrets are masked."""
+    rows = []
+    for name, value in current().model_dump().items():
+        if value in (None, [], ""):
+            continue
+        text = " ".join(value) if isinstance(value, list) else command.plain(str(value))
+        rows.append((name, "••••" if name in _SECRET else text))
+    return Table(("setting", "value"), rows)
+
+
+def page(markup: str) -> Rich:
+    """A preview of an HTML page, in a frame of its own where no script runs."""
+    frame = (
+        f'<iframe sandbox srcdoc="{html.escape(markup)}" width="100%" height="160" '
+        'style="border: 1px solid #999; background: white" title="The page that came back"></iframe>'
+    )
+    return Rich(markup, html=frame)
+
+
+def manifest(path: str, **values: str) -> Rich:
+    """A manifest as it will be applied, with its ${NAME}s filled in."""
+    text = manifests.render(path, **values).rstrip()
+    return Rich(text, markdown=f"```yaml\n{text}\n```")

@@ -1,0 +1,67 @@
+"""ACM: imports are checked, a certificate in use stays, and DNS validation looks at Route 53."""
+
+from typing import Any
+
+from moto.acm.models import AWSCertificateManagerBackend, CertBundle
+from moto.elbv2.models import elbv2_backends
+from moto.route53.models import route53_backends
+
+from lab.aws import refusals
+from lab.aws.backends import Backed
+
+
+class Certificates(Backed, AWSCertificateManagerBackend):
+    """All certificates of a region."""
+
+    def import_certificate(
+        self, certificate: bytes, private_key: bytes, chain: bytes | None, arn: str | None, tags: Any
+    ) -> str:
+        bundle = CertBundle(self.account_id, certificate, private_key, chain=chain, region=self.region_name)
+        refusals.import_certificate(bundle, chain, arn, tags)
+        former = self._certificates.get(arn or "")
+        arn = super().import_certificate(certificate, private_key, chain, arn, tags)
+        self._certificates[arn].chain = chain or b""  # moto adds Amazon's own root
+        if former:
+            self._certificates[arn].tags.update(former.tags)
+            self.aws.load_balancers(self.region_name).certificate_changed(arn)
+        return arn
+
+    def get_certificate(self, arn: str) -> CertBundle:
+        known = self._certificates.get(arn)
+        if known and known.status == "PENDING_VALIDATION":
+            self._validate(known)
+        bundle = super().get_certificate(arn)
+        bundle.in_use_by = self._users(arn)
+        return bundle
+
+    def delete_certificate(self, arn: str) -> None:
+        refusals.delete_certificate(self.get_certificate(arn))
+        super().delete_certificate(arn)
+
+    def _users(self, arn: str) -> list[str]:
+        """The load balancers with a listener that shows this certificate."""
+        balancers = elbv2_backends[self.account_id][self.region_name].load_balancers.values()
+        return [
+            balancer.arn
+            for balancer in balancers
+            if any(arn in listener.certificates for listener in balancer.listeners.values())
+        ]
+
+    def _validate(self, bundle: CertBundle) -> None:
+        """ISSUED once every CNAME that ACM asked for is in a public zone; not before, as moto does it.
+
+        https://docs.aws.amazon.com/acm/latest/userguide/dns-validation.html
+        """
+        zones = route53_backends[self.account_id]["aws"].zones.values()
+        present = {
+            (rrset.name.rstrip("."), value.rstrip("."))
+            for zone in zones
+            if not zone.private_zone
+            for rrset in zone.rrsets
+            if rrset.type == "CNAME"
+            for value in rrset.records
+        }
+        options = bundle.describe()["Certificate"]["DomainValidationOptions"]
+        wanted = {tuple(option["ResourceRecord"][k].rstrip(".") for k in ("Name", "Value")) for option in options}
+        if wanted <= present:
+            bundle.status = "ISSUED"

@@ -1,0 +1,19 @@
+"""An Application Load Balancer in front of Lambda functions: listeners, events, target health, access log."""
+
+from lab.aws.load_balancer.actions import Action, FixedResponse, Forward, Redirect
+from lab.aws.load_balancer.balancer import Balancer
+from lab.aws.load_balancer.health import HealthCheck, TargetHealth
+from lab.aws.load_balancer.target_group import TargetGroup
+from lab.aws.load_balancer.tls import Certificate
+
+__all__ = [
+    "Action",
+    "Balancer",
+    "Certificate",
+    "FixedResponse",
+    "Forward",
+    "HealthCheck",
+    "Redirect",
+    "TargetGroup",
+    "TargetHealth",
+]

@@ -1,0 +1,238 @@
+"""HTTP requests as Lambda events, and Lambda's answers as HTTP responses: pure functions.
+
+The rules: https://docs.aws.amazon.com/elasticloadbalancing/latest/application/lambda-functions.html
+"""
+
+import base64
+import binascii
+import json
+import re
+import secrets
+import time
+from dataclasses import dataclass
+from http import HTTPStatus
+
+MAX_BODY = 1024 * 1024  # bytes, of the request's body and of the answer's JSON
+HEALTH_CHECKER = "ELB-HealthChecker/2.0"
+Headers = list[tuple[str, str]]
+
+_TEXT = re.compile(r"(text/.*|application/(json|javascript|xml))", re.IGNORECASE)
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_VALUE = re.compile(r"[^\0\r\n]*")
+_HOP_BY_HOP = {
+    "connection",
+    "keep-alive",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+}
+
+
+@dataclass
+class Request:
+    """What the client sent; `target` is path and query, as sent."""
+
+    method: str
+    target: str
+    headers: Headers
+    body: bytes = b""
+    version: str = "HTTP/1.1"
+    client: str = "127.0.0.1"
+    scheme: str = "http"
+    port: int = 80
+    too_large: bool = False
+
+    @property
+    def path(self) -> str:
+        return self.target.partition("?")[0]
+
+    @property
+    def query(self) -> str:
+        return self.target.partition("?")[2]
+
+    def header(self, name: str) -> str | None:
+        """The last value of a header; `name` in lower case."""
+        return next((value for key, value in reversed(self.headers) if key.lower() == name), None)
+
+
+@dataclass(frozen=True)
+class Response:
+    """What the client gets, but for the headers of the connection."""
+
+    status: int
+    reason: str
+    headers: Headers
+    body: bytes = b""
+
+
+class InvalidAnswer(Exception):
+    """The function's answer is none; `code` is the access log's error reason."""
+
+    def __init__(self, code: str, why: str) -> None:
+        self.code = code
+        super().__init__(f"{code}: {why}")
+
+
+def request_event(
+    request: Request, target_group_arn: str, trace_id: str, multi_value_headers: bool = False
+) -> bytes:
+    """The event of a request, as JSON. Without multi-value headers the last value of a name wins."""
+    body, is_base64 = _event_body(request)
+    query = [pair.partition("=")[::2] for pair in request.query.split("&") if pair]
+    headers = [(name.lower(), value) for name, value in forwarded(request, trace_id)]
+    return _event(
+        target_group_arn, request.method, request.path, query, headers, body, is_base64, multi_value_headers
+    )
+
+
+def health_check_event(target_group_arn: str, path: str, multi_value_headers: bool = False) -> bytes:
+    """The event of a health check: known by its user agent."""
+    headers = [("user-agent", HEALTH_CHECKER)]
+    return _event(target_group_arn, "GET", path, [], headers, "", False, multi_value_headers)
+
+
+def forwarded(request: Request, trace_id: str) -> Headers:
+    """The request's headers with the four that the balancer adds.
+
+    x-forwarded-for is appended to (attribute routing.http.xff_header_processing.mode, default append);
+    -proto and -port tell how the client reached this balancer.
+    https://docs.aws.amazon.com/elasticloadbalancing/latest/application/x-forwarded-headers.html
+    """
+    added = {"x-forwarded-for", "x-forwarded-port", "x-forwarded-proto", "x-amzn-trace-id"}
+    before = [value for name, value in request.headers if name.lower() == "x-forwarded-for"]
+    kept = [(name, value) for name, value in request.headers if name.lower() not in added]
+    return [
+        *kept,
+        ("x-forwarded-for", ", ".join([*before, request.client])),
+        ("x-forwarded-port", str(request.port)),
+        ("x-forwarded-proto", request.scheme),
+        ("x-amzn-trace-id", trace_id),
+    ]
+
+
+def trace_id(received: str | None) -> str:
+    """X-Amzn-Trace-Id: a new Root, or with a Root received, a Self before it; other fields are kept.
+
+    https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-request-tracing.html
+    """
+    ours = f"1-{int(time.time()):08x}-{secrets.token_hex(12)}"
+    fields = [part.strip() for part in (received or "").split(";") if part.strip()]
+    fields = [part for part in fields if not part.startswith("Self=")]
+    name = "Self" if any(part.startswith("Root=") for part in fields) else "Root"
+    return ";".join([f"{name}={ours}", *fields])
+
+
+def response(payload: bytes, function_error: str | None, multi_value_headers: bool = False) -> Response:
+    """The response that a function's answer stands for. Raises InvalidAnswer (the client gets 502).
+
+    Only statusCode is needed, and only as a number; what is there must not be null. AWS's page demands more;
+    what the service does: awsdocs/elb-application-load-balancers-user-guide#33, adamchainz/apig-wsgi#52,
+    aws/aws-lambda-go#207, jeremydaly/lambda-api#117 on GitHub. Without a Content-Type: octet-stream.
+    """
+    if function_error:
+        raise InvalidAnswer("LambdaUnhandled", payload.decode(errors="replace"))
+    if len(payload) > MAX_BODY:
+        raise InvalidAnswer("LambdaResponseTooLarge", f"{len(payload)} bytes")
+    try:
+        answer = json.loads(payload)
+    except ValueError as error:
+        raise _invalid(str(error)) from error
+    if not isinstance(answer, dict):
+        raise _invalid("not an object")
+    status = _typed(answer, "statusCode", int, None)
+    if status is None or not 200 <= status <= 599:
+        raise _invalid(f"statusCode {status}")
+    body = _response_body(answer)
+    headers = _response_headers(answer, multi_value_headers)
+    return Response(status, _reason(answer, status), headers, b"" if status in (204, 304) else body)
+
+
+def _event(arn, method, path, query, headers, body, is_base64, multi) -> bytes:
+    prefix = ("multiValueQueryStringParameters", "multiValueHeaders")
+    names = prefix if multi else ("queryStringParameters", "headers")
+    collect = _lists if multi else dict
+    event = {
+        "requestContext": {"elb": {"targetGroupArn": arn}},
+        "httpMethod": method,
+        "path": path,
+        names[0]: collect(query),
+        names[1]: collect(headers),
+        "body": body,
+        "isBase64Encoded": is_base64,
+    }
+    return json.dumps(event).encode()
+
+
+def _lists(pairs) -> dict[str, list[str]]:
+    lists: dict[str, list[str]] = {}
+    for name, value in pairs:
+        lists.setdefault(name, []).append(value)
+    return lists
+
+
+def _event_body(request: Request) -> tuple[str, bool]:
+    content_type = (request.header("content-type") or "").partition(";")[0].strip()
+    if not request.body:
+        return "", False
+    if _TEXT.fullmatch(content_type) and not request.header("content-encoding"):
+        try:
+            return request.body.decode(), False
+        except UnicodeDecodeError:
+            pass  # JSON has no other way to carry it whole
+    return base64.b64encode(request.body).decode(), True
+
+
+def _response_body(answer: dict) -> bytes:
+    body = _typed(answer, "body", str, "")
+    if not _typed(answer, "isBase64Encoded", bool, False):
+        return body.encode(errors="surrogatepass")
+    try:
+        return base64.b64decode(body, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise _invalid(f"body: {error}") from error
+
+
+def _response_headers(answer: dict, multi: bool) -> Headers:
+    """The headers in the form that the target group's attribute asks for; the other form is not looked at."""
+    headers: Headers = []
+    for name, values in _typed(answer, "multiValueHeaders" if multi else "headers", dict, {}).items():
+        for value in values if multi and isinstance(values, list) else [values]:
+            if not (isinstance(value, str) and _VALUE.fullmatch(value) and _TOKEN.fullmatch(name)):
+                raise _invalid(f"header {name}: {value!r}")
+            headers.append((name, value))
+    kept = [(name, value) for name, value in headers if name.lower() not in _HOP_BY_HOP | {"content-length"}]
+    if not any(name.lower() == "content-type" for name, _ in kept):
+        kept.append(("Content-Type", "application/octet-stream"))
+    return kept
+
+
+def _reason(answer: dict, status: int) -> str:
+    """The phrase after the number in statusDescription ("200 OK"), else the usual one."""
+    description = _typed(answer, "statusDescription", str, "")
+    if match := re.fullmatch(r"\d{3} ([\t -~]+)", description):
+        return match[1]
+    return phrase(status)
+
+
+def phrase(status: int) -> str:
+    """The standard reason phrase, "" for a status code without one."""
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return ""
+
+
+def _typed(answer: dict, name: str, kind: type, default):
+    value = answer.get(name, default)
+    # A bool is an int in Python, not in JSON.
+    if name in answer and (not isinstance(value, kind) or (kind is int and isinstance(value, bool))):
+        raise _invalid(f"{name} is {json.dumps(value)[:100]}")
+    return value
+
+
+def _invalid(why: str) -> InvalidAnswer:
+    return InvalidAnswer("LambdaInvalidResponse", why)

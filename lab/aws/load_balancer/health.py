@@ -1,0 +1,85 @@
+"""Health checks of a lambda target: the rules, without the clock.
+
+States and reason codes: https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_TargetHealth.html
+Settings: https://docs.aws.amazon.com/elasticloadbalancing/latest/application/target-group-health-checks.html
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class HealthCheck:
+    """Settings of a target group of type lambda, with AWS's defaults. Times in seconds."""
+
+    enabled: bool = False
+    path: str = "/"
+    interval: float = 35
+    timeout: float = 30
+    healthy_threshold: int = 5
+    unhealthy_threshold: int = 5
+    matcher: str = "200"
+
+    def matches(self, status: int) -> bool:
+        """Whether the matcher ("200", "200,202" or "200-299") has this status code."""
+        for part in self.matcher.split(","):
+            low, _, high = part.partition("-")
+            if int(low) <= status <= int(high or low):
+                return True
+        return False
+
+
+@dataclass(frozen=True)
+class TargetHealth:
+    """As in describe-target-health; reason and description are None where AWS leaves them out."""
+
+    state: str
+    reason: str | None = None
+    description: str | None = None
+
+
+NOT_IN_USE = TargetHealth(
+    "unused", "Target.NotInUse", "Target group is not configured to receive traffic from the load balancer"
+)
+NOT_REGISTERED = TargetHealth(
+    "unused", "Target.NotRegistered", "Target is not registered to the target group"
+)
+DISABLED = TargetHealth("unavailable", "Target.HealthCheckDisabled", "Health checks are disabled")
+REGISTERING = TargetHealth(
+    "initial", "Elb.RegistrationInProgress", "Target registration is in progress"
+)
+CHECKING = TargetHealth("initial", "Elb.InitialHealthChecking", "Initial health checks in progress")
+HEALTHY = TargetHealth("healthy")
+TIMED_OUT = TargetHealth("unhealthy", "Target.Timeout", "Request timed out")
+MALFORMED = TargetHealth("unhealthy", "Target.FailedHealthChecks", "Health checks failed")
+
+
+def mismatch(status: int) -> TargetHealth:
+    """The target answered, but not with a code of the matcher."""
+    return TargetHealth(
+        "unhealthy", "Target.ResponseCodeMismatch", f"Health checks failed with these codes: [{status}]"
+    )
+
+
+class HealthCount:
+    """Consecutive results of checks, and the state that follows from them.
+
+    A new target is healthy after its first success; an unhealthy one needs `healthy_threshold` in a row, a
+    healthy one gets unhealthy after `unhealthy_threshold` failures in a row.
+    """
+
+    def __init__(self) -> None:
+        self.health = REGISTERING
+        self._run: tuple[bool, int] = (True, 0)
+
+    def add(self, failure: TargetHealth | None, settings: HealthCheck) -> None:
+        """One check: None is a success, otherwise the unhealthy state that it speaks for."""
+        ok = failure is None
+        self._run = (ok, self._run[1] + 1 if self._run[0] == ok else 1)
+        count = self._run[1]
+        state = self.health.state
+        if ok and (state == "initial" or count >= settings.healthy_threshold):
+            self.health = HEALTHY
+        elif failure and (state == "unhealthy" or count >= settings.unhealthy_threshold):
+            self.health = failure
+        elif state == "initial":
+            self.health = CHECKING

@@ -1,0 +1,105 @@
+"""EC2: a VPC is a network namespace as soon as something real is in it."""
+
+import random
+from ipaddress import IPv4Network
+from threading import RLock
+
+from moto.ec2.exceptions import EC2ClientError
+from moto.ec2.models import EC2Backend
+from moto.ec2.models.elastic_network_interfaces import NetworkInterface
+from moto.ec2.models.subnets import Subnet
+from moto.ec2.models.vpcs import VPC
+
+from lab.aws import refusals
+from lab.aws.backends import Backed
+from lab.network import Vpc
+
+_attaching = RLock()
+
+
+class Networks(Backed, EC2Backend):
+    """VPCs, subnets, network interfaces."""
+
+    def namespace(self, vpc_id: str) -> Vpc:
+        """The real network behind a VPC, made when it is first asked for."""
+        with _attaching:
+            if vpc_id not in self.aws.vpcs:
+                cidr = IPv4Network(self.get_vpc(vpc_id).cidr_block)
+                vpc = self.aws.internet.attach(f"aws-{vpc_id.removeprefix('vpc-')[:8]}", cidr)
+                self.aws.vpcs[vpc_id] = vpc
+                self.aws.dns.start_resolver(vpc)
+            return self.aws.vpcs[vpc_id]
+
+    def find_subnet(self, subnet_id: str) -> Subnet | None:
+        """moto's get_subnet, without its exception."""
+        return next((zone[subnet_id] for zone in self.subnets.values() if subnet_id in zone), None)
+
+    def interfaces_in(self, vpc_id: str) -> list[NetworkInterface]:
+        return [eni for eni in list(self.enis.values()) if eni.vpc_id == vpc_id]
+
+    def create_managed_interface(
+        self, subnet_id: str, description: str, group_ids: list[str], seed: str, public_ip: str | None = None
+    ) -> NetworkInterface:
+        """A network interface that a service of AWS owns, on a free address of the subnet.
+
+        The same `seed` in the same subnet gives the same address, if it is free: a tutorial that is run again
+        shows the same addresses.
+        """
+        with _attaching:
+            address = self._free_address(subnet_id, seed)
+            interface = self.create_network_interface(
+                self.find_subnet(subnet_id), address, group_ids=group_ids, description=description
+            )
+        interface.requester_managed = True
+        interface.requester_id = "amazon-elb" if description.startswith("ELB ") else "amazon-eks"
+        interface.status = "in-use"
+        interface.public_ip = public_ip
+        return interface
+
+    def delete_managed_interface(self, interface: NetworkInterface) -> None:
+        self.enis.pop(interface.id, None)
+
+    def _free_address(self, subnet_id: str, seed: str) -> str:
+        subnet = self.find_subnet(subnet_id)
+        assert subnet is not None
+        taken = {
+            private["PrivateIpAddress"]
+            for eni in self.enis.values()
+            if eni.subnet_id == subnet_id
+            for private in eni.private_ip_addresses
+        }
+        # The first four and the last address are AWS's own.
+        # https://docs.aws.amazon.com/vpc/latest/userguide/subnet-sizing.html
+        free = [str(ip) for ip in list(subnet.cidr)[4:-1] if str(ip) not in taken]
+        if not free:
+            raise EC2ClientError(
+                "InsufficientFreeAddressesInSubnet",
+                f"insufficient free IP addresses in subnet '{subnet_id}'",
+            )
+        return random.Random(f"{seed} {subnet.cidr_block}").choice(free)
+
+    def delete_network_interface(self, eni_id: str) -> None:
+        refusals.delete_network_interface(self.get_network_interface(eni_id))
+        super().delete_network_interface(eni_id)
+
+    def delete_subnet(self, subnet_id: str) -> Subnet:
+        refusals.delete_subnet(self, subnet_id)
+        return super().delete_subnet(subnet_id)
+
+    def delete_security_group(self, name: str | None = None, group_id: str | None = None) -> None:
+        refusals.delete_security_group(self, group_id)
+        super().delete_security_group(name, group_id)
+
+    def detach_internet_gateway(self, internet_gateway_id: str, vpc_id: str) -> None:
+        refusals.detach_internet_gateway(self, vpc_id)
+        super().detach_internet_gateway(internet_gateway_id, vpc_id)
+
+    def delete_vpc(self, vpc_id: str) -> VPC:
+        refusals.delete_vpc(self, vpc_id)
+        deleted = super().delete_vpc(vpc_id)
+        with _attaching:
+            vpc = self.aws.vpcs.pop(vpc_id, None)
+            if vpc:
+                self.aws.dns.stop_resolver(vpc)
+                vpc.delete()
+        return deleted

@@ -1,0 +1,228 @@
+"""Control groups, version 1 (a hierarchy per controller) and version 2 (one for all).
+
+A path here is relative, such as `istio-lab-lab/services`, and means that group in every hierarchy.
+Rules: https://docs.kernel.org/admin-guide/cgroup-v2.html and …/cgroup-v1/cgroups.html.
+"""
+
+import contextlib
+import os
+import shutil
+import signal
+import time
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+from lab.errors import LabError
+
+
+def create(path: str) -> None:
+    """Make the group and its ancestors; what exists stays.
+
+    Version 2: every controller is on above it and, as the kubelet wants of its cgroupRoot, in it, unless it
+    holds processes. `remove` leaves them on in the root, as others may have come to need them.
+    """
+    for hierarchy in _hierarchies():
+        for group in _lineage(hierarchy, path):
+            group.mkdir(exist_ok=True)
+            _copy_cpuset(group)
+        if _is_v2(hierarchy):
+            *ancestors, group = hierarchy, *_lineage(hierarchy, path)
+            for ancestor in ancestors:
+                _switch_controllers(ancestor, "+")
+            if not (group / "cgroup.procs").read_text():
+                _switch_controllers(group, "+")
+
+
+def entering(path: str) -> list[str]:
+    """Return the prefix of a command line that enters the group and then becomes the command."""
+    groups = _entrances(path)
+    script = 'for group in "$@"; do shift; [ "$group" = -- ] && exec "$@"; echo $$ >"$group" || exit 1; done'
+    return [_program("sh"), "-c", script, "sh", *map(str, groups), "--"]
+
+
+def add_process(path: str, pid: int) -> None:
+    """Move a process, with all of its threads, into the group. Children that it already has stay behind."""
+    for entrance in _entrances(path):
+        try:
+            entrance.write_text(str(pid))
+        except OSError as error:
+            raise LabError(f"moving process {pid} into the cgroup {path}", str(error)) from error
+
+
+def processes(path: str) -> list[int]:
+    """Return the ids of all processes in the group and below it, in any hierarchy; [] without a group."""
+    return sorted({pid for hierarchy in _hierarchies() for pid in _members(_group(hierarchy, path))})
+
+
+def kill(path: str, timeout: float = 10) -> None:
+    """End every process in the group and below it, but never this one, by SIGKILL.
+
+    Repeated until none is left, as a process may fork meanwhile; LabError if some outlast `timeout` seconds.
+    """
+    if not _relative(path):
+        raise ValueError("the root cgroup holds the machine's processes, not the lab's")
+    deadline = time.monotonic() + timeout
+    while left := [pid for pid in processes(path) if pid != os.getpid()]:
+        if time.monotonic() > deadline:
+            raise LabError(
+                f"ending the processes of the cgroup {path}",
+                f"{len(left)} remain: {', '.join(map(_describe, left[:5]))}",
+                "see `ps -o pid,stat,wchan,args -p <pid>`: state D waits for a device or a file system",
+            )
+        for pid in left:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        time.sleep(0.02)
+
+
+def remove(path: str, timeout: float = 5) -> None:
+    """Delete the group and all below it in every hierarchy; nothing to do is fine.
+
+    LabError if a process is still in it after `timeout` seconds.
+    """
+    if not _relative(path):
+        raise ValueError("the root cgroup cannot be removed")
+    for hierarchy in _hierarchies():
+        for group in _tree(_group(hierarchy, path)):
+            _remove_one(group, timeout)
+
+
+def limit_memory(path: str, size: int) -> None:
+    """Let the group's processes use at most `size` bytes, swap included; beyond that the kernel kills one."""
+    for hierarchy in _hierarchies():
+        group = _group(hierarchy, path)
+        v1, v2 = group / "memory.limit_in_bytes", group / "memory.max"
+        if v1.exists():
+            v1.write_text(str(size))
+            _write_if_there(group / "memory.memsw.limit_in_bytes", size)
+        elif v2.exists():
+            v2.write_text(str(size))
+            _write_if_there(group / "memory.swap.max", 0)
+
+
+def memory(path: str) -> int:
+    """Return the bytes in use by the group and all below it, without file cache that could be dropped at once.
+
+    This is what Kubernetes calls the working set.
+    """
+    for hierarchy in _hierarchies():
+        group = _group(hierarchy, path)
+        for usage, inactive in (
+            ("memory.usage_in_bytes", "total_inactive_file"),
+            ("memory.current", "inactive_file"),
+        ):
+            if (group / usage).exists():
+                statistics = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
+                return max(0, int((group / usage).read_text()) - int(statistics[inactive]))
+    return 0
+
+
+@cache
+def _hierarchies() -> tuple[Path, ...]:
+    """Where each hierarchy is mounted: controllers may be joined ('cpu,cpuacct') and systemd has its own."""
+    found: dict[str, Path] = {}
+    for line in Path("/proc/self/mountinfo").read_text().splitlines():
+        mount, source = line.split(" - ", 1)
+        if source.split(" ")[0] in ("cgroup", "cgroup2"):
+            device, mount_point = mount.split(" ")[2], mount.split(" ")[4]
+            found.setdefault(device, Path(mount_point))  # the same hierarchy can be mounted twice
+    if not found:
+        raise LabError(
+            "looking for control groups", "no cgroup file system is mounted", "mount /sys/fs/cgroup"
+        )
+    return tuple(found.values())
+
+
+def _is_v2(hierarchy: Path) -> bool:
+    """Beside version 1 there is often an idle version 2 hierarchy: its controllers are nobody's business."""
+    return len(_hierarchies()) == 1 and (hierarchy / "cgroup.controllers").exists()
+
+
+def _relative(path: str) -> str:
+    return path.strip("/")
+
+
+def _group(hierarchy: Path, path: str) -> Path:
+    return hierarchy / _relative(path)
+
+
+def _lineage(hierarchy: Path, path: str) -> list[Path]:
+    """The group after its ancestors, without the root."""
+    parts = Path(_relative(path)).parts
+    return [hierarchy.joinpath(*parts[: length + 1]) for length in range(len(parts))]
+
+
+def _entrances(path: str) -> list[Path]:
+    for hierarchy in _hierarchies():
+        if _is_v2(hierarchy) and _relative(path):
+            # Version 2: a group that hands controllers to its children may hold no process itself.
+            _switch_controllers(_group(hierarchy, path), "-")
+    return [_group(hierarchy, path) / "cgroup.procs" for hierarchy in _hierarchies()]
+
+
+def _switch_controllers(group: Path, sign: str) -> None:
+    source = "cgroup.controllers" if sign == "+" else "cgroup.subtree_control"
+    controllers = (group / source).read_text().split()
+    if not controllers:
+        return
+    try:
+        (group / "cgroup.subtree_control").write_text(" ".join(sign + name for name in controllers))
+    except OSError as error:
+        raise LabError(
+            f"switching {sign}{','.join(controllers)} in {group}/cgroup.subtree_control",
+            str(error),
+            "a cgroup holds processes or passes controllers on, not both: move the processes to a leaf",
+        ) from error
+
+
+def _copy_cpuset(group: Path) -> None:
+    """Version 1: a new cpuset is empty, and no process can enter it before it has processors and memory."""
+    for name in ("cpuset.cpus", "cpuset.mems"):
+        value = group / name
+        if (group / "tasks").exists() and value.exists() and not value.read_text().strip():
+            value.write_text((group.parent / name).read_text())
+
+
+def _tree(group: Path) -> Iterator[Path]:
+    """The group and all below it, the deepest first."""
+    for directory, _, _ in os.walk(group, topdown=False):
+        yield Path(directory)
+
+
+def _members(group: Path) -> Iterator[int]:
+    for directory in _tree(group):
+        try:
+            yield from map(int, (directory / "cgroup.procs").read_text().split())
+        except OSError:  # removed meanwhile (or a threaded group, whose processes its parent lists)
+            continue
+
+
+def _remove_one(group: Path, timeout: float) -> None:
+    deadline = time.monotonic() + timeout
+    while True:
+        try:
+            return group.rmdir()
+        except FileNotFoundError:
+            return None
+        except OSError as error:  # EBUSY also for a moment after the last process has ended
+            if time.monotonic() > deadline:
+                names = ", ".join(map(_describe, _members(group))) or "no process that can be seen"
+                raise LabError(f"removing the cgroup {group}", f"{error.strerror}: {names}") from error
+        time.sleep(0.02)
+
+
+def _describe(pid: int) -> str:
+    try:
+        return f"{pid} ({Path(f'/proc/{pid}/comm').read_text().strip()})"
+    except OSError:
+        return str(pid)
+
+
+def _write_if_there(file: Path, value: int) -> None:
+    if file.exists():
+        file.write_text(str(value))
+
+
+def _program(name: str) -> str:
+    return shutil.which(name) or name

@@ -1,0 +1,1 @@
+"""Real Kubernetes clusters in the lab's VPCs."""

@@ -1,0 +1,108 @@
+"""A Kubernetes cluster with one node, for the clouds to create and delete."""
+
+import shutil
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+from kubernetes import client
+
+from lab.cluster import addons, runtime
+from lab.cluster.control_plane import ClusterSpec, ControlPlane
+from lab.cluster.load_balancer import Policy, ServiceController
+from lab.cluster.node import Node
+from lab.errors import LabError
+from lab.network import Vpc
+from lab.processes import Processes
+from lab.settings import Lab
+
+__all__ = ["Cluster", "ClusterSpec"]
+
+
+class Cluster:
+    """One cluster in a VPC (a VPC holds one). Its steps are the clouds' steps; each may raise LabError."""
+
+    def __init__(
+        self, spec: ClusterSpec, vpc: Vpc, processes: Processes, lab: Lab, programs: Path,
+        images: list[Path], load_balancers: Policy,
+    ) -> None:  # fmt: skip
+        self.spec = spec
+        self._processes, self._programs, self._images, self._lab = processes, programs, images, lab
+        self._cgroup = f"{lab.cgroup}/{spec.name}"
+        self._folder = lab.data / spec.name
+        self._plane = ControlPlane(spec, self._folder, vpc, processes, programs)
+        self._node: Node | None = None
+        self._store: Future[Path] | None = None
+        self._load_balancers = load_balancers
+        self._controller: ServiceController | None = None
+
+    @property
+    def endpoint(self) -> str:
+        """127.0.0.1:<port>, which leads to the API server; "" before start_control_plane."""
+        return self._plane.endpoint
+
+    @property
+    def ca_certificate(self) -> bytes:
+        """PEM, of the authority that signed the API server's certificate."""
+        return self._plane.authority.pair.certificate
+
+    @property
+    def admin_kubeconfig(self) -> Path:
+        """By client certificate, group system:masters, by way of `endpoint`: for the lab itself."""
+        return self._folder / "admin.kubeconfig"
+
+    def start_control_plane(self) -> None:
+        """Blocks until the API server is ready. Pods wait for a node."""
+        self._prepare_images()
+        self._plane.start()
+        assert self._plane.api
+        addons.install_coredns(self._plane.api, self.spec.dns_ip)
+        core = client.CoreV1Api(self._plane.api)
+        self._controller = ServiceController(core, self._load_balancers, self._node_address)
+        self._controller.start()
+
+    def start_node(self, name: str, address: str, labels: dict[str, str]) -> None:
+        """Blocks until the node is Ready; `address` is its private one in the VPC. One node at a time."""
+        if self._node:
+            raise LabError(f"starting node {name}", f"{self.spec.name} has a node: {self._node.name}")
+        node = Node(name, address, labels, self._plane, self._processes, self._programs, self._cgroup)
+        store = self._prepare_images().result()
+        try:
+            node.start(store)
+        except BaseException:
+            node.stop()
+            raise
+        self._node = node
+
+    def stop_node(self) -> None:
+        """End the node and its pods, and let the cluster know. No node is fine."""
+        if self._node:
+            self._node.stop()
+            self._node.forget()
+            self._node = None
+
+    def stop(self) -> None:
+        """End everything and delete its data; public addresses go back. Twice is harmless."""
+        if self._controller:
+            self._controller.stopping()
+        if self._node:
+            self._node.stop()
+            self._node = None
+        self._plane.stop()
+        if self._controller:
+            self._controller.stop()
+            self._controller = None
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _node_address(self) -> str | None:
+        return self._node.address if self._node else None
+
+    def _prepare_images(self) -> Future[Path]:
+        """The first cluster on a machine imports the images (6 to 9 s) while its control plane starts."""
+        if not self._store:
+            executor = ThreadPoolExecutor(1, thread_name_prefix="images")
+            cgroup = f"{self._lab.cgroup}/images"
+            self._store = executor.submit(
+                runtime.image_store, self._images, self._lab.cache, self._processes, cgroup
+            )
+            executor.shutdown(wait=False)
+        return self._store

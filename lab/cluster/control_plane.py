@@ -1,0 +1,207 @@
+"""One cluster's control plane: etcd, API server, controller manager and scheduler, in the VPC's namespace."""
+
+import json
+from dataclasses import dataclass
+from ipaddress import ip_network
+from pathlib import Path
+from typing import Any
+
+from kubernetes import client, config
+from kubernetes.client.exceptions import ApiException
+from urllib3.exceptions import HTTPError
+
+from lab import sockets
+from lab.cluster import pki
+from lab.cluster.waiting import until
+from lab.network import Vpc
+from lab.processes import Process, Processes
+from lab.relay import Relay
+
+PORT = 6443
+DOMAIN = "cluster.local"
+ETCD = "http://127.0.0.1:2379"
+
+
+@dataclass(frozen=True)
+class ClusterSpec:
+    """What a cloud decides about a cluster.
+
+    Attributes:
+        name: of its folder, cgroup and logs: unique in the lab, so with the cloud in it (eks-tutorial).
+        address: of the API server in the VPC (on EKS a network interface in one of the subnets).
+        pod_range: CIDR; its first /24 is the node's.
+        service_range: CIDR of cluster IPs.
+        dns_ip: cluster IP of kube-dns, in `service_range`.
+        resolver: address of the VPC's resolver, where nodes and CoreDNS ask for everything else.
+        token_webhook: kubeconfig of the service that verifies bearer tokens (TokenReview v1), as for
+            --authentication-token-webhook-config-file; its server must be reachable in the VPC's namespace.
+    """
+
+    name: str
+    address: str
+    pod_range: str
+    service_range: str
+    dns_ip: str
+    resolver: str
+    token_webhook: dict[str, Any] | None = None
+
+
+class ControlPlane:
+    """The programs that a cloud runs for you."""
+
+    def __init__(
+        self, spec: ClusterSpec, folder: Path, vpc: Vpc, processes: Processes, programs: Path
+    ) -> None:
+        self.spec, self.folder, self.vpc = spec, folder, vpc
+        self._processes, self._programs = processes, programs
+        self._relay = Relay()
+        self.authority = pki.Authority("kubernetes")
+        self.endpoint = ""
+        self.api: client.ApiClient | None = None
+
+    @property
+    def url(self) -> str:
+        """Of the API server, inside the VPC."""
+        return f"https://{self.spec.address}:{PORT}"
+
+    def start(self) -> None:
+        """Blocks until the API server is ready (about 3 s), not until the controllers have done anything."""
+        (self.folder / "pki").mkdir(parents=True, exist_ok=True)
+        self.vpc.add_private(self.spec.address)
+        self._open_relay()
+        admin = self.kubeconfig("admin", "admin", "system:masters", server=f"https://{self.endpoint}")
+        self.api = config.new_client_from_config(str(admin))
+        programs = [self._start("etcd", *self._etcd()), self._start("kube-apiserver", *self._api_server())]
+        until(self._is_ready, f"starting the control plane of {self.spec.name}", programs, timeout=120)
+        self._start("kube-controller-manager", *self._controller_manager())
+        self._start("kube-scheduler", *self._scheduler())
+
+    def stop(self) -> None:
+        """Ends at once: the cluster's data goes with it."""
+        self._relay.close()
+        for name in ("kube-scheduler", "kube-controller-manager", "kube-apiserver", "etcd"):
+            self._processes.stop(f"{self.spec.name}/{name}", timeout=0)
+        self.vpc.remove_private(self.spec.address)
+        if self.api:
+            self.api.close()
+
+    def kubeconfig(self, name: str, user: str, *groups: str, server: str = "") -> Path:
+        """Write <name>.kubeconfig for a user who shows a client certificate; `server`: if not from inside."""
+        pair = self.authority.issue(user, pki.CLIENT, groups=groups)
+        certificate, key = pair.write(self.folder / "pki", name)
+        identity = {"client-certificate": str(certificate), "client-key": str(key)}
+        cluster = {"server": server or self.url, "certificate-authority": self._pki("ca.crt")}
+        entry = {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "current-context": "lab",
+            "contexts": [{"name": "lab", "context": {"cluster": "lab", "user": name}}],
+            "clusters": [{"name": "lab", "cluster": cluster}],
+            "users": [{"name": name, "user": identity}],
+        }
+        return pki.write_private(self.folder / f"{name}.kubeconfig", json.dumps(entry).encode())
+
+    def _open_relay(self) -> None:
+        """From the machine's loopback into the VPC; nothing else of the machine leads there."""
+        address, namespace = (self.spec.address, PORT), self.vpc.namespace.path
+        listener = sockets.listen(("127.0.0.1", 0))
+        self.endpoint = f"127.0.0.1:{listener.getsockname()[1]}"
+        self._relay.start(listener, lambda: sockets.connect(address, namespace))
+
+    def _is_ready(self) -> bool:
+        assert self.api
+        try:
+            answer = self.api.call_api("GET", f"https://{self.endpoint}/readyz", _request_timeout=2)
+        except (ApiException, HTTPError):
+            return False
+        return answer.status == 200
+
+    def _start(self, program: str, *arguments: str) -> Process:
+        name = f"{self.spec.name}/{program}"
+        argv: list[str | Path] = [self._programs / program, *arguments]
+        return self._processes.start(name, argv, self.vpc.namespace.path, cwd=self.folder)
+
+    def _pki(self, file: str) -> str:
+        return str(self.folder / "pki" / file)
+
+    def _etcd(self) -> list[str]:
+        return [
+            f"--data-dir={self.folder / 'etcd'}",
+            f"--listen-client-urls={ETCD}",
+            f"--advertise-client-urls={ETCD}",
+            "--listen-peer-urls=http://127.0.0.1:2380",
+            "--unsafe-no-fsync",  # what is lost with the machine is a lab
+        ]
+
+    def _api_server(self) -> list[str]:
+        address, services = self.spec.address, ip_network(self.spec.service_range)
+        service = (
+            "kubernetes",
+            "kubernetes.default",
+            "kubernetes.default.svc",
+            f"kubernetes.default.svc.{DOMAIN}",
+        )
+        names = (*service, str(services[1]), address, "localhost", "127.0.0.1")
+        folder = self.folder / "pki"
+        self.authority.pair.write(folder, "ca")
+        self.authority.issue("kube-apiserver", pki.SERVER, names=names).write(folder, "apiserver")
+        to_kubelet = self.authority.issue(
+            "kube-apiserver-kubelet-client", pki.CLIENT, groups=("system:masters",)
+        )
+        to_kubelet.write(folder, "kubelet-client")
+        public, private = pki.signing_keys()
+        (folder / "service-accounts.pub").write_bytes(public)
+        pki.write_private(folder / "service-accounts.key", private)
+        return [
+            f"--etcd-servers={ETCD}",
+            # Not 0.0.0.0: the VPC's public addresses belong to load balancers.
+            f"--bind-address={address}",
+            f"--advertise-address={address}",
+            f"--secure-port={PORT}",
+            f"--tls-cert-file={self._pki('apiserver.crt')}",
+            f"--tls-private-key-file={self._pki('apiserver.key')}",
+            f"--client-ca-file={self._pki('ca.crt')}",
+            f"--service-account-key-file={self._pki('service-accounts.pub')}",
+            f"--service-account-signing-key-file={self._pki('service-accounts.key')}",
+            f"--service-account-issuer=https://kubernetes.default.svc.{DOMAIN}",
+            f"--service-cluster-ip-range={self.spec.service_range}",
+            "--authorization-mode=Node,RBAC",
+            "--enable-admission-plugins=NodeRestriction",
+            "--allow-privileged=true",
+            f"--kubelet-certificate-authority={self._pki('ca.crt')}",
+            f"--kubelet-client-certificate={self._pki('kubelet-client.crt')}",
+            f"--kubelet-client-key={self._pki('kubelet-client.key')}",
+            "--kubelet-preferred-address-types=InternalIP",
+            "--profiling=false",
+            *self._token_webhook(),
+        ]
+
+    def _token_webhook(self) -> list[str]:
+        if not self.spec.token_webhook:
+            return []
+        file = self.folder / "token-webhook.json"
+        pki.write_private(file, json.dumps(self.spec.token_webhook).encode())
+        webhook = "--authentication-token-webhook"
+        return [f"{webhook}-config-file={file}", f"{webhook}-version=v1"]
+
+    def _controller_manager(self) -> list[str]:
+        name = "kube-controller-manager"
+        return [
+            f"--kubeconfig={self.kubeconfig(name, f'system:{name}')}",
+            "--bind-address=127.0.0.1",
+            "--leader-elect=false",
+            f"--service-account-private-key-file={self._pki('service-accounts.key')}",
+            f"--root-ca-file={self._pki('ca.crt')}",
+            "--use-service-account-credentials=true",
+            f"--cluster-signing-cert-file={self._pki('ca.crt')}",
+            f"--cluster-signing-key-file={self._pki('ca.key')}",
+            "--allocate-node-cidrs=true",
+            f"--cluster-cidr={self.spec.pod_range}",
+            f"--node-cidr-mask-size={max(24, ip_network(self.spec.pod_range).prefixlen)}",
+            f"--service-cluster-ip-range={self.spec.service_range}",
+        ]
+
+    def _scheduler(self) -> list[str]:
+        name = "kube-scheduler"
+        kubeconfig = self.kubeconfig(name, f"system:{name}")
+        return [f"--kubeconfig={kubeconfig}", "--bind-address=127.0.0.1", "--leader-elect=false"]

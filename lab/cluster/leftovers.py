@@ -1,0 +1,34 @@
+"""Removing what is left of a lab, whoever started it: after `kill -9`, all that is known is its settings."""
+
+import contextlib
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+from lab import cgroups
+from lab.settings import Lab
+
+
+def clean_up(lab: Lab) -> None:
+    """End its processes (but not this one), unmount, delete its cgroups and folders. Twice is harmless."""
+    cgroups.kill(lab.cgroup)
+    for mount in _mounts_below(lab.run, lab.data):
+        subprocess.run(["umount", "--lazy", mount], check=False, capture_output=True)
+    if os.getpid() not in cgroups.processes(lab.cgroup):
+        cgroups.remove(lab.cgroup)
+    for folder in (lab.run, lab.data):
+        shutil.rmtree(folder, ignore_errors=True)
+        _remove_if_empty(folder.parent)
+
+
+def _mounts_below(*folders: Path) -> list[str]:
+    """Mount points in these folders, the last mounted first."""
+    lines = Path("/proc/self/mountinfo").read_text().splitlines()
+    points = [line.split(" ")[4].encode().decode("unicode_escape") for line in lines]  # a space is \040
+    return [point for point in reversed(points) if any(map(Path(point).is_relative_to, folders))]
+
+
+def _remove_if_empty(folder: Path) -> None:
+    with contextlib.suppress(OSError):  # other labs are in it, or it was never there
+        folder.rmdir()

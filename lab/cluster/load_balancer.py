@@ -1,0 +1,224 @@
+"""The part of a cloud's controller manager that gives Services of type LoadBalancer their way in.
+
+https://kubernetes.io/docs/concepts/services-networking/service/#loadbalancer, and for the finalizer
+https://kubernetes.io/docs/concepts/architecture/cloud-controller/#service-controller.
+"""
+
+import logging
+from collections.abc import Callable
+from threading import Event, Thread
+from typing import Any, Protocol
+
+from kubernetes import client, watch
+from kubernetes.client.exceptions import ApiException
+
+from lab import sockets
+from lab.network import Vpc
+from lab.relay import Relay
+
+FINALIZER = "service.kubernetes.io/load-balancer-cleanup"
+RESYNC = 30  # seconds after which everything is looked at again, whatever went wrong
+MERGE = "application/merge-patch+json"
+log = logging.getLogger(__name__)
+
+NodeAddress = Callable[[], str | None]
+Service = Any  # client.V1Service, whose model calls every field optional
+
+
+class Policy(Protocol):
+    """How a cloud balances. Both calls are idempotent; a balancer is known by its Service's uid."""
+
+    def ensure(self, service: Service, node: NodeAddress) -> list[dict[str, str]]:
+        """Make the balancer what the Service asks for; returns status.loadBalancer.ingress."""
+
+    def release(self, uid: str) -> None:
+        """Take the balancer away; none is fine."""
+
+
+class AddressLoadBalancer:
+    """Google's: a public address that arrives on the node, where kube-proxy takes its traffic."""
+
+    def __init__(self, vpc: Vpc) -> None:
+        self._vpc = vpc
+        self._addresses: dict[str, str] = {}
+
+    def ensure(self, service: Service, node: NodeAddress) -> list[dict[str, str]]:
+        uid = service.metadata.uid
+        if uid not in self._addresses:
+            self._addresses[uid] = self._vpc.allocate_public()
+        return [{"ip": self._addresses[uid]}]
+
+    def release(self, uid: str) -> None:
+        if address := self._addresses.pop(uid, None):
+            self._vpc.release_public(address)
+
+
+class HostnameLoadBalancer:
+    """AWS's: a host name; the balancer takes each TCP connection and makes another to the node port."""
+
+    def __init__(
+        self, vpc: Vpc, region: str,
+        publish: Callable[[str, list[str]], object], withdraw: Callable[[str], object],
+    ) -> None:  # fmt: skip
+        """`publish(host name, addresses)` and `withdraw(host name)` keep the public DNS informed."""
+        self._vpc, self._region = vpc, region
+        self._publish, self._withdraw = publish, withdraw
+        self._balancers: dict[str, _Balancer] = {}
+
+    def ensure(self, service: Service, node: NodeAddress) -> list[dict[str, str]]:
+        uid = service.metadata.uid
+        if uid not in self._balancers:
+            self._balancers[uid] = _Balancer(self._vpc, self._host_name(uid))
+            self._publish(self._balancers[uid].host_name, [self._balancers[uid].address])
+        balancer = self._balancers[uid]
+        tcp = [port for port in service.spec.ports if port.protocol == "TCP"]
+        balancer.set_ports({port.port: port.node_port for port in tcp if port.node_port}, node)
+        return [{"hostname": balancer.host_name}]
+
+    def release(self, uid: str) -> None:
+        if balancer := self._balancers.pop(uid, None):
+            self._withdraw(balancer.host_name)
+            balancer.close()
+
+    def _host_name(self, uid: str) -> str:
+        """As the AWS cloud provider names a balancer (`a` and the uid, 32 characters) and ELB its host."""
+        digits = uid.replace("-", "")
+        return f"{('a' + digits)[:32]}-{int(digits, 16) % 10**10:010}.{self._region}.elb.amazonaws.com"
+
+
+class _Balancer:
+    """One public address with a relay per port."""
+
+    def __init__(self, vpc: Vpc, host_name: str) -> None:
+        self._vpc, self.host_name = vpc, host_name
+        self.address = vpc.allocate_public()
+        self._relays: dict[tuple[int, int], Relay] = {}
+
+    def set_ports(self, ports: dict[int, int], node: NodeAddress) -> None:
+        """`ports`: the balancer's port → the node port."""
+        for pair in self._relays.keys() - ports.items():
+            self._relays.pop(pair).close()
+        for port, node_port in ports.items() - self._relays.keys():
+            listener = sockets.listen((self.address, port), self._vpc.namespace.path)
+            self._relays[port, node_port] = Relay().start(listener, self._connector(node_port, node))
+
+    def _connector(self, node_port: int, node: NodeAddress):
+        def connect():
+            if address := node():
+                return sockets.connect((address, node_port), self._vpc.namespace.path)
+            raise ConnectionRefusedError("the cluster has no node")
+
+        return connect
+
+    def close(self) -> None:
+        for relay in self._relays.values():
+            relay.close()
+        self._vpc.release_public(self.address)
+
+
+class ServiceController:
+    """Watches one cluster's Services, in a thread, and keeps balancers and statuses as they ask."""
+
+    def __init__(self, core: client.CoreV1Api, policy: Policy, node: NodeAddress) -> None:
+        self._core, self._policy, self._node = core, policy, node
+        self._held: set[str] = set()
+        self._stop = Event()
+        self._thread = Thread(target=self._run, name="load-balancers", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stopping(self) -> None:
+        """From here on, a connection that breaks is no error."""
+        self._stop.set()
+
+    def stop(self) -> None:
+        """Release every balancer. The API server is gone by now, which is what ends the watch."""
+        self._stop.set()
+        self._thread.join(RESYNC)
+        for uid in list(self._held):
+            self._release(uid)
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            try:
+                self._list_and_watch()
+            except Exception as error:
+                if not self._stop.is_set():
+                    log.warning("watching Services: %s; starting again", error)
+                    self._stop.wait(1)
+
+    def _list_and_watch(self) -> None:
+        listed = self._core.list_service_for_all_namespaces()
+        for uid in self._held - {service.metadata.uid for service in listed.items}:
+            self._release(uid)
+        for service in listed.items:
+            self._reconcile(service)
+        events = watch.Watch().stream(
+            self._core.list_service_for_all_namespaces,
+            resource_version=listed.metadata.resource_version,
+            timeout_seconds=RESYNC,
+        )
+        for event in events:
+            if event["type"] == "DELETED":
+                self._release(event["object"].metadata.uid)
+            else:
+                self._reconcile(event["object"])
+
+    def _reconcile(self, service: Service) -> None:
+        try:
+            if service.spec.type == "LoadBalancer" and not service.metadata.deletion_timestamp:
+                self._ensure(service)
+            else:
+                self._clean_up(service)
+        except ApiException as error:
+            if error.status not in (404, 409):  # it changed meanwhile: the next event tells how
+                raise
+        except Exception as error:
+            log.exception("the load balancer of %s/%s", service.metadata.namespace, service.metadata.name)
+            self._report(service, str(error))
+
+    def _ensure(self, service: Service) -> None:
+        self._held.add(service.metadata.uid)
+        self._set_finalizer(service, True)
+        ingress = self._policy.ensure(service, self._node)
+        shown = service.status.load_balancer.ingress or []
+        if [{"hostname": one.hostname} if one.hostname else {"ip": one.ip} for one in shown] != ingress:
+            self._set_status(service, ingress)
+
+    def _clean_up(self, service: Service) -> None:
+        self._release(service.metadata.uid)
+        if service.status.load_balancer.ingress and not service.metadata.deletion_timestamp:
+            self._set_status(service, None)
+        self._set_finalizer(service, False)
+
+    def _release(self, uid: str) -> None:
+        if uid in self._held:
+            self._policy.release(uid)
+            self._held.discard(uid)
+
+    def _set_finalizer(self, service: Service, wanted: bool) -> None:
+        meta = service.metadata
+        others = [name for name in meta.finalizers or [] if name != FINALIZER]
+        if wanted != (FINALIZER in (meta.finalizers or [])):
+            finalizers = [*others, FINALIZER] if wanted else others
+            body = {"metadata": {"finalizers": finalizers, "resourceVersion": meta.resource_version}}
+            self._core.patch_namespaced_service(meta.name, meta.namespace, body, _content_type=MERGE)
+
+    def _set_status(self, service: Service, ingress: list[dict[str, str]] | None) -> None:
+        body = {"status": {"loadBalancer": {"ingress": ingress}}}
+        meta = service.metadata
+        self._core.patch_namespaced_service_status(meta.name, meta.namespace, body, _content_type=MERGE)
+
+    def _report(self, service: Service, message: str) -> None:
+        """As an event, so that `kubectl describe service` tells it."""
+        meta = service.metadata
+        event = client.CoreV1Event(
+            metadata=client.V1ObjectMeta(generate_name=f"{meta.name}.", namespace=meta.namespace),
+            involved_object=client.V1ObjectReference(
+                api_version="v1", kind="Service", name=meta.name, namespace=meta.namespace, uid=meta.uid
+            ),
+            type="Warning", reason="SyncLoadBalancerFailed", message=message[:1024],
+            source=client.V1EventSource(component="service-controller"),
+        )  # fmt: skip
+        self._core.create_namespaced_event(meta.namespace, event)

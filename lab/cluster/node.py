@@ -1,0 +1,179 @@
+"""A node: containerd with the lab's images, kubelet and kube-proxy, in the VPC's namespace."""
+
+import json
+import shutil
+from ipaddress import ip_network
+from pathlib import Path
+from typing import Any
+
+from kubernetes import client
+from kubernetes.client.exceptions import ApiException
+
+from lab import cgroups
+from lab.cluster import pki, runtime
+from lab.cluster.control_plane import DOMAIN, ControlPlane
+from lab.cluster.mounts import View
+from lab.cluster.waiting import until
+from lab.processes import Process, Processes
+
+
+class Node:
+    """One machine of a cluster: what runs on it is below one cgroup, what it writes below one folder."""
+
+    def __init__(
+        self, name: str, address: str, labels: dict[str, str], plane: ControlPlane,
+        processes: Processes, programs: Path, cgroup: str,
+    ) -> None:  # fmt: skip
+        self.name, self.address, self._labels = name, address, labels
+        self._plane, self._processes, self._programs = plane, processes, programs
+        self._pods, self._runtime = f"{cgroup}/pods", f"{cgroup}/runtime"
+        self._cgroup = cgroup
+        self._view = View(plane.folder / "node", [plane.folder, programs])
+        self._prefix = f"{plane.spec.name}/"
+
+    def start(self, store: Path) -> None:
+        """Blocks until the node is Ready. `store`: containerd's images (`runtime.image_store`)."""
+        self._plane.vpc.add_private(self.address)
+        cgroups.create(self._pods)
+        self._masquerade("--append")
+        self._view.create()
+        runtime.copy_store(store, self._view)
+        self._write_cni()
+        containerd = runtime.start(
+            self._processes, self._prefix + "containerd", self._view, self._namespace, self._runtime
+        )
+        doing = f"starting node {self.name}"
+        until(lambda: runtime.is_ready(self._view, containerd), doing, [containerd])
+        programs = [containerd, self._start_kubelet(containerd.pid), self._start_proxy(containerd.pid)]
+        until(self._is_ready, doing, programs, timeout=120)
+
+    def stop(self) -> None:
+        """End every container and program of the node and delete its folder; no pod is asked to finish."""
+        cgroups.kill(self._pods)  # first, so that the shims, their parents, still reap them
+        for name in ("kubelet", "kube-proxy", "containerd"):
+            self._processes.stop(self._prefix + name, timeout=0)
+        cgroups.kill(self._cgroup)
+        cgroups.remove(self._cgroup)
+        self._plane.vpc.namespace.run(str(self._programs / "kube-proxy"), "--cleanup", check=False)
+        self._masquerade("--delete")
+        self._plane.vpc.remove_private(self.address)
+        shutil.rmtree(self._view.root, ignore_errors=True)
+
+    def forget(self) -> None:
+        """Delete the Node object: the API server runs on without it."""
+        try:
+            client.CoreV1Api(self._plane.api).delete_node(self.name)
+        except ApiException as error:
+            if error.status != 404:
+                raise
+
+    @property
+    def _namespace(self) -> Path:
+        return self._plane.vpc.namespace.path
+
+    def _start(self, program: str, containerd: int, *arguments: str) -> Process:
+        """In containerd's view, as the two share what they mount."""
+        inside = View.enter(containerd, self._programs / program, *arguments)
+        argv = [*cgroups.entering(self._runtime), *inside]
+        return self._processes.start(self._prefix + program, argv, self._namespace)
+
+    def _is_ready(self) -> bool:
+        try:
+            node = client.CoreV1Api(self._plane.api).read_node(self.name)
+        except ApiException:
+            return False
+        conditions = node.status.conditions if node.status else None
+        return any(one.type == "Ready" and one.status == "True" for one in conditions or [])
+
+    def _masquerade(self, action: str) -> None:
+        """What pods send out of the VPC leaves with the NAT gateway's address."""
+        rule = ("-s", self._plane.spec.pod_range, "-o", "eth0", "-j", "MASQUERADE")
+        iptables = ("iptables", "-w", "-t", "nat", action, "POSTROUTING")
+        self._plane.vpc.namespace.run(*iptables, *rule, check=action == "--append")
+
+    def _write(self, inside: str, document: dict[str, Any]) -> str:
+        path = self._view.path(inside)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(document))
+        return inside
+
+    def _write_cni(self) -> None:
+        pods = ip_network(self._plane.spec.pod_range)
+        # The first block is what the controller manager gives to the first node.
+        mine = next(pods.subnets(new_prefix=max(24, pods.prefixlen)))
+        ipam = {"type": "host-local", "ranges": [[{"subnet": str(mine)}]], "routes": [{"dst": "0.0.0.0/0"}]}
+        plugins = [
+            {"type": "ptp", "mtu": 1500, "ipam": ipam},
+            {"type": "portmap", "capabilities": {"portMappings": True}},
+        ]
+        network = {"cniVersion": "0.4.0", "name": "lab", "plugins": plugins}
+        self._write(f"{runtime.CNI_CONFIGURATION}/10-lab.conflist", network)
+
+    def _start_kubelet(self, containerd: int) -> Process:
+        plane = self._plane
+        folder = plane.folder / "pki"
+        serving = plane.authority.issue(self.name, pki.SERVER, names=(self.name, self.address))
+        certificate, key = serving.write(folder, "kubelet-serving")
+        self._view.path("/var/lib/resolv.conf").write_text(f"nameserver {plane.spec.resolver}\n")
+        configuration = {
+            "apiVersion": "kubelet.config.k8s.io/v1beta1",
+            "kind": "KubeletConfiguration",
+            "address": self.address,
+            "healthzBindAddress": "127.0.0.1",
+            "authentication": {
+                "anonymous": {"enabled": False},
+                "webhook": {"enabled": True},
+                "x509": {"clientCAFile": str(folder / "ca.crt")},
+            },
+            "authorization": {"mode": "Webhook"},
+            "tlsCertFile": str(certificate),
+            "tlsPrivateKeyFile": str(key),
+            "containerRuntimeEndpoint": f"unix://{runtime.SOCKET}",
+            "clusterDNS": [plane.spec.dns_ip],
+            "clusterDomain": DOMAIN,
+            "resolvConf": "/var/lib/resolv.conf",
+            "cgroupDriver": "cgroupfs",
+            "cgroupRoot": f"/{self._pods}",
+            "cgroupsPerQOS": True,
+            "enforceNodeAllocatable": [],
+            "failCgroupV1": False,
+            "failSwapOn": False,
+            # The disk and the memory are the reader's: nothing is evicted or collected because they are full.
+            "evictionHard": {
+                "imagefs.available": "0%",
+                "nodefs.available": "0%",
+                "nodefs.inodesFree": "0%",
+                "memory.available": "0%",
+            },
+            "imageGCHighThresholdPercent": 100,
+            "localStorageCapacityIsolation": False,
+            "syncFrequency": "5s",
+            "volumePluginDir": "/var/lib/kubelet/volume-plugins",
+        }
+        kubeconfig = plane.kubeconfig("kubelet", f"system:node:{self.name}", "system:nodes")
+        return self._start(
+            "kubelet", containerd,
+            f"--config={self._write('/var/lib/kubelet.json', configuration)}",
+            f"--kubeconfig={kubeconfig}",
+            f"--node-ip={self.address}",
+            f"--hostname-override={self.name}",
+            f"--node-labels={','.join(f'{label}={value}' for label, value in self._labels.items())}",
+        )  # fmt: skip
+
+    def _start_proxy(self, containerd: int) -> Process:
+        kubeconfig = self._plane.kubeconfig("kube-proxy", "system:kube-proxy")
+        configuration = {
+            "apiVersion": "kubeproxy.config.k8s.io/v1alpha1",
+            "kind": "KubeProxyConfiguration",
+            "clientConnection": {"kubeconfig": str(kubeconfig)},
+            "mode": "iptables",
+            "clusterCIDR": self._plane.spec.pod_range,
+            "hostnameOverride": self.name,
+            "healthzBindAddress": "127.0.0.1:10256",
+            "metricsBindAddress": "127.0.0.1:10249",
+            "nodePortAddresses": ["primary"],  # not on the VPC's public addresses
+            # The machine's limits stay as they are.
+            "conntrack": {"maxPerCore": 0, "tcpEstablishedTimeout": "0s", "tcpCloseWaitTimeout": "0s"},
+        }
+        file = self._write("/var/lib/kube-proxy.json", configuration)
+        return self._start("kube-proxy", containerd, f"--config={file}")

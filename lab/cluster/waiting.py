@@ -1,0 +1,23 @@
+"""Waiting for programs, with an end."""
+
+import time
+from collections.abc import Callable, Iterable
+
+from lab.errors import LabError
+from lab.processes import Process
+
+
+def until(ready: Callable[[], bool], doing: str, programs: Iterable[Process], timeout: float = 60) -> None:
+    """Return as soon as `ready` is true, asked ten times a second.
+
+    LabError when one of the programs ends meanwhile (with the end of its log), or after `timeout` seconds.
+    """
+    programs = list(programs)
+    deadline = time.monotonic() + timeout
+    while not ready():
+        for program in programs:
+            program.check()
+        if time.monotonic() > deadline:
+            logs = "\n".join(f"{program.log}:\n{program.tail(5)}" for program in programs)
+            raise LabError(doing, f"not ready after {timeout:.0f} s; the logs end with\n{logs}")
+        time.sleep(0.1)

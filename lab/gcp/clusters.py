@@ -1,0 +1,177 @@
+"""GKE's clusters and node pools: their states, and the real cluster behind each."""
+
+import secrets
+import string
+from collections.abc import Callable
+from base64 import b64encode
+from dataclasses import dataclass, field
+from threading import RLock
+
+from google.cloud.container_v1.types import Cluster, NodePool, Operation
+
+from lab.cluster.cluster import Cluster as Machines
+from lab.gcp import resources
+from lab.gcp.errors import ApiError, already_exists, not_found
+from lab.gcp.locations import Location
+from lab.gcp.network import DefaultNetwork
+from lab.gcp.operations import Operations, Step, condition
+
+CLUSTERS = 1  # the quota: one real cluster in the project's one network
+_CREATING = ("CLUSTER_CONFIGURING", "CLUSTER_DEPLOYING", "CLUSTER_HEALTHCHECKING")
+_DELETING = ("CLUSTER_DELETING",)
+_NODES = ("NODES",)
+_DIGITS = string.ascii_lowercase + string.digits
+
+
+@dataclass
+class _Entry:
+    where: Location
+    resource: Cluster
+    machines: Machines | None = None
+    nodes: dict[str, str] = field(default_factory=dict)  # node by pool
+
+    @property
+    def name(self) -> str:
+        return self.resource.name
+
+    @property
+    def path(self) -> str:
+        return f"{self.where.path}/clusters/{self.name}"
+
+
+class Clusters:
+    """The clusters of the project. Calls answer at once; what takes time is an operation."""
+
+    def __init__(self, operations: Operations, network: DefaultNetwork, endpoint_url: str) -> None:
+        self._operations, self._network, self._endpoint_url = operations, network, endpoint_url
+        self._entries: dict[tuple[str, str], _Entry] = {}  # by location and name
+        self._lock = RLock()
+
+    def create(self, where: Location, asked: Cluster) -> Operation:
+        """PROVISIONING, then RUNNING with an endpoint, or ERROR with the reason."""
+        resources.check_cluster(asked, where)
+        entry = _Entry(where, resources.provisioning_cluster(asked, where, self._endpoint_url))
+        with self._lock:
+            if (where.name, asked.name) in self._entries:
+                raise already_exists(entry.path)
+            if len(self._entries) >= CLUSTERS:
+                raise ApiError(
+                    "RESOURCE_EXHAUSTED",
+                    f"Insufficient quota to satisfy the request: you cannot create more than {CLUSTERS} "
+                    f"cluster(s) in project {where.project}: it is what the lab runs. "
+                    f"{self._names()} exists; delete it first.",
+                )
+            self._entries[where.name, asked.name] = entry
+            return self._start(Operation.Type.CREATE_CLUSTER, entry, _CREATING, self._bring_up)
+
+    def delete(self, where: Location, name: str) -> Operation:
+        """STOPPING, then gone."""
+        with self._lock:
+            entry = self._idle(where, name)
+            entry.resource.status = Cluster.Status.STOPPING
+            return self._start(Operation.Type.DELETE_CLUSTER, entry, _DELETING, self._take_down)
+
+    def get(self, where: Location, name: str) -> Cluster:
+        with self._lock:
+            return Cluster(self._entry(where, name).resource)
+
+    def list(self, where: Location) -> list[Cluster]:
+        with self._lock:
+            return [Cluster(entry.resource) for entry in self._entries.values() if where.covers(entry.where)]
+
+    def set_labels(self, where: Location, name: str, labels: dict[str, str], fingerprint: str) -> Operation:
+        """Replace all labels, if `fingerprint` is that of the labels the caller has seen."""
+        resources.check_labels(labels)
+        with self._lock:
+            entry = self._idle(where, name)
+            if fingerprint != entry.resource.label_fingerprint:
+                raise ApiError("FAILED_PRECONDITION", "Labels could not be set due to fingerprint mismatch.")
+            resources.set_labels(entry.resource, labels)
+            return self._start(Operation.Type.UPDATE_CLUSTER, entry, (), lambda entry, step: None)
+
+    def create_pool(self, where: Location, name: str, asked: NodePool) -> Operation:
+        """PROVISIONING, then RUNNING; the cluster is RECONCILING meanwhile."""
+        with self._lock:
+            entry = self._idle(where, name)
+            if any(pool.name == asked.name for pool in entry.resource.node_pools):
+                raise already_exists(f"{entry.path}/nodePools/{asked.name}")
+            resources.check_pool(asked, where, others=len(entry.nodes))
+            pool = resources.provisioning_pool(asked, where, entry.resource.self_link)
+            entry.resource.node_pools.append(pool)
+            entry.resource.status = Cluster.Status.RECONCILING
+            return self._start(Operation.Type.CREATE_NODE_POOL, entry, _NODES, self._start_nodes)
+
+    def delete_pool(self, where: Location, name: str, pool_name: str) -> Operation:
+        """STOPPING, then gone; the cluster is RECONCILING meanwhile."""
+
+        def work(entry: _Entry, step: Step) -> None:
+            step(*_NODES)
+            self._stop_nodes(entry, pool_name)
+
+        with self._lock:
+            entry = self._idle(where, name)
+            self._pool(entry, pool_name).status = NodePool.Status.STOPPING
+            entry.resource.status = Cluster.Status.RECONCILING
+            return self._start(Operation.Type.DELETE_NODE_POOL, entry, _NODES, work)
+
+    def get_pool(self, where: Location, name: str, pool_name: str) -> NodePool:
+        with self._lock:
+            return NodePool(self._pool(self._entry(where, name), pool_name))
+
+    def list_pools(self, where: Location, name: str) -> "list[NodePool]":
+        return list(self.get(where, name).node_pools)
+
+    def close(self) -> None:
+        """End every cluster, without the API's states: the lab goes down. No operation may be under way."""
+        for entry in self._entries.values():
+            if entry.machines:
+                entry.machines.stop()
+        self._entries.clear()
+
+    def _start(
+        self,
+        kind: Operation.Type,
+        entry: _Entry,
+        stages: tuple[str, ...],
+        work: Callable[[_Entry, Step], None],
+    ) -> Operation:
+        return self._operations.start(kind, entry.where, entry.path, stages, lambda step: work(entry, step))
+
+    def _bring_up(self, entry: _Entry, step: Step) -> None:
+        try:
+            step("CLUSTER_CONFIGURING")
+            machines = entry.machines = self._network.new_cluster(entry.name)
+            step("CLUSTER_DEPLOYING")
+            machines.start_control_plane()
+            with self._lock:
+                entry.resource.endpoint = machines.endpoint
+                entry.resource.master_auth.cluster_ca_certificate = b64encode(machines.ca_certificate).decode()
+            step("CLUSTER_HEALTHCHECKING")
+            self._start_nodes(entry, lambda stage: None)
+        except Exception as error:
+            self._fail(entry, error)
+            raise
+
+    def _fail(self, entry: _Entry, error: Exception) -> None:
+        """A cluster that did not come up stays to be looked at; nothing half made stays with it."""
+        with self._lock:
+            machines, entry.machines = entry.machines, None
+            entry.resource.endpoint = ""
+            entry.resource.status = Cluster.Status.ERROR
+            entry.resource.status_message = str(error)
+            entry.resource.conditions = [condition(error)]
+        if machines:
+            machines.stop()
+
+    def _take_down(self, entry: _Entry, step: Step) -> None:
+        step("CLUSTER_DELETING")
+        if entry.machines:
+            try:
+                entry.machines.stop()
+            except Exception as error:
+                with self._lock:
+                    entry.resource.status = Cluster.Status.ERROR
+                    entry.resource.conditions = [condition(error)]
+                raise
+        with self._lock:
+            del self._entries[entry.where.name, entry.name]

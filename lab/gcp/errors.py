@@ -1,0 +1,69 @@
+"""Google's errors over REST (google.rpc.Status): code, canonical status, message and details."""
+
+from typing import Any
+
+from google.rpc import code_pb2
+
+# google/rpc/code.proto gives the HTTP status of each canonical code.
+_HTTP = {
+    "INVALID_ARGUMENT": 400,
+    "FAILED_PRECONDITION": 400,
+    "UNAUTHENTICATED": 401,
+    "PERMISSION_DENIED": 403,
+    "NOT_FOUND": 404,
+    "ALREADY_EXISTS": 409,
+    "RESOURCE_EXHAUSTED": 429,
+    "INTERNAL": 500,
+    "UNIMPLEMENTED": 501,
+}
+
+
+class ApiError(Exception):
+    """An answer of the GKE API that refuses a call. `status` is a canonical code's name."""
+
+    def __init__(self, status: str, message: str, details: list[dict[str, Any]] | None = None) -> None:
+        self.status, self.message, self.details = status, message, details or []
+        super().__init__(message)
+
+    @property
+    def http_status(self) -> int:
+        return _HTTP[self.status]
+
+    @property
+    def grpc_code(self) -> int:
+        """The number of the canonical code, as an operation's `error` carries it."""
+        return code_pb2.Code.Value(self.status)
+
+    @property
+    def body(self) -> dict[str, Any]:
+        error: dict[str, Any] = {"code": self.http_status, "message": self.message, "status": self.status}
+        if self.details:
+            error["details"] = self.details
+        return {"error": error}
+
+
+def invalid(message: str, field: str | None = None) -> ApiError:
+    """INVALID_ARGUMENT; with `field`, the request is malformed there (google.rpc.BadRequest)."""
+    details: list[dict[str, Any]] = []
+    if field is not None:
+        violation = {"field": field, "description": message} if field else {"description": message}
+        details = [{"@type": "type.googleapis.com/google.rpc.BadRequest", "fieldViolations": [violation]}]
+    return ApiError("INVALID_ARGUMENT", message, details)
+
+
+def not_found(resource: str) -> ApiError:
+    return ApiError("NOT_FOUND", f"Not found: {resource}.")
+
+
+def already_exists(resource: str) -> ApiError:
+    return ApiError("ALREADY_EXISTS", f"Already exists: {resource}.")
+
+
+def auth_info(reason: str) -> dict[str, Any]:
+    """google.rpc.ErrorInfo as Google's API front end attaches it to a refused credential."""
+    return {
+        "@type": "type.googleapis.com/google.rpc.ErrorInfo",
+        "reason": reason,
+        "domain": "googleapis.com",
+        "metadata": {"service": "container.googleapis.com"},
+    }

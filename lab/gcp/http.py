@@ -1,0 +1,40 @@
+"""A WSGI application on a listening socket, in threads of its own."""
+
+import logging
+import socket
+from threading import Thread
+
+from werkzeug.serving import WSGIRequestHandler, make_server
+
+log = logging.getLogger(__name__)
+
+
+class _Handler(WSGIRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def log(self, type: str, message: str, *args: object) -> None:  # noqa: A002 (the base class's name)
+        # Not Werkzeug's own log, which goes to stderr; and never a header: they hold tokens.
+        log.debug("%s " + message, self.address_string(), *args)
+
+
+class Server:
+    """Serves `application` from now on, in whichever network namespace `listener` was made."""
+
+    def __init__(self, listener: socket.socket, application) -> None:
+        host, port = listener.getsockname()[:2]
+        self._listener = listener
+        self._server = make_server(
+            host, port, application, threaded=True, request_handler=_Handler, fd=listener.fileno()
+        )
+        # A client that keeps its connection open must not keep the lab from ending.
+        self._server.daemon_threads = True  # type: ignore[attr-defined]
+        self._server.block_on_close = False  # type: ignore[attr-defined]
+        self._thread = Thread(target=self._server.serve_forever, args=(0.1,), name=f"http-{port}", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Take no more connections; requests that are under way still get their answers."""
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+        self._listener.close()

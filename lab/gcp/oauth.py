@@ -1,0 +1,171 @@
+"""A service account, its key, and the access tokens that Google's token endpoint gives for it.
+
+RFC 7523 (JWT bearer grant) as in https://developers.google.com/identity/protocols/oauth2/service-account,
+and the self-signed JWTs of https://google.aip.dev/auth/4111.
+"""
+
+import json
+import os
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jwt
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+CLOUD_PLATFORM = "https://www.googleapis.com/auth/cloud-platform"
+API_AUDIENCE = "https://container.googleapis.com/"
+LIFETIME = 3600  # seconds, of an access token and at most of an assertion
+_SKEW = 300  # seconds that a caller's clock may be off
+# google-auth signs this audience whatever token_uri its key file names.
+_GOOGLE_TOKEN_AUDIENCE = "https://oauth2.googleapis.com/token"
+
+
+class OAuthError(Exception):
+    """A refusal of the token endpoint (RFC 6749, section 5.2)."""
+
+    def __init__(self, error: str, description: str) -> None:
+        self.error, self.description = error, description
+        super().__init__(f"{error}: {description}")
+
+
+class InvalidToken(Exception):
+    """A bearer token that nobody here issued, or signed, or that is past its time."""
+
+
+@dataclass(frozen=True)
+class AccessToken:
+    """What the lab knows of a token: whose it is, until when (seconds of the epoch), and what for."""
+
+    email: str
+    expires: float
+    scopes: frozenset[str]
+
+
+class ServiceAccount:
+    """The identity of the tutorial's reader in Google Cloud, with a fresh RSA key."""
+
+    def __init__(self, project: str, name: str = "tutorial") -> None:
+        self.project = project
+        self.email = f"{name}@{project}.iam.gserviceaccount.com"
+        self.key_id = secrets.token_hex(20)
+        self.client_id = str(10**20 + secrets.randbelow(10**20))
+        self._key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+
+    def write_credentials(self, path: Path, token_uri: str, owner: tuple[int, int]) -> None:
+        """Write the key file (mode 0600) that GOOGLE_APPLICATION_CREDENTIALS names, for uid and gid `owner`."""
+        pem = self._key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+        document = {
+            "type": "service_account",
+            "project_id": self.project,
+            "private_key_id": self.key_id,
+            "private_key": pem.decode(),
+            "client_email": self.email,
+            "client_id": self.client_id,
+            "auth_uri": "https://accounts.google.com/o/oauth2/auth",
+            "token_uri": token_uri,
+            "universe_domain": "googleapis.com",
+        }
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.unlink(missing_ok=True)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            os.fchown(file.fileno(), *owner)
+            json.dump(document, file, indent=2)
+
+    def verify(self, token: str, audience: list[str] | None, now: float) -> dict[str, Any]:
+        """The claims of a JWT that this account signed and that holds at `now`; InvalidToken says why not."""
+        try:
+            if jwt.get_unverified_header(token).get("kid") != self.key_id:
+                raise InvalidToken("Invalid JWT Signature.")
+            claims = jwt.decode(
+                token,
+                self._key.public_key(),
+                algorithms=["RS256"],
+                audience=audience,
+                options={
+                    "require": ["iss", "iat", "exp"],
+                    "verify_exp": False,
+                    "verify_iat": False,
+                    "verify_aud": audience is not None,
+                },
+            )
+        except jwt.InvalidSignatureError as error:
+            raise InvalidToken("Invalid JWT Signature.") from error
+        except jwt.InvalidTokenError as error:
+            raise InvalidToken(f"Invalid JWT: {error}.") from error
+        if claims["iss"] != self.email:
+            raise InvalidToken("Invalid JWT: the issuer is not the owner of the key.")
+        _check_times(claims, now)
+        return claims
+
+
+class Tokens:
+    """Issues and checks access tokens. `now` gives seconds of the epoch."""
+
+    def __init__(self, account: ServiceAccount, token_uri: str, now: Callable[[], float] = time.time) -> None:
+        self.account = account
+        self._audiences = [token_uri, _GOOGLE_TOKEN_AUDIENCE]
+        self._now = now
+        self._issued: dict[str, AccessToken] = {}
+
+    def exchange(self, grant_type: str, assertion: str) -> dict[str, Any]:
+        """The token endpoint's answer to an assertion; OAuthError where Google refuses it."""
+        if grant_type != JWT_BEARER:
+            raise OAuthError("unsupported_grant_type", f"Invalid grant_type: {grant_type}")
+        try:
+            claims = self.account.verify(assertion, self._audiences, self._now())
+        except InvalidToken as error:
+            raise OAuthError("invalid_grant", str(error)) from error
+        scopes = str(claims.get("scope", "")).split()
+        if not scopes:
+            raise OAuthError("invalid_scope", "Invalid OAuth scope or ID token audience provided.")
+        token = "ya29." + secrets.token_urlsafe(96)
+        self._forget_expired()
+        self._issued[token] = AccessToken(self.account.email, self._now() + LIFETIME, frozenset(scopes))
+        return {"access_token": token, "expires_in": LIFETIME - 1, "token_type": "Bearer"}
+
+    def access_token(self, token: str) -> AccessToken:
+        """The opaque access token `token`; InvalidToken if it is unknown or expired."""
+        known = self._issued.get(token)
+        if known is None:
+            raise InvalidToken("unknown access token")
+        if known.expires <= self._now():
+            raise InvalidToken("expired access token")
+        return known
+
+    def bearer(self, token: str) -> AccessToken:
+        """What `Authorization: Bearer` carries to the GKE API: an access token or a self-signed JWT (AIP-4111).
+
+        A self-signed JWT names this API as its audience, or carries scopes instead of an audience.
+        """
+        if token.count(".") != 2:
+            return self.access_token(token)
+        unverified = self.account.verify(token, None, self._now())
+        if "scope" in unverified:
+            scopes = frozenset(str(unverified["scope"]).split())
+        else:
+            self.account.verify(token, [API_AUDIENCE, API_AUDIENCE.rstrip("/")], self._now())
+            scopes = frozenset({CLOUD_PLATFORM})
+        return AccessToken(self.account.email, float(unverified["exp"]), scopes)
+
+    def _forget_expired(self) -> None:
+        # An expired token is as good as an unknown one; without this a long-lived lab only grows.
+        now = self._now()
+        self._issued = {token: known for token, known in self._issued.items() if known.expires > now}
+
+
+def _check_times(claims: dict[str, Any], now: float) -> None:
+    issued, expires = float(claims["iat"]), float(claims["exp"])
+    if expires <= now or issued > now + _SKEW or not 0 < expires - issued <= LIFETIME + _SKEW:
+        raise InvalidToken(
+            "Invalid JWT: Token must be a short-lived token (60 minutes) and in a reasonable timeframe. "
+            "Check your iat and exp values in the JWT claim."
+        )

@@ -1,0 +1,162 @@
+"""From what a caller asks for to the cluster or node pool that GKE would describe: checks, then defaults.
+
+Rules and defaults: https://cloud.google.com/kubernetes-engine/docs/reference/rest/v1/projects.locations.clusters;
+wording: what the service answers.
+"""
+
+import hashlib
+import json
+import re
+import uuid
+
+from google.cloud.container_v1.types import (
+    Cluster,
+    IPAllocationPolicy,
+    NodeConfig,
+    NodeManagement,
+    NodePool,
+    ReleaseChannel,
+)
+
+from lab.gcp import versions
+from lab.gcp.errors import ApiError, invalid
+from lab.gcp.locations import Location
+from lab.gcp.network import PODS, SERVICES
+from lab.gcp.operations import timestamp
+
+NODES = 1  # the quota: one real node
+_NAME = "(?:[a-z](?:[-a-z0-9]{0,38}[a-z0-9])?)"
+_NAME_HELP = (
+    "(only lowercase alphanumerics and '-' allowed, must start with a letter and end with an alphanumeric, "
+    "and must be no longer than 40 characters)"
+)
+
+
+def check_cluster(cluster: Cluster, where: Location) -> None:
+    """Refuse what GKE refuses at once, in its words, and what the lab has not got."""
+    _check_name("cluster.name", cluster.name)
+    if cluster.autopilot.enabled:
+        raise ApiError("UNIMPLEMENTED", "The lab has no Autopilot: create a Standard cluster.")
+    if cluster.node_pools and (cluster.initial_node_count or "node_config" in cluster):
+        raise invalid("Cluster.initial_node_count and Cluster.node_config cannot be used with Cluster.node_pools.")
+    if not cluster.node_pools and cluster.initial_node_count < 1:
+        raise invalid("Cluster.initial_node_count must be greater than zero.")
+    versions.check(cluster.initial_cluster_version)
+    for name in (cluster.network, cluster.subnetwork):
+        if name.rpartition("/")[2] not in ("", "default"):
+            raise invalid(f'Network "{name}" does not exist.')
+    check_labels(dict(cluster.resource_labels))
+    for pool in cluster.node_pools:
+        _check_name("node_pool.name", pool.name)
+    check_quota(sum(pool.initial_node_count for pool in _pools(cluster)), where)
+
+
+def check_pool(pool: NodePool, where: Location, others: int) -> None:
+    """As check_cluster, for a pool in a cluster that has `others` nodes."""
+    _check_name("node_pool.name", pool.name)
+    versions.check(pool.version)
+    check_quota(pool.initial_node_count + others, where)
+
+
+def check_quota(nodes: int, where: Location) -> None:
+    """PERMISSION_DENIED, as GKE answers a shortage, for more nodes than the lab runs; a region has three zones."""
+    wanted = nodes * (3 if where.regional else 1)
+    if wanted > NODES:
+        raise ApiError(
+            "PERMISSION_DENIED",
+            f'Insufficient project quota to satisfy request: resource "INSTANCES": request requires '
+            f"'{wanted}.0' and is short '{wanted - NODES}.0'. project has a quota of '{NODES}.0' with "
+            f"'{NODES}.0' available. View and manage quotas at "
+            f"https://console.cloud.google.com/iam-admin/quotas?usage=USED&project={where.project}.",
+        )
+
+
+def check_labels(labels: dict[str, str]) -> None:
+    """Google Cloud's rules for resource labels, https://cloud.google.com/resource-manager/docs/labels-overview."""
+    if len(labels) > 64:
+        raise invalid("At most 64 resource labels can be set.")
+    for key, value in labels.items():
+        if not re.fullmatch(r"[a-z][-_a-z0-9]{0,62}", key):
+            raise invalid(f'Invalid value for field "resource_labels": invalid label key "{key}".')
+        if not re.fullmatch(r"[-_a-z0-9]{0,63}", value):
+            raise invalid(f'Invalid value for field "resource_labels": invalid label value "{value}".')
+
+
+def provisioning_cluster(asked: Cluster, where: Location, endpoint_url: str) -> Cluster:
+    """The cluster as GKE shows it right after the create call: defaults filled in, no endpoint yet."""
+    cluster = Cluster(asked)
+    path = f"{where.path}/clusters/{asked.name}"
+    cluster.node_pools = [provisioning_pool(pool, where, f"{endpoint_url}/v1/{path}") for pool in _pools(asked)]
+    first = cluster.node_pools[0]
+    cluster.initial_node_count = first.initial_node_count
+    cluster.node_config = first.config
+    cluster.id = uuid.uuid4().hex * 2
+    cluster.self_link = f"{endpoint_url}/v1/{path}"
+    cluster.location = cluster.zone = where.name
+    cluster.locations = cluster.locations or first.locations
+    cluster.network = cluster.subnetwork = "default"
+    cluster.network_config.network = f"projects/{where.project}/global/networks/default"
+    cluster.network_config.subnetwork = f"projects/{where.project}/regions/{where.region}/subnetworks/default"
+    cluster.cluster_ipv4_cidr, cluster.services_ipv4_cidr = PODS, SERVICES
+    cluster.ip_allocation_policy = IPAllocationPolicy(
+        use_ip_aliases=True, cluster_ipv4_cidr_block=PODS, services_ipv4_cidr_block=SERVICES
+    )
+    cluster.initial_cluster_version = versions.VERSION
+    cluster.current_master_version = cluster.current_node_version = versions.VERSION
+    cluster.release_channel.channel = cluster.release_channel.channel or ReleaseChannel.Channel.REGULAR
+    cluster.logging_service = cluster.logging_service or "logging.googleapis.com/kubernetes"
+    cluster.monitoring_service = cluster.monitoring_service or "monitoring.googleapis.com/kubernetes"
+    cluster.create_time = timestamp()
+    cluster.status = Cluster.Status.PROVISIONING
+    cluster.endpoint = cluster.status_message = ""
+    cluster.conditions = []
+    set_labels(cluster, dict(cluster.resource_labels))
+    return cluster
+
+
+def provisioning_pool(asked: NodePool, where: Location, cluster_link: str) -> NodePool:
+    pool = NodePool(asked)
+    config = NodeConfig(pool.config)
+    config.machine_type = config.machine_type or "e2-medium"
+    config.disk_size_gb = config.disk_size_gb or 100
+    config.disk_type = config.disk_type or "pd-balanced"
+    config.image_type = config.image_type or versions.IMAGE_TYPE
+    config.service_account = config.service_account or "default"
+    pool.config = config
+    pool.management = NodeManagement(auto_upgrade=True, auto_repair=True)
+    pool.locations = [where.name]
+    pool.version = versions.VERSION
+    pool.self_link = f"{cluster_link}/nodePools/{pool.name}"
+    pool.status = NodePool.Status.PROVISIONING
+    return pool
+
+
+def set_labels(cluster: Cluster, labels: dict[str, str]) -> None:
+    cluster.resource_labels = labels
+    digest = hashlib.sha256(json.dumps(labels, sort_keys=True).encode()).hexdigest()
+    cluster.label_fingerprint = digest[:8]
+
+
+def node_labels(pool: NodePool, where: Location) -> dict[str, str]:
+    """What GKE's kubelets register with, as far as the tutorial's tools could look at it."""
+    return {
+        "cloud.google.com/gke-nodepool": pool.name,
+        "cloud.google.com/gke-os-distribution": "cos",
+        "node.kubernetes.io/instance-type": pool.config.machine_type,
+        "topology.kubernetes.io/region": where.region,
+        "topology.kubernetes.io/zone": where.name,
+        **dict(pool.config.labels),
+    }
+
+
+def _pools(cluster: Cluster) -> list[NodePool]:
+    if cluster.node_pools:
+        return list(cluster.node_pools)
+    default = NodePool(name="default-pool", initial_node_count=cluster.initial_node_count)
+    default.config = cluster.node_config
+    return [default]
+
+
+def _check_name(field: str, name: str) -> None:
+    if not re.fullmatch(_NAME, name):
+        raise invalid(f"Invalid value for field \"{field}\": \"{name}\". Must be a match of regex '{_NAME}' {_NAME_HELP}.")

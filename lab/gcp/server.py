@@ -1,0 +1,72 @@
+"""Google Cloud on 127.0.0.1: one HTTP server for the GKE API and the OAuth token endpoint."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from lab.gcp.api import Api
+from lab.gcp.clusters import Clusters
+from lab.gcp.http import Server
+from lab.gcp.network import DefaultNetwork, MakeCluster
+from lab.gcp.oauth import ServiceAccount, Tokens
+from lab.gcp.operations import Operations
+from lab.network import Internet, Vpc
+from lab.settings import GOOGLE_PROJECT, Lab
+from lab.sockets import listen
+
+
+class Gcp:
+    """One Google Cloud project, `lab-project`, with one service account that owns it.
+
+    `make_cluster(spec, vpc, load_balancers)` returns a `lab.cluster.Cluster` that is not started yet;
+    `start_resolver(vpc)` starts the VPC's DNS resolver and returns its address.
+    """
+
+    def __init__(
+        self,
+        lab: Lab,
+        internet: Internet,
+        make_cluster: MakeCluster,
+        start_resolver: Callable[[Vpc], str],
+        port: int = 0,
+    ) -> None:
+        self._lab, self._port = lab, port
+        self.credentials_file: Path = lab.data / "google-credentials.json"
+        self._internet, self._make_cluster, self._start_resolver = internet, make_cluster, start_resolver
+        self._server: Server | None = None
+
+    def start(self) -> None:
+        """Listen on 127.0.0.1:port and write the service account's key file. OSError if the port is taken."""
+        listener = listen(("127.0.0.1", self._port))
+        self._port = listener.getsockname()[1]
+        token_uri = f"{self.endpoint_url}/token"
+        account = ServiceAccount(GOOGLE_PROJECT)
+        tokens = Tokens(account, token_uri)
+        self._network = DefaultNetwork(self._internet, self._make_cluster, self._start_resolver, tokens)
+        self._operations = Operations(self.endpoint_url)
+        self._clusters = Clusters(self._operations, self._network, self.endpoint_url)
+        api = Api(tokens, self._clusters, self._operations)
+        self._server = Server(listener, api)
+        account.write_credentials(
+            self.credentials_file, token_uri, (self._lab.owner_uid, self._lab.owner_gid)
+        )
+
+    def stop(self) -> None:
+        """End the API, then every cluster. Twice, or without a start, is harmless."""
+        if self._server is None:
+            return
+        self._server.close()
+        self._server = None
+        self._operations.close()
+        self._clusters.close()
+        self._network.close()
+        self.credentials_file.unlink(missing_ok=True)
+
+    @property
+    def endpoint_url(self) -> str:
+        """The API's address, without a slash at its end."""
+        return f"http://127.0.0.1:{self._port}"
+
+    @property
+    def vpc(self) -> Vpc | None:
+        """The project's `default` network, once a cluster has been created in it."""
+        return self._network.vpc if self._server else None

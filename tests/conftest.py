@@ -1,0 +1,53 @@
+"""One lab, of a name of its own, for the whole session: the reader's lab is never touched."""
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lab import binaries
+from lab.settings import Lab
+
+PROJECT = Path(__file__).parent.parent
+LAB_NAME = "pytest"
+
+
+@pytest.fixture(scope="session")
+def programs() -> Path:
+    """The folder of kubectl, istioctl, kube-apiserver and the others."""
+    return binaries.folder(Lab().cache)
+
+
+@pytest.fixture(scope="session")
+def lab_environment(programs: Path) -> Iterator[dict[str, str]]:
+    """A running lab: the environment that `python -m lab env` gives to anyone's tools."""
+    environment = os.environ | {"LAB_NAME": LAB_NAME}
+    lab_command(environment, "down")
+    lab_command(environment, "up")
+    yield environment | exports(lab_command(environment, "env"))
+    lab_command(environment, "down")
+
+
+def lab_command(environment: dict[str, str], *arguments: str) -> str:
+    """Run `python -m lab`; returns what it printed, and fails the test with its message."""
+    answer = subprocess.run(
+        [sys.executable, "-m", "lab", *arguments],
+        env=environment,
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+    )
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    return answer.stdout
+
+
+def exports(lines: str) -> dict[str, str]:
+    """What a shell would make of `eval "$(python -m lab env)"`."""
+    names = re.findall(r"^export (\w+)=", lines, re.M)
+    script = f"{lines}\nfor name in {' '.join(names)}; do printf '%s\\0' \"$name=${{!name}}\"; done"
+    answer = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True)
+    return dict(pair.split("=", 1) for pair in answer.stdout.split("\0") if pair)

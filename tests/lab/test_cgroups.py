@@ -1,0 +1,189 @@
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lab import cgroups
+from lab.errors import LabError
+
+ROOT = Path("/sys/fs/cgroup")
+LISTS = ("cgroup.procs",)
+
+if os.getuid():
+    pytest.skip("making control groups needs root", allow_module_level=True)
+
+
+@pytest.fixture
+def group() -> Iterator[str]:
+    name = f"istio-lab-t{os.getpid() % 10000}"
+    yield name
+    cgroups.kill(name)
+    cgroups.remove(name)
+
+
+def listing() -> list[Path]:
+    return sorted(path for path in ROOT.rglob("*") if path.is_dir() and "istio-lab-t" in str(path))
+
+
+def start(group: str, script: str) -> "subprocess.Popen[str]":
+    command = [*cgroups.entering(group), "sh", "-c", script]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+
+def first_line(process: "subprocess.Popen[str]") -> str:
+    assert process.stdout
+    return process.stdout.readline().strip()
+
+
+def test_a_command_and_its_children_are_in_the_group_in_every_hierarchy(group):
+    cgroups.create(f"{group}/services")
+    process = start(f"{group}/services", "cat /proc/self/cgroup; echo done; read forever")
+    assert process.stdout
+    lines = list(iter(process.stdout.readline, "done\n"))
+    assert lines and all(line.strip().endswith(f":/{group}/services") for line in lines)
+
+
+def test_processes_are_those_of_the_group_and_below(group):
+    cgroups.create(f"{group}/a/b")
+    process = start(f"{group}/a/b", "echo ready; sleep 60")
+    first_line(process)
+    assert process.pid in cgroups.processes(group)
+    assert process.pid in cgroups.processes(f"{group}/a/b")
+    cgroups.create(f"{group}/other")
+    assert cgroups.processes(f"{group}/other") == []
+    assert cgroups.processes("istio-lab-none") == []
+    cgroups.kill(group)
+    assert process.wait() == -9
+
+
+def test_a_process_that_runs_already_can_be_moved(group):
+    cgroups.create(group)
+    process = subprocess.Popen(["sleep", "60"])
+    assert process.pid not in cgroups.processes(group)
+    cgroups.add_process(group, process.pid)
+    assert process.pid in cgroups.processes(group)
+    cgroups.kill(group)
+    assert process.wait() == -9
+
+
+def test_moving_a_process_that_has_ended_says_so(group):
+    cgroups.create(group)
+    process = subprocess.Popen(["true"])
+    process.wait()
+    with pytest.raises(
+        LabError, match=f"moving process {process.pid} into the cgroup {group}: .*No such process"
+    ):
+        cgroups.add_process(group, process.pid)
+
+
+def test_kill_ends_a_grandchild_that_became_a_daemon(group):
+    """Twice forked, in a session of its own, its parent gone: only the cgroup still knows whose it is."""
+    cgroups.create(group)
+    process = start(group, "setsid sh -c 'sleep 600 & echo $!' & wait")
+    grandchild = int(first_line(process))
+    process.wait()
+    assert Path(f"/proc/{grandchild}/stat").read_text().split()[3] != str(process.pid)
+    assert cgroups.processes(group) == [grandchild]
+    cgroups.kill(group)
+    assert cgroups.processes(group) == []
+
+
+def test_kill_spares_the_process_that_calls_it(group):
+    cgroups.create(group)
+    script = (
+        "import os, subprocess\n"
+        "from lab import cgroups\n"
+        f"cgroups.add_process({group!r}, os.getpid())\n"
+        "child = subprocess.Popen(['sleep', '60'])\n"
+        f"cgroups.kill({group!r})\n"
+        "print(child.wait())\n"
+    )
+    answer = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=30)
+    assert (answer.stdout, answer.stderr) == ("-9\n", "")
+
+
+@pytest.mark.parametrize("path", ["", "/"])
+def test_the_root_is_neither_killed_nor_removed(path):
+    with pytest.raises(ValueError, match="root cgroup"):
+        cgroups.kill(path)
+    with pytest.raises(ValueError, match="root cgroup"):
+        cgroups.remove(path)
+
+
+def test_remove_leaves_nothing_and_may_be_repeated(group):
+    before = listing()
+    cgroups.create(f"{group}/a/b")
+    cgroups.create(f"{group}/c")
+    assert len(listing()) >= len(before) + 4
+    cgroups.remove(group)
+    cgroups.remove(group)
+    assert listing() == before
+
+
+def test_remove_names_the_process_that_is_in_the_way(group):
+    cgroups.create(f"{group}/a")
+    process = start(f"{group}/a", "echo ready; exec sleep 60")
+    first_line(process)
+    with pytest.raises(LabError, match=rf"removing the cgroup .*{group}/a: .*{process.pid} \(sleep\)"):
+        cgroups.remove(group, timeout=0.1)
+
+
+def test_a_program_that_takes_more_memory_than_allowed_is_killed(group):
+    cgroups.create(group)
+    cgroups.limit_memory(group, 64 * 1024**2)
+    take = [*cgroups.entering(group), sys.executable, "-c", "import sys; b'x' * (int(sys.argv[1]) << 20)"]
+    assert subprocess.run([*take, "8"], capture_output=True).returncode == 0
+    assert subprocess.run([*take, "256"], capture_output=True).returncode == -9
+
+
+def test_memory_grows_with_what_a_process_holds(group):
+    cgroups.create(group)
+    process = start(group, f"exec {sys.executable} -c 'held = b\"x\" * 2**25; print(flush=True); input()'")
+    first_line(process)
+    assert cgroups.memory(group) > 2**25
+    cgroups.kill(group)
+
+
+ONE_HIERARCHY = """
+import os, subprocess, sys
+from pathlib import Path
+from lab import cgroups
+name, root = sys.argv[1], Path("/sys/fs/cgroup")
+control = lambda path: (root / path / "cgroup.subtree_control").read_text().split()
+before, every = control(""), (root / "cgroup.controllers").read_text().split()
+try:
+    cgroups.create(f"{name}/node")
+    print("kubelet's root:", control("") == control(name) == control(f"{name}/node") == every)
+    cgroups.create(f"{name}/services")
+    for _ in range(2):
+        process = subprocess.Popen([*cgroups.entering(f"{name}/services"), "sleep", "60"])
+        cgroups.create(f"{name}/services")
+        while process.pid not in cgroups.processes(name): pass
+    print("a leaf holds processes:", control(f"{name}/services") == [])
+    try:
+        cgroups.add_process(name, os.getpid())
+    except Exception as error:
+        print(error)
+finally:
+    cgroups.kill(name)
+    cgroups.remove(name)
+    for controller in {*control("")} - {*before}:
+        (root / "cgroup.subtree_control").write_text("-" + controller)
+print("left:", (root / name).exists())
+"""
+
+
+def test_version_2(group):
+    """In a mount namespace with nothing but cgroup2, whose controllers are those that version 1 leaves free."""
+    mounts = "umount -R /sys/fs/cgroup && mount -t cgroup2 none /sys/fs/cgroup"
+    answer = subprocess.run(
+        ["unshare", "--mount", "sh", "-ec", f'{mounts}; exec "$@"', "sh", sys.executable, "-c", ONE_HIERARCHY, group],
+        capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert answer.stderr == ""
+    assert answer.stdout.splitlines()[:2] == ["kubelet's root: True", "a leaf holds processes: True"]
+    assert "a cgroup holds processes or passes controllers on, not both" in answer.stdout
+    assert answer.stdout.endswith("left: False\n")

@@ -1,0 +1,101 @@
+"""What the command line says to a reader whose machine or input is not as it should be."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from lab import binaries
+from lab.settings import Lab
+
+PROJECT = Path(__file__).parent.parent.parent
+NAME = f"c{os.getpid() % 100000}"
+
+
+def lab(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    env = os.environ | {"LAB_NAME": NAME} | environment
+    return subprocess.run(
+        [sys.executable, "-m", "lab", *arguments], env=env, cwd=PROJECT, capture_output=True, text=True
+    )
+
+
+def nothing_is_there() -> bool:
+    settings = Lab(name=NAME)
+    return (
+        not settings.run.exists()
+        and not settings.data.exists()
+        and not list(Path("/sys/fs/cgroup").glob(f"*/{settings.cgroup}"))
+    )
+
+
+def test_status_and_env_of_a_lab_that_is_down_say_how_to_start_it():
+    for command in ("status", "env"):
+        answer = lab(command)
+        assert answer.returncode == 1
+        assert "make up" in answer.stdout + answer.stderr
+        assert "Traceback" not in answer.stderr
+
+
+def test_down_of_a_lab_that_never_was_is_harmless():
+    assert lab("down").returncode == 0
+    assert nothing_is_there()
+
+
+@pytest.mark.parametrize("name", ["", "Lab", "a/b", "x" * 21])
+def test_a_name_that_cannot_be_used(name):
+    answer = lab("status", LAB_NAME=name)
+    assert answer.returncode == 1
+    assert "LAB_NAME" in answer.stderr and "20" in answer.stderr
+    assert "Traceback" not in answer.stderr
+
+
+def test_a_port_that_is_taken_starts_nothing():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        answer = lab("up", LAB_AWS_PORT=str(port))
+    assert answer.returncode == 1
+    assert str(port) in answer.stderr and "in use" in answer.stderr
+    assert nothing_is_there()
+
+
+def test_a_missing_program_is_named_with_its_package_and_starts_nothing(tmp_path):
+    """A PATH without containerd: every other program of the machine, by a link."""
+    for folder in ("/usr/local/bin", "/usr/bin", "/bin", "/usr/sbin", "/sbin"):
+        for program in Path(folder).iterdir():
+            if program.name != "containerd" and not (tmp_path / program.name).exists():
+                (tmp_path / program.name).symlink_to(program)
+    answer = lab("up", PATH=str(tmp_path))
+    assert answer.returncode == 1
+    assert "containerd" in answer.stderr and "apt-get install" in answer.stderr
+    assert nothing_is_there()
+
+
+def test_without_root_and_sudo_it_says_so():
+    """In a user namespace of its own the process is nobody, and the PATH has no sudo."""
+    answer = subprocess.run(
+        [shutil.which("unshare") or "unshare", "--user", sys.executable, "-m", "lab", "up"],
+        cwd=PROJECT, env={"PATH": "/nonexistent", "LAB_NAME": NAME}, capture_output=True, text=True,
+    )  # fmt: skip
+    assert answer.returncode == 1, answer.stdout
+    assert "root" in answer.stderr and "Traceback" not in answer.stderr
+    assert nothing_is_there()
+
+
+def test_doctor_lists_what_it_found():
+    answer = lab("doctor")
+    assert answer.returncode == 0, answer.stdout
+    for word in ("containerd", "iptables", "memory", "disk", "programs"):
+        assert word in answer.stdout
+    assert "✗" not in answer.stdout
+
+
+def test_programs_are_cached_by_content():
+    assert binaries.is_built(Lab().cache)
+    version = subprocess.run(
+        [binaries.folder(Lab().cache) / "kubelet", "--version"], capture_output=True, text=True
+    )
+    assert binaries.KUBERNETES_VERSION in version.stdout

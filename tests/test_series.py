@@ -1,0 +1,174 @@
+"""The whole series on one lab, in this order: outputs compared, run again, others' clients, clean-up."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from papermill.exceptions import PapermillExecutionError
+
+from helpers import series
+
+PROJECT = Path(__file__).parent.parent
+SANITIZE = PROJECT / "tests/notebooks/sanitize.cfg"
+NOTEBOOKS = series.notebooks()
+TUTORIAL, CLEAN_UP = NOTEBOOKS[:-1], NOTEBOOKS[-1]
+
+Env = dict[str, str]
+
+
+def run(env: Env, *command: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, env=env, cwd=PROJECT, capture_output=True, text=True)
+
+
+def answer(env: Env, *command: str) -> str:
+    done = run(env, *command)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def nbval(env: Env, *notebooks: Path) -> subprocess.CompletedProcess[str]:
+    """Run the notebooks and compare what they print with what is committed."""
+    options = [
+        "-p",
+        "no:cacheprovider",
+        "--nbval",
+        f"--nbval-sanitize-with={SANITIZE}",
+        "--nbval-cell-timeout=600",
+    ]
+    return run(env, sys.executable, "-m", "pytest", "-q", "-x", *options, *map(str, notebooks))
+
+
+def papermill(env: Env, notebook: Path, out: Path) -> Path:
+    """Run one notebook as `make tutorial` does; papermill's kernels take the environment of this process."""
+    saved = dict(os.environ)
+    os.environ.update(env)
+    try:
+        return series.run(notebook, out)
+    finally:
+        os.environ.clear()
+        os.environ.update(saved)
+
+
+@pytest.mark.parametrize("notebook", TUTORIAL[2:], ids=lambda p: p.stem)
+def test_out_of_order_a_notebook_says_which_comes_first(lab_environment, notebook, tmp_path):
+    with pytest.raises(PapermillExecutionError) as failed:
+        papermill(lab_environment, notebook, tmp_path)
+    assert failed.value.ename == "NotYet"
+    assert re.search(r"0\d-[a-z]", failed.value.evalue), failed.value.evalue
+
+
+@pytest.mark.parametrize("notebook", TUTORIAL, ids=lambda p: p.stem)
+def test_the_outputs_are_those_that_are_committed(lab_environment, notebook):
+    compared = nbval(lab_environment, notebook)
+    assert compared.returncode == 0, compared.stdout[-6000:] + compared.stderr
+
+
+@pytest.mark.parametrize("notebook", TUTORIAL, ids=lambda p: p.stem)
+def test_a_second_run_passes_too(lab_environment, notebook, tmp_path):
+    papermill(lab_environment, notebook, tmp_path)
+
+
+def test_nbval_notices_an_output_that_changed(lab_environment, tmp_path):
+    """The same notebook with another status in one committed output."""
+    source = PROJECT / "notebooks/06-test-from-a-pod-in-gke.ipynb"
+    text = source.read_text()
+    assert "HTTP/1.1 200 OK" in text
+    changed = tmp_path / source.name
+    changed.write_text(text.replace("HTTP/1.1 200 OK", "HTTP/1.1 201 OK"))
+    assert nbval(lab_environment, changed).returncode == 1
+
+
+def test_the_page_came_from_the_pod(lab_environment, tmp_path):
+    page = series.text_of(papermill(lab_environment, NOTEBOOKS[6], tmp_path), "the-page")
+    assert "HTTP/1.1 200 OK" in page and "server: envoy" in page and "content-length: 258" in page
+    assert "Hello World from Lambda" in page
+
+
+class TestOtherPeoplesClients:
+    """The AWS CLI, kubectl and istioctl, with nothing but what `python -m lab env` prints."""
+
+    def test_aws_lists_what_the_notebooks_made(self, lab_environment):
+        balancers = json.loads(answer(lab_environment, "aws", "elbv2", "describe-load-balancers"))[
+            "LoadBalancers"
+        ]
+        assert [(b["Scheme"], b["State"]["Code"]) for b in balancers] == [("internal", "active")]
+        clusters = json.loads(answer(lab_environment, "aws", "eks", "list-clusters"))["clusters"]
+        assert len(clusters) == 1
+
+    def test_aws_refuses_in_the_services_words(self, lab_environment):
+        refused = run(lab_environment, "aws", "eks", "describe-cluster", "--name", "no-such-cluster")
+        assert refused.returncode != 0
+        assert "ResourceNotFoundException" in refused.stderr
+
+    @pytest.mark.parametrize("context", ["eks", "gke"])
+    def test_kubectl_enters_with_the_clouds_own_tokens(self, lab_environment, context):
+        nodes = json.loads(
+            answer(lab_environment, "kubectl", "--context", context, "get", "nodes", "-o", "json")
+        )
+        assert len(nodes["items"]) == 1
+
+    @pytest.mark.parametrize("context", ["eks", "gke"])
+    def test_kubectl_is_refused_without_a_token(self, lab_environment, context, tmp_path):
+        config = json.loads(answer(lab_environment, "kubectl", "config", "view", "--raw", "-o", "json"))
+        for user in config["users"]:
+            user["user"] = {"token": "not-a-token"}
+        stranger = tmp_path / "kubeconfig"
+        stranger.write_text(json.dumps(config))
+        refused = run(
+            lab_environment | {"KUBECONFIG": str(stranger)}, "kubectl", "--context", context, "get", "nodes"
+        )
+        assert refused.returncode != 0
+        assert "Unauthorized" in refused.stderr or "must be logged in" in refused.stderr
+
+    def test_aws_writes_a_kubeconfig_of_its_own(self, lab_environment, tmp_path):
+        (name,) = json.loads(answer(lab_environment, "aws", "eks", "list-clusters"))["clusters"]
+        env = lab_environment | {"KUBECONFIG": str(tmp_path / "config")}
+        answer(env, "aws", "eks", "update-kubeconfig", "--name", name)
+        assert "istiod" in answer(env, "kubectl", "get", "deployments", "-n", "istio-system", "-o", "name")
+
+    def test_istioctl_sees_both_meshes(self, lab_environment):
+        eks = answer(lab_environment, "istioctl", "--context", "eks", "proxy-status")
+        gke = answer(lab_environment, "istioctl", "--context", "gke", "proxy-status")
+        assert "istio-ingressgateway" in eks and "istio-egressgateway" not in eks
+        assert "istio-egressgateway" in gke and "sleep" in gke
+
+
+def test_a_broken_manifest_changes_nothing(lab_environment, tmp_path):
+    """The API server's admission asks istiod, which refuses a VirtualService without a route."""
+    before = answer(
+        lab_environment, "kubectl", "--context", "eks", "get", "virtualservice", "-A", "-o", "name"
+    )
+    broken = tmp_path / "broken.yaml"
+    broken.write_text(
+        "apiVersion: networking.istio.io/v1\nkind: VirtualService\n"
+        "metadata: {name: broken, namespace: istio-ingress}\nspec: {hosts: [lambda.external], http: [{}]}\n"
+    )
+    code = f"from helpers import kube; kube.apply('eks', {str(broken)!r})"
+    refused = run(lab_environment, sys.executable, "-c", code)
+    assert refused.returncode != 0
+    assert "broken" in refused.stderr
+    after = answer(
+        lab_environment, "kubectl", "--context", "eks", "get", "virtualservice", "-A", "-o", "name"
+    )
+    assert after == before
+
+
+def test_the_clean_up_leaves_nothing_in_either_cloud(lab_environment, tmp_path):
+    papermill(lab_environment, CLEAN_UP, tmp_path)
+    assert json.loads(answer(lab_environment, "aws", "eks", "list-clusters"))["clusters"] == []
+    assert (
+        json.loads(answer(lab_environment, "aws", "elbv2", "describe-load-balancers"))["LoadBalancers"] == []
+    )
+    assert json.loads(answer(lab_environment, "aws", "lambda", "list-functions"))["Functions"] == []
+    tagged = answer(
+        lab_environment, "aws", "resourcegroupstaggingapi", "get-resources", "--tag-filters", "Key=Project"
+    )
+    assert json.loads(tagged)["ResourceTagMappingList"] == []
+
+
+def test_a_second_clean_up_finds_nothing_to_do(lab_environment, tmp_path):
+    papermill(lab_environment, CLEAN_UP, tmp_path)
