@@ -11,6 +11,7 @@ from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 from helpers.errors import Refused, Unreachable
 from helpers.settings import current
 
+_RETRIES = {"mode": "standard", "max_attempts": 8}  # throttling, 5xx, dropped connections
 _HINTS = {
     "ExpiredToken": "sign in again: the credentials have expired.",
     "ExpiredTokenException": "sign in again: the credentials have expired.",
@@ -23,7 +24,7 @@ _HINTS = {
 
 @functools.lru_cache(maxsize=64)
 def _client(service: str, endpoint: str | None, region: str, key: str | None, secret: str | None) -> Any:
-    config = Config(retries={"mode": "standard", "max_attempts": 8}, connect_timeout=10, read_timeout=120)
+    config = Config(retries=_RETRIES, connect_timeout=10, read_timeout=120)
     session = boto3.Session(aws_access_key_id=key, aws_secret_access_key=secret, region_name=region)
     return session.client(service, endpoint_url=endpoint, config=config)
 

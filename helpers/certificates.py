@@ -166,11 +166,9 @@ def _builder(
 
 
 def _usage(**allowed: bool) -> x509.KeyUsage:
-    none = dict.fromkeys(
-        ("digital_signature", "content_commitment", "key_encipherment", "data_encipherment")
-        + ("key_agreement", "key_cert_sign", "crl_sign", "encipher_only", "decipher_only"),
-        False,
-    )
+    names = "digital_signature content_commitment key_encipherment data_encipherment key_agreement"
+    names += " key_cert_sign crl_sign encipher_only decipher_only"
+    none = dict.fromkeys(names.split(), False)
     return x509.KeyUsage(**{**none, **allowed})
 
 

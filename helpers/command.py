@@ -46,34 +46,41 @@ def find(program: str) -> str:
     return path
 
 
-def run(
-    argv: Sequence[str], *, give: str | None = None, check: bool = True, limit: float | None = 600
-) -> Output:
-    """Run a program in the project's root; `limit` in seconds, `give` on its standard input.
+def run_raw(
+    argv: Sequence[str], *, give: str | None = None, limit: float | None = 600
+) -> subprocess.CompletedProcess[bytes]:
+    """Run a program in the project's root, whatever its exit code; raises ToolMissing, TimedOut.
 
-    Raises ToolMissing, CommandFailed (with `check`), TimedOut.
+    `limit` is in seconds, `give` goes to its standard input.
     """
     program = find(argv[0])
     try:
-        done = subprocess.run(
+        return subprocess.run(
             [program, *argv[1:]],
-            input=give,
-            stdin=subprocess.DEVNULL if give is None else None,
+            input=(give or "").encode(),
             capture_output=True,
-            text=True,
-            errors="replace",
             env=current().environment(),
             cwd=ROOT,
             timeout=limit,
         )
     except subprocess.TimeoutExpired as late:
         raise TimedOut(written(argv), f"no end after {late.timeout:g} s") from None
-    if check and done.returncode:
-        raise CommandFailed(written(argv), done.returncode, done.stderr or done.stdout)
-    return Output(done.stdout, done.returncode, done.stderr)
 
 
-def written(argv: Sequence[str | os.PathLike]) -> str:
+def run(
+    argv: Sequence[str], *, give: str | None = None, check: bool = True, limit: float | None = 600
+) -> Output:
+    """Like `run_raw`, for text; with `check`, an exit code other than 0 raises CommandFailed."""
+    done = run_raw(argv, give=give, limit=limit)
+    output = Output(
+        done.stdout.decode(errors="replace"), done.returncode, done.stderr.decode(errors="replace")
+    )
+    if check and output.exit_code:
+        raise CommandFailed(written(argv), output.exit_code, output.errors or output.text)
+    return output
+
+
+def written(argv: Sequence[str | Path]) -> str:
     """The command line, quoted where a shell needs it."""
     return shlex.join(plain(word) if os.path.isabs(word) else str(word) for word in argv)
 

@@ -46,9 +46,8 @@ def find() -> Network:
     by_cidr = {subnet["CidrBlock"]: subnet["SubnetId"] for subnet in _subnets(vpc["VpcId"])}
     if not {*PRIVATE, *PUBLIC} <= set(by_cidr):
         raise missing
-    return Network(
-        vpc["VpcId"], vpc["CidrBlock"], [by_cidr[cidr] for cidr in PRIVATE], [by_cidr[cidr] for cidr in PUBLIC]
-    )
+    private, public = [by_cidr[cidr] for cidr in PRIVATE], [by_cidr[cidr] for cidr in PUBLIC]
+    return Network(vpc["VpcId"], vpc["CidrBlock"], private, public)
 
 
 def ensure() -> Network:
@@ -91,12 +90,9 @@ def _ensure_internet_gateway(vpc_id: str) -> str:
 
 
 def _ensure_subnets(vpc_id: str) -> tuple[list[str], list[str]]:
-    zones = aws.items(
-        "ec2",
-        "describe_availability_zones",
-        "AvailabilityZones",
-        Filters=[{"Name": "zone-type", "Values": ["availability-zone"]}, {"Name": "state", "Values": ["available"]}],
-    )
+    # Not local or wavelength zones.
+    ordinary = [{"Name": "zone-type", "Values": ["availability-zone"]}]
+    zones = aws.items("ec2", "describe_availability_zones", "AvailabilityZones", Filters=ordinary)
     names = sorted(zone["ZoneName"] for zone in zones)[:3]
     there = {subnet["CidrBlock"]: subnet["SubnetId"] for subnet in _subnets(vpc_id)}
     private = [_ensure_subnet(vpc_id, *pair, "private", there) for pair in zip(PRIVATE, names, strict=True)]

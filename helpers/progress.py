@@ -1,11 +1,19 @@
-"""Long work shows that it goes on: one line that updates in a notebook and a terminal, plain lines elsewhere."""
+"""Long work shows that it goes on: one line that updates in a notebook, plain lines elsewhere."""
 
 import sys
 import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from tenacity import RetryCallState, RetryError, Retrying, retry_if_result, stop_after_delay, wait_fixed
+from tenacity import (
+    RetryCallState,
+    RetryError,
+    Retrying,
+    retry_if_exception,
+    retry_if_result,
+    stop_after_delay,
+    wait_fixed,
+)
 
 from helpers.errors import TimedOut
 
@@ -65,5 +73,33 @@ def until(
     except RetryError as late:
         last = state(late.last_attempt.result())
         raise TimedOut(f"Waiting for {what}", f"still “{last}” after {limit:g} s", try_) from None
+    finally:
+        line.end()
+
+
+def patiently(
+    what: str,
+    do: Callable[[], T],
+    again: Callable[[BaseException], bool],
+    *,
+    limit: float,
+    every: float = 3,
+) -> T:
+    """Do something, again and again while it fails in a way that passes; the last error is raised."""
+    line = Line(what)
+
+    def say(attempt: RetryCallState) -> None:
+        error = attempt.outcome.exception() if attempt.outcome else None
+        line.say(getattr(error, "code", "not yet"))
+
+    trying = Retrying(
+        retry=retry_if_exception(again),
+        stop=stop_after_delay(limit),
+        wait=wait_fixed(every),
+        before_sleep=say,
+        reraise=True,
+    )
+    try:
+        return trying(do)
     finally:
         line.end()

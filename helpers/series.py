@@ -10,11 +10,15 @@ import papermill
 import typer
 from papermill.exceptions import PapermillExecutionError
 from rich.console import Console
+from traitlets.config import Config
 
 PROJECT = Path(__file__).parent.parent
 NOTEBOOKS = PROJECT / "notebooks"
 EXECUTED = PROJECT / "build" / "run"
 CLEAN_UP = "99-clean-up"
+
+# Files instead of ports: the kernel is out of other users' reach, and says no word about that.
+LOCAL = Config({"KernelManager": {"transport": "ipc"}})
 
 console = Console(highlight=False, soft_wrap=True)
 
@@ -33,7 +37,13 @@ def run(notebook: Path, out: Path = EXECUTED) -> Path:
     out.mkdir(parents=True, exist_ok=True)
     copy = out / notebook.name
     papermill.execute_notebook(
-        notebook, copy, cwd=NOTEBOOKS, kernel_name="python3", progress_bar=False, request_save_on_cell_execute=False
+        notebook,
+        copy,
+        cwd=NOTEBOOKS,
+        kernel_name="python3",
+        progress_bar=False,
+        request_save_on_cell_execute=False,
+        config=LOCAL,
     )
     return copy
 
@@ -46,7 +56,9 @@ def text_of(notebook: Path, tag: str) -> str:
 
 
 def main(
-    names: Annotated[list[str] | None, typer.Argument(help="numbers, like 01 02; all but the clean-up by default")] = None,
+    names: Annotated[
+        list[str] | None, typer.Argument(help="numbers, like 01 02; all but the clean-up by default")
+    ] = None,
     write: Annotated[bool, typer.Option(help="put the outputs into notebooks/, to be committed")] = False,
 ) -> None:
     """Run the series; stop at the first notebook that fails."""
@@ -54,7 +66,9 @@ def main(
     start = time.monotonic()
     for notebook in chosen:
         _run_with_progress(notebook)
-    console.print(f"\n{len(chosen)} notebooks in {time.monotonic() - start:.0f} s. Executed copies: build/run/")
+    console.print(
+        f"\n{len(chosen)} notebooks in {time.monotonic() - start:.0f} s. Executed copies: build/run/"
+    )
     if write:
         for notebook in chosen:
             _write_back(notebook)
@@ -73,7 +87,9 @@ def _run_with_progress(notebook: Path) -> None:
         console.print(f"failed after {time.monotonic() - start:.1f} s")
         console.print(f"\n{notebook.name}, cell {error.exec_count}:\n\n{error.source}\n", markup=False)
         console.print(f"{error.ename}: {error.evalue}", markup=False)
-        console.print(f"\nIts outputs up to there: build/run/{notebook.name}. Fix the cause and run it again.")
+        console.print(
+            f"\nIts outputs up to there: build/run/{notebook.name}. Fix the cause and run it again."
+        )
         sys.exit(1)
     console.print(f"{time.monotonic() - start:.1f} s")
 

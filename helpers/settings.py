@@ -67,7 +67,7 @@ class Settings(BaseSettings):
     DOMAIN: str = "example.com"
     STATE: FromRoot = ROOT / "build"
     TOOLS: OptionalPath = None
-    CONNECT_TIMEOUT: float = Field(3, gt=0, le=300)
+    CONNECT_TIMEOUT: float = Field(default=3, gt=0, le=300)
     OUTSIDE: Command = []
     INSIDE_VPC: Command = []
     CURL_IMAGE: str = "curlimages/curl:8.17.0"

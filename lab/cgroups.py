@@ -19,10 +19,12 @@ from lab.errors import LabError
 def create(path: str) -> None:
     """Make the group and its ancestors; what exists stays.
 
-    Version 2: every controller is on above it and, as the kubelet wants of its cgroupRoot, in it, unless it
-    holds processes. `remove` leaves them on in the root, as others may have come to need them.
+    Version 2: every controller is switched on above it and, as the kubelet wants of its cgroupRoot, in it;
+    that it is off again when a process enters makes it a leaf. `remove` leaves the root's on, as others may
+    have come to need them.
     """
     for hierarchy in _hierarchies():
+        new = not _group(hierarchy, path).exists()
         for group in _lineage(hierarchy, path):
             group.mkdir(exist_ok=True)
             _copy_cpuset(group)
@@ -30,7 +32,7 @@ def create(path: str) -> None:
             *ancestors, group = hierarchy, *_lineage(hierarchy, path)
             for ancestor in ancestors:
                 _switch_controllers(ancestor, "+")
-            if not (group / "cgroup.procs").read_text():
+            if new:  # else a process may be about to enter
                 _switch_controllers(group, "+")
 
 
@@ -102,7 +104,7 @@ def limit_memory(path: str, size: int) -> None:
 
 
 def memory(path: str) -> int:
-    """Return the bytes in use by the group and all below it, without file cache that could be dropped at once.
+    """Return the bytes in use by the group and all below it, without file cache that can be dropped at once.
 
     This is what Kubernetes calls the working set.
     """
@@ -154,11 +156,11 @@ def _lineage(hierarchy: Path, path: str) -> list[Path]:
 
 
 def _entrances(path: str) -> list[Path]:
-    for hierarchy in _hierarchies():
-        if _is_v2(hierarchy) and _relative(path):
-            # Version 2: a group that hands controllers to its children may hold no process itself.
-            _switch_controllers(_group(hierarchy, path), "-")
-    return [_group(hierarchy, path) / "cgroup.procs" for hierarchy in _hierarchies()]
+    groups = [_group(hierarchy, path) for hierarchy in _hierarchies()]
+    if _is_v2(_hierarchies()[0]) and _relative(path) and groups[0].exists():
+        # Version 2: a group that hands controllers to its children may hold no process itself.
+        _switch_controllers(groups[0], "-")
+    return [group / "cgroup.procs" for group in groups]
 
 
 def _switch_controllers(group: Path, sign: str) -> None:

@@ -56,7 +56,7 @@ def status() -> None:
     minutes = (time.time() - answer["since"]) / 60
     progress.say(f"The lab {lab.name!r} has been up for {minutes:.0f} minutes.")
     progress.say(f"AWS: {answer['aws']}   GKE: {answer['gke']}")
-    progress.say(f"Networks: {', '.join(answer['vpcs'])}")
+    progress.say(f"Networks: {', '.join(answer['networks'])}")
     progress.say(
         f"{answer['processes']} processes, {answer['memory'] / 2**20:.0f} MiB. Logs: {lab.data / 'log'}"
     )
@@ -80,8 +80,8 @@ def run_in(network: str, command: Annotated[list[str], typer.Argument()]) -> Non
     """Run a program in a network of the lab: `outside` (a reader's laptop), `vpc`, `gcp`."""
     request = {
         "command": "exec",
-        "namespace": network,
-        "argv": command,
+        "network": network,
+        "argv": command[1:] if command[0] == "--" else command,
         "cwd": os.getcwd(),
         "environment": dict(os.environ),
     }

@@ -2,19 +2,19 @@
 
 import logging
 import signal
-import subprocess
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from lab import binaries, cgroups, control, images, values
+from lab import binaries, cgroups, control, execution, images, values
 from lab.aws.server import Aws
 from lab.cluster.cluster import Cluster
 from lab.errors import LabError
 from lab.gcp.server import Gcp
-from lab.network import Internet, Namespace
+from lab.execution import Network
+from lab.network import PUBLIC_DNS, Internet
 from lab.processes import Processes
 from lab.settings import Lab
 
@@ -78,44 +78,40 @@ class Daemon:
             "since": self.started,
             "aws": self.aws.endpoint_url,
             "gke": self.gcp.endpoint_url,
-            "vpcs": sorted(self.namespaces()),
+            "networks": sorted(self.networks()),
             "memory": resident(cgroups.processes(self.lab.cgroup)),
             "processes": len(cgroups.processes(self.lab.cgroup)),
         }
 
-    def namespaces(self) -> dict[str, Namespace]:
+    def networks(self) -> dict[str, Network]:
         """By the names that `exec` takes: `outside`, each VPC by its id, and `vpc` while there is but one in AWS."""
-        named = {vpc_id: vpc.namespace for vpc_id, vpc in self.aws.vpcs.items()}
+        named = {vpc_id: Network(vpc.namespace, vpc.resolver) for vpc_id, vpc in self.aws.vpcs.items()}
         if len(named) == 1:
             named["vpc"] = next(iter(named.values()))
         if self.gcp.vpc:
-            named["gcp"] = self.gcp.vpc.namespace
-        return named | {"outside": self.internet.outside}
+            named["gcp"] = Network(self.gcp.vpc.namespace, self.gcp.vpc.resolver)
+        return named | {"outside": Network(self.internet.outside, PUBLIC_DNS)}
 
     def exec(self, request: dict[str, Any], files: list[int], has_gone: Callable[[], bool]) -> control.Answer:
-        """Run a program in a namespace, as the lab's owner and with the caller's files and environment."""
-        namespace = self.namespaces().get(request["namespace"])
-        if namespace is None:
+        """Run a program in a network, as the lab's owner and with the caller's files and environment."""
+        network = self.networks().get(request["network"])
+        if network is None:
             raise LabError(
-                f"running {request['argv'][0]} in {request['namespace']}",
-                f"there is no such network now; there are {', '.join(sorted(self.namespaces()))}",
+                f"running {request['argv'][0]} in {request['network']}",
+                f"there is no such network now; there are {', '.join(sorted(self.networks()))}",
                 "create the VPC first: a network appears with the first thing that needs it",
             )
-        user = (
-            [f"--setuid={self.lab.owner_uid}", f"--setgid={self.lab.owner_gid}"] if self.lab.owner_uid else []
+        status = execution.run(
+            network,
+            request["argv"],
+            etc=self.lab.run / "etc",
+            user=(self.lab.owner_uid, self.lab.owner_gid),
+            files=files,
+            cwd=request["cwd"],
+            environment=request["environment"],
+            has_gone=has_gone,
         )
-        stdin, stdout, stderr = files
-        process = subprocess.Popen(
-            ["nsenter", f"--net={namespace.path}", *user, "--", *request["argv"]],
-            stdin=stdin, stdout=stdout, stderr=stderr,
-            cwd=request["cwd"], env=request["environment"], start_new_session=True,
-        )  # fmt: skip
-        while True:
-            try:
-                return {"exit": process.wait(timeout=0.2)}
-            except subprocess.TimeoutExpired:
-                if has_gone():
-                    process.kill()
+        return {"exit": status}
 
 
 def resident(pids: list[int]) -> int:

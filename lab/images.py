@@ -23,6 +23,7 @@ from lab.errors import LabError
 CURL, COREDNS, PAUSE = "lab.local/curl:1", "lab.local/coredns:1", "lab.local/pause:1"
 APPLETS = ("sh", "cat", "env", "grep", "head", "httpd", "id", "ls", "nc", "nslookup", "ps", "sleep", "wget")
 PATH = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"
+PROGRAMS = ("pause", "coredns", "pilot-discovery", "pilot-agent", ENVOY_BOOTSTRAP)
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 
 # A file (with what the machine's file holds, or these bytes), a symbolic link (to this name), or a folder.
@@ -47,7 +48,7 @@ class Image:
 def build(programs: Path, cache: Path) -> list[Path]:
     """The lab's images as docker-archives under `cache`, written only where their content is new.
 
-    `programs` holds the built programs and `envoy_bootstrap_tmpl.json`. LabError names what is missing.
+    `programs` holds the built programs and Envoy's bootstrap template. LabError names what is missing.
     """
     folder = cache / "images"
     folder.mkdir(parents=True, exist_ok=True)
@@ -55,34 +56,38 @@ def build(programs: Path, cache: Path) -> list[Path]:
 
 
 def _images(programs: Path) -> list[Image]:
-    shell = _shell()
-    curl = _with_libraries("curl")
-    template: Files = {
-        "/var/lib/istio/envoy/envoy_bootstrap_tmpl.json": (programs / ENVOY_BOOTSTRAP).read_bytes()
-    }
-    env = [f"PATH={PATH}"]
-    pilot: Files = {"/usr/local/bin/pilot-discovery": programs / "pilot-discovery"}
-    agent: Files = {"/usr/local/bin/pilot-agent": programs / "pilot-agent"}
-    data: Files = {"/var/lib/istio/data": None, "/etc/istio/proxy": None}
+    missing = [name for name in PROGRAMS if not (programs / name).is_file()]
+    if missing:
+        raise LabError("building container images", f"{programs} lacks {', '.join(missing)}", "make setup")
     return [
         Image(PAUSE, {"/pause": programs / "pause"}, {"Entrypoint": ["/pause"]}),
         Image(COREDNS, {**_base(), "/coredns": programs / "coredns"}, {"Entrypoint": ["/coredns"]}),
-        Image(CURL, {**_base(), **shell, **curl}, {"Env": env, "Cmd": ["/bin/sh"]}),
-        Image(
-            f"{ISTIO_HUB}/pilot:{ISTIO_VERSION}",
-            {**_base(), **template, **pilot},
-            {"Env": env, "User": "1337", "Entrypoint": ["/usr/local/bin/pilot-discovery"]},
-        ),
-        Image(
-            f"{ISTIO_HUB}/proxyv2:{ISTIO_VERSION}",
-            {**_base(), **template, **shell, **curl, **_iptables(), **_envoy(), **agent, **data},
-            {
-                "Env": [*env, "ISTIO_META_ISTIO_PROXY_SHA=lab", f"ISTIO_META_ISTIO_VERSION={ISTIO_VERSION}"],
-                "User": "1337",
-                "Entrypoint": ["/usr/local/bin/pilot-agent"],
-            },
-        ),
+        Image(CURL, {**_base(), **_shell(), **_tool("curl")}, {"Env": [f"PATH={PATH}"], "Cmd": ["/bin/sh"]}),
+        _istio("pilot", "pilot-discovery", programs, {}),
+        _istio("proxyv2", "pilot-agent", programs, _proxy()),
     ]
+
+
+def _istio(name: str, program: str, programs: Path, more: Files) -> Image:
+    entrypoint = f"/usr/local/bin/{program}"
+    bootstrap: Files = {f"/var/lib/istio/envoy/{ENVOY_BOOTSTRAP}": (programs / ENVOY_BOOTSTRAP).read_bytes()}
+    env = [f"PATH={PATH}", "ISTIO_META_ISTIO_PROXY_SHA=lab", f"ISTIO_META_ISTIO_VERSION={ISTIO_VERSION}"]
+    return Image(
+        f"{ISTIO_HUB}/{name}:{ISTIO_VERSION}",
+        {**_base(), **bootstrap, **more, entrypoint: programs / program},
+        {"Env": env, "User": "1337", "Entrypoint": [entrypoint]},
+    )
+
+
+def _proxy() -> Files:
+    return {
+        **_shell(),
+        **_tool("curl"),
+        **_iptables(),
+        **_envoy(),
+        "/var/lib/istio/data": None,
+        "/etc/istio/proxy": None,
+    }
 
 
 def _base() -> Files:
@@ -96,25 +101,17 @@ def _base() -> Files:
 
 
 def _shell() -> Files:
-    busybox = _tool("busybox", "busybox-static")
-    return {"/bin/busybox": busybox, **_libraries(busybox), **{f"/bin/{name}": "busybox" for name in APPLETS}}
+    return {**_tool("busybox", "busybox-static"), **{f"/bin/{name}": "/usr/bin/busybox" for name in APPLETS}}
 
 
 def _iptables() -> Files:
     """Both variants, as istio-init picks one by itself; nft is the default, as on Debian."""
     nft, legacy = "xtables-nft-multi", "xtables-legacy-multi"
-    files = {
-        **_with_libraries(nft, "iptables"),
-        **_with_libraries(legacy, "iptables"),
-        **_with_libraries("ip", "iproute2"),
-    }
+    files = {**_tool(nft, "iptables"), **_tool(legacy, "iptables"), **_tool("ip", "iproute2")}
     for tool in ("iptables", "ip6tables"):
         for verb in ("", "-save", "-restore"):
-            files |= {
-                f"/usr/sbin/{tool}{verb}": nft,
-                f"/usr/sbin/{tool}-nft{verb}": nft,
-                f"/usr/sbin/{tool}-legacy{verb}": legacy,
-            }
+            for variant, program in (("", nft), ("-nft", nft), ("-legacy", legacy)):
+                files[f"/usr/bin/{tool}{variant}{verb}"] = program
     library = next(source for path, source in files.items() if "libxtables" in path)
     assert isinstance(library, Path)
     return files | {str(extension): extension for extension in (library.parent / "xtables").glob("*.so")}
@@ -128,14 +125,11 @@ def _envoy() -> Files:
     return {"/usr/local/bin/envoy": program, **_libraries(program)}
 
 
-def _with_libraries(name: str, package: str = "") -> Files:
-    program = _tool(name, package or name)
-    return {f"/usr/{'sbin' if 'sbin' in str(program) else 'bin'}/{name}": program, **_libraries(program)}
-
-
-def _tool(name: str, package: str) -> Path:
+def _tool(name: str, package: str = "") -> Files:
+    """One of the machine's programs, with what it is linked to; `package` is Debian's if named otherwise."""
     found = shutil.which(name, path=f"{os.environ.get('PATH', '')}:{PATH}")
-    return _existing(Path(found or name), package).resolve()
+    program = _existing(Path(found or name), package or name).resolve()
+    return {f"/usr/bin/{name}": program, **_libraries(program)}
 
 
 def _existing(path: Path, package: str) -> Path:

@@ -252,11 +252,17 @@ class Vpc:
 def _forward(namespace: Namespace) -> None:
     namespace.sysctl("net.ipv4.ip_forward", 1)
     namespace.sysctl("net.ipv4.conf.all.rp_filter", 2)  # loose: answers may come in by another interface
+    # Ask for neighbours with eth0's address: `internet` does not answer a pod's, and all would wait for it.
+    namespace.sysctl("net.ipv4.conf.all.arp_announce", 2)
 
 
 def _run(argv: list[str], check: bool = True, stdin: str | None = None) -> CompletedProcess[str]:
-    done = subprocess.run(argv, capture_output=True, text=True, input=stdin)
+    doing, hint = f"running `{' '.join(argv)}`", "`python -m lab doctor` tells what is missing"
+    try:
+        done = subprocess.run(argv, capture_output=True, text=True, input=stdin)
+    except FileNotFoundError as error:
+        raise LabError(doing, str(error), hint) from error
     if check and done.returncode:
         answer = done.stderr.strip() or done.stdout.strip() or f"exit status {done.returncode}"
-        raise LabError(f"running `{' '.join(argv)}`", answer, "`python -m lab doctor` tells what is missing")
+        raise LabError(doing, answer, hint)
     return done

@@ -6,8 +6,8 @@ from moto.acm.models import AWSCertificateManagerBackend, CertBundle
 from moto.elbv2.models import elbv2_backends
 from moto.route53.models import route53_backends
 
-from lab.aws import refusals
 from lab.aws.backends import Backed
+from lab.aws.refusals import others as refusals
 
 
 class Certificates(Backed, AWSCertificateManagerBackend):
@@ -17,7 +17,7 @@ class Certificates(Backed, AWSCertificateManagerBackend):
         self, certificate: bytes, private_key: bytes, chain: bytes | None, arn: str | None, tags: Any
     ) -> str:
         bundle = CertBundle(self.account_id, certificate, private_key, chain=chain, region=self.region_name)
-        refusals.import_certificate(bundle, chain, arn, tags)
+        refusals.import_certificate(bundle, arn, tags)
         former = self._certificates.get(arn or "")
         arn = super().import_certificate(certificate, private_key, chain, arn, tags)
         self._certificates[arn].chain = chain or b""  # moto adds Amazon's own root
@@ -35,7 +35,7 @@ class Certificates(Backed, AWSCertificateManagerBackend):
         return bundle
 
     def delete_certificate(self, arn: str) -> None:
-        refusals.delete_certificate(self.get_certificate(arn))
+        refusals.delete_certificate(self.get_certificate(arn), self.account_id)
         super().delete_certificate(arn)
 
     def _users(self, arn: str) -> list[str]:
@@ -62,6 +62,7 @@ class Certificates(Backed, AWSCertificateManagerBackend):
             for value in rrset.records
         }
         options = bundle.describe()["Certificate"]["DomainValidationOptions"]
-        wanted = {tuple(option["ResourceRecord"][k].rstrip(".") for k in ("Name", "Value")) for option in options}
+        records = [option["ResourceRecord"] for option in options]
+        wanted = {(record["Name"].rstrip("."), record["Value"].rstrip(".")) for record in records}
         if wanted <= present:
             bundle.status = "ISSUED"

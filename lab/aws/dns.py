@@ -68,7 +68,8 @@ class Resolver:
                 raise LabError(f"starting {self.name}", f"no answer in 10 s; its log:\n{process.tail()}")
 
     def stop(self) -> None:
-        self._processes.stop(self.name)
+        # CoreDNS would wait five seconds for clients to go.
+        self._processes.stop(self.name, timeout=0.1)
 
     def serve(self, zones: Mapping[str, Sequence[Record]]) -> None:
         """Serve exactly these zones (by origin, each ending in a dot) from now on.
@@ -93,8 +94,8 @@ class Resolver:
 
     def _pause(self, origin: str, deadline: float) -> None:
         if time.monotonic() > deadline:
-            log = self._processes.tail(self.name)
-            raise LabError(f"changing the DNS zone {origin}", f"not served after 10 s; {self.name} says:\n{log}")
+            answer = f"not served after 10 s; {self.name} says:\n{self._processes.tail(self.name)}"
+            raise LabError(f"changing the DNS zone {origin}", answer)
         time.sleep(0.05)
 
     def _file(self, origin: str) -> Path:
@@ -114,7 +115,7 @@ class Resolver:
     errors
     auto {{
         directory {zones} ^db\\.(.+)$ {{1}}
-        reload 1s
+        reload 200ms
     }}
 {forward}}}
 """
@@ -129,7 +130,7 @@ class Resolver:
 
     def _ask(self, name: str, type_: str, timeout: float = 1) -> DNSRecord | None:
         query = DNSRecord.question(name, type_)
-        with in_namespace(self._namespace.path, lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as udp:
+        with in_namespace(self._namespace.path, _udp) as udp:
             udp.settimeout(timeout)
             try:
                 udp.connect(("127.0.0.1", _PORT))
@@ -137,6 +138,10 @@ class Resolver:
                 return DNSRecord.parse(udp.recv(4096))
             except (OSError, DNSError):
                 return None
+
+
+def _udp() -> socket.socket:
+    return socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 
 
 def _zone_file(origin: str, records: Sequence[Record]) -> tuple[str, str]:

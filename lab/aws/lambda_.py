@@ -1,22 +1,20 @@
 """Lambda's API: functions run for real, and log where CloudWatch Logs shows it."""
 
 import base64
-import io
+import copy
 import json
 import logging
 import time
-import zipfile
 from collections.abc import Callable
 from threading import Thread
 from typing import Any
 
-from moto.awslambda.exceptions import LambdaClientError
 from moto.awslambda.models import LambdaBackend, LambdaFunction
 from moto.logs.models import logs_backends
 
-from lab.aws import refusals
 from lab.aws.backends import Backed
 from lab.aws.functions import FunctionService, FunctionVersion, Result, TooManyRequests
+from lab.aws.refusals import lambda_ as refusals
 
 log = logging.getLogger(__name__)
 
@@ -33,12 +31,14 @@ class Functions(Backed, LambdaBackend):
         )
 
     def create_function(self, spec: dict[str, Any]) -> LambdaFunction:
-        refusals.create_function(self, spec)
+        refusals.create_function(self.account_id, spec)
         result = super().create_function(spec)
         function = self.get_function(spec["FunctionName"])
-        result.state = function.state = "Pending"
+        function.state = "Pending"
+        answer = copy.copy(result)  # Pending, even if the function is ready before it is sent
+        answer.state = "Pending"
         Thread(target=self._activate, args=(function,), name="lambda-create", daemon=True).start()
-        return result
+        return answer
 
     def _activate(self, function: LambdaFunction) -> None:
         try:
@@ -73,17 +73,15 @@ class Functions(Backed, LambdaBackend):
         self, function_name: str, qualifier: str, body: dict[str, Any]
     ) -> dict[str, Any] | None:
         refusals.zip_file(body)
-        return self._update(function_name, lambda: super(Functions, self).update_function_code(
-            function_name, qualifier, body
-        ))
+        change = super().update_function_code
+        return self._update(function_name, lambda: change(function_name, qualifier, body))
 
     def update_function_configuration(
         self, function_name: str, qualifier: str, body: dict[str, Any]
     ) -> dict[str, Any] | None:
         refusals.runtime(body)
-        return self._update(function_name, lambda: super(Functions, self).update_function_configuration(
-            function_name, qualifier, body
-        ))
+        change = super().update_function_configuration
+        return self._update(function_name, lambda: change(function_name, qualifier, body))
 
     def _update(self, name: str, change: Callable[[], dict[str, Any] | None]) -> dict[str, Any] | None:
         function = self.get_function(name)
@@ -140,28 +138,15 @@ class Functions(Backed, LambdaBackend):
         try:
             return self.service.invoke(function.function_name, payload or b"{}")
         except TooManyRequests as error:
-            raise _throttled(error.reason) from None
+            raise refusals.throttled(error.reason) from None
+
+    def close(self) -> None:
+        """End all processes of functions."""
+        self.service.close()
 
     def invoke_for_target_group(self, function_arn: str, target_group_arn: str, payload: bytes) -> Result:
-        """What a load balancer does with a request. PermissionError where the function's policy forbids it."""
+        """For a load balancer. PermissionError where the function's policy forbids it."""
         function = self.get_function(function_arn)
-        if not allows(function, "elasticloadbalancing.amazonaws.com", target_group_arn):
+        if not refusals.allows(function, "elasticloadbalancing.amazonaws.com", target_group_arn):
             raise PermissionError(f"{target_group_arn} may not invoke {function_arn}")
         return self.service.invoke(function.function_name, payload)
-
-
-def allows(function: LambdaFunction, service: str, source_arn: str) -> bool:
-    """Whether the function's resource policy lets this service invoke it for this source."""
-    for statement in function.policy.statements:
-        condition = statement.get("Condition", {})
-        sources = condition.get("ArnLike", {}).get("AWS:SourceArn", source_arn)
-        account = condition.get("StringEquals", {}).get("AWS:SourceAccount", function.account_id)
-        if (
-            statement.get("Effect") == "Allow"
-            and statement.get("Action") in ("lambda:InvokeFunction", "lambda:*", "*")
-            and statement.get("Principal") in ({"Service": service}, "*")
-            and _arn_like(sources, source_arn)
-            and account == function.account_id
-        ):
-            return True
-    return False

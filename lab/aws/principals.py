@@ -1,13 +1,15 @@
 """Who is who: the access keys that the lab knows, and what STS says of them."""
 
+import re
 from typing import NamedTuple
 
+from flask import has_request_context, request
 from moto.core.exceptions import InvalidClientTokenIdError
 from moto.iam.models import IAMBackend, iam_backends
 from moto.sts.models import STSBackend, sts_backends
 
-from lab.aws import refusals
 from lab.aws.backends import Backed
+from lab.aws.refusals import others as refusals
 from lab.settings import ACCESS_KEY_ID, ACCOUNT_ID, SECRET_ACCESS_KEY
 
 
@@ -35,6 +37,13 @@ def find(access_key_id: str) -> Principal | None:
             if key.access_key_id == access_key_id and key.status == "Active":
                 return Principal(user.arn, user.id, access_key_id, key.secret_access_key)
     return None
+
+
+def caller() -> Principal | None:
+    """Who signed the API call that is being answered."""
+    header = request.headers.get("Authorization", "") if has_request_context() else ""
+    credential = re.search(r"Credential=([^/]+)/", header)
+    return find(credential[1]) if credential else None
 
 
 class TokenService(Backed, STSBackend):

@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator
 from typing import Any
+from xml.etree import ElementTree
 
+from flask import has_request_context, request
 from moto.core.resource_tagging import TaggableResourcesMixin, TaggedResource
 from moto.route53.models import FakeZone, Route53Backend
 
-from lab.aws import refusals
 from lab.aws.backends import Backed
+from lab.aws.refusals import others as refusals
 
 
 class HostedZones(Backed, Route53Backend, TaggableResourcesMixin):
@@ -15,8 +17,13 @@ class HostedZones(Backed, Route53Backend, TaggableResourcesMixin):
 
     SERVICE_NAMESPACE = "route53"
 
-    def create_hosted_zone(self, *args: Any, **kwargs: Any) -> FakeZone:
-        zone = super().create_hosted_zone(*args, **kwargs)
+    def create_hosted_zone(self, name: str, private_zone: bool, *args: Any, **kwargs: Any) -> FakeZone:
+        """A zone with a VPC is private; moto wants HostedZoneConfig.PrivateZone, too, before it looks at the VPC."""
+        if has_request_context():
+            body = ElementTree.fromstring(request.get_data())
+            kwargs["vpcid"] = body.findtext("{*}VPC/{*}VPCId")
+            kwargs["vpcregion"] = body.findtext("{*}VPC/{*}VPCRegion")
+        zone = super().create_hosted_zone(name, bool(kwargs.get("vpcid")), *args, **kwargs)
         self.aws.dns.refresh()
         return zone
 
@@ -38,7 +45,11 @@ class HostedZones(Backed, Route53Backend, TaggableResourcesMixin):
 
     def change_resource_record_sets(self, zoneid: str, change_list: list[dict[str, Any]]) -> None:
         refusals.change_record_sets(self.get_hosted_zone(zoneid), change_list)
+        deleted = {refusals.key(change) for change in change_list if change["Action"] == "DELETE"}
         super().change_resource_record_sets(zoneid, change_list)
+        # moto's journal would call a record that was deleted and made again a duplicate.
+        journal = self.get_hosted_zone(zoneid).rr_changes
+        journal[:] = [change for change in journal if refusals.key(change) not in deleted]
         self.aws.dns.refresh()
 
     def iter_tagged_resources(self) -> Iterator[TaggedResource]:

@@ -1,41 +1,143 @@
 """AWS's API on 127.0.0.1: moto's server in this process, with real parts behind it."""
 
+import logging
+import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from threading import Thread
+from typing import Any, TypeVar
 
-from lab.aws.dns import PublicDns
+from moto.acm.models import acm_backends
+from moto.awslambda.models import lambda_backends
+from moto.core.base_backend import BackendDict
+from moto.ec2.models import ec2_backends
+from moto.eks.models import eks_backends
+from moto.elbv2.models import elbv2_backends
+from moto.iam.models import iam_backends
+from moto.moto_server.werkzeug_app import (
+    DomainDispatcherApplication,
+    MotoRequestHandler,
+    create_backend_app,
+)
+from moto.route53.models import route53_backends
+from moto.sts.models import sts_backends
+from werkzeug.serving import BaseWSGIServer, make_server
+
+from lab.aws.backends import Backends
+from lab.aws.certificates import Certificates
+from lab.aws.eks import Clusters
+from lab.aws.elb import LoadBalancers
+from lab.aws.lambda_ import Functions
+from lab.aws.principals import Identities, TokenService
+from lab.aws.route53 import HostedZones
+from lab.aws.vpc import Networks
+from lab.aws.zones import Dns
+from lab.cluster.cluster import Cluster, ClusterSpec
+from lab.cluster.load_balancer import Policy
+from lab.errors import LabError
 from lab.network import Internet, Vpc
 from lab.processes import Processes
-from lab.settings import Lab
+from lab.settings import ACCOUNT_ID, Lab
+from lab.sockets import listen
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+_REPLACEMENTS: list[tuple[BackendDict, type[Any]]] = [
+    (ec2_backends, Networks),
+    (elbv2_backends, LoadBalancers),
+    (lambda_backends, Functions),
+    (eks_backends, Clusters),
+    (acm_backends, Certificates),
+    (route53_backends, HostedZones),
+    (iam_backends, Identities),
+    (sts_backends, TokenService),
+]
+_ENVIRONMENT = {
+    "MOTO_IAM_LOAD_MANAGED_POLICIES": "true",
+    "MOTO_EC2_LOAD_DEFAULT_AMIS": "false",
+    "AWS_CONFIG_FILE": os.devnull,  # moto asks boto3 for regions: the reader's own files stay unread
+    "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+}
 
 
 class Aws:
-    """One AWS for one process (moto keeps its state in module globals).
+    """One AWS for one process, as moto keeps its state in the module.
 
-    `make_cluster(spec, vpc, region)` builds a `lab.cluster.Cluster` that is not started yet.
+    `make_cluster(spec, vpc, load_balancers)` builds a Cluster that is not started; `programs` has `coredns`.
     """
 
-    vpcs: dict[str, Vpc]
-    dns: PublicDns
-
     def __init__(
-        self, lab: Lab, internet: Internet, processes: Processes, make_cluster, programs: Path, port: int = 0
+        self,
+        lab: Lab,
+        internet: Internet,
+        processes: Processes,
+        make_cluster: Callable[[ClusterSpec, Vpc, Policy], Cluster],
+        programs: Path,
+        port: int = 0,
     ) -> None:
-        self.lab, self.internet, self.processes = lab, internet, processes
-        self.make_cluster, self.programs, self.port = make_cluster, programs, port
-        self.vpcs = {}
-
-    def start(self) -> None:
-        """Listen on 127.0.0.1:port; start the public DNS server in the namespace `internet`."""
-
-    def stop(self) -> None:
-        """End every cluster, function, load balancer, resolver and VPC, then the API."""
+        self.lab, self.internet, self.make_cluster = lab, internet, make_cluster
+        self.vpcs: dict[str, Vpc] = {}  # by VPC id: those in which something is
+        self.dns = Dns(self, internet, processes, programs, lab.data / "dns")
+        self.port = port
+        self._backends: Backends | None = None
+        self._server: BaseWSGIServer | None = None
 
     @property
     def endpoint_url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    def publish(self, hostname: str, addresses: list[str]) -> None:
-        """A load balancer's host name resolves to these addresses, publicly (for Services of type LoadBalancer)."""
+    def start(self) -> None:
+        """Start the public DNS and listen on 127.0.0.1:port. LabError if the port is taken."""
+        os.environ.update(_ENVIRONMENT)
+        os.environ.pop("AWS_PROFILE", None)
+        try:
+            listener = listen(("127.0.0.1", self.port))
+        except OSError as error:
+            raise LabError(
+                f"listening on 127.0.0.1:{self.port} for the AWS API", str(error), "LAB_AWS_PORT=0 takes a free one"
+            ) from error
+        self.port = listener.getsockname()[1]
+        self._backends = Backends(self, _REPLACEMENTS)
+        self.dns.start()
+        self._server = make_server(
+            "127.0.0.1",
+            self.port,
+            DomainDispatcherApplication(create_backend_app),
+            threaded=True,
+            request_handler=MotoRequestHandler,
+            fd=listener.detach(),
+        )
+        Thread(target=self._server.serve_forever, name="aws-api", daemon=True).start()
 
-    def withdraw(self, hostname: str) -> None:
-        """The host name is NXDOMAIN again."""
+    def stop(self) -> None:
+        """End the API, then all that was made by it. Harmless if it was not started."""
+        if self._server:
+            self._server.shutdown()
+            self._server.server_close()
+            self._server = None
+        if not self._backends:
+            return
+        for close in self._closes():
+            try:
+                close()
+            except Exception:  # the rest must end nevertheless
+                log.exception("while AWS went down")
+        self.vpcs.clear()
+        self._backends.restore()
+        self._backends = None
+
+    def _closes(self) -> Iterator[Callable[[], None]]:
+        for service in (eks_backends, elbv2_backends, lambda_backends):
+            yield from (backend.close for _, _, backend in list(service.iter_backends()))  # type: ignore[attr-defined]
+        yield self.dns.stop
+        yield from (vpc.delete for vpc in list(self.vpcs.values()))
+
+    def functions(self, region: str) -> Functions:
+        return lambda_backends[ACCOUNT_ID][region]  # type: ignore[return-value]
+
+    def load_balancers(self, region: str) -> LoadBalancers:
+        return elbv2_backends[ACCOUNT_ID][region]  # type: ignore[return-value]
+
+    def certificates(self, region: str) -> Certificates:
+        return acm_backends[ACCOUNT_ID][region]  # type: ignore[return-value]

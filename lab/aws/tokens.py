@@ -1,4 +1,4 @@
-"""EKS tokens: presigned calls of STS GetCallerIdentity, verified as aws-iam-authenticator and STS do together.
+"""EKS tokens: presigned calls of STS GetCallerIdentity, verified as aws-iam-authenticator and STS do it.
 
 https://github.com/kubernetes-sigs/aws-iam-authenticator (pkg/token) has the rules; STS checks the signature,
 which the lab can do itself, as it knows the secret of every access key.

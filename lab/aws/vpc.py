@@ -3,15 +3,18 @@
 import random
 from ipaddress import IPv4Network
 from threading import RLock
+from typing import Any
 
 from moto.ec2.exceptions import EC2ClientError
 from moto.ec2.models import EC2Backend
 from moto.ec2.models.elastic_network_interfaces import NetworkInterface
+from moto.ec2.models.nat_gateways import NatGateway
 from moto.ec2.models.subnets import Subnet
 from moto.ec2.models.vpcs import VPC
+from moto.ec2.utils import generic_filter
 
-from lab.aws import refusals
 from lab.aws.backends import Backed
+from lab.aws.refusals import ec2 as refusals
 from lab.network import Vpc
 
 _attaching = RLock()
@@ -50,9 +53,7 @@ class Networks(Backed, EC2Backend):
             interface = self.create_network_interface(
                 self.find_subnet(subnet_id), address, group_ids=group_ids, description=description
             )
-        interface.requester_managed = True
-        interface.requester_id = "amazon-elb" if description.startswith("ELB ") else "amazon-eks"
-        interface.status = "in-use"
+        _manage(interface, description)
         interface.public_ip = public_ip
         return interface
 
@@ -84,7 +85,38 @@ class Networks(Backed, EC2Backend):
 
     def delete_subnet(self, subnet_id: str) -> Subnet:
         refusals.delete_subnet(self, subnet_id)
+        for table in self.route_tables.values():  # moto keeps these associations, and then the table
+            table._associations = {k: v for k, v in table._associations.items() if v != subnet_id}
         return super().delete_subnet(subnet_id)
+
+    def create_nat_gateway(self, subnet_id: str, *args: Any, **kwargs: Any) -> NatGateway:
+        """With its interface in the subnet; moto gives it any private address."""
+        gateway = super().create_nat_gateway(subnet_id, *args, **kwargs)
+        interface = gateway._eni
+        interface.private_ip_address = self._free_address(subnet_id, "nat gateway")
+        interface.private_ip_addresses = [{"Primary": True, "PrivateIpAddress": interface.private_ip_address}]
+        gateway.address_set[0]["privateIp"] = interface.private_ip_address
+        _manage(interface, f"Interface for NAT Gateway {gateway.id}")
+        return gateway
+
+    def delete_nat_gateway(self, nat_gateway_id: str) -> NatGateway:
+        """With its interface, and the elastic address is free again; moto leaves both as they were."""
+        gateway = self.nat_gateways[nat_gateway_id]
+        for address in self.addresses:
+            if address.eni is gateway._eni:
+                self.disassociate_address(address=address.public_ip)
+        self.delete_managed_interface(gateway._eni)
+        return super().delete_nat_gateway(nat_gateway_id)
+
+    def describe_nat_gateways(self, filters: Any, nat_gateway_ids: list[str] | None) -> list[NatGateway]:
+        """moto ignores filters by tag."""
+        tags = {name: values for name, values in (filters or {}).items() if name.startswith("tag")}
+        return generic_filter(tags, super().describe_nat_gateways(filters, nat_gateway_ids))
+
+    def release_address(self, address: str | None = None, allocation_id: str | None = None) -> None:
+        if allocation_id:
+            refusals.release_address(self.address_by_allocation([allocation_id])[0])
+        super().release_address(address, allocation_id)
 
     def delete_security_group(self, name: str | None = None, group_id: str | None = None) -> None:
         refusals.delete_security_group(self, group_id)
@@ -103,3 +135,9 @@ class Networks(Backed, EC2Backend):
                 self.aws.dns.stop_resolver(vpc)
                 vpc.delete()
         return deleted
+
+
+def _manage(interface: NetworkInterface, description: str) -> None:
+    """It is a service's own now, and can't be deleted by anybody else."""
+    interface.description, interface.status = description, "in-use"
+    interface.requester_managed, interface.requester_id = True, "amazon-aws"

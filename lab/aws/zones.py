@@ -1,4 +1,4 @@
-"""Which names exist where: Route 53's zones and the load balancers' host names, as the resolvers serve them."""
+"""Which names exist where: Route 53's zones and the load balancers' host names, as resolvers serve them."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -25,7 +25,9 @@ class Dns:
     A VPC's resolver has the private zones of that VPC and asks the public server for all other names.
     """
 
-    def __init__(self, aws: "Aws", internet: Internet, processes: Processes, programs: Path, data: Path) -> None:
+    def __init__(
+        self, aws: "Aws", internet: Internet, processes: Processes, programs: Path, data: Path
+    ) -> None:
         self._aws, self._processes, self._programs, self._data = aws, processes, programs, data
         self._public = Resolver("dns/public", internet.internet, processes, programs, data / "public")
         self._resolvers: dict[str, Resolver] = {}

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from kubernetes import client
 
+from lab import cgroups
 from lab.cluster import addons, runtime
 from lab.cluster.control_plane import ClusterSpec, ControlPlane
 from lab.cluster.load_balancer import Policy, ServiceController
@@ -27,9 +28,11 @@ class Cluster:
     ) -> None:  # fmt: skip
         self.spec = spec
         self._processes, self._programs, self._images, self._lab = processes, programs, images, lab
-        self._cgroup = f"{lab.cgroup}/{spec.name}"
-        self._folder = lab.data / spec.name
-        self._plane = ControlPlane(spec, self._folder, vpc, processes, programs)
+        self._cgroup = f"{lab.cgroup}/clusters/{spec.name}"
+        self._folder = lab.data / "clusters" / spec.name
+        self._plane = ControlPlane(
+            spec, self._folder, vpc, processes, programs, f"{self._cgroup}/control-plane"
+        )
         self._node: Node | None = None
         self._store: Future[Path] | None = None
         self._load_balancers = load_balancers
@@ -53,9 +56,12 @@ class Cluster:
     def start_control_plane(self) -> None:
         """Blocks until the API server is ready. Pods wait for a node."""
         self._prepare_images()
-        self._plane.start()
-        assert self._plane.api
-        addons.install_coredns(self._plane.api, self.spec.dns_ip)
+        try:
+            self._plane.start()
+            addons.install_coredns(self._programs / "kubectl", self.admin_kubeconfig, self.spec.dns_ip)
+        except BaseException:
+            self.stop()
+            raise
         core = client.CoreV1Api(self._plane.api)
         self._controller = ServiceController(core, self._load_balancers, self._node_address)
         self._controller.start()
@@ -64,7 +70,8 @@ class Cluster:
         """Blocks until the node is Ready; `address` is its private one in the VPC. One node at a time."""
         if self._node:
             raise LabError(f"starting node {name}", f"{self.spec.name} has a node: {self._node.name}")
-        node = Node(name, address, labels, self._plane, self._processes, self._programs, self._cgroup)
+        cgroup = f"{self._cgroup}/node"
+        node = Node(name, address, labels, self._plane, self._processes, self._programs, cgroup)
         store = self._prepare_images().result()
         try:
             node.start(store)
@@ -91,6 +98,7 @@ class Cluster:
         if self._controller:
             self._controller.stop()
             self._controller = None
+        cgroups.remove(self._cgroup)
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _node_address(self) -> str | None:

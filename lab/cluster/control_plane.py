@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from kubernetes import client, config
-from kubernetes.client.exceptions import ApiException
+from urllib3 import PoolManager
 from urllib3.exceptions import HTTPError
 
-from lab import sockets
+from lab import cgroups, sockets
 from lab.cluster import pki
 from lab.cluster.waiting import until
 from lab.network import Vpc
@@ -50,10 +50,10 @@ class ControlPlane:
     """The programs that a cloud runs for you."""
 
     def __init__(
-        self, spec: ClusterSpec, folder: Path, vpc: Vpc, processes: Processes, programs: Path
+        self, spec: ClusterSpec, folder: Path, vpc: Vpc, processes: Processes, programs: Path, cgroup: str
     ) -> None:
         self.spec, self.folder, self.vpc = spec, folder, vpc
-        self._processes, self._programs = processes, programs
+        self._processes, self._programs, self._cgroup = processes, programs, cgroup
         self._relay = Relay()
         self.authority = pki.Authority("kubernetes")
         self.endpoint = ""
@@ -66,10 +66,14 @@ class ControlPlane:
 
     def start(self) -> None:
         """Blocks until the API server is ready (about 3 s), not until the controllers have done anything."""
-        (self.folder / "pki").mkdir(parents=True, exist_ok=True)
+        self._write_pki()
+        cgroups.create(self._cgroup)
         self.vpc.add_private(self.spec.address)
         self._open_relay()
         admin = self.kubeconfig("admin", "admin", "system:masters", server=f"https://{self.endpoint}")
+        self._probe = PoolManager(
+            ca_certs=self._pki("ca.crt"), cert_file=self._pki("admin.crt"), key_file=self._pki("admin.key")
+        )
         self.api = config.new_client_from_config(str(admin))
         programs = [self._start("etcd", *self._etcd()), self._start("kube-apiserver", *self._api_server())]
         until(self._is_ready, f"starting the control plane of {self.spec.name}", programs, timeout=120)
@@ -79,8 +83,10 @@ class ControlPlane:
     def stop(self) -> None:
         """Ends at once: the cluster's data goes with it."""
         self._relay.close()
+        cgroups.kill(self._cgroup)
         for name in ("kube-scheduler", "kube-controller-manager", "kube-apiserver", "etcd"):
-            self._processes.stop(f"{self.spec.name}/{name}", timeout=0)
+            self._processes.stop(f"{self.spec.name}/{name}")
+        cgroups.remove(self._cgroup)
         self.vpc.remove_private(self.spec.address)
         if self.api:
             self.api.close()
@@ -101,6 +107,23 @@ class ControlPlane:
         }
         return pki.write_private(self.folder / f"{name}.kubeconfig", json.dumps(entry).encode())
 
+    def _write_pki(self) -> None:
+        folder = self.folder / "pki"
+        folder.mkdir(parents=True, exist_ok=True)
+        self.authority.pair.write(folder, "ca")
+        namespaced = "kubernetes.default.svc"
+        services = ("kubernetes", "kubernetes.default", namespaced, f"{namespaced}.{DOMAIN}")
+        first = str(ip_network(self.spec.service_range)[1])  # the Service `kubernetes`
+        names = (*services, first, self.spec.address, "localhost", "127.0.0.1")
+        self.authority.issue("kube-apiserver", pki.SERVER, names=names).write(folder, "apiserver")
+        to_kubelet = "kube-apiserver-kubelet-client"
+        self.authority.issue(to_kubelet, pki.CLIENT, groups=("system:masters",)).write(
+            folder, "kubelet-client"
+        )
+        public, private = pki.signing_keys()
+        (folder / "service-accounts.pub").write_bytes(public)
+        pki.write_private(folder / "service-accounts.key", private)
+
     def _open_relay(self) -> None:
         """From the machine's loopback into the VPC; nothing else of the machine leads there."""
         address, namespace = (self.spec.address, PORT), self.vpc.namespace.path
@@ -109,16 +132,15 @@ class ControlPlane:
         self._relay.start(listener, lambda: sockets.connect(address, namespace))
 
     def _is_ready(self) -> bool:
-        assert self.api
         try:
-            answer = self.api.call_api("GET", f"https://{self.endpoint}/readyz", _request_timeout=2)
-        except (ApiException, HTTPError):
+            answer = self._probe.request("GET", f"https://{self.endpoint}/readyz", retries=False, timeout=5)
+        except HTTPError:
             return False
         return answer.status == 200
 
     def _start(self, program: str, *arguments: str) -> Process:
         name = f"{self.spec.name}/{program}"
-        argv: list[str | Path] = [self._programs / program, *arguments]
+        argv = [*cgroups.entering(self._cgroup), str(self._programs / program), *arguments]
         return self._processes.start(name, argv, self.vpc.namespace.path, cwd=self.folder)
 
     def _pki(self, file: str) -> str:
@@ -134,24 +156,7 @@ class ControlPlane:
         ]
 
     def _api_server(self) -> list[str]:
-        address, services = self.spec.address, ip_network(self.spec.service_range)
-        service = (
-            "kubernetes",
-            "kubernetes.default",
-            "kubernetes.default.svc",
-            f"kubernetes.default.svc.{DOMAIN}",
-        )
-        names = (*service, str(services[1]), address, "localhost", "127.0.0.1")
-        folder = self.folder / "pki"
-        self.authority.pair.write(folder, "ca")
-        self.authority.issue("kube-apiserver", pki.SERVER, names=names).write(folder, "apiserver")
-        to_kubelet = self.authority.issue(
-            "kube-apiserver-kubelet-client", pki.CLIENT, groups=("system:masters",)
-        )
-        to_kubelet.write(folder, "kubelet-client")
-        public, private = pki.signing_keys()
-        (folder / "service-accounts.pub").write_bytes(public)
-        pki.write_private(folder / "service-accounts.key", private)
+        address = self.spec.address
         return [
             f"--etcd-servers={ETCD}",
             # Not 0.0.0.0: the VPC's public addresses belong to load balancers.
@@ -193,6 +198,9 @@ class ControlPlane:
             f"--service-account-private-key-file={self._pki('service-accounts.key')}",
             f"--root-ca-file={self._pki('ca.crt')}",
             "--use-service-account-credentials=true",
+            # Each controller fetches an identity at the start: 4 s at the usual 20 requests per second.
+            "--kube-api-qps=1000",
+            "--kube-api-burst=1000",
             f"--cluster-signing-cert-file={self._pki('ca.crt')}",
             f"--cluster-signing-key-file={self._pki('ca.key')}",
             "--allocate-node-cidrs=true",

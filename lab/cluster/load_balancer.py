@@ -68,12 +68,20 @@ class HostnameLoadBalancer:
     def ensure(self, service: Service, node: NodeAddress) -> list[dict[str, str]]:
         uid = service.metadata.uid
         if uid not in self._balancers:
-            self._balancers[uid] = _Balancer(self._vpc, self._host_name(uid))
-            self._publish(self._balancers[uid].host_name, [self._balancers[uid].address])
+            self._balancers[uid] = self._open(self._host_name(uid))
         balancer = self._balancers[uid]
         tcp = [port for port in service.spec.ports if port.protocol == "TCP"]
         balancer.set_ports({port.port: port.node_port for port in tcp if port.node_port}, node)
         return [{"hostname": balancer.host_name}]
+
+    def _open(self, host_name: str) -> "_Balancer":
+        balancer = _Balancer(self._vpc, host_name)
+        try:
+            self._publish(host_name, [balancer.address])
+        except BaseException:
+            balancer.close()
+            raise
+        return balancer
 
     def release(self, uid: str) -> None:
         if balancer := self._balancers.pop(uid, None):
@@ -149,7 +157,7 @@ class ServiceController:
                     self._stop.wait(1)
 
     def _list_and_watch(self) -> None:
-        listed = self._core.list_service_for_all_namespaces()
+        listed: Any = self._core.list_service_for_all_namespaces()
         for uid in self._held - {service.metadata.uid for service in listed.items}:
             self._release(uid)
         for service in listed.items:

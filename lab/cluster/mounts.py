@@ -7,18 +7,23 @@ stay untouched, two nodes do not meet, and all of a node's mounts end with its l
 
 import shlex
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 OWN = (Path("/run"), Path("/var/lib"), Path("/var/log"))
+NO_TEXTS: Mapping[str, str] = {}
 
 
 class View:
     """`root` is the folder on the machine that holds the view's own directories."""
 
-    def __init__(self, root: Path, visible: list[Path]) -> None:
-        """`visible`: what else must be seen at its usual path, though it may lie below an own directory."""
+    def __init__(self, root: Path, visible: list[Path], texts: Mapping[str, str] = NO_TEXTS) -> None:
+        """`visible`: folders that must be seen although they may lie below an own directory.
+
+        `texts`: existing files (path → text) that the view has copies of instead, to read and to write.
+        """
         self.root = root
-        self._visible = visible
+        self._visible, self._texts = visible, texts
 
     def path(self, inside: str) -> Path:
         """Where a path inside one of the own directories lies on the machine."""
@@ -27,6 +32,9 @@ class View:
     def create(self) -> None:
         for own in OWN:
             self.path(str(own)).mkdir(parents=True, exist_ok=True)
+        for file, text in self._texts.items():
+            self.path(file).parent.mkdir(parents=True, exist_ok=True)
+            self.path(file).write_text(text)
 
     def enter_new(self, *argv: str | Path) -> list[str]:
         """The command line that makes the view and becomes `argv` in it; no process is added."""
@@ -36,7 +44,8 @@ class View:
                 place = self.path(str(path))
                 place.mkdir(parents=True, exist_ok=True)
                 lines.append(f"mount --rbind {_quote(path)} {_quote(place)}")
-        lines += [f"mount --rbind {_quote(self.path(str(own)))} {own}" for own in OWN]
+        for own in (*self._texts, *OWN):
+            lines.append(f"mount --rbind {_quote(self.path(str(own)))} {own}")
         # Shared among the view's own processes only, as pods may ask for mount propagation.
         lines += ["mount --make-rshared /", 'exec "$@"']
         unshare = ["unshare", "--mount", "--propagation", "private", "--"]

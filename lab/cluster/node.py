@@ -16,6 +16,16 @@ from lab.cluster.mounts import View
 from lab.cluster.waiting import until
 from lab.processes import Process, Processes
 
+# The kubelet sets these for the whole machine (setupKernelTunables), unless it finds them as it wants them.
+KERNEL_SETTINGS = {
+    "/proc/sys/vm/overcommit_memory": "1",
+    "/proc/sys/vm/panic_on_oom": "0",
+    "/proc/sys/kernel/panic": "10",
+    "/proc/sys/kernel/panic_on_oops": "1",
+    "/proc/sys/kernel/keys/root_maxkeys": "1000000",
+    "/proc/sys/kernel/keys/root_maxbytes": "25000000",
+}
+
 
 class Node:
     """One machine of a cluster: what runs on it is below one cgroup, what it writes below one folder."""
@@ -28,7 +38,7 @@ class Node:
         self._plane, self._processes, self._programs = plane, processes, programs
         self._pods, self._runtime = f"{cgroup}/pods", f"{cgroup}/runtime"
         self._cgroup = cgroup
-        self._view = View(plane.folder / "node", [plane.folder, programs])
+        self._view = View(plane.folder / "node", [plane.folder, programs], KERNEL_SETTINGS)
         self._prefix = f"{plane.spec.name}/"
 
     def start(self, store: Path) -> None:
@@ -50,9 +60,9 @@ class Node:
     def stop(self) -> None:
         """End every container and program of the node and delete its folder; no pod is asked to finish."""
         cgroups.kill(self._pods)  # first, so that the shims, their parents, still reap them
-        for name in ("kubelet", "kube-proxy", "containerd"):
-            self._processes.stop(self._prefix + name, timeout=0)
         cgroups.kill(self._cgroup)
+        for name in ("kubelet", "kube-proxy", "containerd"):
+            self._processes.stop(self._prefix + name)
         cgroups.remove(self._cgroup)
         self._plane.vpc.namespace.run(str(self._programs / "kube-proxy"), "--cleanup", check=False)
         self._masquerade("--delete")

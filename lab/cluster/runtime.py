@@ -80,6 +80,7 @@ def _import(archives: list[Path], view: View, processes: Processes, name: str, c
                 raise LabError(f"importing {path} into containerd", output.strip(), "delete that file")
     finally:
         processes.stop(name)
+        cgroups.remove(cgroup)
 
 
 def _ctr(containerd: Process, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -125,6 +126,7 @@ def _configuration() -> str:
 [plugins."io.containerd.grpc.v1.cri"]
   sandbox_image = "{images.PAUSE}"
   restrict_oom_score_adj = true
+  disable_apparmor = true  # its profile would be loaded into the machine's kernel, and stay
   [plugins."io.containerd.grpc.v1.cri".cni]
     bin_dir = "{_cni_plugins()}"
     conf_dir = "{CNI_CONFIGURATION}"

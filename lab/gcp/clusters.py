@@ -2,10 +2,11 @@
 
 import secrets
 import string
-from collections.abc import Callable
 from base64 import b64encode
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from threading import RLock
+from typing import Any
 
 from google.cloud.container_v1.types import Cluster, NodePool, Operation
 
@@ -13,7 +14,7 @@ from lab.cluster.cluster import Cluster as Machines
 from lab.gcp import resources
 from lab.gcp.errors import ApiError, already_exists, not_found
 from lab.gcp.locations import Location
-from lab.gcp.network import DefaultNetwork
+from lab.gcp.network import NODE, DefaultNetwork
 from lab.gcp.operations import Operations, Step, condition
 
 CLUSTERS = 1  # the quota: one real cluster in the project's one network
@@ -26,7 +27,7 @@ _DIGITS = string.ascii_lowercase + string.digits
 @dataclass
 class _Entry:
     where: Location
-    resource: Cluster
+    resource: Any  # a Cluster; mypy takes proto-plus's enums for int
     machines: Machines | None = None
     nodes: dict[str, str] = field(default_factory=dict)  # node by pool
 
@@ -118,9 +119,6 @@ class Clusters:
         with self._lock:
             return NodePool(self._pool(self._entry(where, name), pool_name))
 
-    def list_pools(self, where: Location, name: str) -> "list[NodePool]":
-        return list(self.get(where, name).node_pools)
-
     def close(self) -> None:
         """End every cluster, without the API's states: the lab goes down. No operation may be under way."""
         for entry in self._entries.values():
@@ -130,7 +128,7 @@ class Clusters:
 
     def _start(
         self,
-        kind: Operation.Type,
+        kind: int,
         entry: _Entry,
         stages: tuple[str, ...],
         work: Callable[[_Entry, Step], None],
@@ -145,7 +143,9 @@ class Clusters:
             machines.start_control_plane()
             with self._lock:
                 entry.resource.endpoint = machines.endpoint
-                entry.resource.master_auth.cluster_ca_certificate = b64encode(machines.ca_certificate).decode()
+                entry.resource.master_auth.cluster_ca_certificate = b64encode(
+                    machines.ca_certificate
+                ).decode()
             step("CLUSTER_HEALTHCHECKING")
             self._start_nodes(entry, lambda stage: None)
         except Exception as error:
@@ -175,3 +175,58 @@ class Clusters:
                 raise
         with self._lock:
             del self._entries[entry.where.name, entry.name]
+
+    def _start_nodes(self, entry: _Entry, step: Step) -> None:
+        """Start a node for each pool that has none; then the cluster and its pools are RUNNING."""
+        assert entry.machines
+        for pool in [pool for pool in entry.resource.node_pools if pool.name not in entry.nodes]:
+            node = _node_name(entry.name, pool.name)
+            try:
+                entry.machines.start_node(node, NODE, resources.node_labels(pool, entry.where))
+            except Exception as error:
+                with self._lock:
+                    pool.status, pool.conditions = NodePool.Status.ERROR, [condition(error)]
+                    entry.resource.status = Cluster.Status.RUNNING
+                raise
+            entry.nodes[pool.name] = node
+            with self._lock:
+                pool.status = NodePool.Status.RUNNING
+        with self._lock:
+            entry.resource.status = Cluster.Status.RUNNING
+            entry.resource.current_node_count = len(entry.nodes)
+
+    def _stop_nodes(self, entry: _Entry, pool_name: str) -> None:
+        if entry.nodes.pop(pool_name, None) and entry.machines:
+            entry.machines.stop_node()
+        with self._lock:
+            pools = [pool for pool in entry.resource.node_pools if pool.name != pool_name]
+            entry.resource.node_pools = pools
+            entry.resource.status = Cluster.Status.RUNNING
+            entry.resource.current_node_count = len(entry.nodes)
+
+    def _entry(self, where: Location, name: str) -> _Entry:
+        entry = self._entries.get((where.name, name))
+        if entry is None:
+            raise not_found(f"{where.path}/clusters/{name}")
+        return entry
+
+    def _idle(self, where: Location, name: str) -> _Entry:
+        """The cluster, if no operation is at work on it: GKE takes one at a time."""
+        entry = self._entry(where, name)
+        self._operations.refuse_while_busy(entry.path, name)
+        return entry
+
+    def _pool(self, entry: _Entry, name: str) -> Any:
+        for pool in entry.resource.node_pools:
+            if pool.name == name:
+                return pool
+        raise not_found(f"{entry.path}/nodePools/{name}")
+
+    def _names(self) -> str:
+        return ", ".join(entry.path for entry in self._entries.values())
+
+
+def _node_name(cluster: str, pool: str) -> str:
+    """As GKE names a virtual machine: gke-<cluster>-<pool>-<8 hex>-<4>, 63 characters at most."""
+    suffix = "".join(secrets.choice(_DIGITS) for _ in range(4))
+    return f"gke-{cluster[:23]}-{pool[:20]}-{secrets.token_hex(4)}-{suffix}"

@@ -3,6 +3,7 @@
 import logging
 import socket
 from threading import Thread
+from wsgiref.types import WSGIApplication
 
 from werkzeug.serving import WSGIRequestHandler, make_server
 
@@ -11,8 +12,9 @@ log = logging.getLogger(__name__)
 
 class _Handler(WSGIRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # a response is written in parts
 
-    def log(self, type: str, message: str, *args: object) -> None:  # noqa: A002 (the base class's name)
+    def log(self, type: str, message: str, *args: object) -> None:
         # Not Werkzeug's own log, which goes to stderr; and never a header: they hold tokens.
         log.debug("%s " + message, self.address_string(), *args)
 
@@ -20,16 +22,15 @@ class _Handler(WSGIRequestHandler):
 class Server:
     """Serves `application` from now on, in whichever network namespace `listener` was made."""
 
-    def __init__(self, listener: socket.socket, application) -> None:
+    def __init__(self, listener: socket.socket, application: WSGIApplication) -> None:
         host, port = listener.getsockname()[:2]
         self._listener = listener
         self._server = make_server(
             host, port, application, threaded=True, request_handler=_Handler, fd=listener.fileno()
         )
-        # A client that keeps its connection open must not keep the lab from ending.
-        self._server.daemon_threads = True  # type: ignore[attr-defined]
-        self._server.block_on_close = False  # type: ignore[attr-defined]
-        self._thread = Thread(target=self._server.serve_forever, args=(0.1,), name=f"http-{port}", daemon=True)
+        self._thread = Thread(
+            target=self._server.serve_forever, args=(0.1,), name=f"http-{port}", daemon=True
+        )
         self._thread.start()
 
     def close(self) -> None:

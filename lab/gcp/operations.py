@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from threading import Event, RLock, Thread
+from typing import Any
 
 from google.cloud.container_v1.types import Operation, OperationProgress, StatusCondition
 
@@ -26,7 +27,7 @@ _DOING = {
 class _Entry:
     where: Location
     target: str
-    resource: Operation
+    resource: Any  # an Operation; mypy takes proto-plus's enums for int
 
 
 class Operations:
@@ -41,7 +42,7 @@ class Operations:
 
     def start(
         self,
-        kind: Operation.Type,
+        kind: int,
         where: Location,
         target: str,
         stages: tuple[str, ...],
@@ -86,7 +87,7 @@ class Operations:
             return [_copy(entry.resource) for entry in self._entries.values() if where.covers(entry.where)]
 
     def cancel(self, where: Location, name: str) -> None:
-        """GKE cancels only what it can roll back, such as the upgrade of a node pool; the lab has none of it."""
+        """GKE cancels only what it can roll back, such as a node pool's upgrade; the lab has none of it."""
         kind = self.get(where, name).operation_type
         raise invalid(f"Operation {name} of type {kind.name} cannot be cancelled.")
 

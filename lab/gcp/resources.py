@@ -8,6 +8,7 @@ import hashlib
 import json
 import re
 import uuid
+from typing import Any
 
 from google.cloud.container_v1.types import (
     Cluster,
@@ -38,7 +39,9 @@ def check_cluster(cluster: Cluster, where: Location) -> None:
     if cluster.autopilot.enabled:
         raise ApiError("UNIMPLEMENTED", "The lab has no Autopilot: create a Standard cluster.")
     if cluster.node_pools and (cluster.initial_node_count or "node_config" in cluster):
-        raise invalid("Cluster.initial_node_count and Cluster.node_config cannot be used with Cluster.node_pools.")
+        raise invalid(
+            "Cluster.initial_node_count and Cluster.node_config cannot be used with Cluster.node_pools."
+        )
     if not cluster.node_pools and cluster.initial_node_count < 1:
         raise invalid("Cluster.initial_node_count must be greater than zero.")
     versions.check(cluster.initial_cluster_version)
@@ -59,7 +62,7 @@ def check_pool(pool: NodePool, where: Location, others: int) -> None:
 
 
 def check_quota(nodes: int, where: Location) -> None:
-    """PERMISSION_DENIED, as GKE answers a shortage, for more nodes than the lab runs; a region has three zones."""
+    """PERMISSION_DENIED, as GKE says it, for more nodes than the lab runs; a region has three zones."""
     wanted = nodes * (3 if where.regional else 1)
     if wanted > NODES:
         raise ApiError(
@@ -84,9 +87,11 @@ def check_labels(labels: dict[str, str]) -> None:
 
 def provisioning_cluster(asked: Cluster, where: Location, endpoint_url: str) -> Cluster:
     """The cluster as GKE shows it right after the create call: defaults filled in, no endpoint yet."""
-    cluster = Cluster(asked)
+    cluster: Any = Cluster(asked)  # mypy takes proto-plus's enums for int
     path = f"{where.path}/clusters/{asked.name}"
-    cluster.node_pools = [provisioning_pool(pool, where, f"{endpoint_url}/v1/{path}") for pool in _pools(asked)]
+    cluster.node_pools = [
+        provisioning_pool(pool, where, f"{endpoint_url}/v1/{path}") for pool in _pools(asked)
+    ]
     first = cluster.node_pools[0]
     cluster.initial_node_count = first.initial_node_count
     cluster.node_config = first.config
@@ -115,7 +120,7 @@ def provisioning_cluster(asked: Cluster, where: Location, endpoint_url: str) -> 
 
 
 def provisioning_pool(asked: NodePool, where: Location, cluster_link: str) -> NodePool:
-    pool = NodePool(asked)
+    pool: Any = NodePool(asked)
     config = NodeConfig(pool.config)
     config.machine_type = config.machine_type or "e2-medium"
     config.disk_size_gb = config.disk_size_gb or 100
@@ -159,4 +164,6 @@ def _pools(cluster: Cluster) -> list[NodePool]:
 
 def _check_name(field: str, name: str) -> None:
     if not re.fullmatch(_NAME, name):
-        raise invalid(f"Invalid value for field \"{field}\": \"{name}\". Must be a match of regex '{_NAME}' {_NAME_HELP}.")
+        raise invalid(
+            f'Invalid value for field "{field}": "{name}". Must be a match of regex \'{_NAME}\' {_NAME_HELP}.'
+        )

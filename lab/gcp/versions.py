@@ -32,6 +32,10 @@ def server_config() -> ServerConfig:
         valid_image_types=[IMAGE_TYPE],
         channels=[
             channel(channel=name, default_version=VERSION, valid_versions=[VERSION])
-            for name in (ReleaseChannel.Channel.RAPID, ReleaseChannel.Channel.REGULAR, ReleaseChannel.Channel.STABLE)
+            for name in (
+                ReleaseChannel.Channel.RAPID,
+                ReleaseChannel.Channel.REGULAR,
+                ReleaseChannel.Channel.STABLE,
+            )
         ],
     )

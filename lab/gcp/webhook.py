@@ -5,7 +5,9 @@ https://kubernetes.io/docs/reference/access-authn-authz/authentication/#webhook-
 """
 
 import json
+from collections.abc import Iterable
 from typing import Any
+from wsgiref.types import StartResponse, WSGIEnvironment
 
 from werkzeug.wrappers import Request, Response
 
@@ -25,7 +27,7 @@ class TokenWebhook:
         self._tokens = tokens
         listener = listen(("127.0.0.1", 0), vpc.namespace)
         self.url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
-        self._server = Server(listener, self._answer)
+        self._server = Server(listener, self._application)
 
     @property
     def kubeconfig(self) -> dict[str, Any]:
@@ -42,7 +44,9 @@ class TokenWebhook:
     def close(self) -> None:
         self._server.close()
 
-    @Request.application
+    def _application(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        return self._answer(Request(environ))(environ, start_response)
+
     def _answer(self, request: Request) -> Response:
         try:
             review = json.loads(request.get_data())
@@ -58,7 +62,7 @@ class TokenWebhook:
 
     def _status(self, token: str) -> dict[str, Any]:
         try:
-            known = self._tokens.access_token(token)
+            known = self._tokens.verify(token)
         except InvalidToken as error:
             return {"authenticated": False, "error": str(error)}
         if CLOUD_PLATFORM not in known.scopes:

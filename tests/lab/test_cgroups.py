@@ -10,7 +10,6 @@ from lab import cgroups
 from lab.errors import LabError
 
 ROOT = Path("/sys/fs/cgroup")
-LISTS = ("cgroup.procs",)
 
 if os.getuid():
     pytest.skip("making control groups needs root", allow_module_level=True)
@@ -67,6 +66,12 @@ def test_a_process_that_runs_already_can_be_moved(group):
     assert process.pid in cgroups.processes(group)
     cgroups.kill(group)
     assert process.wait() == -9
+
+
+def test_a_group_that_is_not_there_cannot_be_entered(group):
+    with pytest.raises(LabError, match=f"into the cgroup {group}: .*No such file"):
+        cgroups.add_process(group, os.getpid())
+    assert subprocess.run([*cgroups.entering(group), "true"], capture_output=True).returncode == 1
 
 
 def test_moving_a_process_that_has_ended_says_so(group):
@@ -161,7 +166,7 @@ try:
     for _ in range(2):
         process = subprocess.Popen([*cgroups.entering(f"{name}/services"), "sleep", "60"])
         cgroups.create(f"{name}/services")
-        while process.pid not in cgroups.processes(name): pass
+        while process.pid not in cgroups.processes(name): assert process.poll() is None
     print("a leaf holds processes:", control(f"{name}/services") == [])
     try:
         cgroups.add_process(name, os.getpid())
@@ -177,10 +182,11 @@ print("left:", (root / name).exists())
 
 
 def test_version_2(group):
-    """In a mount namespace with nothing but cgroup2, whose controllers are those that version 1 leaves free."""
+    """In a mount namespace with only cgroup2, whose controllers are those that version 1 leaves free."""
     mounts = "umount -R /sys/fs/cgroup && mount -t cgroup2 none /sys/fs/cgroup"
+    python = [sys.executable, "-c", ONE_HIERARCHY, group]
     answer = subprocess.run(
-        ["unshare", "--mount", "sh", "-ec", f'{mounts}; exec "$@"', "sh", sys.executable, "-c", ONE_HIERARCHY, group],
+        ["unshare", "--mount", "sh", "-ec", f'{mounts}; exec "$@"', "sh", *python],
         capture_output=True, text=True, timeout=60,
     )  # fmt: skip
     assert answer.stderr == ""

@@ -1,9 +1,10 @@
-"""Execution environments: init, then one invocation at a time, until something goes wrong or nobody needs them."""
+"""Execution environments: init, then one invocation at a time, until it fails or nobody needs it."""
 
 import datetime
 import json
 import queue
 import secrets
+import signal
 import threading
 import time
 import uuid
@@ -36,15 +37,17 @@ class ExecutionEnvironment:
         self._stream = logs.stream_name(version.version)
         self._deliver = deliver
         self._tail: list[str] = []
+        self._invocations: queue.SimpleQueue[Invocation | None] = queue.SimpleQueue()
+        self._events: queue.SimpleQueue = queue.SimpleQueue()
         self._api: RuntimeApi | None = None
         self._init: float | None = None
         self._memory = 0
-        self._closing = threading.Lock()
+        self._starting_or_closing = threading.Lock()
 
     def invoke(self, payload: bytes) -> Result:
         """Run one invocation; after a failure of the environment itself, `usable` is False."""
         request_id, self._tail = str(uuid.uuid4()), []
-        event = Ready() if self._api else self._start()
+        event = Ready() if self._api else self._initialise()
         self._log([f"START RequestId: {request_id} Version: {self.version.version}"])
         started = time.monotonic()
         if isinstance(event, Ready):
@@ -59,64 +62,80 @@ class ExecutionEnvironment:
 
     def close(self) -> None:
         """End the process and delete what it had; harmless when repeated."""
-        with self._closing:
+        with self._starting_or_closing:
             self.usable = False
-            if self._api is None:
-                return
-            api, self._api = self._api, None
-            self._process.kill()
-            api.close()
-            self._watcher.join()
-            self._process.clean_up()
+            if self._api:
+                self._process.kill()
+                self._watcher.join()
+                self._api.close()
+                self._api = None
+                self._process.clean_up()
 
-    def _start(self):
-        """Init: what the runtime said first (Ready, InitError, an exit status, or None for nothing in time)."""
+    def _initialise(self):
+        """Init: what came of it (Ready, InitError, an exit status, or None for nothing in time)."""
         started = time.monotonic()
-        self._api = api = RuntimeApi(self._process.listen())
-        self._process.start(api.address, self._stream)
-        self._output = logs.Output(self._process.output, self._log)
-        self._watcher = threading.Thread(target=self._watch, args=(api,), name="function", daemon=True)
-        self._watcher.start()
+        with self._starting_or_closing:
+            if not self.usable:  # closed before it began
+                return -signal.SIGKILL
+            self._start()
         # AWS runs an init that takes too long again, as part of the invocation and its timeout.
         event = self._wait(INIT_LIMIT + self.version.timeout)
         self._init = 1000 * (time.monotonic() - started)
         return event
 
-    def _watch(self, api: RuntimeApi) -> None:
+    def _start(self) -> None:
+        api = RuntimeApi(self._process.listen(), self._invocations, self._events)
+        try:
+            self._process.start(api.address, self._stream)
+        except BaseException:
+            api.close()
+            self._process.kill()
+            self._process.clean_up()
+            raise
+        self._api = api
+        self._output = logs.Output(self._process.output, self._log)
+        self._watcher = threading.Thread(target=self._watch, name="function", daemon=True)
+        self._watcher.start()
+
+    def _watch(self) -> None:
         self._output.follow(self._process.descriptor)
         self.usable = False
-        api.events.put(self._process.wait())
+        self._events.put(self._process.wait())
 
     def _run(self, request_id: str, payload: bytes):
-        trace = f"Root=1-{int(time.time()):08x}-{secrets.token_hex(12)};Parent={secrets.token_hex(8)};Sampled=0"
+        root = f"1-{int(time.time()):08x}-{secrets.token_hex(12)}"
+        trace = f"Root={root};Parent={secrets.token_hex(8)};Sampled=0"
         deadline = int(1000 * (time.time() + self.version.timeout))
-        assert self._api
-        self._api.invocations.put(Invocation(request_id, payload, deadline, self.version.arn, trace))
+        self._invocations.put(Invocation(request_id, payload, deadline, self.version.arn, trace))
         return self._wait(self.version.timeout)
 
     def _wait(self, timeout: float):
-        assert self._api
         try:
-            return self._api.events.get(timeout=timeout)
+            return self._events.get(timeout=timeout)
         except queue.Empty:
             return None
 
     def _judge(self, event, request_id: str) -> tuple[bytes, bool, str]:
         """The answer, whether it is an error, and the error type if the environment cannot go on."""
-        self._memory = max(self._memory, self._process.memory_used())
         if isinstance(event, Answer):
+            self._memory = max(self._memory, self._process.memory_used())
             self._output.drain(all_of_it=True)
             return event.payload, event.failed, ""
         self.usable = False
         if isinstance(event, InitError):
+            self._watcher.join(1)  # the runtime exits by itself, and its last lines come
+            self._process.kill()
             self._watcher.join()
             return event.payload, True, json.loads(event.payload)["errorType"]
         if event is None:
             kind, text = "Sandbox.Timedout", f"Task timed out after {self.version.timeout:.2f} seconds"
+            self._memory = max(self._memory, self._process.memory_used())
             self._process.kill()
+            self._watcher.join()
         else:
             kind, text = "Runtime.ExitError", _exit_text(event)
-        self._watcher.join()
+            if event == -signal.SIGKILL and self._process.limited:
+                self._memory = self.version.memory
         message = f"RequestId: {request_id} Error: {text}"
         now = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3]
         self._log([f"{now}Z {request_id} {text}"] if event is None else [message, kind])
@@ -138,7 +157,7 @@ class ExecutionEnvironment:
 def _exit_text(status: int) -> str:
     if status == 0:
         return "Runtime exited without providing a reason"
-    if status == -9:
+    if status == -signal.SIGKILL:
         return "Runtime exited with error: signal: killed"
     if status < 0:
         return f"Runtime exited with error: signal: {-status}"

@@ -12,18 +12,20 @@ import time
 import uuid
 from collections.abc import Callable
 
+from lab.aws.functions.version import Log
+
 TAIL = 4096  # bytes of log that an Invoke call with LogType=Tail gets
 
 
 class Delivery:
-    """Hands lines to the functions' log callbacks, in order, in a thread of its own: no invocation waits for it."""
+    """Hands lines to the functions' log callbacks, in order; no invocation waits for that."""
 
     def __init__(self) -> None:
         self._queue: queue.SimpleQueue = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="function-logs", daemon=True)
         self._thread.start()
 
-    def put(self, log: Callable[[str, str, list[str]], None], group: str, stream: str, lines: list[str]) -> None:
+    def put(self, log: Log, group: str, stream: str, lines: list[str]) -> None:
         self._queue.put((log, group, stream, lines))
 
     def close(self) -> None:

@@ -37,6 +37,12 @@ class FunctionProcess:
         self.directory = directory / self.name
         self._version, self._namespace = version, namespace
         self._cgroup = f"{cgroup}/{self.name}" if cgroup else None
+        self._process: subprocess.Popen | None = None
+
+    @property
+    def limited(self) -> bool:
+        """Whether the kernel kills a process that uses more memory than the function may."""
+        return self._cgroup is not None
 
     def listen(self) -> socket.socket:
         """The runtime API's socket, where the process will see it."""
@@ -47,9 +53,10 @@ class FunctionProcess:
     def start(self, runtime_api: str, log_stream: str) -> None:
         """Unpack the code and run it. Output, standard and error, comes out of `output`."""
         unpack(self._version.code, self.directory)
+        command = [sys.executable, "-m", "awslambdaric", self._version.handler]
         start = functools.partial(
             subprocess.Popen,
-            **_as_nobody([sys.executable, "-m", "awslambdaric", self._version.handler], self.directory.parent),
+            **_as_nobody(command, self.directory.parent),
             cwd=self.directory,
             env=environment(self._version, self.directory, runtime_api, log_stream),
             stdin=subprocess.DEVNULL,
@@ -58,17 +65,19 @@ class FunctionProcess:
             start_new_session=True,
         )
         # A process starts in the network namespace of the thread that makes it.
-        self._process = sockets.in_namespace(self._namespace, start) if self._namespace else start()
-        self.descriptor = os.pidfd_open(self._process.pid)
-        assert self._process.stdout
-        self.output = self._process.stdout.fileno()
+        process = sockets.in_namespace(self._namespace, start) if self._namespace else start()
+        self._process = process
+        self.descriptor = os.pidfd_open(process.pid)
+        assert process.stdout
+        self.output = process.stdout.fileno()
         if self._cgroup:
             cgroups.create(self._cgroup)
             cgroups.limit_memory(self._cgroup, self._version.memory * MEGABYTE)
-            cgroups.add_process(self._cgroup, self._process.pid)
+            cgroups.add_process(self._cgroup, process.pid)
 
     def memory_used(self) -> int:
         """The most that was resident at one time, in MB; 0 once the process has ended."""
+        assert self._process
         with contextlib.suppress(OSError):
             for line in Path(f"/proc/{self._process.pid}/status").read_text().splitlines():
                 if line.startswith("VmHWM:"):
@@ -77,23 +86,23 @@ class FunctionProcess:
 
     def wait(self) -> int:
         """The exit status, negative for a signal."""
+        assert self._process
         return self._process.wait()
-
-    def alive(self) -> bool:
-        return self._process.poll() is None
 
     def kill(self) -> None:
         """End the process and all that it started."""
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
+        if self._process:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
         if self._cgroup:
             cgroups.kill(self._cgroup)
 
     def clean_up(self) -> None:
         """Delete what the ended process had."""
-        if self._process.stdout:
+        if self._process and self._process.stdout:
+            self._process.wait()
             self._process.stdout.close()
-        os.close(self.descriptor)
+            os.close(self.descriptor)
         if self._cgroup:
             cgroups.remove(self._cgroup)
         shutil.rmtree(self.directory, ignore_errors=True)
@@ -135,16 +144,16 @@ def environment(
 
 
 def _as_nobody(argv: list[str], directory: Path) -> dict:
-    """Popen's arguments for a function that may write nothing but what everybody may; as ourselves without root."""
+    """Popen's arguments for a process that may write what everybody may; without root, as ourselves."""
     if os.geteuid() != 0:
         return {"args": argv}
     if _readable(directory):
         return {"args": argv, "user": NOBODY, "group": NOBODY, "extra_groups": []}
     # A Python or a checkout in somebody's closed home directory: may read, still may not write.
     capability = "+dac_read_search"
-    prefix = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
-    prefix += [f"--inh-caps={capability}", f"--ambient-caps={capability}", f"--bounding-set=-all,{capability}"]
-    return {"args": prefix + argv}
+    user = [f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", f"--bounding-set=-all,{capability}"]
+    keep = [f"--inh-caps={capability}", f"--ambient-caps={capability}"]
+    return {"args": ["setpriv", *user, *keep, *argv]}
 
 
 @functools.cache

@@ -48,11 +48,15 @@ class Invocation:
 
 
 class RuntimeApi:
-    """Serves one environment on a listening socket of 127.0.0.1. What the runtime says comes out of `events`."""
+    """Serves one environment on a listening socket. `invocations` go in, `events` come out."""
 
-    def __init__(self, listening: socket.socket) -> None:
-        self.events: queue.SimpleQueue = queue.SimpleQueue()
-        self.invocations: queue.SimpleQueue[Invocation | None] = queue.SimpleQueue()
+    def __init__(
+        self,
+        listening: socket.socket,
+        invocations: "queue.SimpleQueue[Invocation | None]",
+        events: queue.SimpleQueue,
+    ) -> None:
+        self.invocations, self.events = invocations, events
         self.initialised = False
         self.address = "{}:{}".format(*listening.getsockname())
         self._listening = listening

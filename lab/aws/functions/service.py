@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
 
+from lab import cgroups
 from lab.aws.functions.environment import ExecutionEnvironment
 from lab.aws.functions.errors import FunctionNotFound, TooManyRequests
 from lab.aws.functions.logs import Delivery
@@ -67,7 +68,10 @@ class FunctionService:
             self._get(name).reserved = concurrency
 
     def invoke(self, name: str, payload: bytes) -> Result:
-        """Run the function with a JSON event and wait for its answer. Raises FunctionNotFound, TooManyRequests."""
+        """Run the function and wait for its answer. Raises FunctionNotFound, TooManyRequests.
+
+        `payload` is the event, as JSON.
+        """
         environment = self._assign(name)
         try:
             return environment.invoke(payload)
@@ -91,6 +95,8 @@ class FunctionService:
         for name in list(self._functions):
             self.remove(name)
         self._delivery.close()
+        if self._cgroup:
+            cgroups.remove(self._cgroup)
         shutil.rmtree(self._directory, ignore_errors=True)
 
     def _get(self, name: str) -> _Function:

@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+Log = Callable[[str, str, list[str]], None]
+
 
 @dataclass(frozen=True)
 class FunctionVersion:
@@ -16,7 +18,7 @@ class FunctionVersion:
     arn: str
     code: bytes
     handler: str
-    log: Callable[[str, str, list[str]], None]
+    log: Log
     runtime: str = "python3.13"
     timeout: float = 3
     memory: int = 128

@@ -50,7 +50,7 @@ def entry(name: str, connection: Connection, exchange: Exchange, status: int) ->
         ),
         "elb_status_code": status,
         "target_status_code": exchange.target_status,
-        "received_bytes": _size(request.headers, request.body) + len(request.method) + len(request.target) + 12,
+        "received_bytes": len(request.method + request.target) + 12 + _size(request.headers, request.body),
         "sent_bytes": sent_bytes(response),
         "request": f"{request.method} {url} {request.version}",
         "user_agent": (request.header("user-agent") or "-")[:8192],

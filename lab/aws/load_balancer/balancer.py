@@ -1,10 +1,19 @@
 """A load balancer: its listeners on its private addresses."""
 
-from collections.abc import Callable
+import asyncio
+import functools
+import threading
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 
+from lab import sockets
+from lab.aws.load_balancer import access_log
 from lab.aws.load_balancer.actions import Action
+from lab.aws.load_balancer.connection import Connection
+from lab.aws.load_balancer.forwarding import Exchange
+from lab.aws.load_balancer.listener import Listener
 from lab.aws.load_balancer.tls import Certificate
+from lab.errors import LabError
 
 
 class Balancer:
@@ -12,7 +21,8 @@ class Balancer:
 
     `name` is the resource id "app/<name>/<id>", `addresses` its private addresses (one per subnet), in the
     network namespace `namespace` (None: the machine's own, for tests). Each request appends a line to
-    `access_log` and calls `record(dict)`, whose keys are the fields of AWS's access log plus `traceparent`.
+    `access_log` and calls `record(dict)`, which has the fields of AWS's access log and `traceparent` (None
+    without one); it is called on the event loop that serves all balancers, so it must not take long.
     """
 
     def __init__(
@@ -23,7 +33,9 @@ class Balancer:
         access_log: Path | None = None,
         record: Callable[[dict], None] | None = None,
     ) -> None:
-        self.name = name
+        self.name, self._addresses, self._namespace = name, addresses, namespace
+        self._access_log, self._record = access_log, record
+        self._listeners: dict[int, Listener] = {}
 
     def set_listener(
         self,
@@ -37,9 +49,54 @@ class Balancer:
         `action` is asked at each request. Raises LabError where the port cannot be listened on, ssl.SSLError
         where the certificate does not fit its key.
         """
+        there = self._listeners.get(port)
+        if there and there.protocol == protocol:
+            there.update(action, certificate)
+            return
+        listener = Listener(port, protocol, self._log)
+        listener.update(action, certificate)
+        self.remove_listener(port)
+        _run(listener.start(self._listen(port)))
+        self._listeners[port] = listener
 
     def remove_listener(self, port: int) -> None:
-        """Stop listening on port; connections end."""
+        """Stop listening on port; connections end. Without such a listener: nothing."""
+        if listener := self._listeners.pop(port, None):
+            _run(listener.stop())
 
     def close(self) -> None:
         """End every listener and connection."""
+        for port in list(self._listeners):
+            self.remove_listener(port)
+
+    def _listen(self, port: int) -> list:
+        listening = []
+        try:
+            for address in self._addresses:
+                listening.append(sockets.listen((address, port), self._namespace))
+        except OSError as error:
+            for one in listening:
+                one.close()
+            raise LabError(
+                f"listening on {address}:{port} for the load balancer {self.name}", str(error)
+            ) from error
+        return listening
+
+    def _log(self, connection: Connection, exchange: Exchange, status: int) -> None:
+        fields = access_log.entry(self.name, connection, exchange, status)
+        if self._access_log:
+            access_log.append(self._access_log, fields)
+        if self._record:
+            self._record(fields | {"traceparent": exchange.request.header("traceparent")})
+
+
+@functools.cache
+def _loop() -> asyncio.AbstractEventLoop:
+    """The event loop of all balancers, in a thread of its own as long as the process lives."""
+    loop = asyncio.new_event_loop()
+    threading.Thread(target=loop.run_forever, name="load-balancers", daemon=True).start()
+    return loop
+
+
+def _run(work: Coroutine) -> None:
+    asyncio.run_coroutine_threadsafe(work, _loop()).result(30)

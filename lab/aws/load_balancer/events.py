@@ -18,7 +18,7 @@ Headers = list[tuple[str, str]]
 
 _TEXT = re.compile(r"(text/.*|application/(json|javascript|xml))", re.IGNORECASE)
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_VALUE = re.compile(r"[^\0\r\n]*")
+_VALUE = re.compile(r"[^\0-\x08\x0a-\x1f\x7f\ud800-\udfff]*")
 _HOP_BY_HOP = {
     "connection",
     "keep-alive",
@@ -203,7 +203,7 @@ def _response_headers(answer: dict, multi: bool) -> Headers:
         for value in values if multi and isinstance(values, list) else [values]:
             if not (isinstance(value, str) and _VALUE.fullmatch(value) and _TOKEN.fullmatch(name)):
                 raise _invalid(f"header {name}: {value!r}")
-            headers.append((name, value))
+            headers.append((name, value.strip(" \t")))
     kept = [(name, value) for name, value in headers if name.lower() not in _HOP_BY_HOP | {"content-length"}]
     if not any(name.lower() == "content-type" for name, _ in kept):
         kept.append(("Content-Type", "application/octet-stream"))

@@ -44,9 +44,7 @@ NOT_REGISTERED = TargetHealth(
     "unused", "Target.NotRegistered", "Target is not registered to the target group"
 )
 DISABLED = TargetHealth("unavailable", "Target.HealthCheckDisabled", "Health checks are disabled")
-REGISTERING = TargetHealth(
-    "initial", "Elb.RegistrationInProgress", "Target registration is in progress"
-)
+REGISTERING = TargetHealth("initial", "Elb.RegistrationInProgress", "Target registration is in progress")
 CHECKING = TargetHealth("initial", "Elb.InitialHealthChecking", "Initial health checks in progress")
 HEALTHY = TargetHealth("healthy")
 TIMED_OUT = TargetHealth("unhealthy", "Target.Timeout", "Request timed out")

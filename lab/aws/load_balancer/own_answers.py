@@ -40,7 +40,7 @@ def fixed(action: FixedResponse) -> Response:
 
 
 def location(action: Redirect, request: Request) -> str:
-    """Where a redirect leads: AWS always names the port, and keeps a query only where the action asks for it."""
+    """Where a redirect leads; AWS always names the port."""
     host, _, port = (request.header("host") or "").partition(":")
     values = {
         "protocol": request.scheme,

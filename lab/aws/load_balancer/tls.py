@@ -20,15 +20,11 @@ class Certificate:
 
 
 def server_context(certificate: Certificate) -> ssl.SSLContext:
-    """TLS 1.2 and 1.3, HTTP/2 and HTTP/1.1; `server_name` of the SSLObject is the name the client asked for.
-
-    Raises ssl.SSLError where key and certificate do not match.
-    """
+    """TLS 1.2 and 1.3, HTTP/2 and HTTP/1.1. Raises ssl.SSLError where key and certificate do not match."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers("ECDHE+AESGCM:ECDHE+AES")
     context.set_alpn_protocols(["h2", "http/1.1"])
-    context.sni_callback = _remember_name
     # The ssl module reads keys from files only: one that nobody else can open, gone at once.
     with tempfile.TemporaryDirectory(prefix="lab-alb-") as directory:
         pem = Path(directory, "certificate.pem")
@@ -36,7 +32,3 @@ def server_context(certificate: Certificate) -> ssl.SSLContext:
         pem.write_text("\n".join([certificate.private_key, certificate.certificate, certificate.chain]))
         context.load_cert_chain(pem)
     return context
-
-
-def _remember_name(connection: ssl.SSLObject, name: str | None, _context: ssl.SSLContext) -> None:
-    connection.server_name = name  # type: ignore[attr-defined]

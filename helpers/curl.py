@@ -1,0 +1,138 @@
+"""Requests by the real curl: from outside the VPC, from inside, from a pod."""
+
+import json
+import re
+import secrets
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from subprocess import CompletedProcess
+
+from helpers import command, kube
+from helpers.errors import SettingsWrong, TutorialError
+from helpers.settings import current
+
+_MARK = "\ncurl-says:"
+# More than the reader's own arguments ask for, to learn what happened: https://curl.se/docs/manpage.html
+_MORE = ["--silent", "--show-error", "--include", "--verbose", "--write-out", _MARK + "%{json}"]
+_NOISE = re.compile(r"^[{}] \[|^\* +(TLSv|CAfile|CApath|ALPN|TLS header|old SSL|successfully set cert)")
+
+
+@dataclass
+class Answer:
+    """What came back, or why nothing did. It was printed already, so it shows nothing in a notebook."""
+
+    exit_code: int
+    http_version: str = ""
+    status: int = 0
+    head: str = ""
+    headers: dict[str, str] = field(default_factory=dict)
+    body: str = ""
+    seconds: float = 0.0
+    remote_ip: str = ""
+    error: str = ""
+    verbose: str = ""
+
+    @property
+    def ok(self) -> bool:
+        """Whether curl succeeded and the status is 2xx."""
+        return self.exit_code == 0 and 200 <= self.status < 300
+
+    @property
+    def trying(self) -> list[str]:
+        """The addresses that curl tried to connect to."""
+        return re.findall(r"^\* +Trying \[?([0-9a-f.:]+?)\]?:\d+", self.verbose, re.MULTILINE)
+
+    def _ipython_display_(self) -> None: ...
+
+
+def outside(*args: str | Path) -> Answer:
+    """curl from outside the VPC: from where the reader sits."""
+    return _shown(current().OUTSIDE, [str(word) for word in args])
+
+
+def inside_vpc(*args: str | Path) -> Answer:
+    """curl from a machine inside the VPC."""
+    prefix = current().INSIDE_VPC
+    if not prefix:
+        raise SettingsWrong(
+            "Calling from inside the VPC",
+            "INSIDE_VPC is not set",
+            "set it to a command that runs curl there, like: ssh some-host-in-the-vpc",
+        )
+    return _shown(prefix, [str(word) for word in args])
+
+
+def in_pod(context: str, namespace: str, target: str, *args: str, container: str | None = None) -> Answer:
+    """curl in a pod, e.g. of "deploy/sleep"."""
+    start = ["kubectl", "--context", kube.needed(context), *kube.exec_words(namespace, target, container)]
+    done = command.run_raw([*start, "curl", *_MORE, *args])
+    shown = command.written([*start, "curl", *args])
+    return _print(shown, args, _parse(done, shown, "look whether that pod is running."))
+
+
+def resolve(host: str, port: int, address: str) -> list[str]:
+    """curl's arguments that send requests for host:port to an address.
+
+    EKS gives a gateway a host name instead; that one is resolved outside, by curl too.
+    """
+    if re.fullmatch(r"[0-9.]+", address):
+        return ["--resolve", f"{host}:{port}:{address}"]
+    return ["--connect-to", f"{host}:{port}:{address}:{port}"]
+
+
+def traceparent() -> str:
+    """A fresh W3C trace context, by which a request is found again in every log.
+
+    https://www.w3.org/TR/trace-context/#traceparent-header
+    """
+    return f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01"
+
+
+def _shown(prefix: Sequence[str], args: Sequence[str]) -> Answer:
+    timeout = ["--connect-timeout", f"{current().CONNECT_TIMEOUT:g}"]
+    done = command.run_raw([*prefix, "curl", *_MORE, *timeout, *args])
+    shown = command.written(["curl", *timeout, *args])
+    hint = f"run {shlex.join([*prefix, 'curl'])} --version in a terminal: 7.75 or newer is needed."
+    return _print(shown, args, _parse(done, shown, hint))
+
+
+def _parse(done: CompletedProcess[bytes], doing: str, hint: str) -> Answer:
+    content, mark, report = done.stdout.rpartition(_MARK.encode())
+    verbose = done.stderr.decode(errors="replace").replace("\r", "")
+    if not mark:  # curl itself was never started, or is too old
+        raise TutorialError(doing, verbose.strip() or f"exit code {done.returncode}", hint)
+    facts = json.loads(report)
+    head, body = content[: facts["size_header"]], content[facts["size_header"] :]
+    # After a redirect or a "100 Continue" there are several; the last is that of the answer.
+    blocks = head.decode("latin-1").replace("\r", "").strip().split("\n\n")
+    pairs = (line.partition(":") for line in blocks[-1].split("\n")[1:])
+    return Answer(
+        exit_code=facts["exitcode"],
+        http_version=facts["http_version"] if facts["http_code"] else "",
+        status=facts["http_code"],
+        head=blocks[-1],
+        headers={name.strip().lower(): value.strip() for name, _, value in pairs},
+        body=body.decode(errors="replace"),
+        seconds=facts["time_total"],
+        remote_ip=facts["remote_ip"],
+        error=facts["errormsg"] or "",
+        verbose=verbose,
+    )
+
+
+def _print(shown: str, args: Sequence[str], answer: Answer) -> Answer:
+    short = "".join(word[1:] for word in args if re.fullmatch(r"-[a-zA-Z]+", word))
+    parts = []
+    if "v" in short or "--verbose" in args:
+        lines = (line.rstrip() for line in answer.verbose.splitlines())
+        parts += [line for line in lines if line[:1] in ("*", "<", ">") and not _NOISE.match(line)]
+    if answer.head and ("i" in short or "--include" in args):
+        parts += [answer.head, ""]
+    if answer.body:
+        parts.append(answer.body)
+    if answer.exit_code:
+        parts.append(f"curl: ({answer.exit_code}) {answer.error}")
+    command.show(shown, "\n".join(parts))
+    return answer

@@ -1,0 +1,166 @@
+"""The EKS cluster in the VPC of the function, with one node group in the private subnets."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from helpers import aws, kubeconfig, network, roles
+from helpers.errors import NotYet, TutorialError
+from helpers.progress import until
+from helpers.settings import current
+
+CONTEXT = "eks"
+VERSION = "1.35"
+NODE_GROUP = "workers"
+INSTANCE_TYPE = "t3.large"
+NOTEBOOK = "02-deploy-istio-in-eks"
+_CLUSTER_LIMIT = 1800  # seconds; AWS takes about ten minutes
+_NODES_LIMIT = 1200  # two to three minutes
+
+
+@dataclass
+class Cluster:
+    """The cluster as EKS describes it."""
+
+    name: str
+    status: str
+    endpoint: str
+    version: str
+    context: str = CONTEXT
+
+    def _ipython_display_(self) -> None: ...
+
+
+def status() -> str:
+    """The state that EKS gives: CREATING, ACTIVE, DELETING, FAILED; "" where there is no cluster."""
+    found = _describe()
+    return found["status"] if found else ""
+
+
+def find() -> Cluster:
+    """Look the cluster up by its name; raises NotYet."""
+    found = _describe()
+    if found is None:
+        raise NotYet(f"no EKS cluster {current().TUTORIAL_NAME}", NOTEBOOK)
+    return Cluster(found["name"], found["status"], found.get("endpoint", ""), found["version"])
+
+
+def create() -> None:
+    """Start making the cluster and come back at once: on AWS it takes ten minutes."""
+    name, place = current().TUTORIAL_NAME, network.find()
+    role = roles.ensure("eks-cluster", "eks", "AmazonEKSClusterPolicy")
+    if status() == "DELETING":
+        what = f"the old EKS cluster {name} to go"
+        until(what, status, lambda now: now == "", limit=_CLUSTER_LIMIT)
+    there = status()
+    if there:
+        print(f"EKS cluster {name} exists: {there}")
+        return
+    made = aws.call(
+        "eks",
+        "create_cluster",
+        name=name,
+        version=VERSION,
+        roleArn=role,
+        resourcesVpcConfig={
+            "subnetIds": place.private + place.public,
+            "endpointPublicAccess": True,
+            "endpointPrivateAccess": True,
+        },
+        tags=aws.project_tags(),
+    )["cluster"]
+    aws.said(f"eks create-cluster --name {name}", made["status"])
+
+
+def ensure() -> Cluster:
+    """The cluster, active, with its nodes and the context `eks` in the kubeconfig."""
+    create()
+    name = current().TUTORIAL_NAME
+    found = _settled(f"EKS cluster {name}", _describe, _CLUSTER_LIMIT)
+    aws.said(f"eks describe-cluster --name {name}", f"{found['status']}, Kubernetes {found['version']}")
+    _ensure_nodes()
+    connect()
+    return find()
+
+
+def connect() -> None:
+    """Write the context `eks` into the kubeconfig, as `aws eks update-kubeconfig` does."""
+    found = _describe() or {}
+    kubeconfig.write(CONTEXT, found["endpoint"], found["certificateAuthority"]["data"], _plugin())
+
+
+def _ensure_nodes() -> None:
+    name, there = current().TUTORIAL_NAME, _describe_nodes()
+    if there:
+        print(f"Node group {NODE_GROUP} exists: {there['status']}")
+    else:
+        policies = (
+            "AmazonEKSWorkerNodePolicy",
+            "AmazonEKS_CNI_Policy",
+            "AmazonEC2ContainerRegistryReadOnly",
+        )
+        role = roles.ensure("eks-nodes", "ec2", *policies)
+        aws.call(
+            "eks",
+            "create_nodegroup",
+            clusterName=name,
+            nodegroupName=NODE_GROUP,
+            subnets=network.find().private,
+            nodeRole=role,
+            instanceTypes=[INSTANCE_TYPE],
+            scalingConfig={"minSize": 1, "maxSize": 1, "desiredSize": 1},
+            tags=aws.project_tags(),
+        )
+        aws.said(f"eks create-nodegroup --cluster-name {name} --nodegroup-name {NODE_GROUP}", "CREATING")
+    found = _settled(f"node group {NODE_GROUP}", _describe_nodes, _NODES_LIMIT)
+    if not there or there["status"] != "ACTIVE":
+        aws.said(f"eks describe-nodegroup --nodegroup-name {NODE_GROUP}", found["status"])
+
+
+def _settled(what: str, describe: Callable[[], dict[str, Any] | None], limit: float) -> dict[str, Any]:
+    """Wait until it is made; raises TutorialError with the reasons that EKS gives where that failed."""
+    found = until(
+        what,
+        lambda: describe() or {"status": "not there yet"},
+        lambda now: now["status"] not in ("CREATING", "UPDATING", "not there yet"),
+        limit=limit,
+        state=lambda now: now["status"],
+    )
+    if found["status"] != "ACTIVE":
+        issues = found.get("health", {}).get("issues", [])
+        reasons = "; ".join(f"{issue['code']}: {issue['message']}" for issue in issues)
+        answer = f"its status is {found['status']}" + (f" ({reasons})" if reasons else "")
+        raise TutorialError(f"Making the {what}", answer, "run 99-clean-up, then start again.")
+    return found
+
+
+def _plugin() -> dict[str, Any]:
+    # What `aws eks update-kubeconfig` writes.
+    settings = current()
+    words = ["--region", settings.AWS_REGION, "eks", "get-token"]
+    plugin: dict[str, Any] = {
+        "command": "aws",
+        "args": [*words, "--cluster-name", settings.TUTORIAL_NAME, "--output", "json"],
+        "installHint": "pip install awscli",
+    }
+    if settings.AWS_ENDPOINT_URL:
+        plugin["env"] = [{"name": "AWS_ENDPOINT_URL", "value": settings.AWS_ENDPOINT_URL}]
+    return plugin
+
+
+def _describe() -> dict[str, Any] | None:
+    missing = "ResourceNotFoundException"
+    name = current().TUTORIAL_NAME
+    found = aws.found(missing, service="eks", operation="describe_cluster", name=name)
+    return found["cluster"] if found else None
+
+
+def _describe_nodes() -> dict[str, Any] | None:
+    found = aws.found(
+        "ResourceNotFoundException",
+        service="eks",
+        operation="describe_nodegroup",
+        clusterName=current().TUTORIAL_NAME,
+        nodegroupName=NODE_GROUP,
+    )
+    return found["nodegroup"] if found else None

@@ -1,0 +1,230 @@
+"""The Lambda function: role, code from lambda/ as it is, direct calls and log lines."""
+
+import base64
+import hashlib
+import io
+import json
+import time
+import zipfile
+from dataclasses import dataclass
+from typing import Any
+
+from helpers import aws, roles
+from helpers.errors import NotYet, Refused
+from helpers.progress import patiently, until
+from helpers.settings import ROOT, current
+
+SOURCE = ROOT / "lambda"
+HANDLER = "hello_world.lambda_handler"
+RUNTIME = "python3.13"
+NOTEBOOK = "01-create-the-lambda-function"
+_ROLE_LIMIT = 90  # seconds; a fresh role reaches Lambda a few seconds later
+_STATEMENT = "load-balancer"
+
+
+@dataclass
+class Function:
+    """The function as AWS describes it."""
+
+    name: str
+    arn: str
+    code_sha256: str
+    state: str
+
+    def _ipython_display_(self) -> None: ...
+
+
+@dataclass
+class Invocation:
+    """What the function answered when called directly."""
+
+    status: int
+    headers: dict[str, str]
+    body: str
+    log: str
+
+    def _ipython_display_(self) -> None: ...
+
+
+def name() -> str:
+    """The function's name."""
+    return f"{current().TUTORIAL_NAME}-hello-world"
+
+
+def log_group() -> str:
+    """The log group that Lambda writes to."""
+    return f"/aws/lambda/{name()}"
+
+
+def exists() -> bool:
+    """Whether the function exists."""
+    return _configuration() is not None
+
+
+def has_log_group() -> bool:
+    """Whether the log group exists."""
+    groups = aws.items("logs", "describe_log_groups", "logGroups", logGroupNamePrefix=log_group())
+    return any(group["logGroupName"] == log_group() for group in groups)
+
+
+def package() -> bytes:
+    """lambda/ as a zip whose bytes depend on the files alone, so that equal code has an equal sum."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
+        for file in sorted(SOURCE.rglob("*")):
+            if file.is_file() and "__pycache__" not in file.parts:
+                entry = zipfile.ZipInfo(file.relative_to(SOURCE).as_posix())  # dated 1980-01-01
+                entry.external_attr = 0o644 << 16
+                archive.writestr(entry, file.read_bytes())
+    return buffer.getvalue()
+
+
+def find() -> Function:
+    """Look the function up by its name; raises NotYet."""
+    found = _configuration()
+    if found is None:
+        raise NotYet(f"no function {name()}", NOTEBOOK)
+    state = found.get("State", "Active")
+    return Function(found["FunctionName"], found["FunctionArn"], found["CodeSha256"], state)
+
+
+def ensure() -> Function:
+    """Make the function, or update its code where lambda/ has changed; waits until it is active."""
+    role = roles.ensure("function", "lambda", "service-role/AWSLambdaBasicExecutionRole")
+    _ensure_log_group()
+    code = package()
+    there = _configuration()
+    if there is None:
+        _create(role, code)
+        aws.said(f"lambda create-function --function-name {name()}", _wait())
+    elif there["CodeSha256"] != base64.b64encode(hashlib.sha256(code).digest()).decode():
+        aws.call("lambda", "update_function_code", FunctionName=name(), ZipFile=code)
+        aws.said(f"lambda update-function-code --function-name {name()}", _wait())
+    else:
+        print(f"Function {name()} exists, its code is that of lambda/")
+    return find()
+
+
+def allow_load_balancer(target_group_arn: str) -> None:
+    """Let this target group, and no other, call the function.
+
+    https://docs.aws.amazon.com/elasticloadbalancing/latest/application/lambda-functions.html
+    """
+    found = aws.found(
+        "ResourceNotFoundException", service="lambda", operation="get_policy", FunctionName=name()
+    )
+    statements = json.loads(found["Policy"])["Statement"] if found else []
+    ours = [statement for statement in statements if statement["Sid"] == _STATEMENT]
+    if ours and f'"{target_group_arn}"' in json.dumps(ours[0].get("Condition", {})):
+        return
+    if ours:  # it names a target group that is gone
+        aws.call("lambda", "remove_permission", FunctionName=name(), StatementId=_STATEMENT)
+    aws.call(
+        "lambda",
+        "add_permission",
+        FunctionName=name(),
+        StatementId=_STATEMENT,
+        Action="lambda:InvokeFunction",
+        Principal="elasticloadbalancing.amazonaws.com",
+        SourceArn=target_group_arn,
+    )
+    aws.said(
+        f"lambda add-permission --function-name {name()} --action lambda:InvokeFunction "
+        "--principal elasticloadbalancing.amazonaws.com",
+        f"for {target_group_arn.rpartition(':')[2]}",
+    )
+
+
+def invoke(path: str = "/hello-world", **headers: str) -> Invocation:
+    """Call the function directly, with an event as the load balancer would send it.
+
+    Raises Refused with the function's own error where it failed.
+    """
+    event = {
+        "requestContext": {"elb": {"targetGroupArn": "none: called directly"}},
+        "httpMethod": "GET",
+        "path": path,
+        "queryStringParameters": {},
+        "headers": headers,
+        "body": "",
+        "isBase64Encoded": False,
+    }
+    answer = aws.call(
+        "lambda", "invoke", FunctionName=name(), Payload=json.dumps(event).encode(), LogType="Tail"
+    )
+    payload = json.loads(answer["Payload"].read())
+    log = base64.b64decode(answer.get("LogResult", "")).decode(errors="replace")
+    if "FunctionError" in answer:
+        message = f"{payload.get('errorMessage')}\n{log}" if isinstance(payload, dict) else str(payload)
+        raise Refused(f"Calling {name()}", answer["FunctionError"], message, "correct the code in lambda/.")
+    size = len(payload["body"].encode())
+    aws.said(f"lambda invoke --function-name {name()}", f"{payload['statusCode']}, {size} bytes")
+    return Invocation(payload["statusCode"], payload.get("headers", {}), payload["body"], log)
+
+
+def log_lines(containing: str, limit: float = 60) -> list[str]:
+    """Lines of the function's log group with this text; waits up to `limit` seconds for the first.
+
+    Raises TimedOut.
+    """
+    hour_ago = int((time.time() - 3600) * 1000)
+
+    def probe() -> list[str]:
+        # The filter runs on the service; quotes make it one literal term.
+        parameters = {"logGroupName": log_group(), "startTime": hour_ago, "filterPattern": f'"{containing}"'}
+        events = aws.items("logs", "filter_log_events", "events", **parameters)
+        return [event["message"].rstrip() for event in events]
+
+    return until(
+        f"“{containing}” in {log_group()}",
+        probe,
+        bool,
+        limit=limit,
+        state=lambda lines: f"{len(lines)} lines",
+        try_="look whether the request reached the function at all.",
+    )
+
+
+def _configuration() -> dict[str, Any] | None:
+    found = aws.found(
+        "ResourceNotFoundException", service="lambda", operation="get_function", FunctionName=name()
+    )
+    return found["Configuration"] if found else None
+
+
+def _ensure_log_group() -> None:
+    if not has_log_group():
+        # Lambda would make it on its own, but without a tag and for ever.
+        aws.call("logs", "create_log_group", logGroupName=log_group(), tags=aws.project_tags())
+        aws.call("logs", "put_retention_policy", logGroupName=log_group(), retentionInDays=7)
+        aws.said(f"logs create-log-group --log-group-name {log_group()}")
+
+
+def _create(role: str, code: bytes) -> None:
+    patiently(
+        f"Lambda to see the role {role.rpartition('/')[2]}",
+        lambda: aws.call(
+            "lambda",
+            "create_function",
+            FunctionName=name(),
+            Runtime=RUNTIME,
+            Role=role,
+            Handler=HANDLER,
+            Code={"ZipFile": code},
+            Timeout=5,
+            MemorySize=128,
+            Tags=aws.project_tags(),
+        ),
+        lambda error: "cannot be assumed" in str(error),
+        limit=_ROLE_LIMIT,
+    )
+
+
+def _wait() -> str:
+    def state() -> str:
+        found = _configuration() or {}
+        if found.get("LastUpdateStatus") == "InProgress":
+            return "updating"
+        return found.get("State", "Active")
+
+    return until(f"function {name()}", state, lambda now: now == "Active", limit=120)

@@ -1,0 +1,173 @@
+"""The GKE cluster: in a project of Google's, with no link to the VPC in AWS."""
+
+import functools
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import google.auth
+from google.api_core import exceptions as api
+from google.auth import exceptions as auth
+from google.cloud import container_v1
+from requests.exceptions import RequestException
+
+from helpers import kubeconfig
+from helpers.errors import NotYet, Refused, SettingsWrong, TutorialError, Unreachable
+from helpers.gke_token import SCOPES
+from helpers.progress import until
+from helpers.settings import ROOT, current
+
+CONTEXT = "gke"
+MACHINE_TYPE = "e2-standard-2"
+NOTEBOOK = "03-deploy-istio-in-gke"
+_LIMIT = 1800  # seconds; Google takes about five minutes
+
+T = TypeVar("T")
+
+
+@dataclass
+class Cluster:
+    """The cluster as GKE describes it."""
+
+    name: str
+    status: str
+    endpoint: str
+    version: str
+    context: str = CONTEXT
+
+    def _ipython_display_(self) -> None: ...
+
+
+def status() -> str:
+    """PROVISIONING, RUNNING, RECONCILING, STOPPING, ERROR, …; "" where there is no cluster."""
+    found = describe()
+    return found.status.name if found else ""
+
+
+def find() -> Cluster:
+    """Look the cluster up by its name; raises NotYet."""
+    found = describe()
+    if found is None:
+        raise NotYet(f"no GKE cluster {current().TUTORIAL_NAME}", NOTEBOOK)
+    return Cluster(found.name, found.status.name, found.endpoint, found.current_master_version)
+
+
+def create() -> None:
+    """Start making the cluster and come back at once: Google takes five minutes."""
+    name = current().TUTORIAL_NAME
+    if status() == "STOPPING":
+        until(f"the old GKE cluster {name} to go", status, lambda now: now == "", limit=_LIMIT)
+    there = status()
+    if there:
+        print(f"GKE cluster {name} exists: {there}")
+        return
+    wanted = container_v1.Cluster(
+        name=name,
+        initial_node_count=1,
+        node_config=container_v1.NodeConfig(machine_type=MACHINE_TYPE),
+        release_channel=container_v1.ReleaseChannel(channel="REGULAR"),
+        resource_labels={"project": name},
+    )
+    _ask(f"Making the GKE cluster {name}", lambda gke: gke.create_cluster(parent=parent(), cluster=wanted))
+    location = current().GOOGLE_CLOUD_LOCATION
+    print(f"gcloud container clusters create {name} --location {location}  → {status()}")
+
+
+def ensure() -> Cluster:
+    """The cluster, running, and the context `gke` in the kubeconfig."""
+    create()
+    name = current().TUTORIAL_NAME
+    found = until(
+        f"GKE cluster {name}",
+        describe,
+        lambda cluster: cluster is not None and cluster.status.name not in ("PROVISIONING", "RECONCILING"),
+        limit=_LIMIT,
+        state=lambda cluster: cluster.status.name if cluster else "not there yet",
+    )
+    assert found is not None
+    if found.status.name != "RUNNING":
+        reason = f"its status is {found.status.name} {found.status_message}".strip()
+        raise TutorialError("Making the GKE cluster", reason, "run 99-clean-up, then start again.")
+    version = found.current_master_version
+    print(f"gcloud container clusters describe {name}  → {found.status.name}, Kubernetes {version}")
+    connect()
+    return find()
+
+
+def connect() -> None:
+    """Write the context `gke` into the kubeconfig, as `gcloud container clusters get-credentials` does."""
+    found = describe() or container_v1.Cluster()
+    ca = found.master_auth.cluster_ca_certificate
+    kubeconfig.write(CONTEXT, f"https://{found.endpoint}", ca, _plugin())
+
+
+def delete() -> None:
+    """Start deleting the cluster; fine when there is none."""
+    name = current().TUTORIAL_NAME
+    if status() not in ("", "STOPPING"):
+        _ask(f"Deleting the GKE cluster {name}", lambda gke: gke.delete_cluster(name=_path()))
+        print(f"gcloud container clusters delete {name}  → {status() or 'gone'}")
+
+
+def describe() -> container_v1.Cluster | None:
+    """The cluster with all of its fields, or None."""
+    try:
+        return _ask("Looking up the GKE cluster", lambda gke: gke.get_cluster(name=_path()))
+    except Refused as refused:
+        if refused.code == "NotFound":
+            return None
+        raise
+
+
+def parent() -> str:
+    """The project and location that clusters are made in."""
+    settings = current()
+    if not settings.GOOGLE_CLOUD_PROJECT:
+        raise SettingsWrong(
+            "Speaking to GKE", "GOOGLE_CLOUD_PROJECT is not set", "set it in the settings file."
+        )
+    return f"projects/{settings.GOOGLE_CLOUD_PROJECT}/locations/{settings.GOOGLE_CLOUD_LOCATION}"
+
+
+def _path() -> str:
+    return f"{parent()}/clusters/{current().TUTORIAL_NAME}"
+
+
+@functools.lru_cache(maxsize=8)
+def _client(endpoint: str | None, credentials_file: str | None) -> container_v1.ClusterManagerClient:
+    if credentials_file:
+        credentials, _ = google.auth.load_credentials_from_file(credentials_file, scopes=SCOPES)
+    else:
+        credentials, _ = google.auth.default(scopes=SCOPES)
+    options: dict[str, Any] = {"api_endpoint": endpoint.rstrip("/")} if endpoint else {}
+    # REST, since an endpoint of one's own, as gcloud's override takes it, is a URL.
+    return container_v1.ClusterManagerClient(
+        transport="rest", credentials=credentials, client_options=options
+    )
+
+
+def _ask(doing: str, call: Callable[[container_v1.ClusterManagerClient], T]) -> T:
+    settings = current()
+    file = settings.GOOGLE_APPLICATION_CREDENTIALS
+    hint = "look whether CLOUDSDK_API_ENDPOINT_OVERRIDES_CONTAINER is right and what it names is running."
+    try:
+        return call(_client(settings.CLOUDSDK_API_ENDPOINT_OVERRIDES_CONTAINER, str(file) if file else None))
+    except api.GoogleAPIError as error:
+        raise Refused(doing, type(error).__name__, getattr(error, "message", str(error))) from error
+    except (auth.GoogleAuthError, OSError) as error:
+        if isinstance(error, RequestException):
+            raise Unreachable(doing, str(error), hint) from error
+        raise Unreachable(doing, str(error), "gcloud auth application-default login") from error
+
+
+def _plugin() -> dict[str, Any]:
+    file = current().GOOGLE_APPLICATION_CREDENTIALS or os.environ.get("GOOGLE_APPLICATION_CREDENTIALS")
+    # kubectl may be started anywhere, so Python has to be told where the helpers are.
+    environment = {"PYTHONPATH": str(ROOT)} | ({"GOOGLE_APPLICATION_CREDENTIALS": str(file)} if file else {})
+    return {
+        "command": sys.executable,
+        "args": ["-m", "helpers.gke_token"],
+        "env": [{"name": name, "value": value} for name, value in environment.items()],
+    }

@@ -1,0 +1,148 @@
+"""What exists of the tutorial in both clouds, by the clouds' own listings."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from helpers import aws, dns, eks, function, gke, load_balancer, roles
+from helpers.settings import current
+
+ROLES = ("function", "eks-cluster", "eks-nodes")
+# Those EC2 things that the tutorial tags: the call that lists them, its key, the id's key.
+EC2 = {
+    "NAT gateway": ("describe_nat_gateways", "NatGateways", "NatGatewayId"),
+    "elastic IP": ("describe_addresses", "Addresses", "AllocationId"),
+    "internet gateway": ("describe_internet_gateways", "InternetGateways", "InternetGatewayId"),
+    "route table": ("describe_route_tables", "RouteTables", "RouteTableId"),
+    "subnet": ("describe_subnets", "Subnets", "SubnetId"),
+    "security group": ("describe_security_groups", "SecurityGroups", "GroupId"),
+    "VPC": ("describe_vpcs", "Vpcs", "VpcId"),
+}
+# The tagging API goes on listing these for up to an hour after they are gone; EC2 itself knows better.
+_TAGS_LINGER = (":natgateway/", ":instance/", ":network-interface/", ":volume/")
+
+
+@dataclass(frozen=True)
+class Resource:
+    """Something that exists, and costs or is in the way."""
+
+    cloud: str
+    kind: str
+    name: str
+
+
+def listing() -> list[Resource]:
+    """Everything of this tutorial in both clouds; empty after a clean-up.
+
+    The tagging API does not know roles, and nothing of what Kubernetes made, so each service is
+    asked too.
+    """
+    resources = [Resource("AWS", kind, name) for kind, name in _in_aws()]
+    known = [resource.name for resource in resources]
+    for arn in tagged_arns():
+        if not any(part in arn for part in _TAGS_LINGER) and not any(name in arn for name in known):
+            resources.append(Resource("AWS", "tagged", arn))
+    if current().GOOGLE_CLOUD_PROJECT and gke.status():
+        resources.append(Resource("Google Cloud", "GKE cluster", current().TUTORIAL_NAME))
+    return resources
+
+
+def tagged_arns() -> list[str]:
+    """ARNs of all that carries the project's tag, by the Resource Groups Tagging API."""
+    filters = [{"Key": "Project", "Values": [current().TUTORIAL_NAME]}]
+    found = aws.items(
+        "resourcegroupstaggingapi", "get_resources", "ResourceTagMappingList", TagFilters=filters
+    )
+    return [mapping["ResourceARN"] for mapping in found]
+
+
+def ec2(kind: str) -> list[dict[str, Any]]:
+    """The tutorial's things of that kind, as EC2 describes them."""
+    operation, key, _ = EC2[kind]
+    filters = [{"Name": "tag:Project", "Values": [current().TUTORIAL_NAME]}]
+    found = aws.items("ec2", operation, key, Filters=filters)
+    return [thing for thing in found if thing.get("State") not in ("deleted", "deleting")]
+
+
+def certificates() -> list[str]:
+    """ARNs of the tutorial's certificates in ACM, of whatever domain."""
+    kinds = {"keyTypes": ["EC_prime256v1", "RSA_2048"]}
+    arns = []
+    for summary in aws.items("acm", "list_certificates", "CertificateSummaryList", Includes=kinds):
+        arn = summary["CertificateArn"]
+        tags = aws.call("acm", "list_tags_for_certificate", CertificateArn=arn)["Tags"]
+        if {"Key": "Project", "Value": current().TUTORIAL_NAME} in tags:
+            arns.append(arn)
+    return arns
+
+
+def zone_is_ours(zone: str) -> bool:
+    """Whether the tutorial made the hosted zone; a reader's own zone stays."""
+    answer = aws.call("route53", "list_tags_for_resource", ResourceType="hostedzone", ResourceId=zone)
+    return {"Key": "Project", "Value": current().TUTORIAL_NAME} in answer["ResourceTagSet"]["Tags"]
+
+
+def kubernetes_balancers() -> list[str]:
+    """Classic load balancers that the EKS cluster made for its Services."""
+    names = [
+        balancer["LoadBalancerName"]
+        for balancer in aws.items("elb", "describe_load_balancers", "LoadBalancerDescriptions")
+    ]
+    ours = []
+    for start in range(0, len(names), 20):  # the call takes 20 names
+        answer = aws.call("elb", "describe_tags", LoadBalancerNames=names[start : start + 20])
+        ours += [
+            found["LoadBalancerName"]
+            for found in answer["TagDescriptions"]
+            if any(tag["Key"] == cluster_tag() for tag in found["Tags"])
+        ]
+    return ours
+
+
+def kubernetes_volumes() -> list[str]:
+    """Disks that the EKS cluster made."""
+    filters = [{"Name": "tag-key", "Values": [cluster_tag()]}]
+    return [volume["VolumeId"] for volume in aws.items("ec2", "describe_volumes", "Volumes", Filters=filters)]
+
+
+def cluster_tag() -> str:
+    """The tag that Kubernetes' AWS controllers put on what they make."""
+    return f"kubernetes.io/cluster/{current().TUTORIAL_NAME}"
+
+
+def node_groups() -> list[str]:
+    """Node groups of the EKS cluster, if there is one."""
+    if not eks.status():
+        return []
+    return aws.items("eks", "list_nodegroups", "nodegroups", clusterName=current().TUTORIAL_NAME)
+
+
+def _in_aws() -> Iterable[tuple[str, str]]:
+    yield from (("EKS node group", name) for name in node_groups())
+    if eks.status():
+        yield "EKS cluster", current().TUTORIAL_NAME
+    yield from (("classic load balancer", name) for name in kubernetes_balancers())
+    if load_balancer.balancer():
+        yield "load balancer", load_balancer.name()
+    if load_balancer.target_group():
+        yield "target group", function.name()
+    yield from (("certificate", arn) for arn in certificates())
+    zone = dns.find_zone()
+    if zone and dns.find_record(zone):
+        yield "record", current().alb_host
+    if zone and zone_is_ours(zone):
+        yield "hosted zone", zone
+    if function.exists():
+        yield "function", function.name()
+    if function.has_log_group():
+        yield "log group", function.log_group()
+    yield from (("role", name) for name in existing_roles())
+    yield from (("disk", name) for name in kubernetes_volumes())
+    for kind, (_, _, id_) in EC2.items():
+        yield from ((kind, thing[id_]) for thing in ec2(kind))
+
+
+def existing_roles() -> list[str]:
+    """Names of the tutorial's roles that exist."""
+    names = [roles.name(purpose) for purpose in ROLES]
+    return [name for name in names if roles.find(name)]

@@ -1,0 +1,243 @@
+"""The internal application load balancer in front of the function."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from helpers import aws, certificate, function, network, show
+from helpers.errors import NotYet
+from helpers.progress import until
+from helpers.settings import current
+
+NOTEBOOK = "01-create-the-lambda-function"
+TLS_POLICY = "ELBSecurityPolicy-TLS13-1-2-2021-06"
+_ACTIVE_LIMIT = 600  # seconds; AWS takes two to three minutes
+
+
+@dataclass
+class LoadBalancer:
+    """The balancer, its target group and its security group."""
+
+    arn: str
+    name: str
+    dns_name: str
+    zone_id: str
+    target_group_arn: str
+    security_group: str
+
+    def _ipython_display_(self) -> None: ...
+
+
+def name() -> str:
+    """The balancer's name; AWS refuses names that start with "internal-"."""
+    return f"{current().TUTORIAL_NAME}-alb"
+
+
+def find() -> LoadBalancer:
+    """Look it up by its name; raises NotYet where it or its target group is missing."""
+    found, group = balancer(), target_group()
+    if found is None or group is None:
+        raise NotYet(f"no load balancer {name()}", NOTEBOOK)
+    return LoadBalancer(
+        found["LoadBalancerArn"],
+        found["LoadBalancerName"],
+        found["DNSName"],
+        found["CanonicalHostedZoneId"],
+        group["TargetGroupArn"],
+        found["SecurityGroups"][0],
+    )
+
+
+def ensure() -> LoadBalancer:
+    """Make what is missing: security group, target group with the function, balancer, two listeners."""
+    place = network.find()
+    security_group = _ensure_security_group(place.vpc_id)
+    group = _ensure_target_group()
+    _ensure_target(group, function.find().arn)
+    arn = _ensure_balancer(place.private, security_group)
+    _ensure_listener(arn, group, 80, Protocol="HTTP")
+    secure = {"Certificates": [{"CertificateArn": certificate.find()}], "SslPolicy": TLS_POLICY}
+    _ensure_listener(arn, group, 443, Protocol="HTTPS", **secure)
+    return find()
+
+
+def listeners() -> show.Table:
+    """Both listeners: port, protocol, TLS policy and certificate."""
+    rows = [
+        {
+            "port": listener["Port"],
+            "protocol": listener["Protocol"],
+            "TLS policy": listener.get("SslPolicy", ""),
+            "certificate": _certificate_of(listener),
+            "forwards to": _target_of(listener).partition("targetgroup/")[2].split("/")[0],
+        }
+        for listener in sorted(_listeners(find().arn), key=lambda listener: listener["Port"])
+    ]
+    return show.table(rows)
+
+
+def addresses() -> list[str]:
+    """Its private addresses, one in each subnet: those of the network interfaces that AWS made for it."""
+    description = "ELB " + find().arn.partition("loadbalancer/")[2]
+    interfaces = aws.items(
+        "ec2",
+        "describe_network_interfaces",
+        "NetworkInterfaces",
+        Filters=[{"Name": "description", "Values": [description]}],
+    )
+    return sorted(interface["PrivateIpAddress"] for interface in interfaces)
+
+
+def target_health() -> tuple[str, str]:
+    """State ("healthy", "unhealthy", "initial", …) and reason of the function as a target."""
+    answer = aws.call("elbv2", "describe_target_health", TargetGroupArn=find().target_group_arn)
+    descriptions = answer["TargetHealthDescriptions"]
+    if not descriptions:
+        return "unused", "no target is registered"
+    health = descriptions[0]["TargetHealth"]
+    return health["State"], health.get("Description") or health.get("Reason", "")
+
+
+def wait_healthy(limit: float = 300) -> str:
+    """Wait until a health check has passed; raises TimedOut with the last reason."""
+    state, _ = until(
+        "a passed health check",
+        target_health,
+        lambda health: health[0] == "healthy",
+        limit=limit,
+        state=lambda health: ": ".join(filter(None, health)),
+        try_="the function's log says why it fails: aws logs tail " + function.log_group(),
+    )
+    aws.said("elbv2 describe-target-health", state)
+    return state
+
+
+def _ensure_security_group(vpc_id: str) -> str:
+    filters = [{"Name": "vpc-id", "Values": [vpc_id]}, {"Name": "group-name", "Values": [name()]}]
+    groups = aws.items("ec2", "describe_security_groups", "SecurityGroups", Filters=filters)
+    if groups:
+        id_, open_ = groups[0]["GroupId"], {rule["FromPort"] for rule in groups[0]["IpPermissions"]}
+        print(f"Security group {id_} exists")
+    else:
+        id_ = aws.call(
+            "ec2",
+            "create_security_group",
+            GroupName=name(),
+            Description="HTTP and HTTPS from inside the VPC",
+            VpcId=vpc_id,
+            TagSpecifications=[{"ResourceType": "security-group", "Tags": aws.tag_list(Name=name())}],
+        )["GroupId"]
+        open_ = set()
+        aws.said(f"ec2 create-security-group --group-name {name()}", id_)
+    ranges = [{"CidrIp": network.CIDR, "Description": "the VPC"}]
+    for port in sorted({80, 443} - open_):
+        rule = {"IpProtocol": "tcp", "FromPort": port, "ToPort": port, "IpRanges": ranges}
+        aws.call("ec2", "authorize_security_group_ingress", GroupId=id_, IpPermissions=[rule])
+        aws.said(f"ec2 authorize-security-group-ingress --port {port} --cidr {network.CIDR}")
+    return id_
+
+
+def _ensure_target_group() -> str:
+    group = target_group()
+    if group:
+        print(f"Target group {function.name()} exists")
+        return group["TargetGroupArn"]
+    # Off by default for functions; without them a target is never called healthy.
+    checks = {"HealthCheckEnabled": True, "HealthCheckPath": "/", "Matcher": {"HttpCode": "200"}}
+    times = {"HealthCheckIntervalSeconds": 10, "HealthCheckTimeoutSeconds": 5, "HealthyThresholdCount": 2}
+    made = aws.call(
+        "elbv2",
+        "create_target_group",
+        Name=function.name(),
+        TargetType="lambda",
+        Tags=aws.tag_list(),
+        **checks,
+        **times,
+    )
+    aws.said(f"elbv2 create-target-group --name {function.name()} --target-type lambda")
+    return made["TargetGroups"][0]["TargetGroupArn"]
+
+
+def _ensure_target(group: str, function_arn: str) -> None:
+    function.allow_load_balancer(group)
+    health = aws.call("elbv2", "describe_target_health", TargetGroupArn=group)["TargetHealthDescriptions"]
+    if any(target["Target"]["Id"] == function_arn for target in health):
+        return
+    aws.call("elbv2", "register_targets", TargetGroupArn=group, Targets=[{"Id": function_arn}])
+    aws.said(f"elbv2 register-targets --targets Id={function_arn}")
+
+
+def _ensure_balancer(subnets: list[str], security_group: str) -> str:
+    found = balancer()
+    if found:
+        print(f"Load balancer {name()} exists")
+    else:
+        found = aws.call(
+            "elbv2",
+            "create_load_balancer",
+            Name=name(),
+            Scheme="internal",
+            Type="application",
+            Subnets=subnets,
+            SecurityGroups=[security_group],
+            Tags=aws.tag_list(),
+        )["LoadBalancers"][0]
+        aws.said(f"elbv2 create-load-balancer --name {name()} --scheme internal", found["DNSName"])
+    until(
+        f"load balancer {name()}",
+        lambda: (balancer() or {"State": {"Code": "gone"}})["State"]["Code"],
+        lambda state: state == "active",
+        limit=_ACTIVE_LIMIT,
+    )
+    return found["LoadBalancerArn"]
+
+
+def _ensure_listener(arn: str, group: str, port: int, **parameters: Any) -> None:
+    there = next((listener for listener in _listeners(arn) if listener["Port"] == port), None)
+    wanted = parameters.get("Certificates", [{}])[0].get("CertificateArn", "")
+    forward = [{"Type": "forward", "TargetGroupArn": group}]
+    verb = f"--port {port} --protocol {parameters['Protocol']}"
+    if there is None:
+        aws.call(
+            "elbv2",
+            "create_listener",
+            LoadBalancerArn=arn,
+            Port=port,
+            DefaultActions=forward,
+            Tags=aws.tag_list(),
+            **parameters,
+        )
+        aws.said(f"elbv2 create-listener {verb}")
+    elif wanted != _certificate_of(there) or _target_of(there) != group:
+        listener = there["ListenerArn"]
+        aws.call("elbv2", "modify_listener", ListenerArn=listener, DefaultActions=forward, **parameters)
+        aws.said(f"elbv2 modify-listener {verb}")
+    else:
+        print(f"Listener {parameters['Protocol']} {port} exists")
+
+
+def _certificate_of(listener: dict[str, Any]) -> str:
+    return next((held["CertificateArn"] for held in listener.get("Certificates", [])), "")
+
+
+def _target_of(listener: dict[str, Any]) -> str:
+    return listener["DefaultActions"][0].get("TargetGroupArn", "")
+
+
+def _listeners(arn: str) -> list[dict[str, Any]]:
+    return aws.items("elbv2", "describe_listeners", "Listeners", LoadBalancerArn=arn)
+
+
+def balancer() -> dict[str, Any] | None:
+    """The balancer as AWS describes it, or None."""
+    found = aws.found(
+        "LoadBalancerNotFound", service="elbv2", operation="describe_load_balancers", Names=[name()]
+    )
+    return found["LoadBalancers"][0] if found and found["LoadBalancers"] else None
+
+
+def target_group() -> dict[str, Any] | None:
+    """The target group as AWS describes it, or None."""
+    found = aws.found(
+        "TargetGroupNotFound", service="elbv2", operation="describe_target_groups", Names=[function.name()]
+    )
+    return found["TargetGroups"][0] if found and found["TargetGroups"] else None

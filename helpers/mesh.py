@@ -1,0 +1,90 @@
+"""Istio by istioctl: install, look at proxies and routes, compare roots of trust."""
+
+import base64
+import json
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+
+from helpers import command, kube, manifests
+from helpers.command import Output
+from helpers.errors import CommandFailed, TutorialError
+from helpers.settings import current
+
+
+def istioctl(context: str, *args: str, check: bool = True, show: bool = True, limit: float = 600) -> Output:
+    """Run istioctl on the cluster of that context and print the command with its answer."""
+    argv = ["istioctl", "--context", kube.needed(context), *args]
+    output = command.run(argv, check=check, limit=limit)
+    if show:
+        command.show(command.written(argv), output.text + output.errors)
+    return output
+
+
+def install(context: str, path: str, **values: object) -> Output:
+    """Install what an IstioOperator file asks for; installing it again changes nothing.
+
+    The revision, and where set the image hub, tag and further values, come from the settings:
+    https://istio.io/latest/docs/reference/commands/istioctl/#istioctl-install
+    """
+    settings = current()
+    file = manifests.written(path, context, **values)
+    extra = [
+        f"{name}={value}"
+        for name, value in (("hub", settings.ISTIO_HUB), ("tag", settings.ISTIO_TAG))
+        if value
+    ]
+    sets = [word for value in [*extra, *settings.ISTIO_VALUES] for word in ("--set", value)]
+    args = ("install", "-y", "-r", settings.ISTIO_REVISION, "-f", str(file), *sets)
+    output = istioctl(context, *args, show=False, limit=900)
+    shown = command.written(["istioctl", "--context", context, *args])
+    # Its sailing boat and its spinner are for a terminal; the lines with a tick say what was done.
+    ticks = [line for line in (output.text + output.errors).replace("\r", "\n").splitlines() if "✔" in line]
+    command.show(shown, "\n".join(line.strip() for line in ticks))
+    return output
+
+
+def proxy_status(context: str) -> Output:
+    """Every proxy of the mesh and whether it has what istiod knows."""
+    return istioctl(context, "proxy-status", "--revision", current().ISTIO_REVISION)
+
+
+def routes(context: str, workload: str, *args: str) -> Output:
+    """The routes in an Envoy, e.g. of "deploy/istio-ingressgateway.istio-ingress"."""
+    return istioctl(context, "proxy-config", "routes", workload, *args)
+
+
+def analyze(context: str, *args: str) -> Output:
+    """What istioctl finds doubtful in the objects of a cluster; its exit code is not an error here."""
+    return istioctl(context, "analyze", "--revision", current().ISTIO_REVISION, *args, check=False)
+
+
+def version(context: str) -> str:
+    """The version of the control plane that runs there."""
+    answer = json.loads(istioctl(context, "version", "-o", "json", show=False).text)
+    versions = {mesh["Info"]["version"] for mesh in answer.get("meshVersion") or []}
+    return ", ".join(sorted(versions))
+
+
+def root_fingerprint(context: str) -> str:
+    """SHA-256 of the mesh's root certificate, "AB:CD:…"; each istiod makes a root of its own.
+
+    https://istio.io/latest/docs/concepts/security/#pki
+    """
+    # With a plugged-in authority there is a Secret cacerts, and this one does not exist.
+    for secret, key in (("cacerts", "root-cert.pem"), ("istio-ca-secret", "ca-cert.pem")):
+        words = ("-n", "istio-system", "get", "secret", secret, "-o", "json")
+        try:
+            data = json.loads(kube.kubectl(context, *words, show=False).text)["data"]
+        except CommandFailed as failed:
+            if "NotFound" in failed.output:
+                continue
+            raise
+        pem = base64.b64decode(data[key])
+        digest = x509.load_pem_x509_certificate(pem).fingerprint(hashes.SHA256())
+        return digest.hex(":").upper()
+    raise TutorialError(
+        f"Looking up the root certificate of {context}",
+        "istio-system has no Secret istio-ca-secret",
+        "install istiod first.",
+    )

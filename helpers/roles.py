@@ -1,0 +1,54 @@
+"""IAM roles that AWS services take on for the tutorial."""
+
+import json
+from typing import Any
+
+from helpers import aws
+from helpers.settings import current
+
+
+def name(purpose: str) -> str:
+    """The role's name, e.g. istio-multicloud-function."""
+    return f"{current().TUTORIAL_NAME}-{purpose}"
+
+
+def find(role: str) -> dict[str, Any] | None:
+    """The role of that name as IAM describes it, or None."""
+    return aws.found("NoSuchEntity", service="iam", operation="get_role", RoleName=role)
+
+
+def ensure(purpose: str, service: str, *policies: str) -> str:
+    """A role that `service` (e.g. "lambda") may take on, with AWS's managed policies; its ARN."""
+    role = name(purpose)
+    trust = {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Effect": "Allow",
+                "Principal": {"Service": f"{service}.amazonaws.com"},
+                "Action": "sts:AssumeRole",
+            }
+        ],
+    }
+    found = find(role)
+    if found:
+        print(f"Role {role} exists")
+    else:
+        found = aws.call(
+            "iam",
+            "create_role",
+            RoleName=role,
+            AssumeRolePolicyDocument=json.dumps(trust),
+            Tags=aws.tag_list(),
+        )
+        aws.said(f"iam create-role --role-name {role}", f"for {service}.amazonaws.com")
+    attached = {
+        policy["PolicyName"]
+        for policy in aws.items("iam", "list_attached_role_policies", "AttachedPolicies", RoleName=role)
+    }
+    for policy in policies:
+        if policy.rpartition("/")[2] not in attached:
+            arn = f"arn:aws:iam::aws:policy/{policy}"
+            aws.call("iam", "attach_role_policy", RoleName=role, PolicyArn=arn)
+            aws.said(f"iam attach-role-policy --role-name {role} --policy-arn {arn}")
+    return found["Role"]["Arn"]

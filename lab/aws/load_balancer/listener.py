@@ -1,0 +1,109 @@
+"""One port of a balancer, on all of its addresses."""
+
+import asyncio
+import contextlib
+import socket
+import ssl
+from collections.abc import Callable
+from typing import cast
+
+from lab.aws.load_balancer import forwarding
+from lab.aws.load_balancer.actions import Action
+from lab.aws.load_balancer.connection import Connection, describe
+from lab.aws.load_balancer.events import Request, Response
+from lab.aws.load_balancer.forwarding import Exchange
+from lab.aws.load_balancer.http1 import Http1
+from lab.aws.load_balancer.http2 import Http2
+from lab.aws.load_balancer.tls import Certificate, server_context
+
+IDLE_TIMEOUT = 60  # seconds; the default of the attribute idle_timeout.timeout_seconds
+CLIENT_GONE = 460
+
+
+class Listener:
+    """Lives on the event loop, but for `update`; calls `log(connection, exchange, status)` per request."""
+
+    def __init__(self, port: int, protocol: str, log: Callable[[Connection, Exchange, int], None]) -> None:
+        self.port, self.protocol, self.log = port, protocol, log
+        self.clients: set[_Client] = set()
+        self._servers: list[asyncio.Server] = []
+
+    def update(self, action: Callable[[], Action], certificate: Certificate | None) -> None:
+        """From now on: connections get this certificate, requests this action."""
+        if (certificate is None) == (self.protocol == "HTTPS"):
+            raise ValueError("an HTTPS listener needs a certificate, an HTTP listener none")
+        context = server_context(certificate) if certificate else None
+        self.action, self.certificate, self.context = action, certificate, context
+
+    async def start(self, sockets: list[socket.socket]) -> None:
+        for one in sockets:
+            server = await asyncio.get_running_loop().create_server(
+                lambda: _Client(self), sock=one, ssl=self._front_context()
+            )
+            self._servers.append(server)
+
+    async def stop(self) -> None:
+        for server in self._servers:
+            server.close()
+        for client in list(self.clients):
+            client.transport.abort()
+
+    def _front_context(self) -> ssl.SSLContext | None:
+        """A context that hands each handshake to the certificate of the moment."""
+        if self.certificate is None:
+            return None
+        front = server_context(self.certificate)
+
+        def hand_over(connection: ssl.SSLObject, name: str | None, _front: ssl.SSLContext) -> None:
+            assert self.context
+            connection.context = self.context
+            connection.server_name = name  # type: ignore[attr-defined]
+
+        front.sni_callback = hand_over
+        return front
+
+
+class _Client(asyncio.Protocol):
+    """A connection: speaks the version of HTTP that TLS agreed on."""
+
+    def __init__(self, listener: Listener) -> None:
+        self._listener = listener
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.Transport, transport)
+        self._connection = describe(transport, self._listener.certificate)
+        speak = Http2 if self._connection.http2 else Http1
+        self._http = speak(self.transport, self._answer)
+        self._listener.clients.add(self)
+        self._loop = asyncio.get_running_loop()
+        self._active = self._loop.time()
+        self._timer = self._loop.call_later(IDLE_TIMEOUT, self._check_idle)
+
+    def data_received(self, data: bytes) -> None:
+        self._active = self._loop.time()
+        self._http.receive(data)
+
+    def connection_lost(self, _error: Exception | None) -> None:
+        self._timer.cancel()
+        self._listener.clients.discard(self)
+
+    def _check_idle(self) -> None:
+        left = self._active + IDLE_TIMEOUT - self._loop.time()
+        if left <= 0 and not self._http.busy:
+            self.transport.close()
+            return
+        self._timer = self._loop.call_later(max(left, 1), self._check_idle)
+
+    async def _answer(self, request: Request) -> Response:
+        listener, connection = self._listener, self._connection
+        request.client, request.scheme, request.port = (
+            connection.client,
+            listener.protocol.lower(),
+            listener.port,
+        )
+        exchange = await forwarding.answer(request, listener.action)
+        status = CLIENT_GONE if self.transport.is_closing() else exchange.response.status
+        self._active = self._loop.time()
+        with contextlib.suppress(OSError):  # a full disk must not cost the client its answer
+            listener.log(connection, exchange, status)
+        return exchange.response

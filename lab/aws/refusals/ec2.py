@@ -1,0 +1,57 @@
+"""EC2: what is in use is not deleted."""
+
+from typing import TYPE_CHECKING
+
+from moto.ec2.exceptions import DependencyViolationError, EC2ClientError
+from moto.ec2.models.elastic_ip_addresses import ElasticAddress
+from moto.ec2.models.elastic_network_interfaces import NetworkInterface
+
+if TYPE_CHECKING:
+    from lab.aws.vpc import Networks
+
+
+def delete_network_interface(interface: NetworkInterface) -> None:
+    if interface.requester_managed:
+        raise EC2ClientError(
+            "InvalidParameterValue", f"Network interface '{interface.id}' is currently in use."
+        )
+
+
+def delete_subnet(networks: "Networks", subnet_id: str) -> None:
+    if any(interface.subnet_id == subnet_id for interface in networks.enis.values()):
+        raise DependencyViolationError(f"The subnet '{subnet_id}' has dependencies and cannot be deleted.")
+
+
+def delete_security_group(networks: "Networks", group_id: str | None) -> None:
+    used = {group.id for interface in networks.enis.values() for group in interface.group_set}
+    named = {
+        rule.source_group["GroupId"]
+        for groups in networks.groups.values()
+        for group in groups.values()
+        if group.id != group_id
+        for rule in [*group.ingress_rules, *group.egress_rules]
+        if rule.source_group and rule.source_group.get("GroupId")
+    }
+    if group_id in used | named:
+        raise DependencyViolationError(f"resource {group_id} has a dependent object")
+
+
+def detach_internet_gateway(networks: "Networks", vpc_id: str) -> None:
+    if any(interface.public_ip for interface in networks.interfaces_in(vpc_id)):
+        raise DependencyViolationError(
+            f"Network {vpc_id} has some mapped public address(es). "
+            "Please unmap those public address(es) before detaching the gateway."
+        )
+
+
+def release_address(address: ElasticAddress) -> None:
+    """While a NAT gateway uses it, AWS says that the address is not yours."""
+    if address.association_id:
+        raise EC2ClientError("AuthFailure", "You do not have permission to access the specified resource.")
+
+
+def delete_vpc(networks: "Networks", vpc_id: str) -> None:
+    gateways = networks.describe_internet_gateways(filters={"attachment.vpc-id": [vpc_id]})
+    groups = [group for group in networks.groups[vpc_id].values() if group.name != "default"]
+    if gateways or groups or networks.interfaces_in(vpc_id):
+        raise DependencyViolationError(f"The vpc '{vpc_id}' has dependencies and cannot be deleted.")

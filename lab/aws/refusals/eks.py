@@ -1,0 +1,92 @@
+"""EKS. https://docs.aws.amazon.com/eks/latest/APIReference/API_CreateCluster.html and the pages beside it."""
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+from moto.ec2.models.subnets import Subnet
+from moto.eks.exceptions import EKSError, InvalidParameterException, ResourceNotFoundException
+from moto.eks.models import Cluster
+from moto.iam.models import iam_backends
+
+if TYPE_CHECKING:
+    from lab.aws.vpc import Networks
+
+VERSION = "1.35"  # the lab's only one: the minor version of its Kubernetes programs
+
+
+class ResourceLimitExceededException(EKSError):
+    """The code of EKS's quotas."""
+
+    TYPE = "ResourceLimitExceededException"
+    STATUS = 400
+
+
+def create_cluster(
+    networks: "Networks", name: str, version: str | None, role_arn: str, vpc_config: dict[str, Any]
+) -> None:
+    if not re.fullmatch(r"[0-9A-Za-z][A-Za-z0-9_-]{0,99}", name):
+        _refuse(f"The cluster name '{name}' does not match the pattern ^[0-9A-Za-z][A-Za-z0-9\\-_]*")
+    if version not in (None, VERSION):
+        _refuse("unsupported Kubernetes version", clusterName=name)
+    _role(networks.account_id, role_arn, "eks.amazonaws.com")
+    subnets = _subnets(networks, vpc_config.get("subnetIds", []))
+    if len({subnet.availability_zone for subnet in subnets}) < 2:
+        _refuse("Subnets specified must be in at least two different AZs", clusterName=name)
+    for group_id in vpc_config.get("securityGroupIds", []):
+        if networks.get_security_group_from_id(group_id) is None:
+            _refuse(f"The security group ID '{group_id}' does not exist", clusterName=name)
+
+
+def second_cluster(networks: "Networks", others: list[Cluster], vpc_config: dict[str, Any]) -> None:
+    """A limit of the lab: a cluster's pods and Services are in the VPC's one namespace."""
+    vpc_id = _subnets(networks, vpc_config["subnetIds"])[0].vpc_id
+    for other in others:
+        if other.resources_vpc_config["vpcId"] == vpc_id:
+            raise ResourceLimitExceededException(
+                clusterName=other.name, message=f"The lab has one cluster per VPC, here '{other.name}'."
+            )
+
+
+def create_nodegroup(networks: "Networks", cluster: Cluster, role_arn: str, subnet_ids: list[str]) -> None:
+    _role(networks.account_id, role_arn, "ec2.amazonaws.com")
+    for subnet in _subnets(networks, subnet_ids):
+        if subnet.vpc_id != cluster.resources_vpc_config["vpcId"]:
+            _refuse(f"Subnet '{subnet.id}' is not in the VPC of the cluster", clusterName=cluster.name)
+
+
+def second_nodegroup(cluster: Cluster) -> None:
+    """A limit of the lab."""
+    if cluster.nodegroups:
+        raise ResourceLimitExceededException(
+            clusterName=cluster.name, message="The lab has one node group, of one node, per cluster."
+        )
+
+
+def _subnets(networks: "Networks", subnet_ids: list[str]) -> list[Subnet]:
+    found = [(subnet_id, networks.find_subnet(subnet_id)) for subnet_id in subnet_ids]
+    for subnet_id, subnet in found:
+        if subnet is None:
+            _refuse(f"The subnet ID '{subnet_id}' does not exist")
+    subnets = [subnet for _, subnet in found if subnet]
+    if len({subnet.vpc_id for subnet in subnets}) > 1:
+        _refuse("Subnets must all be in the same VPC")
+    return subnets
+
+
+def _role(account_id: str, arn: str, service: str) -> None:
+    for role in iam_backends[account_id]["aws"].roles.values():
+        if role.arn == arn and service in json.dumps(role.assume_role_policy_document):
+            return
+    _refuse(
+        f"Role with arn: {arn}, could not be assumed because it does not exist "
+        "or the trusted entity is not correct"
+    )
+
+
+def _refuse(message: str, **members: str) -> None:
+    raise InvalidParameterException(message=message, **members)
+
+
+def not_found(arn: str) -> ResourceNotFoundException:
+    return ResourceNotFoundException(message=f"No resource found for ARN: {arn}.")

@@ -1,0 +1,80 @@
+"""Protocol buffer messages as Google's REST front end reads and writes them (https://google.aip.dev/127)."""
+
+import json
+import re
+from typing import Any
+
+from google.protobuf import json_format
+from werkzeug.wrappers import Request, Response
+
+from lab.gcp.errors import ApiError, invalid
+
+# https://cloud.google.com/apis/docs/system-parameters
+_SYSTEM_PARAMETERS = frozenset(
+    {"$alt", "alt", "$.xgafv", "$fields", "fields", "$key", "key", "$prettyPrint", "prettyPrint", "quotaUser"}
+)
+
+
+def parse(kind: type, request: Request) -> Any:
+    """A request's message, from its JSON body and query. INVALID_ARGUMENT for what `kind` does not have."""
+    message = kind()
+    fields = kind.pb(message).DESCRIPTOR  # type: ignore[attr-defined]
+    document: dict[str, Any] = {}
+    for name, value in request.args.items():
+        if name in fields.fields_by_name or name in fields.fields_by_camelcase_name:
+            document[name] = value
+        elif name not in _SYSTEM_PARAMETERS:
+            raise _unknown(
+                name,
+                "",
+                f"Cannot bind query parameter. Field '{name}' could not be found in request message.",
+            )
+    document |= _body(request)
+    try:
+        json_format.ParseDict(document, kind.pb(message))  # type: ignore[attr-defined]
+    except json_format.ParseError as error:
+        raise _malformed(str(error)) from error
+    return message
+
+
+def answer(message: Any, request: Request) -> Response:
+    """A response with a message; `$alt=json;enum-encoding=int` is what Google's own clients ask for."""
+    numbers = "enum-encoding=int" in request.args.get("$alt", "")
+    raw = type(message).pb(message) if hasattr(type(message), "pb") else message
+    return render(json_format.MessageToDict(raw, use_integers_for_enums=numbers))
+
+
+def refusal(error: ApiError) -> Response:
+    return render(error.body, error.http_status)
+
+
+def render(document: dict[str, Any], status: int = 200) -> Response:
+    content_type = "application/json; charset=UTF-8"
+    return Response(json.dumps(document, indent=2) + "\n", status, content_type=content_type)
+
+
+def _body(request: Request) -> dict[str, Any]:
+    text = request.get_data()
+    if not text:
+        return {}
+    try:
+        document = json.loads(text)
+    except ValueError as error:
+        raise invalid(f"Invalid JSON payload received. {error}", "") from error
+    if not isinstance(document, dict):
+        raise invalid("Invalid JSON payload received. Root element must be a message.", "")
+    return document
+
+
+def _malformed(text: str) -> ApiError:
+    """Protobuf's complaint, in Google's words where it is about a field that does not exist."""
+    if found := re.search(r'has no field named "([^"]+)" at "\w+\.?([^"]*)"', text):
+        return _unknown(found[1], found[2], "Cannot find field.")
+    return invalid(f"Invalid JSON payload received. {text}", "")
+
+
+def _unknown(name: str, where: str, why: str) -> ApiError:
+    # Protobuf names the messages' types first and camel case; Google names fields as in the .proto file.
+    path = re.sub("[A-Z]", lambda upper: f"_{upper[0].lower()}", where)
+    at = f" at '{path}'" if path else ""
+    return invalid(f'Invalid JSON payload received. Unknown name "{name}"{at}: {why}', path)

@@ -1,0 +1,54 @@
+"""Settings of the test's own, and plain moto as AWS: no lab, nothing of the reader's."""
+
+import itertools
+import logging
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+# moto reads both when it is imported.
+os.environ["MOTO_IAM_LOAD_MANAGED_POLICIES"] = "true"
+os.environ["MOTO_ACM_VALIDATION_WAIT"] = "0"
+
+import pytest
+from moto.server import ThreadedMotoServer
+
+from helpers.settings import Settings
+
+
+@pytest.fixture(autouse=True)
+def own_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No setting of the machine's or the lab's reaches a helper."""
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TUTORIAL_SETTINGS", str(tmp_path / "none.toml"))
+    monkeypatch.setenv("STATE", str(tmp_path / "build"))
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "kubeconfig"))
+
+
+@pytest.fixture(scope="session")
+def moto_url() -> Iterator[str]:
+    logging.getLogger("werkzeug").setLevel(logging.WARNING)
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture
+def moto(moto_url: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """AWS's endpoint, with a tutorial's name and a domain that no other test has used.
+
+    (A reset would make moto load AWS's thousand managed policies again, which takes seconds.)
+    """
+    name = f"test-{next(_numbers)}"
+    monkeypatch.setenv("AWS_ENDPOINT_URL", moto_url)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "EXAMPLE")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "example")
+    monkeypatch.setenv("TUTORIAL_NAME", name)
+    monkeypatch.setenv("DOMAIN", f"{name}.example.com")
+    return moto_url

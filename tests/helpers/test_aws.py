@@ -1,0 +1,187 @@
+"""The AWS part against plain moto: made once, found again, deleted without a trace."""
+
+import base64
+import hashlib
+import io
+import zipfile
+
+import pytest
+
+from helpers import aws, certificate, cleanup, dns, eks, function, inventory, load_balancer, network
+from helpers.errors import NotYet, Refused, Unreachable
+from helpers.settings import current
+
+
+def make_all() -> tuple:
+    return (
+        network.ensure(),
+        function.ensure(),
+        certificate.ensure(),
+        load_balancer.ensure(),
+        dns.ensure(),
+    )
+
+
+def test_second_run_changes_nothing_and_says_so(moto, capsys):
+    first = make_all()
+    said = capsys.readouterr().out
+    assert "aws ec2 create-vpc --cidr-block 10.0.0.0/16  → vpc-" in said
+    assert make_all() == first
+    again = capsys.readouterr().out
+    assert "aws " not in again
+    assert f"VPC {first[0].vpc_id} exists" in again
+    assert "Listener HTTPS 443 exists" in again
+
+
+def test_network_has_three_zones_and_the_tags_that_balancers_look_for(moto):
+    place = network.ensure()
+    subnets = {subnet["SubnetId"]: subnet for subnet in aws.items("ec2", "describe_subnets", "Subnets")}
+    tag_of = {place.private[0]: "kubernetes.io/role/internal-elb", place.public[0]: "kubernetes.io/role/elb"}
+    for id_, tag in tag_of.items():
+        assert {"Key": tag, "Value": "1"} in subnets[id_]["Tags"]
+    for ids in (place.private, place.public):
+        assert len({subnets[id_]["AvailabilityZone"] for id_ in ids}) == 3
+    assert [subnets[id_]["CidrBlock"] for id_ in place.private] == list(network.PRIVATE)
+
+
+def test_private_subnets_reach_out_by_the_nat_gateway_only(moto):
+    place = network.ensure()
+    targets = {}
+    for table in inventory.ec2("route table"):
+        route = next(r for r in table["Routes"] if r["DestinationCidrBlock"] == "0.0.0.0/0")
+        for association in table["Associations"]:
+            targets[association["SubnetId"]] = route.get("NatGatewayId") or route.get("GatewayId")
+    assert all(targets[subnet].startswith("nat-") for subnet in place.private)
+    assert all(targets[subnet].startswith("igw-") for subnet in place.public)
+
+
+def test_function_code_is_the_folder_as_it_is(moto):
+    function.ensure()
+    code = function.package()
+    assert function.package() == code
+    with zipfile.ZipFile(io.BytesIO(code)) as archive:
+        assert sorted(archive.namelist()) == ["hello_world.py", "page.html"]
+    assert function.find().code_sha256 == base64.b64encode(hashlib.sha256(code).digest()).decode()
+
+
+def test_function_is_updated_when_its_source_changes(moto, monkeypatch, tmp_path, capsys):
+    before = function.ensure()
+    (tmp_path / "hello_world.py").write_text("def lambda_handler(event, context): return {}\n")
+    monkeypatch.setattr(function, "SOURCE", tmp_path)
+    capsys.readouterr()
+    after = function.ensure()
+    assert "update-function-code" in capsys.readouterr().out
+    assert (after.arn, after.code_sha256 != before.code_sha256) == (before.arn, True)
+
+
+def test_permission_names_the_present_target_group(moto):
+    make_all()
+    old = load_balancer.find().target_group_arn
+    function.allow_load_balancer(old + "-another")
+    function.allow_load_balancer(old)
+    policy = aws.call("lambda", "get_policy", FunctionName=function.name())["Policy"]
+    assert old in policy
+    assert old + "-another" not in policy
+
+
+def test_certificate_is_imported_anew_when_the_file_is_another(moto, tmp_path, capsys):
+    arn = certificate.ensure()
+    (tmp_path / "build" / "certs" / "alb.crt").unlink()
+    capsys.readouterr()
+    assert certificate.ensure() == arn
+    assert "acm import-certificate" in capsys.readouterr().out
+    held = aws.call("acm", "get_certificate", CertificateArn=arn)["Certificate"]
+    assert held.strip() == (tmp_path / "build" / "certs" / "alb.crt").read_text().strip()
+
+
+def test_listeners_speak_http_and_https_with_our_certificate(moto):
+    make_all()
+    rows = load_balancer.listeners().rows
+    assert [row[:3] for row in rows] == [["80", "HTTP", ""], ["443", "HTTPS", load_balancer.TLS_POLICY]]
+    assert rows[1][3] == certificate.find()
+
+
+def test_record_is_an_alias_in_the_zone_of_the_domain(moto, monkeypatch):
+    monkeypatch.setenv("DOMAIN", "tutorial.example.org")
+    make_all()
+    record = dns.find_record(dns.find_zone())
+    assert record["Name"] == "alb.tutorial.example.org."
+    assert record["AliasTarget"]["DNSName"].rstrip(".") == load_balancer.find().dns_name
+
+
+@pytest.mark.parametrize(
+    ("look_up", "first"),
+    [
+        (network.find, "01-create-the-lambda-function"),
+        (function.find, "01-create-the-lambda-function"),
+        (certificate.find, "01-create-the-lambda-function"),
+        (load_balancer.find, "01-create-the-lambda-function"),
+        (eks.find, "02-deploy-istio-in-eks"),
+    ],
+)
+def test_what_is_missing_names_the_notebook_that_makes_it(moto, look_up, first):
+    with pytest.raises(NotYet, match=f"Run {first} first"):
+        look_up()
+
+
+def test_load_balancer_without_its_network_is_a_notebook_out_of_order(moto):
+    with pytest.raises(NotYet, match="no VPC tagged Project=test-"):
+        load_balancer.ensure()
+
+
+def test_refusal_has_the_services_code_and_words(moto):
+    with pytest.raises(Refused) as refused:
+        aws.call("eks", "describe_cluster", name="nobody")
+    assert refused.value.code == "ResourceNotFoundException"
+    assert "aws eks describe-cluster" in str(refused.value)
+
+
+def test_unreachable_endpoint_says_what_to_look_at(monkeypatch):
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "EXAMPLE")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "example")
+    monkeypatch.setattr("helpers.aws._RETRIES", {"mode": "standard", "max_attempts": 1})
+    with pytest.raises(Unreachable, match="AWS_ENDPOINT_URL"):
+        aws.account_id()
+
+
+def test_clean_up_leaves_an_empty_listing_and_may_run_again(moto, capsys):
+    make_all()
+    assert {resource.kind for resource in cleanup.listing()} >= {"VPC", "function", "load balancer", "role"}
+    cleanup.everything()
+    assert "Nothing is left in either cloud" in capsys.readouterr().out
+    assert cleanup.listing() == []
+    cleanup.everything()
+    assert capsys.readouterr().out == "Nothing exists: nothing to delete\n"
+
+
+def test_clean_up_takes_what_kubernetes_left_in_the_vpc(moto):
+    place = network.ensure()
+    aws.call("ec2", "create_network_interface", SubnetId=place.private[0], Description="aws-K8S-left")
+    aws.call("ec2", "create_security_group", GroupName="k8s-elb-a1", Description="x", VpcId=place.vpc_id)
+    cleanup.everything()
+    assert cleanup.listing() == []
+    mine = [{"Name": "vpc-id", "Values": [place.vpc_id]}]
+    assert aws.items("ec2", "describe_network_interfaces", "NetworkInterfaces", Filters=mine) == []
+
+
+def test_clean_up_leaves_what_is_not_ours(moto):
+    theirs = aws.call("ec2", "create_vpc", CidrBlock="10.1.0.0/16")["Vpc"]["VpcId"]
+    domain = current().DOMAIN
+    zone = aws.call("route53", "create_hosted_zone", Name=domain, CallerReference=domain)
+    make_all()
+    cleanup.everything()
+    assert any(vpc["VpcId"] == theirs for vpc in aws.items("ec2", "describe_vpcs", "Vpcs"))
+    assert dns.find_zone() == zone["HostedZone"]["Id"].rpartition("/")[2]
+    assert dns.find_record(dns.find_zone()) is None
+
+
+def test_two_tutorials_in_one_account_do_not_see_each_other(moto, monkeypatch):
+    ours, name = network.ensure(), current().TUTORIAL_NAME
+    monkeypatch.setenv("TUTORIAL_NAME", "another")
+    with pytest.raises(NotYet):
+        network.find()
+    network.ensure()
+    cleanup.everything()
+    monkeypatch.setenv("TUTORIAL_NAME", name)
+    assert network.find() == ours

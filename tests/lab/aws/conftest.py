@@ -1,0 +1,167 @@
+"""An AWS with real networks and programs, in this process."""
+
+import io
+import json
+import os
+import shutil
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+
+from lab import cgroups
+from lab.aws.server import Aws
+from lab.network import Internet
+from lab.processes import Processes
+from lab.settings import ACCESS_KEY_ID, SECRET_ACCESS_KEY, Lab
+
+REGION = "eu-central-1"  # not the lab's default: any region will do
+Client = Callable[[str], Any]
+
+
+class PaperCluster:
+    """Stands in for the real cluster, which the test of the whole series starts: only its states matter here.
+
+    A cluster named `broken` does not start.
+    """
+
+    endpoint = "127.0.0.1:6443"
+    ca_certificate = b"-----BEGIN CERTIFICATE-----\n"
+
+    def __init__(self, spec, vpc, load_balancers) -> None:
+        self.spec, self.node = spec, None
+
+    def start_control_plane(self) -> None:
+        if self.spec.name.endswith("-broken"):
+            raise RuntimeError("etcd did not start")
+
+    def start_node(self, name: str, address: str, labels: dict[str, str]) -> None:
+        self.node = (name, address, labels)
+
+    def stop_node(self) -> None:
+        self.node = None
+
+    def stop(self) -> None:
+        self.node = None
+
+
+@pytest.fixture(scope="session")
+def paper_clusters() -> list[PaperCluster]:
+    """All that were made, in order."""
+    return []
+
+
+@pytest.fixture(scope="session")
+def aws(programs: Path, paper_clusters: list[PaperCluster]) -> Iterator[Aws]:
+    if os.geteuid():
+        pytest.skip("network namespaces need root")
+    lab = Lab(name=f"aws-{os.getpid()}")
+    lab.run.mkdir(parents=True)
+
+    def make_cluster(spec, vpc, load_balancers):
+        paper_clusters.append(PaperCluster(spec, vpc, load_balancers))
+        return paper_clusters[-1]
+
+    internet, processes = Internet(lab.run), Processes(lab)
+    aws = Aws(lab, internet, processes, make_cluster, programs)
+    internet.up()
+    try:
+        aws.start()
+        yield aws
+    finally:
+        aws.stop()
+        processes.stop_all()
+        internet.down()
+        cgroups.remove(lab.cgroup)
+        shutil.rmtree(lab.run)
+        shutil.rmtree(lab.data)
+
+
+@pytest.fixture(scope="session")
+def client(aws: Aws) -> Client:
+    """A boto3 client of any service, as the lab's own user."""
+    session = boto3.Session(ACCESS_KEY_ID, SECRET_ACCESS_KEY, region_name=REGION)
+    return lambda service: session.client(service, endpoint_url=aws.endpoint_url)
+
+
+class Network:
+    """A VPC with three subnets in three zones."""
+
+    def __init__(self, client: Client, cidr: str = "10.0.0.0/16") -> None:
+        self.ec2 = client("ec2")
+        self.vpc_id = self.ec2.create_vpc(CidrBlock=cidr)["Vpc"]["VpcId"]
+        prefix = cidr.rsplit(".", 2)[0]
+        self.subnet_ids = [
+            self.ec2.create_subnet(
+                VpcId=self.vpc_id, CidrBlock=f"{prefix}.{i}.0/24", AvailabilityZone=f"{REGION}{zone}"
+            )["Subnet"]["SubnetId"]
+            for i, zone in enumerate("abc", start=1)
+        ]
+
+    def delete(self) -> None:
+        for subnet_id in self.subnet_ids:
+            self.ec2.delete_subnet(SubnetId=subnet_id)
+        self.ec2.delete_vpc(VpcId=self.vpc_id)
+
+
+@pytest.fixture(scope="module")
+def network(client: Client) -> Iterator[Network]:
+    network = Network(client)
+    yield network
+    network.delete()
+
+
+@pytest.fixture(scope="session")
+def role(client: Client) -> Callable[[str], str]:
+    """The ARN of a role that this service may assume."""
+
+    def make(service: str) -> str:
+        iam, name = client("iam"), f"for-{service.split('.')[0]}"
+        statement = {"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"}
+        policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+        try:
+            return iam.create_role(RoleName=name, AssumeRolePolicyDocument=policy)["Role"]["Arn"]
+        except iam.exceptions.EntityAlreadyExistsException:
+            return iam.get_role(RoleName=name)["Role"]["Arn"]
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def zip_of() -> Callable[[str], bytes]:
+    return _zip
+
+
+def _zip(source: str) -> bytes:
+    """A function's code, as it is uploaded."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("app.py", source)
+    return buffer.getvalue()
+
+
+HELLO = """
+def handler(event, context):
+    print("got", event.get("path"))
+    return {"statusCode": 200, "headers": {"content-type": "text/plain"}, "body": "hello"}
+"""
+
+
+@pytest.fixture
+def function(client: Client, role: Callable[[str], str]) -> Iterator[str]:
+    """The ARN of a function that answers `hello`."""
+    functions = client("lambda")
+    created = functions.create_function(
+        FunctionName="hello",
+        Runtime="python3.13",
+        Handler="app.handler",
+        Role=role("lambda.amazonaws.com"),
+        Code={"ZipFile": _zip(HELLO)},
+    )
+    assert created["State"] == "Pending"
+    functions.get_waiter("function_active_v2").wait(FunctionName="hello", WaiterConfig={"Delay": 1})
+    yield created["FunctionArn"]
+    functions.delete_function(FunctionName="hello")

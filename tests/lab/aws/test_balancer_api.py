@@ -1,0 +1,291 @@
+"""Elastic Load Balancing's API in front of balancers that really listen, and ACM's certificates on them."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import tenacity
+from botocore.exceptions import ClientError
+from dnslib import RCODE
+
+from lab.cluster.pki import SERVER, Authority
+
+QUICK = {"Delay": 1, "MaxAttempts": 40}
+HOST = "app.example.com"
+
+
+@pytest.fixture(scope="module")
+def elb(client):
+    return client("elbv2")
+
+
+@pytest.fixture(scope="module")
+def balancer(elb, network):
+    created = elb.create_load_balancer(Name="app", Subnets=network.subnet_ids, Scheme="internal")["LoadBalancers"][0]
+    assert created["State"]["Code"] == "provisioning"
+    elb.get_waiter("load_balancer_available").wait(LoadBalancerArns=[created["LoadBalancerArn"]], WaiterConfig=QUICK)
+    yield created
+    elb.delete_load_balancer(LoadBalancerArn=created["LoadBalancerArn"])
+
+
+@pytest.fixture
+def target_group(elb, client, function):
+    """A lambda target group that may invoke the function, and has it registered."""
+    group = elb.create_target_group(
+        Name="app", TargetType="lambda", HealthCheckEnabled=True, HealthCheckIntervalSeconds=35
+    )["TargetGroups"][0]["TargetGroupArn"]
+    client("lambda").add_permission(
+        FunctionName="hello",
+        StatementId="alb",
+        Action="lambda:InvokeFunction",
+        Principal="elasticloadbalancing.amazonaws.com",
+        SourceArn=group,
+    )
+    elb.register_targets(TargetGroupArn=group, Targets=[{"Id": function}])
+    yield group
+    elb.delete_target_group(TargetGroupArn=group)
+
+
+@pytest.fixture
+def listen(elb, balancer):
+    """Makes listeners, and takes them away afterwards."""
+    made = []
+
+    def make(target_group: str, port: int = 80, protocol: str = "HTTP", **more) -> str:
+        actions = [{"Type": "forward", "TargetGroupArn": target_group}]
+        arn = balancer["LoadBalancerArn"]
+        answer = elb.create_listener(
+            LoadBalancerArn=arn, Port=port, Protocol=protocol, DefaultActions=actions, **more
+        )
+        made.append(answer["Listeners"][0]["ListenerArn"])
+        return made[-1]
+
+    yield make
+    for arn in made:
+        elb.delete_listener(ListenerArn=arn)
+
+
+@pytest.fixture(scope="module")
+def authority() -> Authority:
+    return Authority("the tests' own CA")
+
+
+@pytest.fixture
+def certificate(client, authority):
+    pair, acm = authority.issue(HOST, SERVER, names=(HOST,)), client("acm")
+    arn = acm.import_certificate(
+        Certificate=pair.certificate, PrivateKey=pair.key, CertificateChain=authority.pair.certificate
+    )["CertificateArn"]
+    yield arn
+    acm.delete_certificate(CertificateArn=arn)
+
+
+@pytest.fixture
+def inside(aws, network):
+    """curl in the VPC: what it printed, and its exit code."""
+
+    def curl(*arguments: str) -> tuple[str, int]:
+        namespace = aws.vpcs[network.vpc_id].namespace
+        done = namespace.run("curl", "-s", "--max-time", "10", *arguments, check=False)
+        return done.stdout, done.returncode
+
+    return curl
+
+
+def interfaces(client, balancer) -> list[dict]:
+    description = f"ELB {balancer['LoadBalancerArn'].partition(':loadbalancer/')[2]}"
+    filters = [{"Name": "description", "Values": [description]}]
+    return client("ec2").describe_network_interfaces(Filters=filters)["NetworkInterfaces"]
+
+
+def test_an_internal_balancer_has_an_address_in_each_subnet_and_a_name(aws, client, balancer, network):
+    found = interfaces(client, balancer)
+    assert sorted(eni["SubnetId"] for eni in found) == sorted(network.subnet_ids)
+    assert all(eni["RequesterManaged"] and eni["PrivateIpAddress"].startswith("10.0.") for eni in found)
+    host = balancer["DNSName"]
+    assert host.startswith("internal-app-") and host.endswith(".eu-central-1.elb.amazonaws.com")
+    answer = aws.internet.outside.run(sys.executable, "-c", RESOLVE, host)
+    assert sorted(answer.stdout.split()) == sorted(eni["PrivateIpAddress"] for eni in found)
+
+
+RESOLVE = """
+import socket, sys, dnslib
+udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); udp.settimeout(5); udp.connect(("198.51.100.1", 53))
+udp.send(dnslib.DNSRecord.question(sys.argv[1]).pack())
+answer = dnslib.DNSRecord.parse(udp.recv(4096))
+print(*[record.rdata for record in answer.rr] or [answer.header.rcode])
+"""
+
+
+def test_requests_reach_the_function_on_every_address(client, balancer, target_group, listen, inside):
+    listen(target_group)
+    for interface in interfaces(client, balancer):
+        assert inside(f"http://{interface['PrivateIpAddress']}/") == ("hello", 0)
+
+
+def test_https_shows_the_certificate_of_acm(
+    client, balancer, target_group, certificate, listen, inside, authority, tmp_path
+):
+    listen(target_group, 443, "HTTPS", Certificates=[{"CertificateArn": certificate}])
+    ca = tmp_path / "ca.crt"
+    ca.write_bytes(authority.pair.certificate)
+    address = interfaces(client, balancer)[0]["PrivateIpAddress"]
+    request = ["--cacert", str(ca), "-w", " %{http_version}", "--resolve", f"{HOST}:443:{address}"]
+    assert inside(*request, f"https://{HOST}/") == ("hello 2", 0)
+    assert inside("--resolve", f"{HOST}:443:{address}", f"https://{HOST}/")[1] == 60  # its CA is nobody's
+    acm = client("acm")
+    assert acm.describe_certificate(CertificateArn=certificate)["Certificate"]["InUseBy"] == [
+        balancer["LoadBalancerArn"]
+    ]
+    with pytest.raises(acm.exceptions.ResourceInUseException, match="is in use"):
+        acm.delete_certificate(CertificateArn=certificate)
+
+
+def test_target_health_is_what_checks_found(elb, target_group, listen, client):
+    def health() -> dict:
+        return elb.describe_target_health(TargetGroupArn=target_group)["TargetHealthDescriptions"][0]["TargetHealth"]
+
+    assert (health()["State"], health()["Reason"]) == ("unused", "Target.NotInUse")
+    listen(target_group)
+    elb.get_waiter("target_in_service").wait(TargetGroupArn=target_group, WaiterConfig=QUICK)
+    elb.modify_target_group(TargetGroupArn=target_group, Matcher={"HttpCode": "204"}, HealthCheckEnabled=False)
+    assert health()["Reason"] == "Target.HealthCheckDisabled"
+    elb.modify_target_group(TargetGroupArn=target_group, HealthCheckEnabled=True)
+    for tried in tenacity.Retrying(wait=tenacity.wait_fixed(0.1), stop=tenacity.stop_after_delay(10)):
+        with tried:
+            assert health()["State"] == "healthy"
+
+
+def test_without_the_permission_the_balancer_answers_502(
+    elb, client, balancer, target_group, listen, inside
+):
+    listen(target_group)
+    address = interfaces(client, balancer)[0]["PrivateIpAddress"]
+    client("lambda").remove_permission(FunctionName="hello", StatementId="alb")
+    assert inside("-o", "/dev/null", "-w", "%{http_code}", f"http://{address}/") == ("502", 0)
+
+
+def test_creating_again_is_fine_and_differently_is_not(elb, balancer, network, target_group):
+    same = {"Name": "app", "Subnets": network.subnet_ids, "Scheme": "internal"}
+    assert elb.create_load_balancer(**same)["LoadBalancers"][0]["LoadBalancerArn"] == balancer["LoadBalancerArn"]
+    with pytest.raises(ClientError, match="exists, but with different settings"):
+        elb.create_load_balancer(**same | {"Subnets": network.subnet_ids[:2]})
+    assert elb.create_target_group(Name="app", TargetType="lambda")["TargetGroups"][0]["TargetGroupArn"] == target_group
+    with pytest.raises(ClientError, match="exists, but with different settings"):
+        elb.create_target_group(Name="app", TargetType="ip", Port=80, Protocol="HTTP", VpcId=network.vpc_id)
+
+
+def test_a_deleted_balancer_takes_its_addresses_and_its_name_along(aws, elb, client, network):
+    created = elb.create_load_balancer(Name="brief", Subnets=network.subnet_ids, Scheme="internal")["LoadBalancers"][0]
+    elb.get_waiter("load_balancer_available").wait(Names=["brief"], WaiterConfig=QUICK)
+    elb.delete_load_balancer(LoadBalancerArn=created["LoadBalancerArn"])
+    assert interfaces(client, created) == []
+    answer = aws.internet.outside.run(sys.executable, "-c", RESOLVE, created["DNSName"])
+    assert int(answer.stdout) == RCODE.NXDOMAIN
+    with pytest.raises(ClientError, match="LoadBalancerNotFound"):
+        elb.describe_load_balancers(Names=["brief"])
+
+
+def test_an_internet_facing_balancer_needs_a_gateway_and_has_public_addresses(aws, elb, client, network):
+    facing = {"Name": "facing", "Subnets": network.subnet_ids, "Scheme": "internet-facing"}
+    with pytest.raises(ClientError, match="has no internet gateway"):
+        elb.create_load_balancer(**facing)
+    ec2 = client("ec2")
+    gateway = ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
+    ec2.attach_internet_gateway(InternetGatewayId=gateway, VpcId=network.vpc_id)
+    created = elb.create_load_balancer(**facing)["LoadBalancers"][0]
+    elb.get_waiter("load_balancer_available").wait(Names=["facing"], WaiterConfig=QUICK)
+    answer = {"Type": "fixed-response", "FixedResponseConfig": {"StatusCode": "200", "MessageBody": "hi"}}
+    arn = created["LoadBalancerArn"]
+    elb.create_listener(LoadBalancerArn=arn, Port=80, Protocol="HTTP", DefaultActions=[answer])
+    address = interfaces(client, created)[0]["Association"]["PublicIp"]
+    assert aws.internet.outside.run("curl", "-s", "--max-time", "5", f"http://{address}/").stdout == "hi"
+    with pytest.raises(ClientError, match="DependencyViolation.*mapped public address"):
+        ec2.detach_internet_gateway(InternetGatewayId=gateway, VpcId=network.vpc_id)
+    elb.delete_load_balancer(LoadBalancerArn=arn)
+    ec2.detach_internet_gateway(InternetGatewayId=gateway, VpcId=network.vpc_id)
+    ec2.delete_internet_gateway(InternetGatewayId=gateway)
+
+
+def test_what_elastic_load_balancing_refuses(elb, client, balancer, network, function, target_group, listen, role):
+    ec2 = client("ec2")
+
+    def refused(code: str, said: str, call, **arguments) -> None:
+        with pytest.raises(ClientError) as refusal:
+            call(**arguments)
+        assert refusal.value.response["Error"]["Code"] == code
+        assert said in refusal.value.response["Error"]["Message"]
+
+    create = elb.create_load_balancer
+    two_zones = "At least two subnets in two different Availability Zones must be specified"
+    refused("ValidationError", two_zones, create, Name="x", Subnets=network.subnet_ids[:1])
+    refused("SubnetNotFound", "does not exist", create, Name="x", Subnets=["subnet-1", "subnet-2"])
+    twin = ec2.create_subnet(
+        VpcId=network.vpc_id, CidrBlock="10.0.9.0/24", AvailabilityZone="eu-central-1a"
+    )["Subnet"]["SubnetId"]
+    pair = [network.subnet_ids[0], twin]
+    refused("InvalidConfigurationRequest", "same Availability Zone", create, Name="x", Subnets=pair)
+    ec2.delete_subnet(SubnetId=twin)
+    listen(target_group)
+    arn = balancer["LoadBalancerArn"]
+    forward = [{"Type": "forward", "TargetGroupArn": target_group}]
+    plain = {"LoadBalancerArn": arn, "DefaultActions": forward, "Protocol": "HTTP", "Port": 80}
+    refused("DuplicateListener", "already exists on this port", elb.create_listener, **plain)
+    secure = plain | {"Port": 443, "Protocol": "HTTPS"}
+    refused("ValidationError", "A certificate must be specified", elb.create_listener, **secure)
+    missing = [{"CertificateArn": "arn:aws:acm:eu-central-1:123456789012:certificate/missing"}]
+    refused("CertificateNotFound", "not found", elb.create_listener, **secure, Certificates=missing)
+    refused("ResourceInUse", "currently in use by a listener", elb.delete_target_group, TargetGroupArn=target_group)
+    another = [{"Id": function.replace("hello", "other")}]
+    refused("TooManyTargets", "limit", elb.register_targets, TargetGroupArn=target_group, Targets=another)
+    stranger = elb.create_target_group(Name="stranger", TargetType="lambda")["TargetGroups"][0]["TargetGroupArn"]
+    said = f"elasticloadbalancing principal does not have permission to invoke {function} from target group"
+    refused("AccessDenied", said, elb.register_targets, TargetGroupArn=stranger, Targets=[{"Id": function}])
+    elb.delete_target_group(TargetGroupArn=stranger)
+
+
+def test_a_private_key_must_match_its_certificate(client, authority):
+    pair, other = (authority.issue(HOST, SERVER, names=(HOST,)) for _ in range(2))
+    with pytest.raises(ClientError, match="The private key does not match the certificate"):
+        client("acm").import_certificate(Certificate=pair.certificate, PrivateKey=other.key)
+
+
+def test_an_imported_certificate_is_given_back_as_it_was(client, certificate, authority):
+    answer = client("acm").get_certificate(CertificateArn=certificate)
+    assert answer["CertificateChain"].encode() == authority.pair.certificate
+
+
+def test_a_requested_certificate_waits_for_its_dns_record(client):
+    acm, route53 = client("acm"), client("route53")
+    arn = acm.request_certificate(DomainName="shop.example.org", ValidationMethod="DNS")["CertificateArn"]
+    described = acm.describe_certificate(CertificateArn=arn)["Certificate"]
+    assert described["Status"] == "PENDING_VALIDATION"
+    record = described["DomainValidationOptions"][0]["ResourceRecord"]
+    zone = route53.create_hosted_zone(Name="example.org", CallerReference="acm")["HostedZone"]["Id"]
+    record_set = {
+        "Name": record["Name"], "Type": "CNAME", "TTL": 60, "ResourceRecords": [{"Value": record["Value"]}]
+    }  # fmt: skip
+    for action, status in (("CREATE", "ISSUED"), ("DELETE", "ISSUED")):
+        batch = {"Changes": [{"Action": action, "ResourceRecordSet": record_set}]}
+        route53.change_resource_record_sets(HostedZoneId=zone, ChangeBatch=batch)
+        assert acm.describe_certificate(CertificateArn=arn)["Certificate"]["Status"] == status
+    route53.delete_hosted_zone(Id=zone)
+    acm.delete_certificate(CertificateArn=arn)
+
+
+def test_the_aws_cli_lists_the_balancer(aws, balancer):
+    command = [sys.executable, Path(sys.executable).with_name("aws"), "elbv2", "describe-load-balancers"]
+    environment = {
+        "PATH": os.environ["PATH"],
+        "AWS_ENDPOINT_URL": aws.endpoint_url,
+        "AWS_ACCESS_KEY_ID": "LABACCESSKEYEXAMPLE0",
+        "AWS_SECRET_ACCESS_KEY": "lab-secret-access-key",
+        "AWS_DEFAULT_REGION": "eu-central-1",
+        "AWS_CONFIG_FILE": os.devnull,
+    }
+    answer = subprocess.run([*command, "--names", "app"], env=environment, capture_output=True, text=True)
+    assert answer.returncode == 0, answer.stderr
+    assert json.loads(answer.stdout)["LoadBalancers"][0]["State"]["Code"] == "active"

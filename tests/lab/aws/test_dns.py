@@ -1,0 +1,138 @@
+"""Names: what Route 53 says is what resolvers answer, publicly and per VPC."""
+
+import socket
+
+import pytest
+from botocore.exceptions import ClientError
+from dnslib import QTYPE, RCODE, DNSRecord
+
+from lab.aws.server import Aws
+from lab.network import PUBLIC_DNS, Namespace
+from lab.sockets import in_namespace
+
+
+def ask(namespace: Namespace, server: str, name: str, type_: str = "A") -> DNSRecord:
+    with in_namespace(namespace.path, lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as udp:
+        udp.settimeout(5)
+        udp.connect((server, 53))
+        udp.send(DNSRecord.question(name, type_).pack())
+        return DNSRecord.parse(udp.recv(4096))
+
+
+def values(answer: DNSRecord) -> list[str]:
+    return sorted(f"{QTYPE[record.rtype]} {record.rdata}" for record in answer.rr)
+
+
+def change(route53, zone_id: str, action: str, name: str, type_: str, *records: str) -> None:
+    record_set = {"Name": name, "Type": type_, "TTL": 30, "ResourceRecords": [{"Value": r} for r in records]}
+    batch = {"Changes": [{"Action": action, "ResourceRecordSet": record_set}]}
+    route53.change_resource_record_sets(HostedZoneId=zone_id, ChangeBatch=batch)
+
+
+@pytest.fixture(scope="module")
+def route53(client):
+    return client("route53")
+
+
+@pytest.fixture
+def zone(route53):
+    zone_id = route53.create_hosted_zone(Name="example.com", CallerReference="1")["HostedZone"]["Id"]
+    yield zone_id
+    for record_set in route53.list_resource_record_sets(HostedZoneId=zone_id)["ResourceRecordSets"]:
+        if record_set["Type"] not in ("NS", "SOA"):
+            delete = {"Action": "DELETE", "ResourceRecordSet": record_set}
+            route53.change_resource_record_sets(HostedZoneId=zone_id, ChangeBatch={"Changes": [delete]})
+    route53.delete_hosted_zone(Id=zone_id)
+
+
+@pytest.fixture
+def outside(aws: Aws):
+    """Asks the public server, from a reader's laptop."""
+    return lambda name, type_="A": ask(aws.internet.outside, PUBLIC_DNS, name, type_)
+
+
+def test_a_record_is_served_when_the_call_returns(route53, zone, outside):
+    change(route53, zone, "CREATE", "www.example.com", "A", "198.51.100.7")
+    assert values(outside("www.example.com")) == ["A 198.51.100.7"]
+    change(route53, zone, "UPSERT", "www.example.com", "A", "198.51.100.8", "198.51.100.9")
+    assert values(outside("www.example.com")) == ["A 198.51.100.8", "A 198.51.100.9"]
+    change(route53, zone, "DELETE", "www.example.com", "A", "198.51.100.8", "198.51.100.9")
+    assert outside("www.example.com").header.rcode == RCODE.NXDOMAIN
+
+
+def test_other_types_and_wildcards(route53, zone, outside):
+    change(route53, zone, "CREATE", "a.example.com", "A", "198.51.100.7")
+    change(route53, zone, "CREATE", "c.example.com", "CNAME", "a.example.com")
+    change(route53, zone, "CREATE", "*.w.example.com", "AAAA", "2001:db8::1")
+    change(route53, zone, "CREATE", "t.example.com", "TXT", '"v=1 SERIAL; two words"')
+    assert values(outside("c.example.com")) == ["A 198.51.100.7", "CNAME a.example.com."]
+    assert values(outside("any.w.example.com", "AAAA")) == ["AAAA 2001:db8::1"]
+    assert values(outside("t.example.com", "TXT")) == ['TXT "v=1 SERIAL; two words"']
+    assert len(outside("example.com", "NS").rr) == 4
+    assert outside("example.com", "SOA").rr[0].rdata.times[0] > 1
+
+
+def test_what_is_in_no_zone_does_not_exist_and_is_asked_nowhere(outside):
+    for name in ("www.example.net", "amazonaws.com", "com"):
+        answer = outside(name)
+        assert (answer.header.rcode, answer.header.aa) == (RCODE.NXDOMAIN, 1)
+
+
+def test_a_private_zone_is_in_its_own_vpc_only(aws, route53, network, zone, outside):
+    change(route53, zone, "CREATE", "public.example.com", "A", "198.51.100.7")
+    vpc = aws.load_balancers("eu-central-1").networks.namespace(network.vpc_id)
+    inside = lambda name: ask(vpc.namespace, "10.0.0.2", name)  # noqa: E731
+    private = route53.create_hosted_zone(
+        Name="corp.internal", CallerReference="2", VPC={"VPCRegion": "eu-central-1", "VPCId": network.vpc_id}
+    )["HostedZone"]["Id"]
+    change(route53, private, "CREATE", "db.corp.internal", "A", "10.0.1.7")
+    assert values(inside("db.corp.internal")) == ["A 10.0.1.7"]
+    assert outside("db.corp.internal").header.rcode == RCODE.NXDOMAIN
+    assert values(inside("public.example.com")) == ["A 198.51.100.7"]
+    change(route53, private, "DELETE", "db.corp.internal", "A", "10.0.1.7")
+    assert inside("db.corp.internal").header.rcode == RCODE.NXDOMAIN
+    route53.delete_hosted_zone(Id=private)
+
+
+def test_a_load_balancers_host_name_comes_and_goes_and_aliases_follow(aws, route53, zone, outside):
+    host = "a0123456789-1.eu-central-1.elb.amazonaws.com"
+    aws.dns.publish(host, ["198.51.100.20"])
+    alias = {"HostedZoneId": "Z1", "DNSName": f"dualstack.{host}", "EvaluateTargetHealth": False}
+    record_set = {"Name": "app.example.com", "Type": "A", "AliasTarget": alias}
+    route53.change_resource_record_sets(
+        HostedZoneId=zone, ChangeBatch={"Changes": [{"Action": "UPSERT", "ResourceRecordSet": record_set}]}
+    )
+    assert values(outside(host)) == values(outside("app.example.com")) == ["A 198.51.100.20"]
+    aws.dns.publish(host, ["198.51.100.21"])
+    assert values(outside("app.example.com")) == ["A 198.51.100.21"]
+    aws.dns.withdraw(host)
+    assert outside(host).header.rcode == RCODE.NXDOMAIN
+    assert outside("app.example.com").rr == []
+
+
+@pytest.mark.parametrize(
+    ("action", "name", "type_", "value", "said"),
+    [
+        ("CREATE", "there.example.com", "A", "198.51.100.1", "but it already exists"),
+        ("CREATE", "there.example.com", "CNAME", "x.example.net", "conflicts with other records"),
+        ("CREATE", "example.com", "CNAME", "x.example.net", "not permitted at apex in zone example.com."),
+        ("UPSERT", "new.example.com", "A", "198.51.100", "(Value is not a valid IPv4 address)"),
+        ("UPSERT", "new.example.com", "AAAA", "198.51.100.1", "(Value is not a valid IPv6 address)"),
+        ("DELETE", "missing.example.com", "A", "198.51.100.1", "but it was not found"),
+        ("DELETE", "there.example.com", "A", "198.51.100.2", "do not match the current values"),
+    ],
+)
+def test_a_change_that_route53_refuses(route53, zone, action, name, type_, value, said):
+    change(route53, zone, "CREATE", "there.example.com", "A", "198.51.100.1")
+    with pytest.raises(ClientError) as refused:
+        change(route53, zone, action, name, type_, value)
+    assert refused.value.response["Error"]["Code"] == "InvalidChangeBatch"
+    assert said in refused.value.response["Error"]["Message"]
+
+
+def test_a_zone_with_records_is_not_deleted(route53, zone):
+    change(route53, zone, "CREATE", "there.example.com", "A", "198.51.100.1")
+    with pytest.raises(ClientError, match="HostedZoneNotEmpty"):
+        route53.delete_hosted_zone(Id=zone)
+    change(route53, zone, "DELETE", "there.example.com", "A", "198.51.100.1")
+    change(route53, zone, "CREATE", "there.example.com", "A", "198.51.100.1")  # again, after a deletion

@@ -1,0 +1,409 @@
+"""The GKE stand-in as Google's own clients see it. Behind it is a double of the cluster, at its border."""
+
+import os
+import re
+import shutil
+import subprocess
+import threading
+import time
+from base64 import b64decode
+from collections.abc import Callable
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import google.auth
+import pytest
+from google.api_core import exceptions
+from google.auth.transport.requests import AuthorizedSession
+from google.cloud import container_v1
+from google.cloud.container_v1.types import Cluster, NodePool, Operation
+
+from lab.errors import LabError
+from lab.gcp.oauth import UNIVERSE
+from lab.gcp.server import Gcp
+from lab.network import Internet
+from lab.settings import Lab
+
+WHERE = "projects/lab-project/locations/us-central1-a"
+ZONE = "projects/lab-project/zones/us-central1-a"
+GKE = f"{WHERE}/clusters/gke"
+SCOPE = "https://www.googleapis.com/auth/cloud-platform"
+LIMIT = 20  # seconds, for anything that is waited for
+CA = b"-----BEGIN CERTIFICATE-----\n"
+
+
+class Machines:
+    """Stands where lab.cluster's Cluster does; its gates let a test look at each state."""
+
+    def __init__(self, spec: Any) -> None:
+        self.spec, self.endpoint, self.ca_certificate = spec, "", CA
+        self.control_plane, self.node = threading.Event(), threading.Event()
+        self.failure: Exception | None = None
+        self.nodes: list[tuple[str, str, dict[str, str]]] = []
+        self.stopped = False
+
+    def start_control_plane(self) -> None:
+        assert self.control_plane.wait(LIMIT)
+        if self.failure:
+            raise self.failure
+        self.endpoint = "127.0.0.1:6443"
+
+    def start_node(self, name: str, address: str, labels: dict[str, str]) -> None:
+        assert self.node.wait(LIMIT)
+        self.nodes.append((name, address, labels))
+
+    def stop_node(self) -> None:
+        self.nodes.clear()
+
+    def stop(self) -> None:
+        self.stopped = True
+
+
+class Google:
+    """A running stand-in and the clusters that it asked for."""
+
+    def __init__(self, folder: Path, internet: Internet) -> None:
+        self.machines: list[Machines] = []
+        self.patient = False  # whether clusters wait for the test to open their gates
+        self.failure: Exception | None = None
+        self.gcp = Gcp(_lab(folder), internet, self.make_cluster, lambda vpc: vpc.resolver)
+
+    def make_cluster(self, spec: Any, vpc: Any, load_balancers: Any) -> Any:
+        machines = Machines(spec)
+        machines.failure = self.failure
+        if not self.patient:
+            machines.control_plane.set()
+            machines.node.set()
+        self.machines.append(machines)
+        return machines
+
+    def wait(self, operation: Operation) -> Operation:
+        """As a caller of GKE does: ask until it is DONE."""
+        deadline = time.monotonic() + LIMIT
+        while operation.status != Operation.Status.DONE:
+            assert time.monotonic() < deadline, operation
+            time.sleep(0.02)
+            operation = self.client.get_operation(name=f"{WHERE}/operations/{operation.name}")
+        return operation
+
+    @cached_property
+    def client(self) -> container_v1.ClusterManagerClient:
+        """With the key file in GOOGLE_APPLICATION_CREDENTIALS: it signs its own tokens (AIP-4111)."""
+        return container_v1.ClusterManagerClient(
+            transport="rest", client_options={"api_endpoint": self.gcp.endpoint_url}
+        )
+
+    def get(self) -> Any:
+        return self.client.get_cluster(name=GKE)
+
+    def until(self, condition: Callable[[], Any]) -> None:
+        deadline = time.monotonic() + LIMIT
+        while not condition():
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+
+    def create(self, **cluster: Any) -> Operation:
+        asked: Any = {"name": "gke", "initial_node_count": 1} | cluster
+        return self.wait(self.client.create_cluster(parent=WHERE, cluster=asked))
+
+
+def _lab(folder: Path) -> Lab:
+    class _Lab(Lab):
+        @property
+        def data(self) -> Path:
+            return folder
+
+    return _Lab(name="pytest-gcp")
+
+
+@pytest.fixture(scope="module")
+def internet(tmp_path_factory):
+    internet = Internet(tmp_path_factory.mktemp("gcp-run"))
+    internet.up()
+    yield internet
+    internet.down()
+
+
+@pytest.fixture
+def gke(tmp_path, internet, monkeypatch):
+    cloud = Google(tmp_path, internet)
+    cloud.gcp.start()
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(cloud.gcp.credentials_file))
+    yield cloud
+    for machines in cloud.machines:
+        machines.control_plane.set()
+        machines.node.set()
+    cloud.gcp.stop()
+
+
+def test_a_cluster_goes_through_its_states(gke):
+    gke.patient = True
+    operation = gke.client.create_cluster(parent=WHERE, cluster={"name": "gke", "initial_node_count": 1})
+    assert operation.operation_type == Operation.Type.CREATE_CLUSTER
+    assert operation.target_link.endswith(f"/v1/{ZONE}/clusters/gke")
+    gke.until(lambda: gke.machines)
+    assert gke.get().status == Cluster.Status.PROVISIONING
+    assert not gke.get().endpoint
+    assert _progress(gke, operation)["CLUSTER_HEALTHCHECKING"] == 0
+
+    gke.machines[0].control_plane.set()
+    gke.until(lambda: gke.get().endpoint)
+    assert gke.get().status == Cluster.Status.PROVISIONING, "there is no node yet"
+    assert _progress(gke, operation)["CLUSTER_DEPLOYING"] == 1
+
+    gke.machines[0].node.set()
+    done = gke.wait(operation)
+    assert done.end_time > done.start_time
+    assert not done.error.message
+    assert _progress(gke, operation)["CLUSTER_HEALTHCHECKING"] == 1
+    assert gke.get().status == Cluster.Status.RUNNING
+
+
+def _progress(gke: Google, operation: Operation) -> dict[str, int]:
+    current = gke.client.get_operation(name=f"{WHERE}/operations/{operation.name}")
+    return {metric.name: metric.int_value for metric in current.progress.metrics}
+
+
+def test_a_running_cluster_is_described_as_gke_does(gke):
+    gke.create(
+        resource_labels={"tutorial": "lambda"}, workload_identity_config={"workload_pool": "p.svc.id.goog"}
+    )
+    cluster = gke.get()
+    assert cluster.endpoint == "127.0.0.1:6443"
+    assert b64decode(cluster.master_auth.cluster_ca_certificate) == CA
+    assert re.fullmatch(r"1\.\d+\.\d+-gke\.\d+", cluster.current_master_version)
+    assert (cluster.network, cluster.subnetwork, cluster.location) == ("default", "default", "us-central1-a")
+    assert dict(cluster.resource_labels) == {"tutorial": "lambda"}
+    assert cluster.workload_identity_config.workload_pool == "p.svc.id.goog"
+    assert cluster.current_node_count == 1
+    assert [pool.name for pool in cluster.node_pools] == ["default-pool"]
+    spec = gke.machines[0].spec
+    assert (spec.pod_range, spec.service_range) == (cluster.cluster_ipv4_cidr, cluster.services_ipv4_cidr)
+
+
+def test_the_node_is_named_and_labelled_as_gke_does(gke):
+    gke.create()
+    [(name, address, labels)] = gke.machines[0].nodes
+    assert re.fullmatch(r"gke-gke-default-pool-[0-9a-f]{8}-[a-z0-9]{4}", name)
+    assert address == "10.128.0.10"
+    assert labels["cloud.google.com/gke-nodepool"] == "default-pool"
+    assert labels["topology.kubernetes.io/zone"] == "us-central1-a"
+
+
+def test_deleting_ends_the_cluster(gke):
+    gke.create()
+    operation = gke.client.delete_cluster(name=GKE)
+    assert operation.operation_type == Operation.Type.DELETE_CLUSTER
+    gke.wait(operation)
+    assert gke.machines[0].stopped
+    with pytest.raises(exceptions.NotFound, match=f"Not found: {ZONE}/clusters/gke."):
+        gke.get()
+    assert not gke.client.list_clusters(parent=WHERE).clusters
+    gke.create()  # its place is free again
+
+
+def test_a_cluster_that_does_not_come_up_says_why_and_can_be_deleted(gke):
+    gke.failure = LabError("starting the control plane", "etcd ended", "look at its log")
+    operation = gke.create()
+    assert "etcd ended" in operation.status_message
+    assert "etcd ended" in operation.error.message
+    cluster = gke.get()
+    assert cluster.status == Cluster.Status.ERROR
+    assert "etcd ended" in cluster.conditions[0].message
+    assert gke.machines[0].stopped, "nothing half made stays"
+    gke.wait(gke.client.delete_cluster(name=GKE))
+    with pytest.raises(exceptions.NotFound):
+        gke.get()
+
+
+def test_one_operation_at_a_time(gke):
+    gke.patient = True
+    operation = gke.client.create_cluster(parent=WHERE, cluster={"name": "gke", "initial_node_count": 1})
+    with pytest.raises(
+        exceptions.BadRequest, match=f"{operation.name} is currently creating cluster gke"
+    ) as refused:
+        gke.client.delete_cluster(name=GKE)
+    assert refused.value.response.json()["error"]["status"] == "FAILED_PRECONDITION"
+    gke.until(lambda: gke.machines)
+    gke.machines[0].control_plane.set()
+    gke.machines[0].node.set()
+    gke.wait(operation)
+    gke.wait(gke.client.delete_cluster(name=GKE))
+
+
+def test_stopping_ends_clusters_and_forgets_the_key(gke):
+    gke.create()
+    gke.gcp.stop()
+    assert gke.machines[0].stopped
+    assert not gke.gcp.credentials_file.exists()
+    gke.gcp.stop()
+
+
+def test_stopping_waits_for_a_cluster_under_way_and_ends_it(gke):
+    gke.patient = True
+    gke.client.create_cluster(parent=WHERE, cluster={"name": "gke", "initial_node_count": 1})
+    gke.until(lambda: gke.machines)
+    stopping = threading.Thread(target=gke.gcp.stop)
+    stopping.start()
+    gke.machines[0].control_plane.set()
+    gke.machines[0].node.set()
+    stopping.join(LIMIT)
+    assert not stopping.is_alive()
+    assert gke.machines[0].stopped
+
+
+@pytest.mark.parametrize(
+    "asked, error, message",
+    [
+        ({"name": "GKE"}, exceptions.BadRequest, 'Invalid value for field "cluster.name": "GKE"'),
+        ({"name": "1st"}, exceptions.BadRequest, "must start with a letter"),
+        ({"name": "a" * 41}, exceptions.BadRequest, "no longer than 40 characters"),
+        ({"name": ""}, exceptions.BadRequest, 'Invalid value for field "cluster.name"'),
+        ({"initial_node_count": 0}, exceptions.BadRequest, "initial_node_count must be greater than zero"),
+        (
+            {"initial_cluster_version": "1.99"},
+            exceptions.BadRequest,
+            'No valid versions with the prefix "1.99"',
+        ),
+        ({"initial_cluster_version": "1.2.3-gke.4"}, exceptions.BadRequest, '"1.2.3-gke.4" is unsupported'),
+        ({"network": "other"}, exceptions.BadRequest, 'Network "other" does not exist'),
+        ({"resource_labels": {"Upper": "x"}}, exceptions.BadRequest, 'invalid label key "Upper"'),
+        ({"initial_node_count": 2}, exceptions.Forbidden, "Insufficient project quota"),
+        (
+            {"node_pools": [{"name": "a", "initial_node_count": 1}]},
+            exceptions.BadRequest,
+            "cannot be used with",
+        ),
+        ({"autopilot": {"enabled": True}}, exceptions.MethodNotImplemented, "no Autopilot"),
+    ],
+)
+def test_what_gke_refuses_is_refused(gke, asked, error, message):
+    with pytest.raises(error, match=re.escape(message)):
+        gke.create(**asked)
+    assert not gke.machines
+    assert not gke.client.list_clusters(parent=WHERE).clusters
+
+
+@pytest.mark.parametrize("version", ["", "-", "latest", "1.35", "1.35.4", "1.35.4-gke.1000"])
+def test_a_version_may_be_written_in_many_ways(gke, version):
+    gke.create(initial_cluster_version=version)
+    assert (
+        gke.get().current_master_version == gke.client.get_server_config(name=WHERE).default_cluster_version
+    )
+
+
+def test_a_name_is_taken_and_the_quota_is_used_up(gke):
+    gke.create()
+    with pytest.raises(exceptions.Conflict, match=f"Already exists: {ZONE}/clusters/gke."):
+        gke.create()
+    with pytest.raises(exceptions.TooManyRequests, match="cannot create more than 1"):
+        gke.create(name="second")
+
+
+def test_places_that_are_not_there_or_not_ours(gke):
+    with pytest.raises(exceptions.Forbidden, match=r'Required "container.clusters.list" permission'):
+        gke.client.list_clusters(parent="projects/another/locations/us-central1-a")
+    with pytest.raises(exceptions.BadRequest, match='Location "moon" does not exist'):
+        gke.client.list_clusters(parent="projects/lab-project/locations/moon")
+    with pytest.raises(exceptions.NotFound, match=f"Not found: {ZONE}/operations/operation-1"):
+        gke.client.get_operation(name=f"{WHERE}/operations/operation-1")
+
+
+def test_lists_take_a_location_or_all(gke):
+    operation = gke.create()
+    for location, count in {"us-central1-a": 1, "-": 1, "us-central1-b": 0, "us-central1": 0}.items():
+        parent = f"projects/lab-project/locations/{location}"
+        assert len(gke.client.list_clusters(parent=parent).clusters) == count
+        names = [one.name for one in gke.client.list_operations(parent=parent).operations]
+        assert names == [operation.name] * count
+
+
+def test_old_clients_use_zones(gke):
+    gke.create()
+    cluster = gke.client.get_cluster(project_id="lab-project", zone="us-central1-a", cluster_id="gke")
+    assert cluster.name == "gke"
+
+
+def test_labels_are_replaced_by_who_has_seen_them(gke):
+    gke.create(resource_labels={"a": "1"})
+    seen = gke.get().label_fingerprint
+    request: dict[str, Any] = {"name": GKE, "resource_labels": {"b": "2"}, "label_fingerprint": seen}
+    gke.wait(gke.client.set_labels(request))
+    assert dict(gke.get().resource_labels) == {"b": "2"}
+    with pytest.raises(exceptions.BadRequest, match="fingerprint mismatch"):
+        gke.client.set_labels(request)
+
+
+def test_a_pool_is_replaced(gke):
+    gke.create()
+    pool = {"name": "second", "initial_node_count": 1}
+    with pytest.raises(exceptions.Forbidden, match="Insufficient project quota"):
+        gke.client.create_node_pool(parent=GKE, node_pool=pool)
+    gke.wait(gke.client.delete_node_pool(name=f"{GKE}/nodePools/default-pool"))
+    assert not gke.machines[0].nodes
+    assert not gke.client.list_node_pools(parent=GKE).node_pools
+    gke.wait(gke.client.create_node_pool(parent=GKE, node_pool=pool))
+    assert gke.client.get_node_pool(name=f"{GKE}/nodePools/second").status == NodePool.Status.RUNNING
+    assert gke.machines[0].nodes[0][0].startswith("gke-gke-second-")
+    assert gke.get().status == Cluster.Status.RUNNING
+    with pytest.raises(exceptions.Conflict):
+        gke.client.create_node_pool(parent=GKE, node_pool=pool)
+    with pytest.raises(exceptions.NotFound):
+        gke.client.delete_node_pool(name=f"{GKE}/nodePools/default-pool")
+
+
+def test_operations_of_the_lab_cannot_be_cancelled(gke):
+    operation = gke.create()
+    with pytest.raises(exceptions.BadRequest, match="cannot be cancelled"):
+        gke.client.cancel_operation(name=f"{WHERE}/operations/{operation.name}")
+
+
+def test_unknown_fields_are_refused_as_google_does(gke):
+    session = AuthorizedSession(google.auth.default(scopes=[SCOPE])[0])
+    url = f"{gke.gcp.endpoint_url}/v1/{WHERE}/clusters"
+    answer = session.post(url, json={"cluster": {"nodePools": [{"nmae": "x"}]}})
+    assert answer.status_code == 400
+    error = answer.json()["error"]
+    assert (error["code"], error["status"]) == (400, "INVALID_ARGUMENT")
+    assert error["message"].startswith(
+        'Invalid JSON payload received. Unknown name "nmae" at \'cluster.node_pools'
+    )
+    assert error["details"][0]["fieldViolations"][0]["description"] == error["message"]
+    assert "Unknown name" in session.get(url, params={"pageSize": "1"}).json()["error"]["message"]
+    for body in ("{", "[]", '{"cluster": 1}'):
+        assert session.post(url, data=body).json()["error"]["status"] == "INVALID_ARGUMENT"
+
+
+def test_what_the_lab_does_not_serve_says_so(gke):
+    gke.create()
+    with pytest.raises(exceptions.MethodNotImplemented, match="The lab does not serve POST"):
+        gke.client.start_ip_rotation(name=GKE)
+
+
+@pytest.mark.skipif(not shutil.which("gcloud"), reason="gcloud is not installed")
+def test_gcloud_gets_credentials(gke, tmp_path):
+    gke.create()
+    environment = os.environ | {
+        "CLOUDSDK_CONFIG": str(tmp_path / "gcloud"),
+        "CLOUDSDK_CORE_DISABLE_USAGE_REPORTING": "1",
+        "CLOUDSDK_CORE_UNIVERSE_DOMAIN": UNIVERSE,
+        "CLOUDSDK_AUTH_CREDENTIAL_FILE_OVERRIDE": str(gke.gcp.credentials_file),
+        "CLOUDSDK_AUTH_TOKEN_HOST": f"{gke.gcp.endpoint_url}/token",
+        "CLOUDSDK_API_ENDPOINT_OVERRIDES_CONTAINER": f"{gke.gcp.endpoint_url}/",
+        "KUBECONFIG": str(tmp_path / "kubeconfig"),
+    }
+    command = [
+        "gcloud",
+        "container",
+        "clusters",
+        "get-credentials",
+        "--project=lab-project",
+        "--zone=us-central1-a",
+    ]
+    done = subprocess.run([*command, "gke"], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "server: https://127.0.0.1:6443" in (tmp_path / "kubeconfig").read_text()
+    refused = subprocess.run([*command, "other"], env=environment, capture_output=True, text=True)
+    assert refused.returncode != 0
+    assert "code=404, message=Not found:" in refused.stderr

@@ -1,0 +1,181 @@
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lab import cgroups
+from lab.errors import LabError
+from lab.network import Namespace
+from lab.processes import Process, Processes
+from lab.settings import Lab
+
+LAB = Lab(name=f"t{os.getpid() % 10000}")
+
+if os.getuid():
+    pytest.skip("entering control groups and namespaces needs root", allow_module_level=True)
+
+
+@pytest.fixture
+def processes() -> Iterator[Processes]:
+    processes = Processes(LAB)
+    yield processes
+    processes.stop_all(timeout=1)
+    cgroups.kill(LAB.cgroup)
+    cgroups.remove(LAB.cgroup)
+    shutil.rmtree(LAB.data, ignore_errors=True)
+
+
+def wait_for(process: Process, text: str) -> None:
+    deadline = time.monotonic() + 10
+    while text not in process.tail():
+        assert time.monotonic() < deadline, process.tail()
+        time.sleep(0.01)
+
+
+def output(processes: Processes, script: str, **options) -> str:
+    """What a shell script prints when it is started as a program of the lab."""
+    process = processes.start("script", ["/bin/sh", "-c", script], **options)
+    assert process.wait(10) == 0, process.tail()
+    return process.log.read_text()
+
+
+def test_output_goes_to_the_log_and_nothing_comes_in(processes):
+    assert output(processes, "echo out; echo err >&2; cat; echo end") == "out\nerr\nend\n"
+    assert processes.tail("script") == "out\nerr\nend"
+    assert (LAB.data / "log/script.log").exists()
+
+
+def test_a_name_may_have_a_folder(processes):
+    process = processes.start("eks/etcd", ["echo", "hello"])
+    assert process.wait(10) == 0
+    assert process.log == LAB.data / "log/eks/etcd.log"
+
+
+def test_it_is_in_the_labs_cgroup_and_in_a_session_of_its_own(processes):
+    process = processes.start("sleeper", ["sh", "-c", "echo ready; sleep 60"])
+    wait_for(process, "ready")
+    assert process.pid in cgroups.processes(f"{LAB.cgroup}/services")
+    assert os.getsid(process.pid) == process.pid
+    assert os.getpid() not in cgroups.processes(LAB.cgroup)
+
+
+def test_namespace_user_environment_and_directory(processes, tmp_path):
+    namespace = Namespace(tmp_path / "quiet").create()
+    try:
+        script = "readlink /proc/self/ns/net; id -un; id -G | wc -w; pwd; env | sort"
+        environment = {"GREETING": "hello", "PATH": os.environ["PATH"]}
+        lines = output(processes, script, namespace=namespace, user="nobody", env=environment, cwd="/usr")
+        inside, user, groups, directory, *variables = lines.splitlines()
+        assert inside == f"net:[{namespace.path.stat().st_ino}]"
+        assert (user, groups.strip(), directory) == ("nobody", "1", "/usr")
+        assert "GREETING=hello" in variables
+        assert {line.split("=")[0] for line in variables} <= {"GREETING", "PATH", "PWD", "OLDPWD", "_"}
+    finally:
+        namespace.delete()
+
+
+def test_without_them_it_runs_as_the_lab_does(processes):
+    lines = output(processes, "readlink /proc/self/ns/net; id -u; pwd").splitlines()
+    assert lines == [os.readlink("/proc/self/ns/net"), "0", os.getcwd()]
+
+
+def test_a_program_that_dies_early_says_why(processes):
+    script = "for i in $(seq 100); do echo line $i; done; exit 3"
+    process = processes.start("eks/apiserver", ["sh", "-c", script])
+    assert process.wait(10) == 3
+    with pytest.raises(LabError) as error:
+        process.check()
+    message = str(error.value)
+    assert message.startswith("running eks/apiserver: exit status 3; its log ends with:\n")
+    assert "line 100" in message
+    assert "line 81" in message
+    assert "line 80\n" not in message
+    assert str(process.log) in message
+
+
+def test_a_program_that_runs_is_not_complained_about(processes):
+    process = processes.start("sleeper", ["sleep", "60"])
+    process.check()
+    assert process.alive()
+    assert process.wait(timeout=0.01) is None
+
+
+def test_a_program_that_was_killed_says_by_what(processes):
+    process = processes.start("sleeper", ["sleep", "60"])
+    os.kill(process.pid, 9)
+    assert process.wait(10) == -9
+    with pytest.raises(LabError, match="ended by SIGKILL"):
+        process.check()
+
+
+def test_a_program_that_is_not_there_says_so(processes):
+    process = processes.start("typo", ["no-such-program"])
+    assert process.wait(10) == 127
+    with pytest.raises(LabError, match="no-such-program: not found"):
+        process.check()
+
+
+def test_no_zombie_is_left(processes):
+    process = processes.start("short", ["true"])
+    process.wait(10)
+    assert not Path(f"/proc/{process.pid}").exists()
+
+
+def test_stop_lets_a_program_finish_its_work(processes):
+    process = processes.start(
+        "clean", ["sh", "-c", "trap 'echo bye; exit 0' TERM; echo ready; while :; do sleep 0.1; done"]
+    )
+    wait_for(process, "ready")
+    processes.stop("clean")
+    assert process.wait(0) == 0
+    assert processes.tail("clean").endswith("bye")
+
+
+def test_stop_ends_a_stubborn_program_and_its_children(processes):
+    process = processes.start("stubborn", ["sh", "-c", "trap '' TERM; echo ready; sleep 600; sleep 600"])
+    wait_for(process, "ready")
+    processes.stop("stubborn", timeout=0.1)
+    assert process.wait(0) == -9
+    deadline = time.monotonic() + 10
+    while cgroups.processes(LAB.cgroup):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_stopping_what_does_not_run_is_fine(processes):
+    processes.stop("never")
+    processes.start("short", ["true"]).wait(10)
+    processes.stop("short")
+    processes.stop("short")
+    assert processes.tail("never") == ""
+
+
+def test_one_program_per_name_at_a_time(processes):
+    first = processes.start("one", ["sh", "-c", "echo first; sleep 60"])
+    wait_for(first, "first")
+    with pytest.raises(LabError, match=f"starting one: it runs already, as process {first.pid}"):
+        processes.start("one", ["sleep", "60"])
+    processes.stop("one")
+    assert processes.start("one", ["echo", "second"]).wait(10) == 0
+    assert processes.tail("one") == "first\nsecond"
+
+
+def test_all_are_stopped_the_last_started_first(processes, tmp_path):
+    order = tmp_path / "order"
+    for name in ("etcd", "apiserver", "scheduler"):
+        script = f"trap 'echo {name} >>{order}; exit' TERM; echo ready; while :; do sleep 0.1; done"
+        wait_for(processes.start(name, ["sh", "-c", script]), "ready")
+    processes.stop_all()
+    assert order.read_text().split() == ["scheduler", "apiserver", "etcd"]
+    assert cgroups.processes(LAB.cgroup) == []
+
+
+def test_killing_the_cgroup_ends_them_all(processes):
+    process = processes.start("parent", ["sh", "-c", "setsid sleep 600 & echo ready; wait"])
+    wait_for(process, "ready")
+    cgroups.kill(LAB.cgroup)
+    assert process.wait(10) == -9
+    assert cgroups.processes(LAB.cgroup) == []

@@ -1,0 +1,149 @@
+"""The manifests as kubectl and istioctl will take them, with sample values filled in."""
+
+import json
+import os
+import re
+import subprocess
+from pathlib import Path
+from string import Template
+
+import pytest
+import yaml
+
+PROJECT = Path(__file__).parent.parent
+MANIFESTS = sorted((PROJECT / "manifests").glob("*/*.yaml"))
+VALUES = {
+    "ALB_HOST": "alb.example.com",
+    "CURL_IMAGE": "curlimages/curl:8.17.0",
+    "GATEWAY_ADDRESS": "a0123456789abcdef0123456789abcde.us-east-1.elb.amazonaws.com",
+    "ISTIO_REVISION": "1-30",
+}
+# cluster/file: kind, namespace; the file is named after the object
+ARTICLE = {
+    "eks/se-alb-ext": ("ServiceEntry", "istio-ingress"),
+    "eks/dr-alb-ext": ("DestinationRule", "istio-ingress"),
+    "eks/eastwestgateway": ("Gateway", "istio-ingress"),
+    "eks/vs-lambda": ("VirtualService", "istio-ingress"),
+    "gke/se-lambda-ext": ("ServiceEntry", "istio-egress"),
+    "gke/dr-lambda-ext": ("DestinationRule", "istio-egress"),
+    "gke/istio-egressgateway": ("Gateway", "istio-egress"),
+    "gke/egressgateway-for-lambda": ("DestinationRule", "istio-egress"),
+    "gke/direct-lambda-through-egress-gateway": ("VirtualService", "istio-egress"),
+}
+
+
+def rendered(path: Path) -> str:
+    return Template(path.read_text()).substitute(VALUES)
+
+
+def document(name: str) -> dict:
+    return yaml.safe_load(rendered(PROJECT / "manifests" / f"{name}.yaml"))
+
+
+def istioctl(programs: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    # Without a kubeconfig it cannot ask a cluster, the reader's above all.
+    return subprocess.run(
+        [str(programs / "istioctl"), *arguments],
+        env={"PATH": os.environ["PATH"], "HOME": "/nonexistent", "KUBECONFIG": os.devnull},
+        capture_output=True,
+        text=True,
+    )
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """All manifests with their values, in a folder for each cluster."""
+    for path in MANIFESTS:
+        target = tmp_path / path.parent.name / path.name
+        target.parent.mkdir(exist_ok=True)
+        target.write_text(rendered(path))
+    return tmp_path
+
+
+@pytest.mark.parametrize("path", MANIFESTS, ids=lambda p: f"{p.parent.name}/{p.stem}")
+def test_a_manifest_is_yaml_and_says_what_it_is_for(path):
+    assert path.read_text().startswith("# ")
+    for each in yaml.safe_load_all(rendered(path)):
+        assert each["apiVersion"] and each["kind"] and each["metadata"]["name"]
+
+
+def test_every_value_is_used():
+    used = set().union(*(re.findall(r"\$\{(\w+)\}", path.read_text()) for path in MANIFESTS))
+    assert used == set(VALUES)
+
+
+@pytest.mark.parametrize("name", ARTICLE)
+def test_the_articles_objects_keep_their_names(name):
+    found = document(name)
+    assert found["apiVersion"] == "networking.istio.io/v1"
+    assert (found["kind"], found["metadata"]["namespace"]) == ARTICLE[name]
+    assert found["metadata"]["name"] == name.partition("/")[2]
+
+
+@pytest.mark.parametrize("cluster", ["eks", "gke"])
+def test_istioctl_calls_the_manifests_valid(programs, folder, cluster):
+    answer = istioctl(programs, "validate", "-f", str(folder / cluster))
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+
+
+def test_istioctl_notices_a_mistake(programs, folder):
+    broken = folder / "eks/vs-lambda.yaml"
+    broken.write_text(broken.read_text().replace("number: 443", "number: 443000"))
+    answer = istioctl(programs, "validate", "-f", str(broken))
+    assert answer.returncode != 0
+    assert "443000" in answer.stdout + answer.stderr
+
+
+def analysis(programs: Path, folder: Path, cluster: str, gateway: str) -> subprocess.CompletedProcess[str]:
+    """istioctl's view of the article's objects beside the Service that the gateway's chart makes."""
+    generated = istioctl(programs, "manifest", "generate", "-f", str(folder / cluster / f"{gateway}.yaml"))
+    chart = folder / "chart.yaml"
+    chart.write_text(generated.stdout)
+    files = [str(folder / f"{name}.yaml") for name in ARTICLE if name.startswith(cluster)]
+    return istioctl(programs, "analyze", "--use-kube=false", "-A", str(chart), *files)
+
+
+@pytest.mark.parametrize(("cluster", "gateway"), [("eks", "ingress-gateway"), ("gke", "egress-gateway")])
+def test_istioctl_finds_no_error_between_the_objects(programs, folder, cluster, gateway):
+    answer = analysis(programs, folder, cluster, gateway)
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    assert "Error [" not in answer.stdout
+
+
+def test_istioctl_finds_a_subset_that_does_not_exist(programs, folder):
+    broken = folder / "gke/direct-lambda-through-egress-gateway.yaml"
+    broken.write_text(broken.read_text().replace("subset: lambda", "subset: lamda"))
+    answer = analysis(programs, folder, "gke", "egress-gateway")
+    assert answer.returncode != 0
+    assert "Referenced host+subset in destinationrule not found" in answer.stdout
+
+
+@pytest.mark.parametrize("name", ["eks/control-plane", "gke/control-plane"])
+def test_the_access_log_is_json_and_tells_who_spoke_to_whom(name):
+    mesh = document(name)["spec"]["meshConfig"]
+    assert mesh["accessLogEncoding"] == "JSON"
+    fields = json.loads(mesh["accessLogFormat"])
+    assert fields["traceparent"] == "%REQ(TRACEPARENT)%"
+    assert {"status", "flags", "upstream", "downstream_subject", "upstream_subject"} <= set(fields)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"), [("eks/ingress-gateway", "ingressGateways"), ("gke/egress-gateway", "egressGateways")]
+)
+def test_a_gateway_is_injected_by_the_revision(programs, folder, name, kind):
+    answer = istioctl(programs, "manifest", "generate", "-f", str(folder / f"{name}.yaml"))
+    assert answer.returncode == 0, answer.stderr
+    (deployment,) = [d for d in yaml.safe_load_all(answer.stdout) if d and d["kind"] == "Deployment"]
+    (gateway,) = document(name)["spec"]["components"][kind]
+    labels = deployment["spec"]["template"]["metadata"]["labels"]
+    assert labels["istio.io/rev"] == VALUES["ISTIO_REVISION"]
+    assert labels["istio"] == gateway["label"]["istio"]
+    assert deployment["spec"]["template"]["spec"]["containers"][0]["image"] == "auto"
+
+
+@pytest.mark.parametrize("path", MANIFESTS, ids=lambda p: f"{p.parent.name}/{p.stem}")
+def test_what_is_the_labs_own_stays_in_the_settings(path):
+    """Hub, tag and what stock Envoy lacks are given with --set, so that the files fit a cloud too."""
+    assert not re.search(
+        r"lab\.local|\bhub:|\btag:|198\.51\.100|METADATA_EXCHANGE|ALPN_FILTER", path.read_text()
+    )

@@ -1,0 +1,259 @@
+"""What can be said of the notebooks without running them: form, names, links, pictures."""
+
+import ast
+import builtins
+import importlib
+import inspect
+import itertools
+import re
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbval.plugin import get_sanitize_patterns
+
+PROJECT = Path(__file__).parent.parent
+FOLDER = PROJECT / "notebooks"
+NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
+SANITIZE = PROJECT / "tests/notebooks/sanitize.cfg"
+PICTURES = sorted((FOLDER / "images").glob("*.svg"))
+SECTIONS = [
+    "What you'll learn",
+    "Time and cost",
+    "Before you begin",
+    "What could go wrong here",
+    "Check",
+    "Exercises",
+    "Next",
+]
+each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
+
+
+def cells(path: Path, kind: str) -> list[str]:
+    return [cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == kind]
+
+
+def prose(path: Path) -> str:
+    return "\n\n".join(cells(path, "markdown"))
+
+
+def solutions(path: Path) -> list[str]:
+    """The code of the exercises' collapsed solutions."""
+    hidden = re.findall(r"<details>.*?</details>", prose(path), re.S)
+    return [code for text in hidden for code in re.findall(r"```python\n(.*?)```", text, re.S)]
+
+
+def anchors(text: str) -> list[str]:
+    return re.findall(r"\]\(([^)]+)\)", text)
+
+
+def test_the_series_is_complete():
+    numbers = [path.name[:2] for path in NOTEBOOKS]
+    assert numbers == ["00", "01", "02", "03", "04", "05", "06", "99"]
+
+
+@each_notebook
+def test_a_notebook_is_valid_and_clean(path):
+    notebook = nbformat.read(path, as_version=4)
+    nbformat.validate(notebook)
+    assert notebook.metadata.kernelspec.name == "python3"
+    assert path.read_text() == nbformat.writes(notebook, indent=1).rstrip("\n") + "\n"
+    ids = [cell.id for cell in notebook.cells]
+    assert len(ids) == len(set(ids))
+
+
+@each_notebook
+def test_every_notebook_has_the_same_parts_in_the_same_order(path):
+    text = prose(path)
+    number = int(path.name[:2])
+    assert text.startswith(f"# {number} · ")
+    headings = re.findall(r"^## (.+)$", text, re.M)
+    assert [heading for heading in headings if heading in SECTIONS] == SECTIONS
+    steps = [int(step) for step in re.findall(r"^## Step (\d+): ", text, re.M)]
+    assert steps == list(range(1, len(steps) + 1)) and steps
+
+
+@each_notebook
+def test_it_starts_with_imports_and_ends_with_a_check(path):
+    code = cells(path, "code")
+    first = ast.parse(code[0]).body
+    assert [node.module for node in first if isinstance(node, ast.ImportFrom)] == ["helpers", "helpers.check"]
+    assert len(first) == 2
+    assert code[-1].startswith("check({")
+
+
+@each_notebook
+def test_cells_are_short_and_prose_is_longer_than_code(path):
+    code = cells(path, "code")
+    assert max(len(cell.splitlines()) for cell in code) <= 10
+    assert len(prose(path)) >= len("\n".join(code))
+
+
+@each_notebook
+def test_exercises_have_solutions_that_parse(path):
+    text = prose(path)
+    exercises = re.findall(r"^\*\*\d\.\*\* ", text, re.M)
+    assert 2 <= len(exercises) <= 4
+    assert text.count("<details><summary>Solution</summary>") == len(exercises) == text.count("</details>")
+    for code in solutions(path):
+        ast.parse(code)
+
+
+def names(tree: ast.AST, context: type[ast.expr_context]) -> set[str]:
+    return {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, context)}
+
+
+def imported(tree: ast.AST) -> set[str]:
+    found = (n for n in ast.walk(tree) if isinstance(n, ast.Import | ast.ImportFrom))
+    return {alias.asname or alias.name for node in found for alias in node.names}
+
+
+@each_notebook
+def test_no_variable_comes_from_another_notebook(path):
+    known = set(dir(builtins))
+    for code in [*cells(path, "code"), *solutions(path)]:
+        tree = ast.parse(code)
+        known |= names(tree, ast.Store) | imported(tree)
+        assert names(tree, ast.Load) <= known, code
+
+
+@each_notebook
+def test_everything_imported_is_used(path):
+    code = "\n".join([*cells(path, "code"), *solutions(path)])
+    tree = ast.parse(code)
+    assert imported(tree) <= names(tree, ast.Load)
+
+
+def helper_calls(code: str, modules: set[str]) -> list[tuple[str, str, ast.Call]]:
+    """Each `module.function(…)` on one of these modules."""
+    return [
+        (node.func.value.id, node.func.attr, node)
+        for node in ast.walk(ast.parse(code))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and isinstance(node.func.value, ast.Name)
+        and node.func.value.id in modules
+    ]
+
+
+@each_notebook
+def test_every_helper_that_is_called_exists_and_takes_these_arguments(path):
+    modules: set[str] = set()
+    for code in [*cells(path, "code"), *solutions(path)]:
+        modules |= imported(ast.parse(code)) - {"check"}
+        for module, function, call in helper_calls(code, modules):
+            signature = inspect.signature(getattr(importlib.import_module(f"helpers.{module}"), function))
+            if any(isinstance(argument, ast.Starred) for argument in call.args):
+                continue  # how many there are is known only at run time
+            keywords = {keyword.arg: None for keyword in call.keywords if keyword.arg}
+            signature.bind(*call.args, **keywords)  # raises TypeError
+
+
+def test_the_helpers_test_would_notice():
+    (call,) = helper_calls("kube.apply('eks')", {"kube"})
+    signature = inspect.signature(importlib.import_module("helpers.kube").apply)
+    with pytest.raises(TypeError):
+        signature.bind(*call[2].args)
+
+
+@each_notebook
+def test_nothing_of_the_lab_and_no_check_switched_off(path):
+    code = "\n".join([*cells(path, "code"), *solutions(path)])
+    assert not re.search(r"\b(import|from) lab\b", code)
+    assert not re.search(r"""["'\s](-k|--insecure|-\w*k\w*s?)["'\s]""", code)
+    assert "198.51.100." not in code and "127.0.0.1" not in code
+
+
+@each_notebook
+def test_links_lead_somewhere(path):
+    targets = [target for target in anchors(prose(path)) if not target.startswith(("http://", "https://"))]
+    assert targets
+    for target in targets:
+        assert (FOLDER / target).exists(), target
+
+
+def test_each_notebook_leads_to_the_next():
+    for before, after in itertools.pairwise(NOTEBOOKS):
+        assert f"]({after.name})" in cells(before, "markdown")[-1], before.name
+
+
+@each_notebook
+def test_there_is_a_picture_with_a_description(path):
+    pictures = re.findall(r"!\[([^\]]*)\]\((images/[^)]+\.svg)\)", prose(path))
+    assert pictures
+    assert all(len(alternative) > 20 for alternative, _ in pictures)
+
+
+def test_every_picture_is_used():
+    used = {name for path in NOTEBOOKS for name in re.findall(r"\(images/([^)]+)\)", prose(path))}
+    assert used == {path.name for path in PICTURES}
+
+
+@pytest.mark.parametrize("path", PICTURES, ids=lambda p: p.stem)
+def test_a_picture_has_a_title_and_text_and_fetches_nothing(path):
+    space = "{http://www.w3.org/2000/svg}"
+    root = ET.parse(path).getroot()
+    assert root.findtext(f"{space}title") and root.findtext(f"{space}desc")
+    assert list(root.iter(f"{space}text"))
+    text = path.read_text()
+    assert "prefers-color-scheme: dark" in text
+    assert not re.search(r"<script|<image|href=|url\((?!#)|@import", text)
+
+
+def test_every_manifest_is_used_and_exists():
+    named = {
+        name
+        for path in NOTEBOOKS
+        for code in cells(path, "code")
+        for name in re.findall(r"manifests/(?:eks|gke)/[\w-]+\.yaml", code)
+    }
+    assert named == {str(path.relative_to(PROJECT)) for path in PROJECT.glob("manifests/*/*.yaml")}
+
+
+def sanitized(text: str) -> str:
+    """As nbval does it: every rule in turn."""
+    for regex, replacement in get_sanitize_patterns(SANITIZE.read_text()):
+        text = re.sub(regex, replacement, text)
+    return text
+
+
+def test_nbval_takes_every_sanitize_rule_and_each_has_a_reason():
+    text = SANITIZE.read_text()
+    assert len(get_sanitize_patterns(text)) == len(re.findall(r"^regex:", text, re.M)) > 10
+    assert all("# " in block for block in text.split("\n\n"))
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("VPC vpc-0123456789abcdef0 exists", "VPC vpc-0fedcba987654321 exists"),
+        ("*   Trying 10.0.1.186:443...", "*   Trying 10.0.1.9:443..."),
+        (
+            "traceparent: 00-" + "a" * 32 + "-" + "b" * 16 + "-01",
+            "traceparent: 00-" + "1" * 32 + "-" + "2" * 16 + "-01",
+        ),
+        ("x-envoy-upstream-service-time: 330", "x-envoy-upstream-service-time: 4"),
+        ("\r… node: CREATING (2 s)   \r           \rready", "ready"),
+        ("address  name\n10.0.1.1  x", "address    name\n10.0.1.123 x"),
+    ],
+)
+def test_what_is_chance_is_not_compared(one, other):
+    assert sanitized(one) == sanitized(other)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("HTTP/1.1 200 OK", "HTTP/1.1 201 OK"),
+        ("content-length: 258", "content-length: 259"),
+        ("server: envoy", "server: istio-envoy"),
+        ("curl: (28) Failed to connect", "curl: (7) Failed to connect"),
+        ("*   Trying 10.0.1.186:443...", "*   Trying 10.0.2.186:443..."),
+        ("*   Trying 10.0.1.186:443...", "*   Trying 10.0.1.186:80..."),
+        ("private  10.0.1.0/24", "private  10.0.2.0/24"),
+        ("CN=client.lambda.external", "CN=lambda.external"),
+    ],
+)
+def test_what_matters_is_compared(one, other):
+    assert sanitized(one) != sanitized(other)
