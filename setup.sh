@@ -25,6 +25,7 @@ pip="$venv/bin/python -m pip --disable-pip-version-check"
 $pip install --quiet "$(sed -n 's/^\(uv==[^ ]*\).*/\1/p' requirements.lock)"
 mirror=${PIP_INDEX_URL:-$($pip config get global.index-url 2>/dev/null || true)}
 [ -z "$mirror" ] || export UV_DEFAULT_INDEX="$mirror"
-uv="$venv/bin/uv pip install --quiet --python $venv/bin/python"
+# Compiled once here, as every notebook starts a Python of its own.
+uv="$venv/bin/uv pip install --quiet --compile-bytecode --python $venv/bin/python"
 $uv --requirement requirements.lock
 $uv --no-deps --no-build-isolation --editable .

@@ -51,7 +51,7 @@ def until(
     done: Callable[[T], bool],
     *,
     limit: float,
-    every: float = 2,
+    every: float = 1,
     state: Callable[[T], str] = str,
     try_: str = "",
 ) -> T:

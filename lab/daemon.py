@@ -10,6 +10,7 @@ from typing import Any
 
 from lab import binaries, cgroups, control, execution, images, values
 from lab.aws.server import Aws
+from lab.cluster import runtime
 from lab.cluster.cluster import Cluster
 from lab.errors import LabError
 from lab.gcp.server import Gcp
@@ -47,6 +48,7 @@ class Daemon:
             self.internet.up()
             self.aws.start()
             self.gcp.start()
+            threading.Thread(target=self.import_images, daemon=True, name="images").start()
             handlers = {"status": self.status, "exec": self.exec, "values": self.values}
             server = control.Server(self.lab.run, self.lab.owner_uid, handlers)
             log.info("the lab is up")
@@ -54,6 +56,10 @@ class Daemon:
             server.close()
         finally:
             self.stop()
+
+    def import_images(self) -> None:
+        """The first time on a machine it takes 10 s; so it begins before the first cluster asks for it."""
+        runtime.image_store(self.images, self.lab.cache, self.processes, f"{self.lab.cgroup}/images")
 
     def stop(self) -> None:
         for part in (self.gcp.stop, self.aws.stop, self.processes.stop_all, self.internet.down):

@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from threading import Lock, Thread
 
@@ -52,7 +53,8 @@ class Process:
         if self.alive():
             self._popen.terminate()
         if self.wait(timeout) is None:
-            os.killpg(self.pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # it has ended just now
+                os.killpg(self.pid, signal.SIGKILL)
             self._waiter.join()
 
 

@@ -9,7 +9,7 @@ import struct
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
-from threading import Thread
+from threading import Lock, Thread
 
 _BUFFER = 128 * 1024  # bytes, per direction
 _RESET = struct.pack("ii", 1, 0)  # SO_LINGER without time: closing sends RST instead of FIN
@@ -43,8 +43,16 @@ class Relay:
             asyncio.run_coroutine_threadsafe(_cancel(serving), _loop()).result()
 
 
-@cache
+_starting = Lock()
+
+
 def _loop() -> asyncio.AbstractEventLoop:
+    with _starting:  # @cache alone would let two threads at once start a loop each
+        return _started_loop()
+
+
+@cache
+def _started_loop() -> asyncio.AbstractEventLoop:
     loop = asyncio.new_event_loop()
     Thread(target=loop.run_forever, name="relays", daemon=True).start()
     return loop

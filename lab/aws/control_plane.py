@@ -7,8 +7,7 @@ from ipaddress import IPv4Network
 from typing import TYPE_CHECKING, Any
 
 from moto.ec2.models.elastic_network_interfaces import NetworkInterface
-from moto.eks.models import Cluster as Description
-from moto.eks.models import Nodegroup
+from moto.eks.models import DEFAULT_KUBERNETES_NETWORK_CONFIG, Nodegroup
 
 from lab.aws.refusals.eks import VERSION
 from lab.aws.tokens import TokenWebhook, verify
@@ -31,9 +30,9 @@ _SERVICES = "172.20.0.0/16", "10.100.0.0/16"  # EKS takes the one that does not 
 class ControlPlane:
     """Each step leaves the description in the state that EKS would show."""
 
-    def __init__(self, aws: "Aws", networks: Networks, description: Description, creator: str) -> None:
+    def __init__(self, aws: "Aws", networks: Networks, description: Any, creator: str) -> None:
         self._aws, self._networks, self._creator = aws, networks, creator
-        self._description = description
+        self._description = description  # moto's Cluster, whose types know no state but ACTIVE
         self._interfaces: list[NetworkInterface] = []
         self._webhook: TokenWebhook | None = None
         self._cluster: Cluster | None = None
@@ -44,17 +43,15 @@ class ControlPlane:
         d, config = self._description, self._description.resources_vpc_config
         subnet = self._networks.get_subnet(config["subnetIds"][0])
         vpc = self._networks.get_vpc(subnet.vpc_id)
-        # An order of EKS's: no endpoint and no certificate before it is ACTIVE.
+        # EKS shows no endpoint and no certificate before the cluster is ACTIVE.
         d.status, d.endpoint, d.certificate_authority = "CREATING", None, None
         d.version, d.platformVersion, d.health = VERSION, PLATFORM_VERSION, {"issues": []}
-        region = self._networks.region_name
-        d.identity = {"oidc": {"issuer": f"https://oidc.eks.{region}.amazonaws.com/id/{uuid.uuid4().hex.upper()}"}}
+        issuer = f"oidc.eks.{self._networks.region_name}.amazonaws.com/id/{uuid.uuid4().hex.upper()}"
+        d.identity = {"oidc": {"issuer": f"https://{issuer}"}}
         services = next(c for c in _SERVICES if not IPv4Network(c).overlaps(IPv4Network(vpc.cidr_block)))
-        d.kubernetes_network_config = {
-            "serviceIpv4Cidr": services,
-            "ipFamily": "ipv4",
-            **(d.kubernetes_network_config or {}),
-        }
+        given = d.kubernetes_network_config
+        given = {} if given is DEFAULT_KUBERNETES_NETWORK_CONFIG else given
+        d.kubernetes_network_config = {"serviceIpv4Cidr": services, "ipFamily": "ipv4", **given}
         group = self._networks.create_security_group(
             f"eks-cluster-sg-{d.name}-{uuid.uuid4().int % 10**10}",
             "EKS created security group applied to ENI that is attached to EKS Control Plane master nodes, "
@@ -80,7 +77,7 @@ class ControlPlane:
             self._cluster.start_control_plane()
         except Exception as error:
             log.exception("creating the EKS cluster %s", d.name)
-            d.health = {"issues": [{"code": "InternalFailure", "message": str(error), "resourceIds": [d.arn]}]}
+            d.health = _issue("InternalFailure", error)
             d.status = "DELETING" if d.status == "DELETING" else "FAILED"
             return
         d.endpoint = f"https://{self._cluster.endpoint}"
@@ -121,7 +118,7 @@ class ControlPlane:
         group.version, group.release_version = VERSION, RELEASE_VERSION
         group.ami_type = "AL2023_x86_64_STANDARD"
         group.resources = {"autoScalingGroups": [{"name": f"eks-{group.nodegroup_name}-{group.uuid}"}]}
-        group.remote_access = None
+        group.remote_access = {}
 
     def create_node(self, group: Nodegroup) -> None:
         """CREATING → ACTIVE, or CREATE_FAILED with the reason in `health`."""
@@ -129,8 +126,7 @@ class ControlPlane:
             self._start_node(group)
         except Exception as error:
             log.exception("creating the node group %s", group.nodegroup_name)
-            issue = {"code": "NodeCreationFailure", "message": str(error), "resourceIds": []}
-            group.health = {"issues": [issue]}
+            group.health = _issue("NodeCreationFailure", error)
             group.status = "DELETING" if group.status == "DELETING" else "CREATE_FAILED"
             return
         if group.status == "CREATING":
@@ -177,3 +173,7 @@ class ControlPlane:
         self._networks.delete_security_group(
             group_id=self._description.resources_vpc_config["clusterSecurityGroupId"]
         )
+
+
+def _issue(code: str, error: Exception) -> dict[str, Any]:
+    return {"issues": [{"code": code, "message": str(error), "resourceIds": []}]}

@@ -63,13 +63,19 @@ class Clusters(Backed, EKSBackend, TaggableResourcesMixin):
         self._work.pop(name).shutdown(wait=False)
 
     def create_nodegroup(
-        self, cluster_name: str, node_role: str, nodegroup_name: str, subnets: list[str], **kwargs: Any
+        self,
+        cluster_name: str,
+        node_role: str,
+        nodegroup_name: str,
+        subnets: list[str],
+        *args: Any,
+        **kwargs: Any,
     ) -> Nodegroup:
         cluster = self.describe_cluster(cluster_name)
         if nodegroup_name not in cluster.nodegroups:
             refusals.create_nodegroup(self.networks, cluster, node_role, subnets)
             refusals.second_nodegroup(cluster)
-        group = super().create_nodegroup(cluster_name, node_role, nodegroup_name, subnets, **kwargs)
+        group = super().create_nodegroup(cluster_name, node_role, nodegroup_name, subnets, *args, **kwargs)
         plane = self._planes[cluster_name]
         plane.describe_nodegroup(group)
         self._start(cluster_name, lambda: plane.create_node(group))
@@ -98,12 +104,14 @@ class Clusters(Backed, EKSBackend, TaggableResourcesMixin):
     def close(self) -> None:
         """End every cluster; the API's view is left as it is."""
         for name, work in list(self._work.items()):
-            self._start(name, lambda name=name: self._planes[name].delete() if name in self._planes else None)
+            if plane := self._planes.get(name):
+                self._start(name, plane.delete)
             work.shutdown()
 
     def _tags(self, arn: str) -> dict[str, str]:
         for cluster in self.clusters.values():
-            for resource in (cluster, *cluster.nodegroups.values()):
+            described: list[Cluster | Nodegroup] = [cluster, *cluster.nodegroups.values()]
+            for resource in described:
                 if resource.arn == arn:
                     return resource.tags
         raise refusals.not_found(arn)

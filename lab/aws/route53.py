@@ -18,7 +18,7 @@ class HostedZones(Backed, Route53Backend, TaggableResourcesMixin):
     SERVICE_NAMESPACE = "route53"
 
     def create_hosted_zone(self, name: str, private_zone: bool, *args: Any, **kwargs: Any) -> FakeZone:
-        """A zone with a VPC is private; moto wants HostedZoneConfig.PrivateZone, too, before it looks at the VPC."""
+        """A zone with a VPC is private; moto looks at the VPC only if HostedZoneConfig says so, too."""
         if has_request_context():
             body = ElementTree.fromstring(request.get_data())
             kwargs["vpcid"] = body.findtext("{*}VPC/{*}VPCId")

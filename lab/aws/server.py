@@ -94,9 +94,8 @@ class Aws:
         try:
             listener = listen(("127.0.0.1", self.port))
         except OSError as error:
-            raise LabError(
-                f"listening on 127.0.0.1:{self.port} for the AWS API", str(error), "LAB_AWS_PORT=0 takes a free one"
-            ) from error
+            doing = f"listening on 127.0.0.1:{self.port} for the AWS API"
+            raise LabError(doing, str(error), "LAB_AWS_PORT=0 takes a free one") from error
         self.port = listener.getsockname()[1]
         self._backends = Backends(self, _REPLACEMENTS)
         self.dns.start()

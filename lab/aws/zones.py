@@ -123,5 +123,5 @@ def _absolute(name: str) -> str:
 
 
 def _name(name: str) -> str:
-    """Route 53 writes a wildcard as \\052.example.com."""
+    """Route 53 writes the asterisk of a wildcard as \\052."""
     return _absolute(name).replace("\\052", "*")

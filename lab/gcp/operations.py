@@ -96,7 +96,7 @@ class Operations:
         with self._lock:
             for entry in self._entries.values():
                 operation = entry.resource
-                if entry.target.startswith(target) and operation.status != Operation.Status.DONE:
+                if entry.target == target and operation.status != Operation.Status.DONE:
                     raise ApiError("FAILED_PRECONDITION", _busy(operation, name))
 
     def close(self) -> None:

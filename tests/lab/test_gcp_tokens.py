@@ -129,7 +129,8 @@ def test_the_gapic_client_reaches_the_api(cloud, monkeypatch):
 def test_googles_own_services_are_never_asked(cloud, monkeypatch):
     """In Google's universe, google-auth asks the real iamcredentials service, in the background."""
     started: list[Any] = []
-    monkeypatch.setattr("threading.Thread.start", lambda thread: started.append(thread))
+    asking = "google.auth._regional_access_boundary_utils._RegionalAccessBoundaryRefreshThread.start"
+    monkeypatch.setattr(asking, lambda thread: started.append(thread))
     cloud.credentials(CLOUD_PLATFORM).before_request(Request(), "GET", cloud.url, {})
     assert not started
     in_googles_universe(cloud.key()).before_request(Request(), "GET", cloud.url, {})
@@ -230,7 +231,7 @@ def test_google_auth_exchanges_its_key_for_an_access_token(cloud, tmp_path):
     """Outside Google's universe it signs its own tokens; in it, it comes here."""
     credentials = in_googles_universe(cloud.key())
     credentials.refresh(Request())
-    assert credentials.token.startswith("ya29.")
+    assert str(credentials.token).startswith("ya29.")
     assert credentials.valid
     assert cloud.list_clusters(credentials.token).status_code == 200
 

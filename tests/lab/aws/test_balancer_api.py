@@ -24,9 +24,10 @@ def elb(client):
 
 @pytest.fixture(scope="module")
 def balancer(elb, network):
-    created = elb.create_load_balancer(Name="app", Subnets=network.subnet_ids, Scheme="internal")["LoadBalancers"][0]
+    internal = elb.create_load_balancer(Name="app", Subnets=network.subnet_ids, Scheme="internal")
+    created = internal["LoadBalancers"][0]
     assert created["State"]["Code"] == "provisioning"
-    elb.get_waiter("load_balancer_available").wait(LoadBalancerArns=[created["LoadBalancerArn"]], WaiterConfig=QUICK)
+    elb.get_waiter("load_balancer_available").wait(Names=["app"], WaiterConfig=QUICK)
     yield created
     elb.delete_load_balancer(LoadBalancerArn=created["LoadBalancerArn"])
 
@@ -146,12 +147,13 @@ def test_https_shows_the_certificate_of_acm(
 
 def test_target_health_is_what_checks_found(elb, target_group, listen, client):
     def health() -> dict:
-        return elb.describe_target_health(TargetGroupArn=target_group)["TargetHealthDescriptions"][0]["TargetHealth"]
+        answer = elb.describe_target_health(TargetGroupArn=target_group)
+        return answer["TargetHealthDescriptions"][0]["TargetHealth"]
 
     assert (health()["State"], health()["Reason"]) == ("unused", "Target.NotInUse")
     listen(target_group)
     elb.get_waiter("target_in_service").wait(TargetGroupArn=target_group, WaiterConfig=QUICK)
-    elb.modify_target_group(TargetGroupArn=target_group, Matcher={"HttpCode": "204"}, HealthCheckEnabled=False)
+    elb.modify_target_group(TargetGroupArn=target_group, HealthCheckEnabled=False)
     assert health()["Reason"] == "Target.HealthCheckDisabled"
     elb.modify_target_group(TargetGroupArn=target_group, HealthCheckEnabled=True)
     for tried in tenacity.Retrying(wait=tenacity.wait_fixed(0.1), stop=tenacity.stop_after_delay(10)):
@@ -159,9 +161,7 @@ def test_target_health_is_what_checks_found(elb, target_group, listen, client):
             assert health()["State"] == "healthy"
 
 
-def test_without_the_permission_the_balancer_answers_502(
-    elb, client, balancer, target_group, listen, inside
-):
+def test_without_the_permission_the_balancer_answers_502(elb, client, balancer, target_group, listen, inside):
     listen(target_group)
     address = interfaces(client, balancer)[0]["PrivateIpAddress"]
     client("lambda").remove_permission(FunctionName="hello", StatementId="alb")
@@ -170,16 +170,19 @@ def test_without_the_permission_the_balancer_answers_502(
 
 def test_creating_again_is_fine_and_differently_is_not(elb, balancer, network, target_group):
     same = {"Name": "app", "Subnets": network.subnet_ids, "Scheme": "internal"}
-    assert elb.create_load_balancer(**same)["LoadBalancers"][0]["LoadBalancerArn"] == balancer["LoadBalancerArn"]
+    again = elb.create_load_balancer(**same)["LoadBalancers"][0]
+    assert again["LoadBalancerArn"] == balancer["LoadBalancerArn"]
     with pytest.raises(ClientError, match="exists, but with different settings"):
         elb.create_load_balancer(**same | {"Subnets": network.subnet_ids[:2]})
-    assert elb.create_target_group(Name="app", TargetType="lambda")["TargetGroups"][0]["TargetGroupArn"] == target_group
+    group = elb.create_target_group(Name="app", TargetType="lambda")["TargetGroups"][0]
+    assert group["TargetGroupArn"] == target_group
     with pytest.raises(ClientError, match="exists, but with different settings"):
         elb.create_target_group(Name="app", TargetType="ip", Port=80, Protocol="HTTP", VpcId=network.vpc_id)
 
 
 def test_a_deleted_balancer_takes_its_addresses_and_its_name_along(aws, elb, client, network):
-    created = elb.create_load_balancer(Name="brief", Subnets=network.subnet_ids, Scheme="internal")["LoadBalancers"][0]
+    internal = elb.create_load_balancer(Name="brief", Subnets=network.subnet_ids, Scheme="internal")
+    created = internal["LoadBalancers"][0]
     elb.get_waiter("load_balancer_available").wait(Names=["brief"], WaiterConfig=QUICK)
     elb.delete_load_balancer(LoadBalancerArn=created["LoadBalancerArn"])
     assert interfaces(client, created) == []
@@ -203,14 +206,14 @@ def test_an_internet_facing_balancer_needs_a_gateway_and_has_public_addresses(aw
     elb.create_listener(LoadBalancerArn=arn, Port=80, Protocol="HTTP", DefaultActions=[answer])
     address = interfaces(client, created)[0]["Association"]["PublicIp"]
     assert aws.internet.outside.run("curl", "-s", "--max-time", "5", f"http://{address}/").stdout == "hi"
-    with pytest.raises(ClientError, match="DependencyViolation.*mapped public address"):
+    with pytest.raises(ClientError, match=r"DependencyViolation.*mapped public address"):
         ec2.detach_internet_gateway(InternetGatewayId=gateway, VpcId=network.vpc_id)
     elb.delete_load_balancer(LoadBalancerArn=arn)
     ec2.detach_internet_gateway(InternetGatewayId=gateway, VpcId=network.vpc_id)
     ec2.delete_internet_gateway(InternetGatewayId=gateway)
 
 
-def test_what_elastic_load_balancing_refuses(elb, client, balancer, network, function, target_group, listen, role):
+def test_what_elastic_load_balancing_refuses(elb, client, balancer, network, function, target_group, listen):
     ec2 = client("ec2")
 
     def refused(code: str, said: str, call, **arguments) -> None:
@@ -223,9 +226,9 @@ def test_what_elastic_load_balancing_refuses(elb, client, balancer, network, fun
     two_zones = "At least two subnets in two different Availability Zones must be specified"
     refused("ValidationError", two_zones, create, Name="x", Subnets=network.subnet_ids[:1])
     refused("SubnetNotFound", "does not exist", create, Name="x", Subnets=["subnet-1", "subnet-2"])
-    twin = ec2.create_subnet(
-        VpcId=network.vpc_id, CidrBlock="10.0.9.0/24", AvailabilityZone="eu-central-1a"
-    )["Subnet"]["SubnetId"]
+    twin = ec2.create_subnet(VpcId=network.vpc_id, CidrBlock="10.0.9.0/24", AvailabilityZone="eu-central-1a")[
+        "Subnet"
+    ]["SubnetId"]
     pair = [network.subnet_ids[0], twin]
     refused("InvalidConfigurationRequest", "same Availability Zone", create, Name="x", Subnets=pair)
     ec2.delete_subnet(SubnetId=twin)
@@ -238,10 +241,12 @@ def test_what_elastic_load_balancing_refuses(elb, client, balancer, network, fun
     refused("ValidationError", "A certificate must be specified", elb.create_listener, **secure)
     missing = [{"CertificateArn": "arn:aws:acm:eu-central-1:123456789012:certificate/missing"}]
     refused("CertificateNotFound", "not found", elb.create_listener, **secure, Certificates=missing)
-    refused("ResourceInUse", "currently in use by a listener", elb.delete_target_group, TargetGroupArn=target_group)
+    used = "currently in use by a listener"
+    refused("ResourceInUse", used, elb.delete_target_group, TargetGroupArn=target_group)
     another = [{"Id": function.replace("hello", "other")}]
     refused("TooManyTargets", "limit", elb.register_targets, TargetGroupArn=target_group, Targets=another)
-    stranger = elb.create_target_group(Name="stranger", TargetType="lambda")["TargetGroups"][0]["TargetGroupArn"]
+    group = elb.create_target_group(Name="stranger", TargetType="lambda")["TargetGroups"][0]
+    stranger = group["TargetGroupArn"]
     said = f"elasticloadbalancing principal does not have permission to invoke {function} from target group"
     refused("AccessDenied", said, elb.register_targets, TargetGroupArn=stranger, Targets=[{"Id": function}])
     elb.delete_target_group(TargetGroupArn=stranger)

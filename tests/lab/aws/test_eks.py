@@ -1,4 +1,4 @@
-"""EKS's states, refusals and description. The cluster behind them is of paper; the series starts real ones."""
+"""EKS's states, refusals and description. The clusters are of paper here; the series starts real ones."""
 
 import json
 import os
@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 
 import pytest
-import tenacity
 import yaml
 from botocore.exceptions import ClientError, WaiterError
 
@@ -104,7 +103,7 @@ def test_what_is_in_use_stays(client, eks, cluster, node_group, network):
 
 
 def test_a_second_of_the_same_name_is_refused(eks, settings, cluster):
-    with pytest.raises(eks.exceptions.ResourceInUseException, match="Cluster already exists with name: tutorial"):
+    with pytest.raises(eks.exceptions.ResourceInUseException, match="Cluster already exists with name"):
         eks.create_cluster(**settings)
 
 
@@ -132,9 +131,9 @@ def test_a_cluster_may_be_deleted_while_it_is_created(eks, settings):
     ("change", "said"),
     [
         ({"version": "1.19"}, "unsupported Kubernetes version"),
-        ({"roleArn": "arn:aws:iam::123456789012:role/missing"}, "could not be assumed because it does not exist"),
-        ({"resourcesVpcConfig": {"subnetIds": ["subnet-1", "subnet-2"]}}, "The subnet ID 'subnet-1' does not exist"),
-        ({"resourcesVpcConfig": {"subnetIds": []}}, "Subnets specified must be in at least two different AZs"),
+        ({"roleArn": "arn:aws:iam::123456789012:role/missing"}, "could not be assumed because"),
+        ({"resourcesVpcConfig": {"subnetIds": ["subnet-1"]}}, "The subnet ID 'subnet-1' does not exist"),
+        ({"resourcesVpcConfig": {"subnetIds": []}}, "Subnets specified must be in at least two different"),
         ({"name": "../escape"}, "does not match the pattern"),
     ],
 )
@@ -164,8 +163,9 @@ def test_node_groups_that_eks_refuses(eks, cluster, network, role):
 
 def test_the_tagging_api_lists_cluster_and_node_group(client, cluster, node_group):
     tagging = client("resourcegroupstaggingapi")
-    found = tagging.get_resources(TagFilters=[{"Key": "project", "Values": ["tutorial"]}])["ResourceTagMappingList"]
-    assert {cluster["arn"], node_group["nodegroupArn"]} <= {one["ResourceARN"] for one in found}
+    answer = tagging.get_resources(TagFilters=[{"Key": "project", "Values": ["tutorial"]}])
+    found = {one["ResourceARN"] for one in answer["ResourceTagMappingList"]}
+    assert found == {cluster["arn"], node_group["nodegroupArn"]}
     eks = client("eks")
     eks.tag_resource(resourceArn=node_group["nodegroupArn"], tags={"more": "1"})
     assert eks.list_tags_for_resource(resourceArn=node_group["nodegroupArn"])["tags"]["more"] == "1"
@@ -200,8 +200,6 @@ def test_a_deleted_cluster_leaves_nothing_in_its_vpc(client, eks, settings, netw
     eks.create_cluster(**settings)
     delete(eks, "tutorial")
     ec2, here = client("ec2"), [{"Name": "vpc-id", "Values": [network.vpc_id]}]
-    for tried in tenacity.Retrying(stop=tenacity.stop_after_attempt(1)):
-        with tried:
-            assert ec2.describe_network_interfaces(Filters=here)["NetworkInterfaces"] == []
+    assert ec2.describe_network_interfaces(Filters=here)["NetworkInterfaces"] == []
     groups = ec2.describe_security_groups(Filters=here)["SecurityGroups"]
     assert [group["GroupName"] for group in groups] == ["default"]

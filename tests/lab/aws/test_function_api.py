@@ -7,6 +7,8 @@ import pytest
 import tenacity
 from botocore.exceptions import ClientError
 
+PARAMETER = "InvalidParameterValueException"
+
 
 @pytest.fixture
 def functions(client):
@@ -24,7 +26,8 @@ def test_invoke_answers_and_logs(functions, function, client):
 
     def lines():
         try:
-            return logs.filter_log_events(logGroupName="/aws/lambda/hello", filterPattern='"got /x"')["events"]
+            found = logs.filter_log_events(logGroupName="/aws/lambda/hello", filterPattern='"got /x"')
+            return found["events"]
         except logs.exceptions.ResourceNotFoundException:
             return []
 
@@ -76,10 +79,11 @@ def test_a_deleted_function_is_gone(functions, function, client, role, zip_of):
 @pytest.mark.parametrize(
     ("change", "code", "said"),
     [
-        ({"Runtime": "python2.6"}, "InvalidParameterValueException", "Value python2.6 at 'runtime' failed"),
-        ({"Code": {"ZipFile": b"no zip"}}, "InvalidParameterValueException", "Could not unzip uploaded file"),
-        ({"Role": "arn:aws:iam::123456789012:role/for-ec2"}, "InvalidParameterValueException", "cannot be assumed"),
-        ({"Role": "arn:aws:iam::123456789012:role/missing"}, "InvalidParameterValueException", "cannot be assumed"),
+        ({"Runtime": "python2.6"}, PARAMETER, "Value python2.6 at 'runtime' failed"),
+        ({"Runtime": "nodejs22.x"}, PARAMETER, "it runs Python only"),
+        ({"Code": {"ZipFile": b"no zip"}}, PARAMETER, "Could not unzip uploaded file"),
+        ({"Role": "arn:aws:iam::123456789012:role/for-ec2"}, PARAMETER, "cannot be assumed by Lambda"),
+        ({"Role": "arn:aws:iam::123456789012:role/missing"}, PARAMETER, "cannot be assumed by Lambda"),
         ({"FunctionName": "hello"}, "ResourceConflictException", "Function already exist: hello"),
     ],
 )

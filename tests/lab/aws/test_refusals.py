@@ -1,4 +1,4 @@
-"""What is in use is not deleted, in the services that only moto answers for; and what the tagging API lists."""
+"""What is in use is not deleted; who the lab knows; and what the tagging API lists."""
 
 import json
 from pathlib import Path
@@ -52,7 +52,7 @@ def test_networks_are_deleted_from_the_inside_out(aws, client, ec2):
     ec2.detach_internet_gateway(InternetGatewayId=gateway, VpcId=vpc_id)
     ec2.delete_internet_gateway(InternetGatewayId=gateway)
     ec2.delete_vpc(VpcId=vpc_id)
-    with pytest.raises(ClientError, match="InvalidVpcID.NotFound"):
+    with pytest.raises(ClientError, match=r"InvalidVpcID\.NotFound"):
         ec2.describe_vpcs(VpcIds=[vpc_id])
     assert vpc_id not in aws.vpcs
 
@@ -63,12 +63,13 @@ def test_a_nat_gateway_holds_its_subnet_and_its_address(ec2):
     table = ec2.create_route_table(VpcId=vpc_id)["RouteTable"]["RouteTableId"]
     ec2.associate_route_table(RouteTableId=table, SubnetId=subnet_id)
     address = ec2.allocate_address(Domain="vpc")["AllocationId"]
-    tags = [{"ResourceType": "natgateway", "Tags": [TAG]}]
-    gateway = ec2.create_nat_gateway(SubnetId=subnet_id, AllocationId=address, TagSpecifications=tags)["NatGateway"]
+    tags = [{"ResourceType": "natgateway", "Tags": [{"Key": "project", "Value": "nat"}]}]
+    made = ec2.create_nat_gateway(SubnetId=subnet_id, AllocationId=address, TagSpecifications=tags)
+    gateway = made["NatGateway"]
     assert gateway["NatGatewayAddresses"][0]["PrivateIp"].startswith("10.8.1.")
     listed = [
         [one["NatGatewayId"] for one in ec2.describe_nat_gateways(Filters=filters)["NatGateways"]]
-        for filters in ([{"Name": "tag:project", "Values": [value]}] for value in ("refusals", "another"))
+        for filters in ([{"Name": "tag:project", "Values": [value]}] for value in ("nat", "another"))
     ]
     assert listed == [[gateway["NatGatewayId"]], []]
     with pytest.raises(ClientError, match="DependencyViolation"):
@@ -99,12 +100,13 @@ def test_a_vpc_has_a_namespace_only_while_something_is_in_it(aws, client, ec2):
 def test_a_role_and_a_policy_in_use_stay(client, role):
     iam = client("iam")
     role("ec2.amazonaws.com")
-    document = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]}
+    statement = {"Effect": "Allow", "Action": "s3:*", "Resource": "*"}
+    document = {"Version": "2012-10-17", "Statement": [statement]}
     policy = iam.create_policy(PolicyName="p", PolicyDocument=json.dumps(document))["Policy"]["Arn"]
     iam.attach_role_policy(RoleName="for-ec2", PolicyArn=policy)
     with pytest.raises(iam.exceptions.DeleteConflictException, match="must detach all policies first"):
         iam.delete_role(RoleName="for-ec2")
-    with pytest.raises(iam.exceptions.DeleteConflictException, match="Cannot delete a policy attached to entities"):
+    with pytest.raises(iam.exceptions.DeleteConflictException, match="Cannot delete a policy attached"):
         iam.delete_policy(PolicyArn=policy)
     iam.detach_role_policy(RoleName="for-ec2", PolicyArn=policy)
     iam.delete_policy(PolicyArn=policy)
@@ -127,7 +129,8 @@ def test_sts_knows_the_labs_own_user_and_nobody_else(aws, client):
 
 def test_the_tagging_api_lists_what_a_tutorial_makes(client, ec2, function):
     """EKS is in test_eks. IAM's roles are not listed, as on AWS."""
-    tags = [{"ResourceType": kind, "Tags": [TAG]} for kind in ("vpc", "subnet", "security-group", "internet-gateway")]
+    kinds = ("vpc", "subnet", "security-group", "internet-gateway")
+    tags = [{"ResourceType": kind, "Tags": [TAG]} for kind in kinds]
     vpc_id = ec2.create_vpc(CidrBlock="10.7.0.0/16", TagSpecifications=tags[:1])["Vpc"]["VpcId"]
     subnet = ec2.create_subnet(VpcId=vpc_id, CidrBlock="10.7.1.0/24", TagSpecifications=tags[1:2])["Subnet"]
     group = ec2.create_security_group(
@@ -135,10 +138,12 @@ def test_the_tagging_api_lists_what_a_tutorial_makes(client, ec2, function):
     )["GroupId"]
     gateway = ec2.create_internet_gateway(TagSpecifications=tags[3:])["InternetGateway"]["InternetGatewayId"]
     elb, acm, logs, route53 = client("elbv2"), client("acm"), client("logs"), client("route53")
-    target = elb.create_target_group(Name="t", TargetType="lambda", Tags=[TAG])["TargetGroups"][0]["TargetGroupArn"]
+    groups = elb.create_target_group(Name="t", TargetType="lambda", Tags=[TAG])["TargetGroups"]
+    target = groups[0]["TargetGroupArn"]
     certificate = acm.request_certificate(DomainName="x.example.com", Tags=[TAG])["CertificateArn"]
     logs.create_log_group(logGroupName="/g", tags={TAG["Key"]: TAG["Value"]})
-    zone = route53.create_hosted_zone(Name="example.com", CallerReference="tags")["HostedZone"]["Id"].split("/")[-1]
+    zone = route53.create_hosted_zone(Name="example.com", CallerReference="tags")["HostedZone"]["Id"]
+    zone = zone.removeprefix("/hostedzone/")
     route53.change_tags_for_resource(ResourceType="hostedzone", ResourceId=zone, AddTags=[TAG])
     client("lambda").tag_resource(Resource=function, Tags={TAG["Key"]: TAG["Value"]})
 

@@ -1,0 +1,91 @@
+"""The settings: where they come from, what they refuse, what child processes are given."""
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from helpers import settings, show
+from helpers.errors import SettingsWrong
+
+
+def test_environment_wins_over_the_file(monkeypatch, tmp_path):
+    file = tmp_path / "my.toml"
+    file.write_text('AWS_REGION = "eu-west-1"\nDOMAIN = "example.org"\nISTIO_VALUES = ["a=b c", "d=e"]\n')
+    monkeypatch.setenv("TUTORIAL_SETTINGS", str(file))
+    monkeypatch.setenv("AWS_REGION", "eu-central-1")
+    now = settings.current()
+    assert (now.AWS_REGION, now.alb_host) == ("eu-central-1", "alb.example.org")
+    assert now.ISTIO_VALUES == ["a=b c", "d=e"]
+
+
+def test_example_file_is_usable(monkeypatch):
+    monkeypatch.setenv("TUTORIAL_SETTINGS", str(settings.ROOT / "tutorial.example.toml"))
+    assert settings.current().GOOGLE_CLOUD_PROJECT == "my-project"
+
+
+def test_example_file_names_every_setting():
+    text = (settings.ROOT / "tutorial.example.toml").read_text()
+    credentials = {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}
+    assert [name for name in settings.Settings.model_fields if name not in text] == sorted(credentials)
+
+
+def test_command_prefixes_are_written_as_in_a_shell(monkeypatch):
+    monkeypatch.setenv("OUTSIDE", "ssh 'my host' --")
+    assert settings.current().OUTSIDE == ["ssh", "my host", "--"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("DOMAIN", "alb", "a domain like example.com"),
+        ("DOMAIN", "http://example.com", "a domain like example.com"),
+        ("DOMAIN", "Example.com", "lower case"),
+        ("AWS_REGION", "us-east-1a", "not a zone"),
+        ("AWS_REGION", "Virginia", "a region like us-east-1"),
+        ("GOOGLE_CLOUD_LOCATION", "Iowa", "a zone like us-central1-a"),
+        ("AWS_ENDPOINT_URL", "localhost:4566", "a URL like"),
+        ("TUTORIAL_NAME", "a-name-that-is-much-too-long", "2 to 20"),
+        ("ISTIO_REVISION", "1.30", "a dot is not allowed"),
+        ("CONNECT_TIMEOUT", "soon", "number"),
+        ("KUBECONFIG", str(Path.home() / ".kube" / "config"), "never writes into ~/.kube/config"),
+    ],
+)
+def test_wrong_value_is_named_with_what_would_do(monkeypatch, name, value, says):
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsWrong) as wrong:
+        settings.current()
+    assert name in str(wrong.value)
+    assert says in str(wrong.value)
+
+
+def test_misspelt_setting_in_the_file_is_not_silently_ignored(monkeypatch, tmp_path):
+    (tmp_path / "my.toml").write_text('DOMIAN = "example.org"\n')
+    monkeypatch.setenv("TUTORIAL_SETTINGS", str(tmp_path / "my.toml"))
+    with pytest.raises(SettingsWrong, match="DOMIAN"):
+        settings.current()
+
+
+def test_file_that_is_not_toml_is_an_error_for_people(monkeypatch, tmp_path):
+    (tmp_path / "my.toml").write_text("DOMAIN: example.org\n")
+    monkeypatch.setenv("TUTORIAL_SETTINGS", str(tmp_path / "my.toml"))
+    with pytest.raises(SettingsWrong, match="must be TOML"):
+        settings.current()
+
+
+def test_children_get_the_clouds_and_the_tools_but_no_empty_values(monkeypatch, tmp_path):
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:4566")
+    monkeypatch.setenv("TOOLS", str(tmp_path))
+    given = settings.current().environment()
+    assert given["AWS_ENDPOINT_URL"] == "http://127.0.0.1:4566"
+    assert given["KUBECONFIG"] == str(tmp_path / "kubeconfig")
+    assert given["PATH"].split(os.pathsep)[:2] == [str(tmp_path), str(Path(sys.executable).parent)]
+    assert "AWS_SECRET_ACCESS_KEY" not in given
+
+
+def test_secrets_are_masked_where_settings_are_shown(monkeypatch):
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "very-secret")
+    table = show.settings()
+    assert "very-secret" not in repr(table) + table._repr_html_()
+    assert ["DOMAIN", "example.com"] in table.rows
