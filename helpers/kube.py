@@ -39,7 +39,7 @@ def needed(context: str) -> str:
 
 
 def find(context: str, namespace: str, what: str, notebook: str) -> None:
-    """Look for an object such as "virtualservice/vs-lambda"; raises NotYet, naming the notebook that makes it."""
+    """Look for an object such as "virtualservice/vs-lambda"; NotYet names the notebook that makes it."""
     got = kubectl(context, "-n", namespace, "get", what, "-o", "name", check=False, show=False)
     if got.exit_code:
         raise NotYet(f"no {what} in {namespace} ({context})", notebook)

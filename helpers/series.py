@@ -1,5 +1,6 @@
 """Runs the notebooks in order with papermill: `python -m helpers.series`."""
 
+import re
 import sys
 import time
 from pathlib import Path
@@ -101,10 +102,26 @@ def _write_back(notebook: Path) -> None:
     for cell in executed.cells:
         cell.metadata.pop("papermill", None)
         cell.metadata.pop("execution", None)
+        if cell.cell_type == "code":
+            cell.outputs = _as_seen(cell.outputs)
         # papermill adds the key where the author gave no tags
         if not cell.metadata.get("tags"):
             cell.metadata.pop("tags", None)
     nbformat.write(executed, notebook)
+
+
+def _as_seen(outputs: list[Any]) -> list[Any]:
+    """What a reader sees in the end: prints in a row are one, and a line that was written over is gone."""
+    seen: list[Any] = []
+    for output in outputs:
+        if seen and output.output_type == "stream" and output.get("name") == seen[-1].get("name"):
+            seen[-1].text += output.text
+        else:
+            seen.append(output)
+    for output in seen:
+        if output.output_type == "stream":
+            output.text = re.sub(r"[^\n]*\r(?!\n)", "", output.text)
+    return [output for output in seen if output.output_type != "stream" or output.text]
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import os
 import socket
 import threading
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +48,7 @@ def ask(run: Path, request: dict[str, Any], files: list[int] | None = None) -> A
 class Server:
     """Answers requests, one thread each, by the handler of the request's `command`.
 
-    A handler takes the request, the files passed with it, and a function that tells whether the caller has gone.
+    A handler takes the request, the files passed with it, and a function: has the caller gone?
     """
 
     def __init__(self, run: Path, owner: int, handlers: dict[str, Callable[..., Answer]]) -> None:
@@ -84,10 +84,8 @@ class Server:
             finally:
                 for file in files:
                     os.close(file)
-            try:
+            with suppress(OSError):  # the caller has gone
                 connection.sendall(json.dumps(answer).encode() + b"\n")
-            except OSError:
-                pass  # the caller has gone
 
     def close(self) -> None:
         self.socket.close()

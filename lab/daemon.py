@@ -13,8 +13,8 @@ from lab.aws.server import Aws
 from lab.cluster import runtime
 from lab.cluster.cluster import Cluster
 from lab.errors import LabError
-from lab.gcp.server import Gcp
 from lab.execution import Network
+from lab.gcp.server import Gcp
 from lab.network import PUBLIC_DNS, Internet
 from lab.processes import Processes
 from lab.settings import Lab
@@ -90,7 +90,7 @@ class Daemon:
         }
 
     def networks(self) -> dict[str, Network]:
-        """By the names that `exec` takes: `outside`, each VPC by its id, and `vpc` while there is but one in AWS."""
+        """By the names that `exec` takes: `outside`, a VPC's id, and `vpc` while there is but one in AWS."""
         named = {vpc_id: Network(vpc.namespace, vpc.resolver) for vpc_id, vpc in self.aws.vpcs.items()}
         if len(named) == 1:
             named["vpc"] = next(iter(named.values()))

@@ -18,7 +18,7 @@ STOP_LIMIT = 90  # seconds for clusters, functions and networks to end
 
 
 def setup(lab: Lab, progress: Progress) -> None:
-    """Install, build and prepare whatever is missing; nothing when all is there. Needs root only to install packages."""
+    """Install, build and prepare whatever is missing. Needs root only to install packages."""
     packages.install(progress)
     programs = binaries.build(lab.cache, progress)
     with progress.step("Container images"):
@@ -41,7 +41,8 @@ def up(lab: Lab, progress: Progress) -> dict:
     named = _values(lab)
     if not values.write(lab, named):
         progress.say(
-            f'{values.settings_file(lab).name} is your own and was left alone; use: eval "$(python -m lab env)"'
+            f"{values.settings_file(lab).name} is your own and was left alone. "
+            'To use the lab: eval "$(.venv/bin/python -m lab env)"'
         )
     return named
 
@@ -120,6 +121,6 @@ def _wait_gone(pid: int) -> None:
 
 def _alive(pid: int) -> bool:
     try:
-        return not Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:
         return False

@@ -70,7 +70,7 @@ def install(progress: Progress) -> None:
     with progress.step(f"Installing {' '.join(sorted({need.package for need in needs}))}"):
         _refresh_index(install_command)
         _refuse_removals(doing, _simulate(install_command), needs)
-        # A maintainer script must not ask; nor does this need to leave the reader's configuration files behind.
+        # A maintainer script must not ask.
         environment = ["env", "DEBIAN_FRONTEND=noninteractive"]
         split = install_command.index("apt-get")
         answer = subprocess.run(

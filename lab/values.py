@@ -42,7 +42,7 @@ def values(lab: Lab, aws_endpoint: str, gke_endpoint: str, credentials: Path) ->
         "GOOGLE_CLOUD_PROJECT": GOOGLE_PROJECT,
         "GOOGLE_CLOUD_LOCATION": GOOGLE_LOCATION,
         "GOOGLE_APPLICATION_CREDENTIALS": str(credentials),
-        "CLOUDSDK_API_ENDPOINT_OVERRIDES_CONTAINER": gke_endpoint,
+        "CLOUDSDK_API_ENDPOINT_OVERRIDES_CONTAINER": f"{gke_endpoint}/",
         "KUBECONFIG": str(state / "kubeconfig"),
         "STATE": str(state),
         "DOMAIN": "example.com",
@@ -74,7 +74,15 @@ def exports(lab: Lab, named: dict[str, str | list[str]]) -> str:
     tools = f"{named['TOOLS']}:{Path(sys.executable).parent}:$PATH"
     ours = ("AWS_", "GOOGLE_", "CLOUDSDK_", "KUBECONFIG")
     exported = {name: str(value) for name, value in named.items() if name.startswith(ours)}
+    gke, key = named["CLOUDSDK_API_ENDPOINT_OVERRIDES_CONTAINER"], named["GOOGLE_APPLICATION_CREDENTIALS"]
     exported |= {"LAB_NAME": lab.name, "AWS_DEFAULT_REGION": REGION}
+    # gcloud has names of its own, and without its token host would ask Google's real one.
+    exported |= {
+        "CLOUDSDK_AUTH_CREDENTIAL_FILE_OVERRIDE": str(key),
+        "CLOUDSDK_AUTH_TOKEN_HOST": f"{gke}token",
+        "CLOUDSDK_CORE_UNIVERSE_DOMAIN": "lab.internal",
+        "CLOUDSDK_CORE_PROJECT": GOOGLE_PROJECT,
+    }
     lines = [f"export {name}={shlex.quote(value)}" for name, value in exported.items()]
     lines.append(f"export TUTORIAL_SETTINGS={shlex.quote(str(settings_file(lab)))}")
     lines.append(f'export PATH="{tools}"')

@@ -89,7 +89,7 @@ def is_built(cache: Path) -> bool:
 
 
 def build(cache: Path, progress: Progress) -> Path:
-    """Build what is missing; returns the folder. Takes about 11 minutes on 2 cores the first time, and no time after.
+    """Build what is missing; returns the folder. The first time takes about 11 minutes on 2 cores.
 
     Raises:
         LabError: no Go toolchain is new enough, or a build failed (with the compiler's last lines).
@@ -201,7 +201,7 @@ def _build_group(go: str, group: Group, out: Path, progress: Progress) -> None:
 
 
 def _run(command: list[str], advance: Callable[[str], None]) -> str:
-    """Run `go build -v`, which names each package as it is compiled. Returns what went wrong, if anything did."""
+    """Run `go build -v`, which names each package as it is compiled. Returns what went wrong, or nothing."""
     lines: list[str] = []
     with subprocess.Popen(
         command, cwd=SOURCE, env=_environment(), stderr=subprocess.PIPE, text=True
