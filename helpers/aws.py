@@ -104,7 +104,9 @@ class _translated:
             raise Refused(self.doing, code, message, _HINTS.get(code, "")) from error
         if isinstance(error, NoCredentialsError):
             raise Unreachable(
-                self.doing, "there are no AWS credentials", "aws configure, or set AWS_ACCESS_KEY_ID."
+                self.doing,
+                "there are no AWS credentials",
+                "make up for the lab, aws configure for an account.",
             ) from error
         if isinstance(error, BotoCoreError):
             raise Unreachable(

@@ -100,9 +100,11 @@ def rollout(context: str, namespace: str, workload: str, limit: int = 180) -> Ou
 
 def service_address(context: str, namespace: str, service: str, limit: float = 300) -> str:
     """What the cloud gave to a Service of type LoadBalancer: an IP (GKE) or a host name (EKS)."""
+    get = ("-n", namespace, "get", "service", service)
+    find(context, namespace, f"service/{service}", _NOTEBOOKS.get(context, "00-introduction"))
 
     def probe() -> str:
-        got = kubectl(context, "-n", namespace, "get", "service", service, "-o", "json", show=False)
+        got = kubectl(context, *get, "-o", "json", show=False)
         ingress = json.loads(got.text)["status"]["loadBalancer"].get("ingress") or [{}]
         return ingress[0].get("ip") or ingress[0].get("hostname") or ""
 

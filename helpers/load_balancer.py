@@ -66,7 +66,7 @@ def listeners() -> show.Table:
         {
             "port": listener["Port"],
             "protocol": listener["Protocol"],
-            "TLS policy": listener.get("SslPolicy", ""),
+            "TLS policy": listener.get("SslPolicy") if listener["Protocol"] == "HTTPS" else "",
             "certificate": _certificate_of(listener),
             "forwards to": _target_of(listener).partition("targetgroup/")[2].split("/")[0],
         }

@@ -4,13 +4,14 @@ import html
 import sys
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import yaml
 
 from helpers import command, manifests
 from helpers.errors import CommandFailed, ToolMissing
-from helpers.settings import current
+from helpers.settings import ROOT, current
 
 _LIBRARIES = ("boto3", "google-cloud-container", "cryptography")
 _PROGRAMS = {
@@ -94,9 +95,14 @@ def settings() -> Table:
     for name, value in current().model_dump().items():
         if value in (None, [], ""):
             continue
-        text = " ".join(value) if isinstance(value, list) else command.plain(str(value))
-        rows.append((name, "••••" if name in _SECRET else text))
+        text = " ".join(value) if isinstance(value, list) else str(value)
+        rows.append((name, "••••" if name in _SECRET else _without_home(text)))
     return Table(("setting", "value"), rows)
+
+
+def _without_home(text: str) -> str:
+    """Paths as a reader in the project's root would write them, also inside a command."""
+    return text.replace(f"{ROOT}/", "").replace(f"{Path.home()}/", "~/")
 
 
 def page(markup: str) -> Rich:

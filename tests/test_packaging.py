@@ -28,7 +28,7 @@ def requirements() -> list[str]:
 
 @pytest.mark.parametrize("requirement", requirements())
 def test_the_lock_file_has_every_requirement_in_the_version_that_is_pinned(requirement):
-    name, _, version = re.sub(r"\[.*?]", "", requirement).partition("==")
+    name, _, version = re.sub(r"\[.*?]", "", requirement).lower().partition("==")
     assert name in locked()
     assert version in ("", locked()[name])
 

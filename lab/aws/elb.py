@@ -139,6 +139,8 @@ class LoadBalancers(TargetGroups):
         listener = super().create_listener(
             load_balancer_arn, protocol, port, ssl_policy, certificate, actions, alpn_policy, tags
         )
+        if protocol == "HTTP":
+            listener.ssl_policy = None  # moto gives one to every listener
         try:
             self._listen(listener)
         except BaseException:

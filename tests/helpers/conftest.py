@@ -6,9 +6,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-# moto reads both when it is imported.
+# moto reads it when it is imported.
 os.environ["MOTO_IAM_LOAD_MANAGED_POLICIES"] = "true"
-os.environ["MOTO_ACM_VALIDATION_WAIT"] = "0"
 
 import pytest
 from moto.server import ThreadedMotoServer

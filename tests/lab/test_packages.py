@@ -1,4 +1,4 @@
-"""Installing what is missing: an `apt-get` of the test's own stands at the border and writes down what it is asked."""
+"""Installing what is missing; an `apt-get` of the test's own writes down what it is asked."""
 
 import stat
 from pathlib import Path
