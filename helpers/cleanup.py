@@ -119,6 +119,13 @@ def _delete_function() -> None:
 def _delete_eks() -> None:
     name = current().TUTORIAL_NAME
     until("the node groups to go", inventory.node_groups, lambda left: not left, limit=_LIMIT)
+    # EKS refuses to delete what it is still making.
+    until(
+        "the EKS cluster to be deletable",
+        eks.status,
+        lambda now: now not in ("CREATING", "UPDATING"),
+        limit=_LIMIT,
+    )
     if eks.status() not in ("", "DELETING"):
         _delete("eks", "delete_cluster", name=name)
     until("the EKS cluster to go", eks.status, lambda now: now == "", limit=_LIMIT)

@@ -3,6 +3,7 @@
 import functools
 import os
 import sys
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -104,8 +105,10 @@ def connect() -> None:
 
 
 def delete() -> None:
-    """Start deleting the cluster; fine when there is none."""
+    """Start deleting the cluster; fine when there is none. One that is being made has to be awaited."""
     name = current().TUTORIAL_NAME
+    busy = ("PROVISIONING", "RECONCILING")
+    until(f"the GKE cluster {name} to be deletable", status, lambda now: now not in busy, limit=_LIMIT)
     if status() not in ("", "STOPPING"):
         _ask(f"Deleting the GKE cluster {name}", lambda gke: gke.delete_cluster(name=_path()))
         print(f"gcloud container clusters delete {name}  → {status() or 'gone'}")
@@ -138,7 +141,10 @@ def _path() -> str:
 @functools.lru_cache(maxsize=8)
 def _client(endpoint: str | None, credentials_file: str | None) -> container_v1.ClusterManagerClient:
     if credentials_file:
-        credentials, _ = google.auth.load_credentials_from_file(credentials_file, scopes=SCOPES)
+        with warnings.catch_warnings():
+            # It warns of files that somebody else gave; this one is the reader's.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            credentials, _ = google.auth.load_credentials_from_file(credentials_file, scopes=SCOPES)
     else:
         credentials, _ = google.auth.default(scopes=SCOPES)
     options: dict[str, Any] = {"api_endpoint": endpoint.rstrip("/")} if endpoint else {}
@@ -150,15 +156,19 @@ def _client(endpoint: str | None, credentials_file: str | None) -> container_v1.
 
 def _ask(doing: str, call: Callable[[container_v1.ClusterManagerClient], T]) -> T:
     settings = current()
-    file = settings.GOOGLE_APPLICATION_CREDENTIALS
-    hint = "look whether CLOUDSDK_API_ENDPOINT_OVERRIDES_CONTAINER is right and what it names is running."
+    parent()  # before google.auth, which would look for a project of its own
+    endpoint, file = (
+        settings.CLOUDSDK_API_ENDPOINT_OVERRIDES_CONTAINER,
+        settings.GOOGLE_APPLICATION_CREDENTIALS,
+    )
     try:
-        return call(_client(settings.CLOUDSDK_API_ENDPOINT_OVERRIDES_CONTAINER, str(file) if file else None))
+        return call(_client(endpoint, str(file) if file else None))
     except api.GoogleAPIError as error:
         raise Refused(doing, type(error).__name__, getattr(error, "message", str(error))) from error
+    except (RequestException, auth.TransportError) as error:
+        hint = "look whether CLOUDSDK_API_ENDPOINT_OVERRIDES_CONTAINER is right and what it names is running."
+        raise Unreachable(doing, str(error), hint) from error
     except (auth.GoogleAuthError, OSError) as error:
-        if isinstance(error, RequestException):
-            raise Unreachable(doing, str(error), hint) from error
         raise Unreachable(doing, str(error), "gcloud auth application-default login") from error
 
 

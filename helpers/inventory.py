@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from helpers import aws, dns, eks, function, gke, load_balancer, roles
+from helpers.errors import Refused
 from helpers.settings import current
 
 ROLES = ("function", "eks-cluster", "eks-nodes")
@@ -114,7 +115,12 @@ def node_groups() -> list[str]:
     """Node groups of the EKS cluster, if there is one."""
     if not eks.status():
         return []
-    return aws.items("eks", "list_nodegroups", "nodegroups", clusterName=current().TUTORIAL_NAME)
+    try:
+        return aws.items("eks", "list_nodegroups", "nodegroups", clusterName=current().TUTORIAL_NAME)
+    except Refused as refused:
+        if refused.code == "ResourceNotFoundException":  # it went between the two calls
+            return []
+        raise
 
 
 def _in_aws() -> Iterable[tuple[str, str]]:

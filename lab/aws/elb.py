@@ -140,7 +140,7 @@ class LoadBalancers(TargetGroups):
             load_balancer_arn, protocol, port, ssl_policy, certificate, actions, alpn_policy, tags
         )
         if protocol == "HTTP":
-            listener.ssl_policy = None  # moto gives one to every listener
+            listener.ssl_policy = ""  # moto gives one to every listener
         try:
             self._listen(listener)
         except BaseException:

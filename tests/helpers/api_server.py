@@ -1,0 +1,79 @@
+"""A real etcd and kube-apiserver on 127.0.0.1, without nodes: what `kubectl apply` needs, and no more."""
+
+import base64
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
+
+TOKEN = "a-token-for-this-test"
+LIMIT = 60  # seconds; it takes about three
+
+
+@contextmanager
+def running(programs: Path, folder: Path) -> Iterator[tuple[str, str]]:
+    """Start both; gives the server's URL and its certificate authority in base64."""
+    etcd, peer, secure = _free_port(), _free_port(), _free_port()
+    (folder / "tokens.csv").write_text(f"{TOKEN},tester,1,system:masters\n")
+    subprocess.run(
+        ["openssl", "genrsa", "-out", "service-accounts.key", "2048"],
+        cwd=folder,
+        check=True,
+        capture_output=True,
+    )
+    url = f"http://127.0.0.1:{etcd}"
+    stores = [
+        f"--data-dir={folder / 'etcd'}",
+        f"--listen-client-urls={url}",
+        f"--advertise-client-urls={url}",
+    ]
+    serves = [
+        f"--etcd-servers={url}",
+        "--bind-address=127.0.0.1",
+        f"--secure-port={secure}",
+        f"--cert-dir={folder}",
+        f"--token-auth-file={folder / 'tokens.csv'}",
+        f"--service-account-key-file={folder / 'service-accounts.key'}",
+        f"--service-account-signing-key-file={folder / 'service-accounts.key'}",
+        "--service-account-issuer=https://kubernetes.default.svc",
+        "--service-cluster-ip-range=10.96.0.0/24",
+        "--authorization-mode=RBAC",
+        "--disable-admission-plugins=ServiceAccount",
+    ]
+    listens = [f"--listen-peer-urls=http://127.0.0.1:{peer}", "--unsafe-no-fsync"]
+    with ExitStack() as stack:
+        stack.enter_context(_process([programs / "etcd", *stores, *listens], folder / "etcd.log"))
+        stack.enter_context(_process([programs / "kube-apiserver", *serves], folder / "kube-apiserver.log"))
+        ca = folder / "apiserver.crt"  # it makes one for itself
+        _until_ready(f"https://127.0.0.1:{secure}/readyz", ca, folder / "kube-apiserver.log")
+        yield f"https://127.0.0.1:{secure}", base64.b64encode(ca.read_bytes()).decode()
+
+
+@contextmanager
+def _process(argv: list, log: Path) -> Iterator[None]:
+    with log.open("w") as output:
+        process = subprocess.Popen([str(word) for word in argv], stdout=output, stderr=output)
+        try:
+            yield
+        finally:
+            os.kill(process.pid, signal.SIGKILL)  # its data is the test's own
+            process.wait()
+
+
+def _until_ready(url: str, ca: Path, log: Path) -> None:
+    end = time.monotonic() + LIMIT
+    while time.monotonic() < end:
+        words = ["curl", "-sf", "--cacert", str(ca), "-H", f"Authorization: Bearer {TOKEN}", url]
+        if subprocess.run(words, capture_output=True).returncode == 0:
+            return
+        time.sleep(0.2)
+    raise AssertionError(log.read_text()[-2000:])
+
+
+def _free_port() -> int:
+    with closing(socket.create_server(("127.0.0.1", 0))) as server:
+        return server.getsockname()[1]

@@ -1,0 +1,129 @@
+"""EKS against plain moto, GKE where it cannot be reached, and what kubectl is told to ask for tokens.
+
+Whole clusters come up in the lab's tests and in the series.
+"""
+
+import base64
+import json
+import os
+import subprocess
+import sys
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+import yaml
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+from helpers import aws, cleanup, eks, gke, network
+from helpers.errors import NotYet, SettingsWrong, TutorialError, Unreachable
+from helpers.settings import ROOT, current
+
+
+def user(context: str) -> dict:
+    users = yaml.safe_load(current().KUBECONFIG.read_text())["users"]
+    return next(entry["user"]["exec"] for entry in users if entry["name"] == context)
+
+
+def run_plugin(context: str) -> subprocess.CompletedProcess:
+    plugin = user(context)
+    environment = current().environment() | {entry["name"]: entry["value"] for entry in plugin.get("env", [])}
+    return subprocess.run(
+        [plugin["command"], *plugin["args"]], env=environment, cwd="/", capture_output=True, text=True
+    )
+
+
+def test_eks_cluster_is_made_once_with_nodes_in_the_private_subnets(moto, capsys):
+    place = network.ensure()
+    eks.create()
+    cluster = eks.ensure()
+    capsys.readouterr()
+    assert eks.ensure() == cluster
+    assert "aws eks create" not in capsys.readouterr().out
+    group = aws.call(
+        "eks", "describe_nodegroup", clusterName=current().TUTORIAL_NAME, nodegroupName=eks.NODE_GROUP
+    )["nodegroup"]
+    assert set(group["subnets"]) == set(place.private)
+    assert (cluster.status, cluster.version) == ("ACTIVE", eks.VERSION)
+
+
+def test_eks_cluster_without_its_network_is_a_notebook_out_of_order(moto):
+    with pytest.raises(NotYet, match="Run 01-create-the-lambda-function first"):
+        eks.create()
+    assert eks.status() == ""
+
+
+def test_eks_cluster_that_failed_says_what_to_do(moto, monkeypatch):
+    network.ensure()
+    eks.create()
+    issue = {"code": "AccessDenied", "message": "no permission for the role"}
+    failed = {**(eks._describe() or {}), "status": "FAILED", "health": {"issues": [issue]}}
+    monkeypatch.setattr(eks, "_describe", lambda: failed)
+    with pytest.raises(TutorialError, match=r"FAILED.*no permission for the role.*\nTry: run 99-clean-up"):
+        eks.ensure()
+
+
+def test_kubectl_asks_the_aws_cli_for_its_tokens(moto):
+    network.ensure()
+    eks.ensure()
+    done = run_plugin("eks")
+    token = json.loads(done.stdout)["status"]["token"].removeprefix("k8s-aws-v1.")
+    signed = urlsplit(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)).decode())
+    query = parse_qs(signed.query)
+    assert query["Action"] == ["GetCallerIdentity"]
+    assert "x-k8s-aws-id" in query["X-Amz-SignedHeaders"][0]
+
+
+def test_cluster_that_does_not_answer_does_not_keep_the_rest_alive(moto, monkeypatch, capsys):
+    network.ensure()
+    eks.ensure()
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:1")  # moto's endpoint is a name out there
+    cleanup.everything()
+    assert "eks does not answer" in capsys.readouterr().out
+    assert cleanup.listing() == []
+    assert not current().KUBECONFIG.exists()
+
+
+def test_gke_without_a_project_names_the_setting():
+    with pytest.raises(SettingsWrong, match="GOOGLE_CLOUD_PROJECT is not set"):
+        gke.status()
+
+
+@pytest.fixture
+def no_credentials(monkeypatch, tmp_path):
+    """Neither Google's files nor its metadata server, which google-auth would ask."""
+    monkeypatch.setenv("CLOUDSDK_CONFIG", str(tmp_path))
+    monkeypatch.setenv("NO_GCE_CHECK", "true")
+    monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", "some-project")
+
+
+def test_gke_without_credentials_says_how_to_get_them(no_credentials, monkeypatch, tmp_path):
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "none.json"))
+    with pytest.raises(Unreachable, match=r"none\.json"):
+        gke.status()
+
+
+def test_gke_that_cannot_be_reached_says_what_to_look_at(monkeypatch, tmp_path):
+    key = rsa.generate_private_key(65537, 2048)
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+    account = {
+        "type": "service_account",
+        "client_email": "tester@some-project.iam.gserviceaccount.com",
+        "private_key": pem,
+        "token_uri": "http://127.0.0.1:1/token",
+    }
+    (tmp_path / "account.json").write_text(json.dumps(account))
+    monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", "some-project")
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "account.json"))
+    monkeypatch.setenv("CLOUDSDK_API_ENDPOINT_OVERRIDES_CONTAINER", "http://127.0.0.1:1/")
+    with pytest.raises(Unreachable, match="CLOUDSDK_API_ENDPOINT_OVERRIDES_CONTAINER is right"):
+        gke.status()
+
+
+def test_token_plugin_without_credentials_says_how_to_get_them(no_credentials):
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("GOOGLE_APP")}
+    done = subprocess.run(
+        [sys.executable, "-m", "helpers.gke_token"], env=environment, cwd=ROOT, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "gcloud auth application-default login" in done.stderr

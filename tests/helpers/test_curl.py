@@ -1,0 +1,204 @@
+"""The real curl against real servers on 127.0.0.1: what it answers, and what a reader is shown."""
+
+import re
+import socket
+import ssl
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from helpers import certificates, curl
+from helpers.errors import NotYet, SettingsWrong, ToolMissing, TutorialError
+
+PAGE = "<p>Grüße</p>\n"
+HOST = "lambda.external"
+
+
+class Page(BaseHTTPRequestHandler):
+    """A page at every path but two, with the traceparent that was sent in a header of the answer."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        if self.path == "/moved":
+            return self._answer(302, b"", Location="/")
+        if self.path == "/binary":
+            return self._answer(200, b"\xff\x00curl-says:\r\n\r\n")
+        return self._answer(200, PAGE.encode(), Traceparent=self.headers.get("traceparent", "none"))
+
+    def _answer(self, status: int, body: bytes, **headers: str) -> None:
+        self.send_response(status)
+        for name, value in {**headers, "Content-Length": str(len(body))}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None: ...
+
+
+def serving(context: ssl.SSLContext | None = None) -> Iterator[int]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Page) as server:
+        if context:
+            server.socket = context.wrap_socket(server.socket, server_side=True)
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield server.server_port
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def http() -> Iterator[str]:
+    for port in serving():
+        yield f"http://127.0.0.1:{port}"
+
+
+@pytest.fixture
+def mtls() -> Iterator[tuple[int, certificates.Certificates]]:
+    """A server that asks for a client certificate of the mTLS authority."""
+    files = certificates.ensure()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(files.server_cert, files.server_key)
+    context.load_verify_locations(files.mtls_ca)
+    context.verify_mode = ssl.CERT_REQUIRED
+    for port in serving(context):
+        yield port, files
+
+
+@pytest.fixture
+def full() -> Iterator[int]:
+    """A port whose queue is full: it drops further connections, as a missing route does."""
+    with closing(socket.create_server(("127.0.0.1", 0), backlog=0)) as server:
+        waiting = []
+        for _ in range(8):
+            client = socket.socket()
+            client.setblocking(False)
+            client.connect_ex(server.getsockname())
+            waiting.append(client)
+        yield server.getsockname()[1]
+        for client in waiting:
+            client.close()
+
+
+def test_answer_has_status_headers_and_body_byte_for_byte(http):
+    answer = curl.outside(f"{http}/hello")
+    assert (answer.exit_code, answer.status, answer.http_version, answer.ok) == (0, 200, "1.1", True)
+    assert answer.headers["content-length"] == str(len(PAGE.encode()))
+    assert answer.body == PAGE
+    assert answer.remote_ip == "127.0.0.1"
+
+
+def test_shown_as_in_a_terminal(http, capsys):
+    curl.outside(f"{http}/")
+    assert capsys.readouterr().out == f"$ curl --connect-timeout 3 {http}/\n{PAGE}"
+    curl.outside("-i", f"{http}/")
+    shown = capsys.readouterr().out
+    assert shown.startswith(f"$ curl --connect-timeout 3 -i {http}/\nHTTP/1.1 200 OK\nServer:")
+    assert shown.endswith(f"\n\n{PAGE}")
+    curl.outside("-v", f"{http}/")
+    assert "> GET / HTTP/1.1\n" in capsys.readouterr().out
+
+
+def test_redirect_that_is_followed_ends_at_the_last_answer(http):
+    answer = curl.outside("-L", f"{http}/moved")
+    assert (answer.status, answer.body, "location" in answer.headers) == (200, PAGE, False)
+
+
+def test_error_status_is_an_answer_but_not_ok(http):
+    answer = curl.outside(f"{http}/moved")
+    assert (answer.exit_code, answer.status, answer.ok) == (0, 302, False)
+
+
+def test_body_that_is_not_text_does_not_confuse(http):
+    answer = curl.outside(f"{http}/binary")
+    assert answer.status == 200
+    assert answer.body.endswith("curl-says:\r\n\r\n")
+
+
+def test_traceparent_is_fresh_well_formed_and_arrives(http):
+    one, two = curl.traceparent(), curl.traceparent()
+    assert one != two
+    assert re.fullmatch(r"00-[0-9a-f]{32}-[0-9a-f]{16}-01", one)
+    assert curl.outside("-H", f"traceparent: {one}", http).headers["traceparent"] == one
+
+
+def test_refused_connection_is_an_answer(capsys):
+    with closing(socket.create_server(("127.0.0.1", 0))) as server:
+        port = server.getsockname()[1]
+    answer = curl.outside(f"http://127.0.0.1:{port}/")
+    assert (answer.exit_code, answer.status, answer.ok, answer.headers) == (7, 0, False, {})
+    assert "curl: (7) " in capsys.readouterr().out
+
+
+def test_time_out_is_exit_28_and_says_what_was_tried(full, monkeypatch, capsys):
+    monkeypatch.setenv("CONNECT_TIMEOUT", "0.3")
+    answer = curl.outside("-v", f"http://127.0.0.1:{full}/")
+    assert (answer.exit_code, answer.trying) == (28, ["127.0.0.1"])
+    shown = capsys.readouterr().out
+    assert (
+        f"$ curl --connect-timeout 0.3 -v http://127.0.0.1:{full}/\n*   Trying 127.0.0.1:{full}...\n" in shown
+    )
+    assert "curl: (28) " in shown
+
+
+def call_mtls(port: int, files: certificates.Certificates, *args, host: str = HOST) -> curl.Answer:
+    return curl.outside(*curl.resolve(host, port, "127.0.0.1"), *args, f"https://{host}:{port}/")
+
+
+def test_client_with_certificate_is_let_in(mtls):
+    port, files = mtls
+    ours = ("--cacert", files.mtls_ca, "--cert", files.client_cert, "--key", files.client_key)
+    assert call_mtls(port, files, *ours).status == 200
+
+
+def test_client_without_certificate_or_with_a_strangers_is_not(mtls):
+    port, files = mtls
+    trust = ("--cacert", files.mtls_ca)
+    stranger = ("--cert", files.stranger_cert, "--key", files.stranger_key)
+    for more in ((), stranger):
+        answer = call_mtls(port, files, *trust, *more)
+        # In TLS 1.3 the client learns of it only when it first writes or reads.
+        assert answer.exit_code in (35, 55, 56)
+        assert (answer.status, answer.ok) == (0, False)
+
+
+def test_server_is_verified_always(mtls):
+    port, files = mtls
+    ours = ("--cert", files.client_cert, "--key", files.client_key)
+    assert call_mtls(port, files, *ours).exit_code == 60
+    assert call_mtls(port, files, *ours, "--cacert", files.stranger_ca).exit_code == 60
+    assert call_mtls(port, files, *ours, "--cacert", files.mtls_ca, host="other.external").exit_code == 60
+
+
+def test_host_name_instead_of_an_address_is_connected_to(http):
+    port = int(http.rpartition(":")[2])
+    answer = curl.outside(*curl.resolve(HOST, port, "localhost"), f"http://{HOST}:{port}/")
+    assert answer.status == 200
+
+
+def test_prefix_is_what_curl_runs_behind_and_is_not_shown(http, monkeypatch, capsys):
+    monkeypatch.setenv("INSIDE_VPC", "env SOME=where")
+    assert curl.inside_vpc(f"{http}/").status == 200
+    assert capsys.readouterr().out.startswith("$ curl ")
+
+
+def test_without_a_place_inside_the_vpc_the_setting_is_named():
+    with pytest.raises(SettingsWrong, match="INSIDE_VPC"):
+        curl.inside_vpc("http://127.0.0.1/")
+
+
+def test_prefix_that_does_not_exist_or_fails(monkeypatch):
+    monkeypatch.setenv("OUTSIDE", "no-such-program")
+    with pytest.raises(ToolMissing, match="no-such-program"):
+        curl.outside("http://127.0.0.1/")
+    monkeypatch.setenv("OUTSIDE", "false")
+    with pytest.raises(TutorialError, match="in a terminal"):
+        curl.outside("http://127.0.0.1/")
+
+
+def test_pod_without_a_cluster_names_the_notebook():
+    with pytest.raises(NotYet, match="Run 03-deploy-istio-in-gke first"):
+        curl.in_pod("gke", "sleep", "deploy/sleep", "lambda.external/hello-world")

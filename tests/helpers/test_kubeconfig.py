@@ -1,0 +1,49 @@
+"""The kubeconfig with its two contexts."""
+
+import stat
+
+import yaml
+
+from helpers import kubeconfig
+from helpers.settings import current
+
+
+def write(context, server="https://127.0.0.1:6443"):
+    kubeconfig.write(context, server, "Q0E=", {"command": "aws", "args": ["eks", "get-token"]})
+
+
+def read():
+    return yaml.safe_load(current().KUBECONFIG.read_text())
+
+
+def test_both_contexts_live_side_by_side_and_the_file_is_private():
+    write("eks")
+    write("gke")
+    assert [context["name"] for context in read()["contexts"]] == ["eks", "gke"]
+    assert [user["user"]["exec"]["interactiveMode"] for user in read()["users"]] == ["Never", "Never"]
+    assert stat.S_IMODE(current().KUBECONFIG.stat().st_mode) == 0o600
+
+
+def test_same_again_leaves_the_file_alone_and_says_so(capsys):
+    write("eks")
+    before = current().KUBECONFIG.stat().st_mtime_ns
+    capsys.readouterr()
+    write("eks")
+    assert current().KUBECONFIG.stat().st_mtime_ns == before
+    assert "has the context eks" in capsys.readouterr().out
+
+
+def test_new_endpoint_replaces_the_old_one():
+    write("eks")
+    write("eks", "https://127.0.0.1:7443")
+    assert [entry["cluster"]["server"] for entry in read()["clusters"]] == ["https://127.0.0.1:7443"]
+
+
+def test_removing_one_keeps_the_other_and_the_last_takes_the_file():
+    write("eks")
+    write("gke")
+    kubeconfig.remove("eks")
+    assert (kubeconfig.has("eks"), kubeconfig.has("gke"), read()["current-context"]) == (False, True, "gke")
+    kubeconfig.remove("gke")
+    kubeconfig.remove("gke")
+    assert not current().KUBECONFIG.exists()

@@ -1,0 +1,118 @@
+"""What a notebook shows: tables, manifests, the page, checks, prices, progress."""
+
+import itertools
+
+import pytest
+
+from helpers import cost, manifests, show
+from helpers.check import check
+from helpers.errors import CheckFailed, NotYet, TimedOut, TutorialError
+from helpers.progress import patiently, until
+from helpers.settings import current
+
+
+def test_table_is_aligned_text_and_escaped_html():
+    table = show.table([{"name": "a", "value": "<b>"}, {"name": "longer", "value": None}])
+    assert repr(table) == "name    value\na       <b>\nlonger"
+    assert "&lt;b&gt;" in table._repr_html_()
+
+
+def test_empty_table_with_headings_is_shown():
+    assert repr(show.table([], headers=["cloud", "what"])) == "cloud  what"
+
+
+def test_versions_say_what_is_not_installed(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    versions = dict(show.versions().rows)
+    assert versions["boto3"][0].isdigit()
+    assert versions["istioctl"] == "not installed"
+
+
+def test_page_is_shown_in_a_frame_without_scripts():
+    forms = show.page('<p title="x">Hi</p>')._repr_mimebundle_()
+    assert "<iframe sandbox srcdoc=" in forms["text/html"]
+    assert "&lt;p title=&quot;x&quot;&gt;" in forms["text/html"]
+
+
+@pytest.fixture
+def manifest(tmp_path):
+    file = tmp_path / "some.yaml"
+    file.write_text("host: ${HOST}\ndomain: ${DOMAIN}\nprice: $$5\n")
+    return str(file)
+
+
+def test_manifest_is_filled_in_from_values_and_settings(manifest):
+    assert manifests.render(manifest, HOST="h") == "host: h\ndomain: example.com\nprice: $5\n"
+    assert repr(show.manifest(manifest, HOST="h")).startswith("host: h")
+
+
+def test_value_given_wins_over_the_setting(manifest):
+    assert "domain: d" in manifests.render(manifest, HOST="h", DOMAIN="d")
+
+
+def test_name_without_a_value_is_an_error_and_nothing_is_written(manifest):
+    with pytest.raises(TutorialError, match=r"nothing gives \$\{HOST\} a value"):
+        manifests.written(manifest, "eks")
+    assert not (current().STATE / "manifests").exists() or not list(
+        (current().STATE / "manifests").rglob("*.yaml")
+    )
+
+
+def test_missing_manifest_is_named():
+    with pytest.raises(TutorialError, match=r"manifests/eks/none\.yaml"):
+        manifests.render("manifests/eks/none.yaml")
+
+
+def test_checks_that_hold_are_ticked(capsys):
+    check({"water is wet": True, "there are two": [1, 2]})
+    assert capsys.readouterr().out == "✓ water is wet\n✓ there are two\n"
+
+
+def test_checks_that_do_not_hold_fail_after_all_were_looked_at(capsys):
+    with pytest.raises(CheckFailed, match="not so: the moon is cheese") as failed:
+        check({"the moon is cheese": False, "water is wet": True})
+    assert capsys.readouterr().out == "✗ the moon is cheese\n✓ water is wet\n"
+    assert "water" not in str(failed.value)
+
+
+def test_nothing_to_check_is_a_defect():
+    with pytest.raises(CheckFailed):
+        check({})
+
+
+def test_prices_add_up_to_the_sum_that_is_shown():
+    rows = cost.table().rows
+    assert round(sum(float(row[3]) for row in rows[:-1]), 2) == pytest.approx(cost.per_hour(), abs=0.01)
+    assert rows[-1][3] == f"{cost.per_hour():.2f}"
+
+
+def test_waiting_prints_each_state_once_and_ends_with_the_answer(capsys):
+    states = iter(["CREATING", "CREATING", "ACTIVE"])
+    assert until("it", lambda: next(states), lambda now: now == "ACTIVE", limit=9, every=0) == "ACTIVE"
+    assert capsys.readouterr().out == "… it: CREATING\n"
+
+
+def test_waiting_ends_with_the_last_state_and_what_to_try():
+    with pytest.raises(TimedOut) as late:
+        until("it", lambda: "CREATING", lambda now: False, limit=0, every=0, try_="patience")
+    assert "Waiting for it: still “CREATING” after 0 s\nTry: patience" in str(late.value)
+
+
+def test_patience_is_for_what_passes_only():
+    tries = itertools.count()
+
+    def fails():
+        if next(tries) < 2:
+            raise NotYet("nothing", "00")
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        patiently("it", fails, lambda error: isinstance(error, NotYet), limit=9, every=0)
+    assert next(tries) == 3
+
+
+def test_error_in_a_notebook_is_the_message_without_frames():
+    error = NotYet("no VPC", "01-create-the-lambda-function")
+    assert error._render_traceback_() == [
+        "NotYet: Looking up: There is no VPC yet. Run 01-create-the-lambda-function first."
+    ]
