@@ -37,7 +37,7 @@ setup: $(VENV)/ready  ## install what is missing and build the programs
 bench: setup  ## measure times and memory, and print them
 	@$(BIN)/python -m tests.bench
 
-outputs: up  ## run the series from a clean state and commit-ready: outputs into notebooks/
+outputs: down up  ## run the whole series on a fresh lab and put its outputs into notebooks/
 	@eval "$$($(LAB) env)" && $(BIN)/python -m helpers.series --write
 
 lint: $(VENV)/ready  ## ruff and mypy

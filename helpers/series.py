@@ -63,7 +63,7 @@ def main(
     write: Annotated[bool, typer.Option(help="put the outputs into notebooks/, to be committed")] = False,
 ) -> None:
     """Run the series; stop at the first notebook that fails."""
-    chosen = [n for n in notebooks() if (n.name[:2] in names if names else n.stem != CLEAN_UP)]
+    chosen = [n for n in notebooks() if (n.name[:2] in names if names else write or n.stem != CLEAN_UP)]
     start = time.monotonic()
     for notebook in chosen:
         _run_with_progress(notebook)
