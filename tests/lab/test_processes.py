@@ -42,7 +42,20 @@ def output(processes: Processes, script: str, **options) -> str:
     return process.log.read_text()
 
 
-def test_output_goes_to_the_log_and_nothing_comes_in(processes):
+@pytest.fixture
+def generous_parent() -> Iterator[None]:
+    """Let this process have a stdin that does not end, and a supplementary group: neither is for programs."""
+    saved, groups, (reading, writing) = os.dup(0), os.getgroups(), os.pipe()
+    os.dup2(reading, 0)
+    os.setgroups([*groups, 4])
+    yield
+    os.setgroups(groups)
+    os.dup2(saved, 0)
+    for descriptor in (saved, reading, writing):
+        os.close(descriptor)
+
+
+def test_output_goes_to_the_log_and_nothing_comes_in(processes, generous_parent):
     assert output(processes, "echo out; echo err >&2; cat; echo end") == "out\nerr\nend\n"
     assert processes.tail("script") == "out\nerr\nend"
     assert (LAB.data / "log/script.log").exists()
@@ -62,7 +75,7 @@ def test_it_is_in_the_labs_cgroup_and_in_a_session_of_its_own(processes):
     assert os.getpid() not in cgroups.processes(LAB.cgroup)
 
 
-def test_namespace_user_environment_and_directory(processes, tmp_path):
+def test_namespace_user_environment_and_directory(processes, generous_parent, tmp_path):
     namespace = Namespace(tmp_path / "quiet").create()
     try:
         script = "readlink /proc/self/ns/net; id -un; id -G | wc -w; pwd; env | sort"
