@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 from papermill.exceptions import PapermillExecutionError
@@ -31,13 +32,8 @@ def answer(env: Env, *command: str) -> str:
 
 def papermill(env: Env, notebook: Path, out: Path) -> Path:
     """Run one notebook as `make tutorial` does; papermill's kernels take the environment of this process."""
-    saved = dict(os.environ)
-    os.environ.update(env)
-    try:
+    with patch.dict(os.environ, env):
         return series.run(notebook, out)
-    finally:
-        os.environ.clear()
-        os.environ.update(saved)
 
 
 @pytest.mark.parametrize("notebook", TUTORIAL[2:], ids=lambda p: p.stem)

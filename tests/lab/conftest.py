@@ -1,4 +1,4 @@
-"""Two real clusters, one per cloud, in a lab of this process's own. Needs root and the built programs."""
+"""A balancer on this machine; two real clusters, which need root and the built programs."""
 
 import json
 import os
@@ -21,9 +21,26 @@ from lab.cluster.load_balancer import AddressLoadBalancer, HostnameLoadBalancer
 from lab.network import Internet, Vpc
 from lab.processes import Processes
 from lab.settings import Lab
+from tests.lab.alb import Alb, Gate, run_alb
 
 TOKEN = "a-token-that-the-webhook-accepts"
 LABELS = {"topology.kubernetes.io/zone": "us-east-1a", "eks.amazonaws.com/nodegroup": "nodes"}
+
+
+@pytest.fixture(scope="module")
+def running_alb(tmp_path_factory) -> Iterator[Alb]:
+    yield from run_alb(tmp_path_factory.mktemp("alb"))
+
+
+@pytest.fixture
+def alb(running_alb: Alb) -> Alb:
+    running_alb.reset()
+    return running_alb
+
+
+@pytest.fixture
+def gate() -> Gate:
+    return Gate()
 
 
 class SmallLab:

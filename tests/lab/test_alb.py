@@ -7,7 +7,6 @@ import os
 import re
 import socket
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -17,25 +16,9 @@ from lab.aws.load_balancer import (
     Forward,
     Redirect,
 )
-from tests.lab.alb import GROUP_ARN, HOST, Alb, Answer, Gate, ask, curl, function, run_alb, run_curl, versions
+from tests.lab.alb import GROUP_ARN, HOST, Alb, Answer, ask, curl, function, run_curl, versions
 
 MEGABYTE = 1024 * 1024
-
-
-@pytest.fixture(scope="module")
-def running_alb(tmp_path_factory) -> Iterator[Alb]:
-    yield from run_alb(tmp_path_factory.mktemp("alb"))
-
-
-@pytest.fixture
-def alb(running_alb: Alb) -> Alb:
-    running_alb.reset()
-    return running_alb
-
-
-@pytest.fixture
-def gate() -> Gate:
-    return Gate()
 
 
 def raw(alb: Alb, data: bytes) -> bytes:

@@ -25,31 +25,13 @@ from tests.lab.alb import (
     HOST,
     Alb,
     Authority,
-    Gate,
     curl,
     function,
     leftover_keys,
     namespace,
-    run_alb,
     run_curl,
     until,
 )
-
-
-@pytest.fixture(scope="module")
-def running_alb(tmp_path_factory) -> Iterator[Alb]:
-    yield from run_alb(tmp_path_factory.mktemp("alb"))
-
-
-@pytest.fixture
-def alb(running_alb: Alb) -> Alb:
-    running_alb.reset()
-    return running_alb
-
-
-@pytest.fixture
-def gate() -> Gate:
-    return Gate()
 
 
 @pytest.mark.parametrize("address", ADDRESSES)
