@@ -13,7 +13,7 @@ from lab import binaries
 from lab.settings import Lab
 
 PROJECT = Path(__file__).parent.parent
-LAB_NAME = "pytest"
+LAB_NAME = os.environ.get("PYTEST_LAB_NAME", "pytest")  # several checkouts may test at once
 
 
 @pytest.fixture(scope="session")
