@@ -9,7 +9,7 @@ import zipfile
 from dataclasses import dataclass
 from typing import Any
 
-from helpers import aws, roles
+from helpers import aws, command, roles
 from helpers.errors import NotYet, Refused
 from helpers.progress import patiently, until
 from helpers.settings import ROOT, current
@@ -175,6 +175,8 @@ def log_lines(containing: str, limit: float = 60) -> list[str]:
         events = aws.items("logs", "filter_log_events", "events", **parameters)
         return [event["message"].rstrip() for event in events]
 
+    words = ("--log-group-name", log_group(), "--filter-pattern", f'"{containing}"')
+    command.show(command.written(["aws", "logs", "filter-log-events", *words]))
     return until(
         f"“{containing}” in {log_group()}",
         probe,

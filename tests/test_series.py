@@ -1,4 +1,7 @@
-"""The whole series on one lab, in this order: run, run again, others' clients, clean-up."""
+"""The whole series on one lab, in this order: nbval, papermill, others' clients, clean-up.
+
+nbval executes each notebook and compares what it shows with the outputs that are committed.
+"""
 
 import json
 import os
@@ -16,6 +19,7 @@ from helpers import series
 PROJECT = Path(__file__).parent.parent
 NOTEBOOKS = series.notebooks()
 TUTORIAL, CLEAN_UP = NOTEBOOKS[:-1], NOTEBOOKS[-1]
+RULES = PROJECT / "tests/notebooks/sanitize.cfg"
 
 Env = dict[str, str]
 
@@ -36,6 +40,11 @@ def papermill(env: Env, notebook: Path, out: Path) -> Path:
         return series.run(notebook, out)
 
 
+def nbval(env: Env, notebook: Path) -> subprocess.CompletedProcess[str]:
+    options = ("--nbval", "--nbval-current-env", f"--nbval-sanitize-with={RULES}", "--color=no", "-vv")
+    return run(env, sys.executable, "-m", "pytest", *options, "-p", "no:cacheprovider", str(notebook))
+
+
 @pytest.mark.parametrize("notebook", TUTORIAL[2:], ids=lambda p: p.stem)
 def test_out_of_order_a_notebook_says_which_comes_first(lab_environment, notebook, tmp_path):
     with pytest.raises(PapermillExecutionError) as failed:
@@ -45,17 +54,31 @@ def test_out_of_order_a_notebook_says_which_comes_first(lab_environment, noteboo
 
 
 @pytest.mark.parametrize("notebook", TUTORIAL, ids=lambda p: p.stem)
-def test_it_runs(lab_environment, notebook, tmp_path):
-    papermill(lab_environment, notebook, tmp_path)
+def test_it_shows_what_is_committed(lab_environment, notebook):
+    compared = nbval(lab_environment, notebook)
+    assert compared.returncode == 0, compared.stdout
+
+
+@pytest.mark.parametrize(
+    ("true", "false"), [("HTTP/1.1 200 OK", "HTTP/1.1 503 OK"), ("CN=client.lambda.external", "CN=stranger")]
+)
+def test_another_output_is_noticed(lab_environment, tmp_path, true, false):
+    changed = tmp_path / TUTORIAL[6].name
+    text = TUTORIAL[6].read_text()
+    changed.write_text(text.replace(true, false))
+    assert changed.read_text() != text
+    compared = nbval(lab_environment, changed)
+    assert compared.returncode == 1
+    assert false in compared.stdout
 
 
 @pytest.mark.parametrize("notebook", TUTORIAL, ids=lambda p: p.stem)
-def test_a_second_run_passes_too(lab_environment, notebook, tmp_path):
+def test_a_second_run_by_papermill_passes_too(lab_environment, notebook, tmp_path):
     papermill(lab_environment, notebook, tmp_path)
 
 
 def test_the_page_came_from_the_pod(lab_environment, tmp_path):
-    page = series.text_of(papermill(lab_environment, NOTEBOOKS[6], tmp_path), "the-page")
+    page = series.text_of(papermill(lab_environment, TUTORIAL[6], tmp_path), "the-page")
     assert "HTTP/1.1 200 OK" in page and "server: envoy" in page and "content-length: 258" in page
     assert "Hello World from Lambda" in page
 
@@ -129,8 +152,9 @@ def test_a_broken_manifest_changes_nothing(lab_environment, tmp_path):
     assert after == before
 
 
-def test_the_clean_up_leaves_nothing_in_either_cloud(lab_environment, tmp_path):
-    papermill(lab_environment, CLEAN_UP, tmp_path)
+def test_the_clean_up_leaves_nothing_in_either_cloud(lab_environment):
+    compared = nbval(lab_environment, CLEAN_UP)
+    assert compared.returncode == 0, compared.stdout
     assert json.loads(answer(lab_environment, "aws", "eks", "list-clusters"))["clusters"] == []
     assert (
         json.loads(answer(lab_environment, "aws", "elbv2", "describe-load-balancers"))["LoadBalancers"] == []
