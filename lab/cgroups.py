@@ -103,23 +103,6 @@ def limit_memory(path: str, size: int) -> None:
             _write_if_there(group / "memory.swap.max", 0)
 
 
-def memory(path: str) -> int:
-    """Return the bytes in use by the group and all below it, without file cache that can be dropped at once.
-
-    This is what Kubernetes calls the working set.
-    """
-    for hierarchy in _hierarchies():
-        group = _group(hierarchy, path)
-        for usage, inactive in (
-            ("memory.usage_in_bytes", "total_inactive_file"),
-            ("memory.current", "inactive_file"),
-        ):
-            if (group / usage).exists():
-                statistics = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
-                return max(0, int((group / usage).read_text()) - int(statistics[inactive]))
-    return 0
-
-
 @cache
 def _hierarchies() -> tuple[Path, ...]:
     """Where each hierarchy is mounted: controllers may be joined ('cpu,cpuacct') and systemd has its own."""

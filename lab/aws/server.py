@@ -34,11 +34,10 @@ from lab.aws.vpc import Networks
 from lab.aws.zones import Dns
 from lab.cluster.cluster import Cluster, ClusterSpec
 from lab.cluster.load_balancer import Policy
-from lab.errors import LabError
 from lab.network import Internet, Vpc
 from lab.processes import Processes
 from lab.settings import ACCOUNT_ID, Lab
-from lab.sockets import listen
+from lab.sockets import listen_locally
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -91,11 +90,7 @@ class Aws:
         """Start the public DNS and listen on 127.0.0.1:port. LabError if the port is taken."""
         os.environ.update(_ENVIRONMENT)
         os.environ.pop("AWS_PROFILE", None)
-        try:
-            listener = listen(("127.0.0.1", self.port))
-        except OSError as error:
-            doing = f"listening on 127.0.0.1:{self.port} for the AWS API"
-            raise LabError(doing, str(error), "LAB_AWS_PORT=0 takes a free one") from error
+        listener = listen_locally(self.port, "the AWS API", "LAB_AWS_PORT")
         self.port = listener.getsockname()[1]
         self._backends = Backends(self, _REPLACEMENTS)
         self.dns.start()

@@ -53,12 +53,14 @@ def test_a_name_that_cannot_be_used(name):
     assert "Traceback" not in answer.stderr
 
 
-def test_a_port_that_is_taken_starts_nothing():
+@pytest.mark.parametrize("setting", ["LAB_AWS_PORT", "LAB_GKE_PORT"])
+def test_a_port_that_is_taken_starts_nothing(setting):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        answer = lab("up", LAB_AWS_PORT=str(port))
+        answer = lab("up", **{setting: str(port)})
     assert answer.returncode == 1
-    assert str(port) in answer.stderr and "in use" in answer.stderr
+    assert str(port) in answer.stderr and "in use" in answer.stderr and f"{setting}=0" in answer.stderr
+    assert "Traceback" not in answer.stderr
     assert nothing_is_there()
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from lab import cgroups
 from lab.settings import Lab
+from tests.conftest import exports
 
 PROJECT = Path(__file__).parent.parent.parent
 LAB = Lab(name=f"l{os.getpid() % 100000}")
@@ -97,6 +98,34 @@ def test_up_recovers_from_a_killed_daemon(before):
 
 
 def test_down_leaves_the_machine_as_it_was(before):
+    lab("down")
+    assert machine() == before
+
+
+def with_a_cluster() -> set[int]:
+    """Bring the lab up with a cluster in it, as a reader's notebook does; returns its processes."""
+    lab("up")
+    env = os.environ | {"LAB_NAME": LAB.name} | exports(lab("env"))
+    code = "from helpers import gke, kube; gke.ensure(); kube.rollout('gke', 'kube-system', 'deploy/coredns')"
+    subprocess.run([sys.executable, "-c", code], env=env, cwd=PROJECT, check=True, capture_output=True)
+    running = set(cgroups.processes(LAB.cgroup))
+    names = {Path(f"/proc/{pid}/comm").read_text().strip() for pid in running}
+    assert {"kube-apiserver", "kubelet", "containerd", "pause"} <= names
+    return running
+
+
+def test_down_takes_a_running_cluster_along(before):
+    with_a_cluster()
+    lab("down")
+    assert machine() == before
+
+
+def test_up_ends_what_a_killed_daemon_had_running(before):
+    running = with_a_cluster()
+    os.kill(daemon(), signal.SIGKILL)
+    lab("up")
+    assert not running & set(cgroups.processes(LAB.cgroup))
+    assert not [pid for pid in running if Path(f"/proc/{pid}").exists()]
     lab("down")
     assert machine() == before
 
