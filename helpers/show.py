@@ -109,7 +109,8 @@ def page(markup: str) -> Rich:
     """A preview of an HTML page, in a frame of its own where no script runs."""
     frame = (
         f'<iframe sandbox srcdoc="{html.escape(markup)}" width="100%" height="160" '
-        'style="box-sizing: border-box; border: 1px solid #999; background: white" title="The page that came back"></iframe>'
+        'style="box-sizing: border-box; border: 1px solid #999; background: white" '
+        'title="The page that came back"></iframe>'
     )
     return Rich(markup, html=frame)
 

@@ -14,7 +14,7 @@ import pytest
 
 from lab import cgroups
 from lab.aws.functions import FunctionNotFound, FunctionService, FunctionVersion, Result, TooManyRequests
-from tests.lab.alb import Gate, function, namespace, until
+from tests.lab.alb import function, namespace, until
 
 ARN = "arn:aws:lambda:us-east-1:123456789012:function:"
 COUNT = """
@@ -66,11 +66,6 @@ def handler(event, context):
         gate.recv(1)
     return {"pid": os.getpid(), "code": os.environ.get("CODE")}
 """
-
-
-@pytest.fixture
-def gate() -> Gate:
-    return Gate()
 
 
 def invoke(service: FunctionService, name: str = "f", event=None) -> dict:
