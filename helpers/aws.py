@@ -7,6 +7,7 @@ from typing import Any
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
+from botocore.parsers import ResponseParserError
 
 from helpers.errors import Refused, Unreachable
 from helpers.settings import current
@@ -108,7 +109,7 @@ class _translated:
                 "there are no AWS credentials",
                 "make up for the lab, aws configure for an account.",
             ) from error
-        if isinstance(error, BotoCoreError):
+        if isinstance(error, BotoCoreError | ResponseParserError):
             raise Unreachable(
                 self.doing,
                 str(error),
