@@ -1,10 +1,10 @@
 """The EKS cluster in the VPC of the function, with one node group in the private subnets."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from helpers import aws, kubeconfig, network, roles
+from helpers.cluster import Cluster
 from helpers.errors import NotYet, TutorialError
 from helpers.progress import until
 from helpers.settings import current
@@ -18,19 +18,6 @@ _CLUSTER_LIMIT = 1800  # seconds; AWS takes about ten minutes
 _NODES_LIMIT = 1200  # two to three minutes
 
 
-@dataclass
-class Cluster:
-    """The cluster as EKS describes it."""
-
-    name: str
-    status: str
-    endpoint: str
-    version: str
-    context: str = CONTEXT
-
-    def _ipython_display_(self) -> None: ...
-
-
 def status() -> str:
     """The state that EKS gives: CREATING, ACTIVE, DELETING, FAILED; "" where there is no cluster."""
     found = _describe()
@@ -42,7 +29,7 @@ def find() -> Cluster:
     found = _describe()
     if found is None:
         raise NotYet(f"no EKS cluster {current().TUTORIAL_NAME}", NOTEBOOK)
-    return Cluster(found["name"], found["status"], found.get("endpoint", ""), found["version"])
+    return Cluster(CONTEXT, found["name"], found["status"], found.get("endpoint", ""), found["version"])
 
 
 def create() -> None:

@@ -5,7 +5,6 @@ import os
 import sys
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import google.auth
@@ -15,6 +14,7 @@ from google.cloud import container_v1
 from requests.exceptions import RequestException
 
 from helpers import kubeconfig
+from helpers.cluster import Cluster
 from helpers.errors import NotYet, Refused, SettingsWrong, TutorialError, Unreachable
 from helpers.gke_token import SCOPES
 from helpers.progress import until
@@ -28,19 +28,6 @@ _LIMIT = 1800  # seconds; Google takes about five minutes
 T = TypeVar("T")
 
 
-@dataclass
-class Cluster:
-    """The cluster as GKE describes it."""
-
-    name: str
-    status: str
-    endpoint: str
-    version: str
-    context: str = CONTEXT
-
-    def _ipython_display_(self) -> None: ...
-
-
 def status() -> str:
     """PROVISIONING, RUNNING, RECONCILING, STOPPING, ERROR, …; "" where there is no cluster."""
     found = describe()
@@ -52,7 +39,7 @@ def find() -> Cluster:
     found = describe()
     if found is None:
         raise NotYet(f"no GKE cluster {current().TUTORIAL_NAME}", NOTEBOOK)
-    return Cluster(found.name, found.status.name, found.endpoint, found.current_master_version)
+    return Cluster(CONTEXT, found.name, found.status.name, found.endpoint, found.current_master_version)
 
 
 def create() -> None:
