@@ -17,7 +17,8 @@ test: setup  ## run all tests, as CI does
 	@$(BIN)/python -m pytest
 
 lab: up  ## open JupyterLab on the notebooks
-	@eval "$$($(LAB) env)" && $(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) notebooks/00-introduction.ipynb
+	@eval "$$($(LAB) env)" && $(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) --log-level=WARN \
+	  --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/notebooks/00-introduction.ipynb
 
 up: setup  ## bring the lab up
 	@$(LAB) up

@@ -1,6 +1,7 @@
 """The load balancer's certificate in ACM: signed by a private CA of the tutorial's, imported."""
 
 from helpers import aws, certificates
+from helpers.command import plain
 from helpers.errors import NotYet
 from helpers.settings import current
 
@@ -34,7 +35,7 @@ def ensure() -> str:
         CertificateChain=chain,
         **again,
     )["CertificateArn"]
-    aws.said("acm import-certificate --certificate fileb://build/certs/alb.crt …", arn)
+    aws.said(f"acm import-certificate --certificate fileb://{plain(files.alb_cert)} …", arn)
     return arn
 
 
