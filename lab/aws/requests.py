@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import unquote
 from uuid import uuid4
 
-from moto.core.model import OperationModel, ServiceModel
+from moto.core.model import OperationModel, ServiceModel, Shape
 from moto.core.parse import PROTOCOL_PARSERS, RequestParserError
 from moto.core.request import Request, determine_request_protocol
 from moto.core.routing import get_service_router
@@ -21,9 +21,12 @@ from moto.core.utils import get_service_model
 from werkzeug.exceptions import NotFound
 from werkzeug.wrappers import Response
 
+from lab.aws import json_types
+
 _KEY = "lab.aws.call"
 _CREDENTIAL = re.compile(r"Credential=([^/,\s&]+)/\d{8}/([^/,\s&]*)/([^/,\s&]+)/aws4_request")
 _OLD_ELB = "2012-06-01"  # the classic load balancers' version of an API that is signed with the same name
+_MALFORMED = {"query": "MalformedInput", "ec2": "InvalidParameterValue", "rest-xml": "MalformedInput"}
 _SIGNED_AS = {"elasticloadbalancing": "elbv2", "tagging": "resourcegroupstaggingapi"}
 
 
@@ -56,10 +59,12 @@ class Call:
 class Unreadable(Exception):
     """The request names no operation, or its body is not what the protocol wants."""
 
-    def __init__(self, service: ServiceModel, protocol: str, code: str, message: str) -> None:
+    def __init__(
+        self, service: ServiceModel, protocol: str, code: str, message: str, status: int | None = None
+    ) -> None:
         super().__init__(f"{code}: {message}")
         self.model = OperationModel({}, service)
-        self.protocol, self.code, self.message = protocol, code, message
+        self.protocol, self.code, self.message, self.status = protocol, code, message, status
 
 
 def read(environ: dict[str, Any]) -> Call | None:
@@ -110,11 +115,11 @@ def _parameters(
         "url_params": uri,
     }
     try:
-        if "json" in protocol and body and not _is_stream(model):
-            json.loads(body)
+        if "json" in protocol and model.input_shape:
+            _check_json(model.input_shape, body)
         parsed = PROTOCOL_PARSERS[protocol](model).parse(parts)
     except (RequestParserError, ValueError, TypeError, AttributeError) as error:
-        code = "MalformedInput" if "xml" in protocol else "SerializationException"
+        code = _MALFORMED.get(protocol, "SerializationException")
         raise Unreadable(model.service_model, protocol, code, str(error)) from error
     return {name: value for name, value in parsed.items() if not _absent(model, name, value)}
 
@@ -125,11 +130,14 @@ def _absent(model: OperationModel, name: str, value: Any) -> bool:
     return value is None or (location == "querystring" and value in ([], {}))
 
 
-def _is_stream(model: OperationModel) -> bool:
-    """Whether the body is the caller's own, as Lambda's Invoke has it."""
-    shape = model.input_shape
-    payload = shape.serialization.get("payload") if shape else None
-    return bool(payload) and shape.members[payload].type_name in ("blob", "string")  # type: ignore[union-attr]
+def _check_json(shape: Shape, body: bytes) -> None:
+    payload = shape.serialization.get("payload")
+    body_shape = shape.members[payload] if payload else shape  # type: ignore[attr-defined]
+    if body and body_shape.type_name not in (
+        "blob",
+        "string",
+    ):  # those are the caller's own, as in Lambda's Invoke
+        json_types.check(body_shape, json.loads(body))
 
 
 def _unknown(service: ServiceModel, protocol: str, request: Request) -> Unreadable:
@@ -138,11 +146,11 @@ def _unknown(service: ServiceModel, protocol: str, request: Request) -> Unreadab
         return Unreadable(
             service, protocol, "InvalidAction", f"The action {action} is not valid for this web service."
         )
-    return Unreadable(service, protocol, "UnknownOperationException", "")
+    return Unreadable(service, protocol, "UnknownOperationException", "", 404 if "rest" in protocol else None)
 
 
 class _Refused(Exception):
-    """An error as moto's serializers take it; of no module of moto's, or it would have to be its service's."""
+    """An error for moto's serializers, which look a class of moto's own up in its service."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
