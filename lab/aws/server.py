@@ -5,7 +5,7 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from threading import Thread
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from moto.acm.models import acm_backends
 from moto.awslambda.models import lambda_backends
@@ -30,6 +30,7 @@ from lab.aws.elb import LoadBalancers
 from lab.aws.lambda_ import Functions
 from lab.aws.principals import Identities, TokenService
 from lab.aws.route53 import HostedZones
+from lab.aws.validation import Validation
 from lab.aws.vpc import Networks
 from lab.aws.zones import Dns
 from lab.cluster.cluster import Cluster, ClusterSpec
@@ -38,6 +39,9 @@ from lab.network import Internet, Vpc
 from lab.processes import Processes
 from lab.settings import ACCOUNT_ID, Lab
 from lab.sockets import listen_locally
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -58,6 +62,16 @@ _ENVIRONMENT = {
     "AWS_CONFIG_FILE": os.devnull,  # moto asks boto3 for regions: the reader's own files stay unread
     "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
 }
+
+
+# What a request passes on its way to moto, the outermost first. See lab/aws/requests.py.
+_CHECKS: list[Callable[["WSGIApplication"], "WSGIApplication"]] = [Validation]
+
+
+def _checked(application: "WSGIApplication") -> "WSGIApplication":
+    for check in reversed(_CHECKS):
+        application = check(application)
+    return application
 
 
 class Aws:
@@ -97,7 +111,7 @@ class Aws:
         self._server = make_server(
             "127.0.0.1",
             self.port,
-            DomainDispatcherApplication(create_backend_app),
+            _checked(DomainDispatcherApplication(create_backend_app)),
             threaded=True,
             request_handler=MotoRequestHandler,
             fd=listener.detach(),

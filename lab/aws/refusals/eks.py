@@ -1,7 +1,6 @@
 """EKS. https://docs.aws.amazon.com/eks/latest/APIReference/API_CreateCluster.html and the pages beside it."""
 
 import json
-import re
 from typing import TYPE_CHECKING, Any
 
 from moto.ec2.models.subnets import Subnet
@@ -25,8 +24,6 @@ class ResourceLimitExceededException(EKSError):
 def create_cluster(
     networks: "Networks", name: str, version: str | None, role_arn: str, vpc_config: dict[str, Any]
 ) -> None:
-    if not re.fullmatch(r"[0-9A-Za-z][A-Za-z0-9_-]{0,99}", name):
-        _refuse(f"The cluster name '{name}' does not match the pattern ^[0-9A-Za-z][A-Za-z0-9\\-_]*")
     if version not in (None, VERSION):
         _refuse("unsupported Kubernetes version", clusterName=name)
     _role(networks.account_id, role_arn, "eks.amazonaws.com")

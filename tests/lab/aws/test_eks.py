@@ -134,7 +134,7 @@ def test_a_cluster_may_be_deleted_while_it_is_created(eks, settings):
         ({"roleArn": "arn:aws:iam::123456789012:role/missing"}, "could not be assumed because"),
         ({"resourcesVpcConfig": {"subnetIds": ["subnet-1"]}}, "The subnet ID 'subnet-1' does not exist"),
         ({"resourcesVpcConfig": {"subnetIds": []}}, "Subnets specified must be in at least two different"),
-        ({"name": "../escape"}, "does not match the pattern"),
+        ({"name": "../escape"}, "name contains invalid characters"),
     ],
 )
 def test_a_cluster_that_eks_refuses(eks, settings, change, said):
