@@ -30,6 +30,7 @@ from lab.aws.elb import LoadBalancers
 from lab.aws.lambda_ import Functions
 from lab.aws.principals import Identities, TokenService
 from lab.aws.route53 import HostedZones
+from lab.aws.throttling import Throttling
 from lab.aws.validation import Validation
 from lab.aws.vpc import Networks
 from lab.aws.zones import Dns
@@ -65,7 +66,7 @@ _ENVIRONMENT = {
 
 
 # What a request passes on its way to moto, the outermost first. See lab/aws/requests.py.
-_CHECKS: list[Callable[["WSGIApplication"], "WSGIApplication"]] = [Validation]
+_CHECKS: list[Callable[["WSGIApplication"], "WSGIApplication"]] = [Throttling, Validation]
 
 
 def _checked(application: "WSGIApplication") -> "WSGIApplication":
