@@ -164,7 +164,7 @@ def test_memory_beyond_the_functions_size_kills_it(tmp_path):
         service.deploy(function("f", source, memory=128))
         assert invoke(service, event={"size": 10_000_000})["n"] == 1
         result = service.invoke("f", b'{"size": 300000000}')
-        assert failure(result)["errorType"] == "Runtime.ExitError"
+        assert failure(result)["errorType"] == "Runtime.OutOfMemory"
         assert "signal: killed" in failure(result)["errorMessage"]
         assert b"Max Memory Used: 128 MB" in result.log_tail
         service.deploy(function("f", source, memory=512))

@@ -90,7 +90,7 @@ class _Client(asyncio.Protocol):
     def _check_idle(self) -> None:
         left = self._active + IDLE_TIMEOUT - self._loop.time()
         if left <= 0 and not self._http.busy:
-            self.transport.close()
+            self._http.expire()
             return
         self._timer = self._loop.call_later(max(left, 1), self._check_idle)
 

@@ -9,6 +9,23 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 
+class _Handshake(ssl.SSLObject):
+    """Lets a failed handshake's alert out: asyncio, told of the failure, drops what is still to be sent."""
+
+    _failed = False
+
+    def do_handshake(self) -> None:
+        try:
+            super().do_handshake()
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            raise
+        except ssl.SSLError as error:
+            if self._failed:
+                raise
+            self._failed = True
+            raise ssl.SSLWantReadError(*error.args) from error
+
+
 @dataclass(frozen=True)
 class Certificate:
     """An ACM certificate: its ARN and PEM texts."""
@@ -22,6 +39,7 @@ class Certificate:
 def server_context(certificate: Certificate) -> ssl.SSLContext:
     """TLS 1.2 and 1.3, HTTP/2 and HTTP/1.1. Raises ssl.SSLError where key and certificate do not match."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.sslobject_class = _Handshake
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers("ECDHE+AESGCM:ECDHE+AES")
     context.set_alpn_protocols(["h2", "http/1.1"])
