@@ -21,7 +21,7 @@ _PROGRAMS = {
     "aws": ("aws", "--version"),
     "openssl": ("openssl", "version"),
 }
-_SECRET = ("AWS_SECRET_ACCESS_KEY", "AWS_ACCESS_KEY_ID")
+_SECRET = ("AWS_SECRET_ACCESS_KEY", "AWS_ACCESS_KEY_ID", "AWS_SESSION_TOKEN")
 
 
 class Table:

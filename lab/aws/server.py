@@ -24,6 +24,7 @@ from moto.sts.models import sts_backends
 from werkzeug.serving import BaseWSGIServer, make_server
 
 from lab.aws.backends import Backends
+from lab.aws.certificate_authority import CertificateAuthority
 from lab.aws.certificates import Certificates
 from lab.aws.eks import Clusters
 from lab.aws.elb import LoadBalancers
@@ -37,7 +38,7 @@ from lab.cluster.load_balancer import Policy
 from lab.errors import LabError
 from lab.network import Internet, Vpc
 from lab.processes import Processes
-from lab.settings import ACCOUNT_ID, Lab
+from lab.settings import ACCOUNT_ID, ACM_ROOT, Lab
 from lab.sockets import listen
 
 log = logging.getLogger(__name__)
@@ -97,6 +98,7 @@ class Aws:
             doing = f"listening on 127.0.0.1:{self.port} for the AWS API"
             raise LabError(doing, str(error), "LAB_AWS_PORT=0 takes a free one") from error
         self.port = listener.getsockname()[1]
+        self.certificate_authority = CertificateAuthority(self.lab.data / ACM_ROOT)
         self._backends = Backends(self, _REPLACEMENTS)
         self.dns.start()
         self._server = make_server(
