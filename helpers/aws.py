@@ -5,15 +5,18 @@ from collections.abc import Iterator
 from typing import Any
 
 import boto3
-from botocore.config import Config
 from botocore import exceptions as botocore_exceptions
+from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
 
 from helpers.errors import Refused, Unreachable
 from helpers.settings import current
 
 _RETRIES = {"mode": "standard", "max_attempts": 8}  # throttling, 5xx, dropped connections
-_SIGN_IN = "sign in (aws sso login, aws login, or fresh keys in the environment), then run this again: it goes on."
+_SIGN_IN = (
+    "sign in (aws sso login, aws login, or fresh keys in the environment), then run this again: it goes on."
+)
 _HINTS = {
     # Each service has its own name for it.
     "ExpiredToken": _SIGN_IN,
@@ -121,7 +124,7 @@ class _translated:
             raise Refused(self.doing, code, message, _HINTS.get(code, "")) from error
         if isinstance(error, _NO_CREDENTIALS):
             raise Unreachable(self.doing, f"no AWS credentials: {error}", _SIGN_IN) from error
-        if isinstance(error, BotoCoreError):
+        if isinstance(error, BotoCoreError | ResponseParserError):
             raise Unreachable(
                 self.doing,
                 str(error),

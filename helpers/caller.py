@@ -19,7 +19,10 @@ def cidr() -> str:
     caller = current().CALLER
     if "://" not in caller:
         return str(IPv4Network(caller))
-    doing, try_ = f"Asking {caller} for this machine's address", 'set CALLER, as in CALLER = "203.0.113.7/32".'
+    doing, try_ = (
+        f"Asking {caller} for this machine's address",
+        'set CALLER, as in CALLER = "203.0.113.7/32".',
+    )
     try:
         answer = requests.get(caller, timeout=_LIMIT)
         answer.raise_for_status()

@@ -163,13 +163,18 @@ class Settings(BaseSettings):
     @classmethod
     def _caller(cls, caller: str) -> str:
         if urlsplit(caller).scheme not in ("http", "https"):
-            ipaddress.IPv4Network(caller)
+            try:
+                ipaddress.IPv4Network(caller)
+            except ValueError as wrong:
+                raise ValueError(f"an address, a range like 203.0.113.0/24, or a URL ({wrong})") from None
         return caller
 
     @model_validator(mode="after")
     def _validation_needs_the_public(self) -> Self:
         if (self.CERTIFICATE, self.ZONE) == ("acm", "private"):
-            raise ValueError('CERTIFICATE = "acm" needs ZONE = "public": ACM looks for its record in public DNS')
+            raise ValueError(
+                'CERTIFICATE = "acm" needs ZONE = "public": ACM looks for its record in public DNS'
+            )
         return self
 
     @property
@@ -205,10 +210,7 @@ def current() -> Settings:
     try:
         return Settings()
     except ValidationError as wrong:
-        lines = [
-            _place(error) + error["msg"].removeprefix("Value error, ")
-            for error in wrong.errors()
-        ]
+        lines = [_place(error) + error["msg"].removeprefix("Value error, ") for error in wrong.errors()]
         raise SettingsWrong(doing, "; ".join(lines), "correct the value and run again.") from None
     except ValueError as wrong:
         raise SettingsWrong(doing, str(wrong), "correct the file: it must be TOML.") from None

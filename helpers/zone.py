@@ -56,9 +56,7 @@ def _create() -> str:
     if settings.ZONE == "private":
         where["VPC"] = {"VPCRegion": settings.AWS_REGION, "VPCId": network.find().vpc_id}
     reference = f"{settings.DOMAIN}-{time.time_ns()}"
-    made = aws.call(
-        "route53", "create_hosted_zone", Name=settings.DOMAIN, CallerReference=reference, **where
-    )
+    made = aws.call("route53", "create_hosted_zone", Name=settings.DOMAIN, CallerReference=reference, **where)
     zone = made["HostedZone"]["Id"].rpartition("/")[2]
     aws.call(
         "route53",

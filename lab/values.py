@@ -8,7 +8,15 @@ from pathlib import Path
 
 from lab import binaries, images
 from lab.network import PUBLIC
-from lab.settings import ACCESS_KEY_ID, ACM_ROOT, GOOGLE_LOCATION, GOOGLE_PROJECT, REGION, SECRET_ACCESS_KEY, Lab
+from lab.settings import (
+    ACCESS_KEY_ID,
+    ACM_ROOT,
+    GOOGLE_LOCATION,
+    GOOGLE_PROJECT,
+    REGION,
+    SECRET_ACCESS_KEY,
+    Lab,
+)
 
 CHECKOUT = Path(__file__).parent.parent
 MARK = "# Written by `python -m lab up`"

@@ -23,6 +23,7 @@ from moto.route53.models import route53_backends
 from moto.sts.models import sts_backends
 from werkzeug.serving import BaseWSGIServer, make_server
 
+from lab.aws import dry_run, simulation, versions
 from lab.aws.backends import Backends
 from lab.aws.certificate_authority import CertificateAuthority
 from lab.aws.certificates import Certificates
@@ -101,6 +102,8 @@ class Aws:
         self.certificate_authority = CertificateAuthority(self.lab.data / ACM_ROOT)
         self._backends = Backends(self, _REPLACEMENTS)
         self.dns.start()
+        for extension in (dry_run, simulation, versions):
+            extension.serve()
         self._server = make_server(
             "127.0.0.1",
             self.port,

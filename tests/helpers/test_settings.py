@@ -51,7 +51,7 @@ def test_command_prefixes_are_written_as_in_a_shell(monkeypatch):
         ("CONNECT_TIMEOUT", "soon", "number"),
         ("ZONE", "hidden", "'public' or 'private'"),
         ("CERTIFICATE", "self-signed", "'private-ca' or 'acm'"),
-        ("CALLER", "my-laptop", "expected 4 octets"),
+        ("CALLER", "my-laptop", "an address, a range"),
         ("CALLER", "10.0.0.1/8", "has host bits set"),
         ("KUBECONFIG", str(Path.home() / ".kube" / "config"), "never writes into ~/.kube/config"),
     ],
