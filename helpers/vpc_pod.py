@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from helpers import command, eks, kube
+from helpers import command, eks, kube, kubeconfig
 
 _POD = "curl"
 _EXEC = ["kubectl", "--context", eks.CONTEXT, "exec", "-n", "default", "-i", _POD, "--"]
@@ -11,6 +11,8 @@ _EXEC = ["kubectl", "--context", eks.CONTEXT, "exec", "-n", "default", "-i", _PO
 
 def ensure() -> list[str]:
     """The command prefix that runs a program in the pod; waits for the cluster and its node where need be."""
+    if _is_ready():
+        return _EXEC
     eks.ensure()
     kube.apply(eks.CONTEXT, "manifests/eks/curl.yaml")
     kube.kubectl(
@@ -19,9 +21,18 @@ def ensure() -> list[str]:
     return _EXEC
 
 
+def _is_ready() -> bool:
+    if not kubeconfig.has(eks.CONTEXT):
+        return False
+    wait = ("-n", "default", "wait", f"pod/{_POD}", "--for=condition=Ready", "--timeout=0")
+    return kube.kubectl(eks.CONTEXT, *wait, check=False, show=False).exit_code == 0
+
+
 def carry(words: Sequence[str]) -> list[str]:
     """The words of a command as they hold in the pod: files of this machine are copied there."""
-    return [_copied(Path(word)) if Path(word).is_absolute() else word for word in words]
+    return [
+        _copied(Path(word)) if Path(word).is_absolute() and Path(word).is_file() else word for word in words
+    ]
 
 
 def _copied(file: Path) -> str:

@@ -12,7 +12,7 @@ _call_action = EC2Response.call_action
 
 def serve() -> None:
     """Put it in moto's way; twice is harmless."""
-    EC2Response.call_action = _call  # type: ignore[method-assign]
+    EC2Response.call_action = _call  # type: ignore[assignment]
 
 
 def _call(self: EC2Response) -> TYPE_RESPONSE:
