@@ -121,8 +121,11 @@ class _translated:
     def __exit__(self, _type: object, error: BaseException | None, _trace: object) -> None:
         if isinstance(error, ClientError):
             code, message = error.response["Error"]["Code"], error.response["Error"].get("Message", "")
+            if _HINTS.get(code) == _SIGN_IN:
+                _client.cache_clear()  # who has signed in again is asked for the new credentials
             raise Refused(self.doing, code, message, _HINTS.get(code, "")) from error
         if isinstance(error, _NO_CREDENTIALS):
+            _client.cache_clear()
             raise Unreachable(self.doing, f"no AWS credentials: {error}", _SIGN_IN) from error
         if isinstance(error, BotoCoreError | ResponseParserError):
             raise Unreachable(

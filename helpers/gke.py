@@ -203,11 +203,14 @@ def _asking(doing: str, call: Callable[[], T]) -> T:
         return call()
     except api.GoogleAPIError as error:
         hint = _HINTS.get(type(error).__name__, "")
+        if hint == _SIGN_IN:
+            _client.cache_clear()  # who has signed in again is asked for the new credentials
         raise Refused(doing, type(error).__name__, getattr(error, "message", str(error)), hint) from error
     except (RequestException, auth.TransportError) as error:
         hint = "look whether CLOUDSDK_API_ENDPOINT_OVERRIDES_CONTAINER is right and what it names is running."
         raise Unreachable(doing, str(error), hint) from error
     except (auth.GoogleAuthError, OSError) as error:
+        _client.cache_clear()
         raise Unreachable(doing, str(error), _SIGN_IN) from error
 
 

@@ -54,6 +54,7 @@ def _create() -> str:
     settings = current()
     where: dict[str, Any] = {}
     if settings.ZONE == "private":
+        where["HostedZoneConfig"] = {"PrivateZone": True}
         where["VPC"] = {"VPCRegion": settings.AWS_REGION, "VPCId": network.find().vpc_id}
     reference = f"{settings.DOMAIN}-{time.time_ns()}"
     made = aws.call("route53", "create_hosted_zone", Name=settings.DOMAIN, CallerReference=reference, **where)
@@ -65,6 +66,6 @@ def _create() -> str:
         ResourceId=zone,
         AddTags=aws.tag_list(),
     )
-    vpc = "".join(f" --vpc VPCRegion={v['VPCRegion']},VPCId={v['VPCId']}" for v in where.values())
+    vpc = f" --vpc VPCId={where['VPC']['VPCId']}" if where else ""
     aws.said(f"route53 create-hosted-zone --name {settings.DOMAIN}{vpc}", zone)
     return zone
