@@ -4,20 +4,33 @@ VENV := .venv
 BIN := $(VENV)/bin
 LAB := $(BIN)/python -m lab
 export LAB_NAME ?= lab
+TARGET ?= lab
+SETTINGS ?= cloud.toml
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 
 .PHONY: tutorial test lab up down status doctor setup bench outputs lint lock clean help
 
-tutorial: up  ## run notebooks 00-06 on the lab; executed copies in build/run
-	@eval "$$($(LAB) env)" && $(BIN)/python -m helpers.series
+# Where the notebooks run: the lab, which comes up first, or, after a look and a question, the accounts of $(SETTINGS).
+ifeq ($(TARGET),lab)
+READY := up
+BEFORE = eval "$$($(LAB) env)"
+else ifeq ($(TARGET),cloud)
+READY := $(VENV)/ready
+BEFORE = export TUTORIAL_SETTINGS=$(SETTINGS) && $(BIN)/python -m helpers.preflight
+else
+$(error TARGET is lab or cloud, not "$(TARGET)")
+endif
+
+tutorial: $(READY)  ## run notebooks 00-06; with TARGET=cloud on real accounts (docs/real-accounts.md)
+	@$(BEFORE) && $(BIN)/python -m helpers.series
 
 test: setup  ## run all tests, as CI does
 	@$(BIN)/python -m pytest
 
-lab: up  ## open JupyterLab on the notebooks
-	@eval "$$($(LAB) env)" && $(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) --log-level=WARN \
+lab: $(READY)  ## open JupyterLab on the notebooks; TARGET as above
+	@$(BEFORE) && $(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) --log-level=WARN \
 	  --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/notebooks/00-introduction.ipynb
 
 up: setup  ## bring the lab up

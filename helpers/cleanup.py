@@ -3,7 +3,19 @@
 import json
 from typing import Any
 
-from helpers import aws, dns, eks, function, gke, inventory, kube, kubeconfig, load_balancer, show
+from helpers import (
+    aws,
+    eks,
+    function,
+    gke,
+    inventory,
+    kube,
+    kubeconfig,
+    load_balancer,
+    log_groups,
+    show,
+    zone,
+)
 from helpers.errors import CommandFailed, Refused
 from helpers.inventory import Resource
 from helpers.progress import patiently, until
@@ -90,14 +102,13 @@ def _delete_services() -> None:
 
 def _delete_front() -> None:
     """Record, zone, balancers, target group, certificate."""
-    zone = dns.find_zone()
-    record = dns.find_record(zone) if zone else None
-    if record:
+    zone_id = zone.find()
+    for record in zone.records(zone_id) if zone_id else []:
         change = {"Changes": [{"Action": "DELETE", "ResourceRecordSet": record}]}
-        aws.call("route53", "change_resource_record_sets", HostedZoneId=zone, ChangeBatch=change)
+        aws.call("route53", "change_resource_record_sets", HostedZoneId=zone_id, ChangeBatch=change)
         aws.said(f"route53 change-resource-record-sets: {record['Name']} deleted")
-    if zone and inventory.zone_is_ours(zone):
-        _delete("route53", "delete_hosted_zone", Id=zone)
+    if zone_id and inventory.zone_is_ours(zone_id):
+        _delete("route53", "delete_hosted_zone", Id=zone_id)
     for name in inventory.kubernetes_balancers():
         _delete("elb", "delete_load_balancer", LoadBalancerName=name)
     balancer, group = load_balancer.balancer(), load_balancer.target_group()
@@ -129,6 +140,8 @@ def _delete_eks() -> None:
     if eks.status() not in ("", "DELETING"):
         _delete("eks", "delete_cluster", name=name)
     until("the EKS cluster to go", eks.status, lambda now: now == "", limit=_LIMIT)
+    if log_groups.exists(eks.log_group_name()):  # after the cluster, which would write into it again
+        _delete("logs", "delete_log_group", logGroupName=eks.log_group_name())
     for volume in inventory.kubernetes_volumes():
         _delete("ec2", "delete_volume", VolumeId=volume)
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from helpers import aws, kubeconfig, network, roles
+from helpers import aws, caller, kubeconfig, log_groups, network, roles
 from helpers.cluster import Cluster
 from helpers.errors import NotYet, TutorialError
 from helpers.progress import until
@@ -13,6 +13,10 @@ CONTEXT = "eks"
 VERSION = "1.35"
 NODE_GROUP = "workers"
 INSTANCE_TYPE = "t3.large"
+# Its images demand IMDSv2 and keep pods, one hop away, from the node's role:
+# https://docs.aws.amazon.com/eks/latest/userguide/al2023.html
+AMI_TYPE = "AL2023_x86_64_STANDARD"
+LOGS = ("api", "audit", "authenticator", "controllerManager", "scheduler")
 NOTEBOOK = "02-deploy-istio-in-eks"
 _CLUSTER_LIMIT = 1800  # seconds; AWS takes about ten minutes
 _NODES_LIMIT = 1200  # two to three minutes
@@ -43,20 +47,49 @@ def create() -> None:
     if there:
         print(f"EKS cluster {name} exists: {there}")
         return
+    log_groups.ensure(log_group_name())
     made = aws.call(
         "eks",
         "create_cluster",
         name=name,
         version=VERSION,
         roleArn=role,
-        resourcesVpcConfig={
-            "subnetIds": place.private + place.public,
-            "endpointPublicAccess": True,
-            "endpointPrivateAccess": True,
-        },
+        resourcesVpcConfig={"subnetIds": place.private + place.public, **_endpoint()},
+        logging={"clusterLogging": [{"types": list(LOGS), "enabled": True}]},
+        # Who creates it administers it, by an access entry and not by the old aws-auth ConfigMap.
+        accessConfig={"authenticationMode": "API", "bootstrapClusterCreatorAdminPermissions": True},
+        # Moved to a newer Kubernetes rather than billed sixfold once support ends.
+        upgradePolicy={"supportType": "STANDARD"},
         tags=aws.project_tags(),
     )["cluster"]
     aws.said(f"eks create-cluster --name {name}", made["status"])
+
+
+def log_group_name() -> str:
+    """Where the control plane writes its logs; EKS would make it without a tag, and keep them for ever."""
+    return f"/aws/eks/{current().TUTORIAL_NAME}/cluster"
+
+
+def _endpoint() -> dict[str, Any]:
+    """The API server: nodes reach it inside the VPC, from outside nobody but the reader does."""
+    public = {"endpointPublicAccess": True, "publicAccessCidrs": [caller.cidr()]}
+    return {**public, "endpointPrivateAccess": True}
+
+
+def _ensure_endpoint() -> None:
+    """Let the reader in from where they are today, e.g. another network than yesterday's."""
+    name, wanted = current().TUTORIAL_NAME, _endpoint()
+
+    def there() -> bool:
+        found = _describe() or {"resourcesVpcConfig": {}}
+        return found["status"] == "ACTIVE" and found["resourcesVpcConfig"].items() >= wanted.items()
+
+    if there():
+        return
+    aws.call("eks", "update_cluster_config", name=name, resourcesVpcConfig=wanted)
+    waiting = f"EKS to let {wanted['publicAccessCidrs'][0]} in"
+    until(waiting, there, bool, limit=_CLUSTER_LIMIT, state=lambda _: "updating")
+    aws.said(f"eks update-cluster-config --name {name}: publicAccessCidrs", wanted["publicAccessCidrs"][0])
 
 
 def ensure() -> Cluster:
@@ -65,6 +98,7 @@ def ensure() -> Cluster:
     name = current().TUTORIAL_NAME
     found = _settled(f"EKS cluster {name}", _describe, _CLUSTER_LIMIT)
     aws.said(f"eks describe-cluster --name {name}", f"{found['status']}, Kubernetes {found['version']}")
+    _ensure_endpoint()
     _ensure_nodes()
     connect()
     return find()
@@ -84,7 +118,7 @@ def _ensure_nodes() -> None:
         policies = (
             "AmazonEKSWorkerNodePolicy",
             "AmazonEKS_CNI_Policy",
-            "AmazonEC2ContainerRegistryReadOnly",
+            "AmazonEC2ContainerRegistryPullOnly",
         )
         role = roles.ensure("eks-nodes", "ec2", *policies)
         aws.call(
@@ -94,6 +128,7 @@ def _ensure_nodes() -> None:
             nodegroupName=NODE_GROUP,
             subnets=network.find().private,
             nodeRole=role,
+            amiType=AMI_TYPE,
             instanceTypes=[INSTANCE_TYPE],
             scalingConfig={"minSize": 1, "maxSize": 1, "desiredSize": 1},
             tags=aws.project_tags(),

@@ -9,7 +9,7 @@ import zipfile
 from dataclasses import dataclass
 from typing import Any
 
-from helpers import aws, command, roles
+from helpers import aws, command, log_groups, roles
 from helpers.errors import NotYet, Refused
 from helpers.progress import patiently, until
 from helpers.settings import ROOT, current
@@ -63,8 +63,7 @@ def exists() -> bool:
 
 def has_log_group() -> bool:
     """Whether the log group exists."""
-    groups = aws.items("logs", "describe_log_groups", "logGroups", logGroupNamePrefix=log_group())
-    return any(group["logGroupName"] == log_group() for group in groups)
+    return log_groups.exists(log_group())
 
 
 def package() -> bytes:
@@ -91,7 +90,7 @@ def find() -> Function:
 def ensure() -> Function:
     """Make the function, or update its code where lambda/ has changed; waits until it is active."""
     role = roles.ensure("function", "lambda", "service-role/AWSLambdaBasicExecutionRole")
-    _ensure_log_group()
+    log_groups.ensure(log_group())
     code = package()
     there = _configuration()
     if there is None:
@@ -192,14 +191,6 @@ def _configuration() -> dict[str, Any] | None:
         "ResourceNotFoundException", service="lambda", operation="get_function", FunctionName=name()
     )
     return found["Configuration"] if found else None
-
-
-def _ensure_log_group() -> None:
-    if not has_log_group():
-        # Lambda would make it on its own, but without a tag and for ever.
-        aws.call("logs", "create_log_group", logGroupName=log_group(), tags=aws.project_tags())
-        aws.call("logs", "put_retention_policy", logGroupName=log_group(), retentionInDays=7)
-        aws.said(f"logs create-log-group --log-group-name {log_group()}")
 
 
 def _create(role: str, code: bytes) -> None:

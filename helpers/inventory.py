@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from helpers import aws, dns, eks, function, gke, load_balancer, roles
+from helpers import aws, eks, function, gke, load_balancer, log_groups, roles, zone
 from helpers.errors import Refused
 from helpers.settings import current
 
@@ -77,9 +77,9 @@ def certificates() -> list[str]:
     return arns
 
 
-def zone_is_ours(zone: str) -> bool:
+def zone_is_ours(zone_id: str) -> bool:
     """Whether the tutorial made the hosted zone; a reader's own zone stays."""
-    answer = aws.call("route53", "list_tags_for_resource", ResourceType="hostedzone", ResourceId=zone)
+    answer = aws.call("route53", "list_tags_for_resource", ResourceType="hostedzone", ResourceId=zone_id)
     return {"Key": "Project", "Value": current().TUTORIAL_NAME} in answer["ResourceTagSet"]["Tags"]
 
 
@@ -133,15 +133,15 @@ def _in_aws() -> Iterable[tuple[str, str]]:
     if load_balancer.target_group():
         yield "target group", function.name()
     yield from (("certificate", arn) for arn in certificates())
-    zone = dns.find_zone()
-    if zone and dns.find_record(zone):
-        yield "record", current().alb_host
-    if zone and zone_is_ours(zone):
-        yield "hosted zone", zone
+    zone_id = zone.find()
+    yield from (("record", record["Name"]) for record in (zone.records(zone_id) if zone_id else []))
+    if zone_id and zone_is_ours(zone_id):
+        yield "hosted zone", zone_id
     if function.exists():
         yield "function", function.name()
-    if function.has_log_group():
-        yield "log group", function.log_group()
+    for group in (function.log_group(), eks.log_group_name()):
+        if log_groups.exists(group):
+            yield "log group", group
     yield from (("role", name) for name in existing_roles())
     yield from (("disk", name) for name in kubernetes_volumes())
     for kind, (_, _, id_) in EC2.items():

@@ -22,7 +22,7 @@ _PROGRAMS = {
     "aws": ("aws", "--version"),
     "openssl": ("openssl", "version"),
 }
-_SECRET = ("AWS_SECRET_ACCESS_KEY", "AWS_ACCESS_KEY_ID")
+_SECRET = ("AWS_SECRET_ACCESS_KEY", "AWS_ACCESS_KEY_ID", "AWS_SESSION_TOKEN")
 
 
 class Table:
@@ -73,11 +73,13 @@ def table(rows: Sequence[Mapping[str, Any] | Sequence[Any]], headers: Sequence[s
 def versions() -> Table:
     """The version of every tool and library that does the work."""
     rows = [("Python", sys.version.split()[0]), *((name, version(name)) for name in _LIBRARIES)]
-    rows += [(name, _program_version(argv)) for name, argv in _PROGRAMS.items()]
+    rows += [(name, program_version(name)) for name in _PROGRAMS]
     return Table(("tool", "version"), rows)
 
 
-def _program_version(argv: Sequence[str]) -> str:
+def program_version(name: str) -> str:
+    """What a program says of itself: its version, or why it does not say."""
+    argv = _PROGRAMS[name]
     try:
         text = command.run(argv, limit=60).text
     except ToolMissing:

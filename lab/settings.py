@@ -12,6 +12,7 @@ ACCOUNT_ID = "123456789012"
 ACCESS_KEY_ID = "LABACCESSKEYEXAMPLE0"
 SECRET_ACCESS_KEY = "lab-secret-access-key"  # known to everybody: the lab guards nothing
 REGION = "us-east-1"
+ACM_ROOT = "acm-root.pem"  # below a lab's data: the root of the certificates that its ACM issues
 GOOGLE_PROJECT = "lab-project"
 GOOGLE_LOCATION = "us-central1-a"
 

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from cryptography.hazmat.primitives.serialization import Encoding
 from moto.acm.models import AWSCertificateManagerBackend, CertBundle
 from moto.elbv2.models import elbv2_backends
 from moto.route53.models import route53_backends
@@ -31,6 +32,8 @@ class Certificates(Backed, AWSCertificateManagerBackend):
         if known and known.status == "PENDING_VALIDATION":
             self._validate(known)
         bundle = super().get_certificate(arn)
+        if bundle.status == "ISSUED" and bundle.type == "AMAZON_ISSUED":
+            self._issue(bundle)
         bundle.in_use_by = self._users(arn)
         return bundle
 
@@ -46,6 +49,14 @@ class Certificates(Backed, AWSCertificateManagerBackend):
             for balancer in balancers
             if any(arn in listener.certificates for listener in balancer.listeners.values())
         ]
+
+    def _issue(self, bundle: CertBundle) -> None:
+        """In place of moto's certificate, whose issuer does not exist: one that clients can verify."""
+        authority = self.aws.certificate_authority
+        if bundle.chain != authority.pem:
+            bundle._cert = authority.issue(bundle)
+            bundle.cert, bundle.chain = bundle._cert.public_bytes(Encoding.PEM), authority.pem
+            bundle.issuer_common_name = authority.name
 
     def _validate(self, bundle: CertBundle) -> None:
         """ISSUED once every CNAME that ACM asked for is in a public zone; not before, as moto does it.

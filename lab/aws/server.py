@@ -23,7 +23,9 @@ from moto.route53.models import route53_backends
 from moto.sts.models import sts_backends
 from werkzeug.serving import BaseWSGIServer, make_server
 
+from lab.aws import dry_run, simulation, versions
 from lab.aws.backends import Backends
+from lab.aws.certificate_authority import CertificateAuthority
 from lab.aws.certificates import Certificates
 from lab.aws.eks import Clusters
 from lab.aws.elb import LoadBalancers
@@ -38,7 +40,7 @@ from lab.cluster.cluster import Cluster, ClusterSpec
 from lab.cluster.load_balancer import Policy
 from lab.network import Internet, Vpc
 from lab.processes import Processes
-from lab.settings import ACCOUNT_ID, Lab
+from lab.settings import ACCOUNT_ID, ACM_ROOT, Lab
 from lab.sockets import listen_locally
 
 if TYPE_CHECKING:
@@ -107,8 +109,11 @@ class Aws:
         os.environ.pop("AWS_PROFILE", None)
         listener = listen_locally(self.port, "the AWS API", "LAB_AWS_PORT")
         self.port = listener.getsockname()[1]
+        self.certificate_authority = CertificateAuthority(self.lab.data / ACM_ROOT)
         self._backends = Backends(self, _REPLACEMENTS)
         self.dns.start()
+        for extension in (dry_run, simulation, versions):
+            extension.serve()
         self._server = make_server(
             "127.0.0.1",
             self.port,

@@ -4,7 +4,12 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from moto.ec2.models.subnets import Subnet
-from moto.eks.exceptions import EKSError, InvalidParameterException, ResourceNotFoundException
+from moto.eks.exceptions import (
+    EKSError,
+    InvalidParameterException,
+    ResourceInUseException,
+    ResourceNotFoundException,
+)
 from moto.eks.models import Cluster
 from moto.iam.models import iam_backends
 
@@ -33,6 +38,17 @@ def create_cluster(
     for group_id in vpc_config.get("securityGroupIds", []):
         if networks.get_security_group_from_id(group_id) is None:
             _refuse(f"The security group ID '{group_id}' does not exist", clusterName=name)
+
+
+def update_cluster_config(cluster: Cluster, vpc_config: dict[str, Any]) -> None:
+    """https://docs.aws.amazon.com/eks/latest/APIReference/API_UpdateClusterConfig.html"""
+    if not cluster.is_active:
+        message = f"Cannot update cluster {cluster.name}: it is in the status {cluster.status}"
+        raise ResourceInUseException(
+            clusterName=cluster.name, nodegroupName=None, addonName=None, message=message
+        )
+    if vpc_config == cluster.resources_vpc_config:
+        _refuse("Cluster is already at the desired configuration", clusterName=cluster.name)
 
 
 def second_cluster(networks: "Networks", others: list[Cluster], vpc_config: dict[str, Any]) -> None:

@@ -12,6 +12,7 @@ from botocore.exceptions import ClientError
 from dnslib import RCODE
 
 from lab.cluster.pki import SERVER, Authority
+from lab.settings import ACM_ROOT
 
 QUICK = {"Delay": 1, "MaxAttempts": 40}
 HOST = "app.example.com"
@@ -279,6 +280,27 @@ def test_a_requested_certificate_waits_for_its_dns_record(client):
         assert acm.describe_certificate(CertificateArn=arn)["Certificate"]["Status"] == status
     route53.delete_hosted_zone(Id=zone)
     acm.delete_certificate(CertificateArn=arn)
+
+
+def test_an_issued_certificate_is_verified_with_the_labs_root(
+    aws, client, balancer, target_group, listen, inside
+):
+    acm, route53, host = client("acm"), client("route53"), "issued.example.org"
+    arn = acm.request_certificate(DomainName=host, ValidationMethod="DNS")["CertificateArn"]
+    described = acm.describe_certificate(CertificateArn=arn)["Certificate"]
+    record = described["DomainValidationOptions"][0]["ResourceRecord"]
+    zone = route53.create_hosted_zone(Name="example.org", CallerReference="issued")["HostedZone"]["Id"]
+    record_set = {
+        "Name": record["Name"], "Type": "CNAME", "TTL": 60, "ResourceRecords": [{"Value": record["Value"]}]
+    }  # fmt: skip
+    change = {"Action": "CREATE", "ResourceRecordSet": record_set}
+    route53.change_resource_record_sets(HostedZoneId=zone, ChangeBatch={"Changes": [change]})
+    described = acm.describe_certificate(CertificateArn=arn)["Certificate"]
+    assert (described["Status"], described["Issuer"]) == ("ISSUED", aws.certificate_authority.name)
+    listen(target_group, 443, "HTTPS", Certificates=[{"CertificateArn": arn}])
+    there = ["--resolve", f"{host}:443:{interfaces(client, balancer)[0]['PrivateIpAddress']}"]
+    assert inside("--cacert", str(aws.lab.data / ACM_ROOT), *there, f"https://{host}/") == ("hello", 0)
+    assert inside(*there, f"https://{host}/")[1] == 60
 
 
 def test_the_aws_cli_lists_the_balancer(aws, balancer):
