@@ -56,6 +56,11 @@ def ensure() -> str:
     return host
 
 
+def zone_comment() -> str:
+    """What tells a zone that the tutorial made from a reader's own."""
+    return f"Project={current().TUTORIAL_NAME}"
+
+
 def find_record(zone: str) -> dict[str, Any] | None:
     """The A record of alb.<domain> in that zone."""
     name = current().alb_host + "."
@@ -66,7 +71,11 @@ def find_record(zone: str) -> dict[str, Any] | None:
 def _create_zone() -> str:
     domain = current().DOMAIN
     reference = f"{domain}-{time.time_ns()}"
-    made = aws.call("route53", "create_hosted_zone", Name=domain, CallerReference=reference)
+    # Tags come in a second call; a run that ends between the two has left its name nevertheless.
+    comment = {"Comment": zone_comment()}
+    made = aws.call(
+        "route53", "create_hosted_zone", Name=domain, CallerReference=reference, HostedZoneConfig=comment
+    )
     zone = made["HostedZone"]["Id"].rpartition("/")[2]
     aws.call(
         "route53",

@@ -2,6 +2,7 @@
 
 import functools
 import os
+import re
 import sys
 import warnings
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from google.cloud import container_v1
 from requests.exceptions import RequestException
 
 from helpers import kubeconfig
+from helpers.aws import project_tags
 from helpers.errors import NotYet, Refused, SettingsWrong, TutorialError, Unreachable
 from helpers.gke_token import SCOPES
 from helpers.progress import until
@@ -69,7 +71,7 @@ def create() -> None:
         initial_node_count=1,
         node_config=container_v1.NodeConfig(machine_type=MACHINE_TYPE),
         release_channel=container_v1.ReleaseChannel(channel="REGULAR"),
-        resource_labels={"project": name},
+        resource_labels=_labels(),
     )
     _ask(f"Making the GKE cluster {name}", lambda gke: gke.create_cluster(parent=parent(), cluster=wanted))
     location = current().GOOGLE_CLOUD_LOCATION
@@ -122,6 +124,18 @@ def describe() -> container_v1.Cluster | None:
         if refused.code == "NotFound":
             return None
         raise
+
+
+def labelled(key: str, value: str) -> list[container_v1.Cluster]:
+    """The project's clusters with this label, in all locations."""
+    anywhere = f"{parent().rpartition('/')[0]}/-"
+    answer = _ask("Listing the GKE clusters", lambda gke: gke.list_clusters(parent=anywhere))
+    return [cluster for cluster in answer.clusters if cluster.resource_labels.get(key) == value]
+
+
+def _labels() -> dict[str, str]:
+    """AWS's tags as labels, which have lower-case letters, digits, - and _ only."""
+    return {key.lower(): re.sub(r"[^a-z0-9_-]", "-", value.lower()) for key, value in project_tags().items()}
 
 
 def parent() -> str:
