@@ -61,11 +61,6 @@ def exists() -> bool:
     return _configuration() is not None
 
 
-def has_log_group() -> bool:
-    """Whether the log group exists."""
-    return log_groups.exists(log_group())
-
-
 def package() -> bytes:
     """lambda/ as a zip whose bytes depend on the files alone, so that equal code has an equal sum."""
     buffer = io.BytesIO()

@@ -2,6 +2,7 @@
 
 import functools
 import os
+import re
 import sys
 import warnings
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from google.oauth2 import service_account
 from requests.exceptions import RequestException
 
 from helpers import kubeconfig
+from helpers.aws import project_tags
 from helpers.cluster import Cluster
 from helpers.errors import NotYet, Refused, SettingsWrong, TutorialError, Unreachable
 from helpers.gke_token import SCOPES
@@ -65,7 +67,7 @@ def create() -> None:
         initial_node_count=1,
         node_config=container_v1.NodeConfig(machine_type=MACHINE_TYPE),
         release_channel=container_v1.ReleaseChannel(channel=CHANNEL),
-        resource_labels={"project": name},
+        resource_labels=_labels(),
     )
     _ask(f"Making the GKE cluster {name}", lambda gke: gke.create_cluster(parent=parent(), cluster=wanted))
     location = current().GOOGLE_CLOUD_LOCATION
@@ -139,6 +141,18 @@ def default_version(config: container_v1.ServerConfig) -> str:
     """The version that a new cluster in our release channel gets."""
     channels = {channel.channel.name: channel.default_version for channel in config.channels}
     return channels.get(CHANNEL) or config.default_cluster_version
+
+
+def labelled(key: str, value: str) -> list[container_v1.Cluster]:
+    """The project's clusters with this label, in all locations."""
+    anywhere = f"{parent().rpartition('/')[0]}/-"
+    answer = _ask("Listing the GKE clusters", lambda gke: gke.list_clusters(parent=anywhere))
+    return [cluster for cluster in answer.clusters if cluster.resource_labels.get(key) == value]
+
+
+def _labels() -> dict[str, str]:
+    """AWS's tags as labels, which have lower-case letters, digits, - and _ only."""
+    return {key.lower(): re.sub(r"[^a-z0-9_-]", "-", value.lower()) for key, value in project_tags().items()}
 
 
 def parent() -> str:

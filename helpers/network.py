@@ -182,7 +182,7 @@ def _tagged(operation: str, key: str) -> dict[str, Any] | None:
 
 
 def _by_tag(**more: str) -> list[dict[str, Any]]:
-    tags = {**aws.project_tags(), **more}
+    tags = {"Project": current().TUTORIAL_NAME, **more}
     return [{"Name": f"tag:{name}", "Values": [value]} for name, value in tags.items()]
 
 

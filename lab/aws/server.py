@@ -12,6 +12,7 @@ from moto.awslambda.models import lambda_backends
 from moto.core.base_backend import BackendDict
 from moto.ec2.models import ec2_backends
 from moto.eks.models import eks_backends
+from moto.elb.models import elb_backends
 from moto.elbv2.models import elbv2_backends
 from moto.iam.models import iam_backends
 from moto.moto_server.werkzeug_app import (
@@ -27,6 +28,7 @@ from lab.aws import dry_run, simulation, versions
 from lab.aws.backends import Backends
 from lab.aws.certificate_authority import CertificateAuthority
 from lab.aws.certificates import Certificates
+from lab.aws.classic import ClassicLoadBalancers
 from lab.aws.eks import Clusters
 from lab.aws.elb import LoadBalancers
 from lab.aws.lambda_ import Functions
@@ -51,6 +53,7 @@ T = TypeVar("T")
 
 _REPLACEMENTS: list[tuple[BackendDict, type[Any]]] = [
     (ec2_backends, Networks),
+    (elb_backends, ClassicLoadBalancers),
     (elbv2_backends, LoadBalancers),
     (lambda_backends, Functions),
     (eks_backends, Clusters),
@@ -142,7 +145,7 @@ class Aws:
         self._backends = None
 
     def _closes(self) -> Iterator[Callable[[], None]]:
-        for service in (eks_backends, elbv2_backends, lambda_backends):
+        for service in (eks_backends, elb_backends, elbv2_backends, lambda_backends):
             yield from (backend.close for _, _, backend in list(service.iter_backends()))  # type: ignore[attr-defined]
         yield self.dns.stop
         yield from (vpc.delete for vpc in list(self.vpcs.values()))
@@ -152,6 +155,9 @@ class Aws:
 
     def load_balancers(self, region: str) -> LoadBalancers:
         return elbv2_backends[ACCOUNT_ID][region]  # type: ignore[return-value]
+
+    def classic_load_balancers(self, region: str) -> ClassicLoadBalancers:
+        return elb_backends[ACCOUNT_ID][region]  # type: ignore[return-value]
 
     def certificates(self, region: str) -> Certificates:
         return acm_backends[ACCOUNT_ID][region]  # type: ignore[return-value]

@@ -129,6 +129,8 @@ class Networks(Backed, EC2Backend):
     def delete_vpc(self, vpc_id: str) -> VPC:
         refusals.delete_vpc(self, vpc_id)
         deleted = super().delete_vpc(vpc_id)
+        for acl in [acl for acl in self.network_acls.values() if acl.vpc_id == vpc_id]:
+            del self.network_acls[acl.id]  # moto keeps it
         with _attaching:
             vpc = self.aws.vpcs.pop(vpc_id, None)
             if vpc:
