@@ -8,6 +8,7 @@ import functools
 import json
 import os
 import re
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import pytest
@@ -186,3 +187,15 @@ def test_a_function_that_lambda_does_not_run(alb, version):
     alb.group.deregister()
     assert ask(alb, version).status == 503
     assert curl(alb.url()).headers["server"] == "awselb/2.0"
+
+
+@versions
+def test_more_requests_than_the_reserved_concurrency(alb, version, gate):
+    alb.functions.reserve("f", 1)
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(ask, alb, version, f"/wait?port={gate.port}")
+        gate.wait_for(1)
+        refused(alb, ask(alb, version), "LambdaThrottling")
+        gate.open()
+        assert first.result().status == 200
+    alb.functions.reserve("f", None)
