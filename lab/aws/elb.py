@@ -13,8 +13,9 @@ from moto.elbv2.models import (
     FakeListenerRule,
     FakeLoadBalancer,
 )
+from moto.elbv2.ssl_policies import SSL_POLICIES
 
-from lab.aws.load_balancer import Action, Balancer, Certificate, FixedResponse, Forward, Redirect
+from lab.aws.load_balancer import Action, Balancer, Certificate, FixedResponse, Forward, Policy, Redirect
 from lab.aws.refusals import elb as refusals
 from lab.aws.target_groups import TargetGroups
 from lab.aws.vpc import Networks
@@ -186,14 +187,16 @@ class LoadBalancers(TargetGroups):
         return super().create_rule(*args, **kwargs)
 
     def _listen(self, listener: FakeListener) -> None:
-        certificate = None
+        certificate, policy = None, Policy()
         if listener.certificate and listener.protocol == "HTTPS":
+            security = SSL_POLICIES[listener.ssl_policy]
+            policy = Policy(tuple(security["ssl_protocols"]), tuple(security["ciphers"]))
             bundle = self.aws.certificates(self.region_name).get_certificate(listener.certificate)
             pem = (bundle.cert.decode(), bundle.key.decode(), bundle.chain.decode())
             certificate = Certificate(bundle.arn, *pem)
         balancer = refusals.provisioned(self._balancers[listener.load_balancer_arn])
         action = self._action_of(listener)
-        balancer.set_listener(int(listener.port), listener.protocol, action, certificate)
+        balancer.set_listener(int(listener.port), listener.protocol, action, certificate, policy)
 
     def _action_of(self, listener: FakeListener) -> Callable[[], Action]:
         return lambda: self._action(listener.default_actions[-1].data)

@@ -1,4 +1,4 @@
-"""A function behind a load balancer, made by boto3, asked by curl in its VPC: cold starts, limits, updates."""
+"""A function behind a load balancer, made by boto3, asked by curl in its VPC: limits, updates, TLS."""
 
 import base64
 import threading
@@ -35,16 +35,21 @@ class Site:
     vpc_id: str
     address: str
     ca: Path
+    https_listener: str
 
     def ask(self, version: str, *arguments: str, path: str = "/") -> list[list[str]]:
         """SEEN of each answer, in words."""
+        done = self.run(version, *arguments, path=path)
+        answers = [line.split() for line in done.stdout.splitlines()]
+        assert {answer[0] for answer in answers} == {version}, done
+        return answers
+
+    def run(self, version: str, *arguments: str, path: str = "/") -> Any:
         tls = ["--http2", "--cacert", str(self.ca), "--resolve", f"{HOST}:443:{self.address}"]
         way = [f"http://{self.address}{path}"] if version == "1.1" else [*tls, f"https://{HOST}{path}"]
         quiet = ["-s", "--max-time", "20", "-o", "/dev/null", "-w", SEEN]
-        done = self.aws.vpcs[self.vpc_id].namespace.run("curl", *quiet, *arguments, *way)
-        answers = [line.split() for line in done.stdout.splitlines()]
-        assert {answer[0] for answer in answers} == {version}
-        return answers
+        namespace = self.aws.vpcs[self.vpc_id].namespace
+        return namespace.run("curl", *quiet, *arguments, *way, check=False)
 
 
 @pytest.fixture(scope="module")
@@ -105,10 +110,10 @@ def site(aws, client, network, target_group, certificate) -> Iterator[Site]:
     forward = {"LoadBalancerArn": arn, "DefaultActions": actions}
     shown = [{"CertificateArn": certificate_arn}]
     elb.create_listener(**forward, Port=80, Protocol="HTTP")
-    elb.create_listener(**forward, Port=443, Protocol="HTTPS", Certificates=shown)
+    https = elb.create_listener(**forward, Port=443, Protocol="HTTPS", Certificates=shown)
     described = [{"Name": "description", "Values": [f"ELB {arn.partition(':loadbalancer/')[2]}"]}]
     interface = client("ec2").describe_network_interfaces(Filters=described)["NetworkInterfaces"][0]
-    yield Site(aws, network.vpc_id, interface["PrivateIpAddress"], ca)
+    yield Site(aws, network.vpc_id, interface["PrivateIpAddress"], ca, https["Listeners"][0]["ListenerArn"])
     elb.delete_load_balancer(LoadBalancerArn=arn)
 
 
@@ -178,3 +183,24 @@ def test_code_updates_lose_no_request_in_flight(site, deploy):
             assert {status for _, status, *_ in answers} == {"200"}
             codes = [code for _, _, code, *_ in answers]
             assert (codes[0], codes[-1]) == ("0", "5")
+
+
+@pytest.mark.parametrize(
+    ("policy", "offered"),
+    [
+        ("ELBSecurityPolicy-2016-08", ["1.0", "1.1", "1.2"]),  # the default of the API
+        ("ELBSecurityPolicy-TLS13-1-2-2021-06", ["1.2", "1.3"]),
+        ("ELBSecurityPolicy-TLS13-1-2-Res-PQ-2025-09", ["1.2", "1.3"]),  # the default of the console
+        ("ELBSecurityPolicy-TLS13-1-3-2021-06", ["1.3"]),
+    ],
+)
+def test_a_security_policy_says_which_versions_of_tls(site, client, policy, offered):
+    elb = client("elbv2")
+    if policy != "ELBSecurityPolicy-2016-08":
+        elb.modify_listener(ListenerArn=site.https_listener, SslPolicy=policy)
+    described = elb.describe_listeners(ListenerArns=[site.https_listener])["Listeners"][0]
+    assert described["SslPolicy"] == policy
+    old = ["--ciphers", "DEFAULT:@SECLEVEL=0"]  # or curl itself would not offer what is old
+    for version in ("1.0", "1.1", "1.2", "1.3"):
+        done = site.run("2", f"--tlsv{version}", "--tls-max", version, *old)
+        assert done.returncode == (0 if version in offered else 35), (version, done)
