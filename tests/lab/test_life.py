@@ -1,9 +1,14 @@
 """A lab's life: up twice, killed and up again, down; and the machine before and after."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
+from collections import Counter
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -36,11 +41,11 @@ def machine() -> dict[str, str]:
         "addresses": said("ip", "-o", "addr"),
         "routes": said("ip", "route", "show", "table", "all"),
         "rules": said("iptables-save"),
-        "mounts": "\n".join(
+        "mounts": but_others(
             line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()
         ),
         "namespaces": said("ip", "netns", "list"),
-        "cgroups": "\n".join(sorted(str(p) for p in Path("/sys/fs/cgroup").rglob("*") if p.is_dir())),
+        "cgroups": but_others(sorted(folder for folder, _, _ in os.walk("/sys/fs/cgroup"))),
         "processes": "\n".join(
             line for line in said("ps", "-eo", "pid,args").splitlines() if LAB.name in line
         ),
@@ -48,6 +53,12 @@ def machine() -> dict[str, str]:
             str(p) for p in (LAB.run, LAB.data, PROJECT / f"tutorial-{LAB.name}.toml") if p.exists()
         ),
     }
+
+
+def but_others(paths: Iterable[str]) -> str:
+    """Other labs may come and go meanwhile; so may mounts in /tmp, where a lab has none."""
+    others = re.compile(rf"/istio-lab[-/](?!{LAB.name}(/|$))|^/tmp/")
+    return "\n".join(path for path in paths if not others.search(path))
 
 
 @pytest.fixture(scope="module")
@@ -102,30 +113,88 @@ def test_down_leaves_the_machine_as_it_was(before):
     assert machine() == before
 
 
-def with_a_cluster() -> set[int]:
-    """Bring the lab up with a cluster in it, as a reader's notebook does; returns its processes."""
+@dataclass
+class Running:
+    """What a lab has started: processes, and the namespaces that they are in but not the machine."""
+
+    processes: set[str]
+    namespaces: set[str]
+
+    def remains(self) -> set[str]:
+        others = [pid for pid in map(int, filter(str.isdigit, os.listdir("/proc"))) if not in_other_lab(pid)]
+        return (self.processes & set(map(identity, others))) | (self.namespaces & namespaces(others))
+
+
+def in_other_lab(pid: int) -> bool:
+    """Numbers of processes and of namespaces are given again, at once where there are several labs."""
+    try:
+        groups = Path(f"/proc/{pid}/cgroup").read_text()
+    except OSError:  # it has ended
+        return True
+    return "/istio-lab-" in groups and f"/{LAB.cgroup}" not in groups
+
+
+def identity(pid: int) -> str:
+    """The process's number, and when it started; "" if it has ended, though nobody may have asked how."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return ""
+    return "" if fields[0] == "Z" else f"process {pid}, started {fields[19]}"
+
+
+def namespaces(pids: Iterable[int]) -> set[str]:
+    """By kind and number, as in net:[4026532281]."""
+    found = set()
+    for pid in pids:
+        for kind in ("net", "mnt", "pid", "ipc", "uts"):
+            with suppress(OSError):  # the process has ended
+                found.add(os.readlink(f"/proc/{pid}/ns/{kind}"))
+    return found
+
+
+CREATE_BOTH = """
+from helpers import eks, gke, kube, network
+network.ensure()
+eks.create()
+gke.create()
+eks.ensure()
+gke.ensure()
+for context in ("eks", "gke"):
+    kube.rollout(context, "kube-system", "deploy/coredns")
+"""
+
+
+def with_both_clusters() -> Running:
+    """Bring the lab up with a cluster in each cloud, as a reader's notebooks do."""
     lab("up")
     env = os.environ | {"LAB_NAME": LAB.name} | exports(lab("env"))
-    code = "from helpers import gke, kube; gke.ensure(); kube.rollout('gke', 'kube-system', 'deploy/coredns')"
-    subprocess.run([sys.executable, "-c", code], env=env, cwd=PROJECT, check=True, capture_output=True)
-    running = set(cgroups.processes(LAB.cgroup))
-    names = {Path(f"/proc/{pid}/comm").read_text().strip() for pid in running}
-    assert {"kube-apiserver", "kubelet", "containerd", "pause"} <= names
-    return running
+    made = subprocess.run(
+        [sys.executable, "-c", CREATE_BOTH], env=env, cwd=PROJECT, capture_output=True, text=True
+    )
+    assert made.returncode == 0, made.stdout + made.stderr
+    pids = cgroups.processes(LAB.cgroup)
+    names = Counter(Path(f"/proc/{pid}/comm").read_text().strip() for pid in pids)
+    for name in ("etcd", "kube-apiserver", "kubelet", "containerd"):
+        assert names[name] == 2, names
+    assert {"containerd-shim", "pause", "coredns"} <= {name[:15] for name in names}, names
+    return Running({*map(identity, pids)} - {""}, namespaces(pids) - namespaces([1, os.getpid()]))
 
 
-def test_down_takes_a_running_cluster_along(before):
-    with_a_cluster()
+def test_down_takes_running_clusters_along(before):
+    running = with_both_clusters()
+    assert {name[:4] for name in running.namespaces} >= {"net:", "mnt:", "pid:"}
     lab("down")
+    assert running.remains() == set()
     assert machine() == before
 
 
-def test_up_ends_what_a_killed_daemon_had_running(before):
-    running = with_a_cluster()
+def test_up_ends_the_clusters_that_a_killed_daemon_had_running(before):
+    running = with_both_clusters()
     os.kill(daemon(), signal.SIGKILL)
+    assert len(running.remains()) > 20, "clusters outlive their daemon, else this test proves nothing"
     lab("up")
-    assert not running & set(cgroups.processes(LAB.cgroup))
-    assert not [pid for pid in running if Path(f"/proc/{pid}").exists()]
+    assert running.remains() == set()
     lab("down")
     assert machine() == before
 
