@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import boto3
 import pytest
 
 from lab import cgroups
@@ -21,10 +22,10 @@ PROJECT = Path(__file__).parent.parent.parent
 LAB = Lab(name=f"l{os.getpid() % 100000}")
 
 
-def lab(*arguments: str) -> str:
+def lab(*arguments: str, name: str = LAB.name) -> str:
     answer = subprocess.run(
         [sys.executable, "-m", "lab", *arguments],
-        env=os.environ | {"LAB_NAME": LAB.name}, cwd=PROJECT, capture_output=True, text=True,
+        env=os.environ | {"LAB_NAME": name}, cwd=PROJECT, capture_output=True, text=True,
     )  # fmt: skip
     assert answer.returncode == 0, answer.stdout + answer.stderr
     return answer.stdout
@@ -98,6 +99,35 @@ def test_a_reader_owns_settings_written_by_hand(before):
     settings.unlink()
 
 
+def test_labs_of_different_names_do_not_see_each_other(before):
+    """Even where one's name begins with the other's."""
+    other = f"{LAB.name}-2"
+    first = daemon()
+    lab("down", name=other)
+    assert daemon() == first
+    try:
+        lab("up", name=other)
+        ours, theirs = (boto3.client("ec2", **client(lab("env", name=name))) for name in (LAB.name, other))
+        vpc = theirs.create_vpc(CidrBlock="10.9.0.0/16")["Vpc"]["VpcId"]
+        assert vpc in {each["VpcId"] for each in theirs.describe_vpcs()["Vpcs"]}
+        assert vpc not in {each["VpcId"] for each in ours.describe_vpcs()["Vpcs"]}
+    finally:
+        lab("down", name=other)
+    assert daemon() == first
+    assert "has been up" in lab("status")
+
+
+def client(lines: str) -> dict[str, str]:
+    """What boto3 takes, from what `env` prints."""
+    named = exports(lines)
+    return {
+        "endpoint_url": named["AWS_ENDPOINT_URL"],
+        "region_name": named["AWS_REGION"],
+        "aws_access_key_id": named["AWS_ACCESS_KEY_ID"],
+        "aws_secret_access_key": named["AWS_SECRET_ACCESS_KEY"],
+    }
+
+
 def test_up_recovers_from_a_killed_daemon(before):
     first = daemon()
     children = set(cgroups.processes(LAB.cgroup)) - {first}
@@ -165,20 +195,54 @@ for context in ("eks", "gke"):
 """
 
 
+DELETE_ONE = """
+from helpers import gke
+gke.delete()
+seen = [gke.status()]
+while seen[-1]:
+    if (now := gke.status()) != seen[-1]:
+        seen.append(now)
+print(seen)
+"""
+
+
+def helpers(code: str) -> str:
+    env = os.environ | {"LAB_NAME": LAB.name} | exports(lab("env"))
+    answer = subprocess.run(
+        [sys.executable, "-c", code], env=env, cwd=PROJECT, capture_output=True, text=True
+    )
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    return answer.stdout
+
+
+def programs() -> Counter[str]:
+    """How many of each run in the lab; the kernel keeps 15 letters of a name."""
+    found: Counter[str] = Counter()
+    for pid in cgroups.processes(LAB.cgroup):
+        with suppress(OSError):  # it has ended
+            found[Path(f"/proc/{pid}/comm").read_text().strip()] += 1
+    return found
+
+
+CONTROL_PLANE_AND_NODE = ("etcd", "kube-apiserver", "kubelet", "containerd")
+
+
 def with_both_clusters() -> Running:
     """Bring the lab up with a cluster in each cloud, as a reader's notebooks do."""
     lab("up")
-    env = os.environ | {"LAB_NAME": LAB.name} | exports(lab("env"))
-    made = subprocess.run(
-        [sys.executable, "-c", CREATE_BOTH], env=env, cwd=PROJECT, capture_output=True, text=True
-    )
-    assert made.returncode == 0, made.stdout + made.stderr
+    helpers(CREATE_BOTH)
+    assert {programs()[name] for name in CONTROL_PLANE_AND_NODE} == {2}, programs()
+    assert {"containerd-shim", "pause", "coredns"} <= set(programs()), programs()
     pids = cgroups.processes(LAB.cgroup)
-    names = Counter(Path(f"/proc/{pid}/comm").read_text().strip() for pid in pids)
-    for name in ("etcd", "kube-apiserver", "kubelet", "containerd"):
-        assert names[name] == 2, names
-    assert {"containerd-shim", "pause", "coredns"} <= {name[:15] for name in names}, names
     return Running({*map(identity, pids)} - {""}, namespaces(pids) - namespaces([1, os.getpid()]))
+
+
+def test_deleting_a_cluster_ends_it_and_no_other(before):
+    with_both_clusters()
+    pods = programs()["pause"]
+    assert helpers(DELETE_ONE).splitlines()[-1] == "['STOPPING', '']"
+    assert {programs()[name] for name in CONTROL_PLANE_AND_NODE} == {1}, programs()
+    assert 0 < programs()["pause"] < pods
 
 
 def test_down_takes_running_clusters_along(before):
