@@ -1,5 +1,6 @@
 """Elastic Load Balancing's API in front of balancers that really listen, and ACM's certificates on them."""
 
+import datetime
 import json
 import os
 import subprocess
@@ -9,6 +10,8 @@ from pathlib import Path
 import pytest
 import tenacity
 from botocore.exceptions import ClientError
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
 from dnslib import RCODE
 
 from lab.cluster.pki import SERVER, Authority
@@ -257,6 +260,31 @@ def test_a_private_key_must_match_its_certificate(client, authority):
     pair, other = (authority.issue(HOST, SERVER, names=(HOST,)) for _ in range(2))
     with pytest.raises(ClientError, match="The private key does not match the certificate"):
         client("acm").import_certificate(Certificate=pair.certificate, PrivateKey=other.key)
+
+
+@pytest.mark.parametrize(("first_day", "last_day"), [(-2, -1), (1, 2)])
+def test_a_certificate_that_is_not_valid_today_is_refused(client, authority, first_day, last_day):
+    pair, now = authority.issue(HOST, SERVER, names=(HOST,)), datetime.datetime.now(datetime.UTC)
+    key = serialization.load_pem_private_key(pair.key, None)
+    dated = (
+        x509.CertificateBuilder(*_names(pair.certificate))
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now + datetime.timedelta(days=first_day))
+        .not_valid_after(now + datetime.timedelta(days=last_day))
+        .sign(key, hashes.SHA256())
+    )
+    acm, held = client("acm"), client("acm").list_certificates()["CertificateSummaryList"]
+    with pytest.raises(ClientError, match=r"not valid|not in effect"):
+        acm.import_certificate(
+            Certificate=dated.public_bytes(serialization.Encoding.PEM), PrivateKey=pair.key
+        )
+    assert acm.list_certificates()["CertificateSummaryList"] == held
+
+
+def _names(certificate: bytes) -> tuple[x509.Name, x509.Name]:
+    read = x509.load_pem_x509_certificate(certificate)
+    return read.issuer, read.subject
 
 
 def test_an_imported_certificate_is_given_back_as_it_was(client, certificate, authority):
