@@ -136,7 +136,7 @@ class LoadBalancers(TargetGroups):
         alpn_policy: list[str] | None = None,
         tags: list[dict[str, str]] | None = None,
     ) -> FakeListener:
-        refusals.create_listener(self, load_balancer_arn, protocol, port, certificate, actions)
+        refusals.create_listener(self, load_balancer_arn, protocol, port, certificate, ssl_policy, actions)
         listener = super().create_listener(
             load_balancer_arn, protocol, port, ssl_policy, certificate, actions, alpn_policy, tags
         )

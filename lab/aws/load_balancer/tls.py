@@ -48,9 +48,7 @@ class Policy:
         """For handshakes from now on."""
         versions = [ssl.TLSVersion[name.replace(".", "_")] for name in self.protocols]
         with warnings.catch_warnings():
-            warnings.simplefilter(
-                "ignore", DeprecationWarning
-            )  # some policies have TLS 1.0
+            warnings.simplefilter("ignore", DeprecationWarning)  # some policies have TLS 1.0
             context.minimum_version, context.maximum_version = min(versions), max(versions)
         level = "@SECLEVEL=0" if min(versions) < ssl.TLSVersion.TLSv1_2 else "@SECLEVEL=2"
         if older := [name for name in self.ciphers if not name.startswith("TLS_")]:  # than TLS 1.3

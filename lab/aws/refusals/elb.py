@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from moto.elbv2.exceptions import ELBClientError, LoadBalancerNotFoundError
 from moto.elbv2.models import FakeLoadBalancer, FakeTargetGroup
+from moto.elbv2.ssl_policies import SSL_POLICIES
 
 from lab.aws.refusals.lambda_ import allows
 
@@ -110,6 +111,7 @@ def create_listener(
     protocol: str,
     port: str,
     certificate: str | None,
+    ssl_policy: str,
     actions: list[dict[str, Any]],
 ) -> None:
     lb = balancers.load_balancers.get(lb_arn)
@@ -121,6 +123,8 @@ def create_listener(
         )
     if protocol == "HTTPS" and not certificate:
         raise ELBClientError("ValidationError", "A certificate must be specified for HTTPS listeners")
+    if ssl_policy not in SSL_POLICIES:
+        raise ELBClientError("SSLPolicyNotFound", f"SSL policy '{ssl_policy}' not found")
     if certificate and not balancers._certificate_exists(certificate):
         raise ELBClientError("CertificateNotFound", f"Certificate '{certificate}' not found")
     listen(balancers, lb_arn, actions)

@@ -204,3 +204,14 @@ def test_a_security_policy_says_which_versions_of_tls(site, client, policy, offe
     for version in ("1.0", "1.1", "1.2", "1.3"):
         done = site.run("2", f"--tlsv{version}", "--tls-max", version, *old)
         assert done.returncode == (0 if version in offered else 35), (version, done)
+
+
+def test_a_security_policy_that_does_not_exist(site, client):
+    elb = client("elbv2")
+    arn = elb.describe_listeners(ListenerArns=[site.https_listener])["Listeners"][0]["LoadBalancerArn"]
+    fixed = [{"Type": "fixed-response", "FixedResponseConfig": {"StatusCode": "200"}}]
+    certificate = elb.describe_listener_certificates(ListenerArn=site.https_listener)["Certificates"][0]
+    shown = [{"CertificateArn": certificate["CertificateArn"]}]
+    listener = {"LoadBalancerArn": arn, "Port": 8443, "Protocol": "HTTPS", "DefaultActions": fixed}
+    with pytest.raises(elb.exceptions.SSLPolicyNotFoundException, match="not found"):
+        elb.create_listener(**listener, Certificates=shown, SslPolicy="ELBSecurityPolicy-2001-01")
