@@ -56,19 +56,22 @@ def create() -> None:
     if there:
         print(f"EKS cluster {name} exists: {there}")
         return
-    made = aws.call(
-        "eks",
-        "create_cluster",
-        name=name,
-        version=VERSION,
-        roleArn=role,
-        resourcesVpcConfig={
-            "subnetIds": place.private + place.public,
-            "endpointPublicAccess": True,
-            "endpointPrivateAccess": True,
-        },
-        tags=aws.project_tags(),
-    )["cluster"]
+    made = roles.once_seen(
+        role,
+        lambda: aws.call(
+            "eks",
+            "create_cluster",
+            name=name,
+            version=VERSION,
+            roleArn=role,
+            resourcesVpcConfig={
+                "subnetIds": place.private + place.public,
+                "endpointPublicAccess": True,
+                "endpointPrivateAccess": True,
+            },
+            tags=aws.project_tags(),
+        )["cluster"],
+    )
     aws.said(f"eks create-cluster --name {name}", made["status"])
 
 
@@ -100,16 +103,20 @@ def _ensure_nodes() -> None:
             "AmazonEC2ContainerRegistryReadOnly",
         )
         role = roles.ensure("eks-nodes", "ec2", *policies)
-        aws.call(
-            "eks",
-            "create_nodegroup",
-            clusterName=name,
-            nodegroupName=NODE_GROUP,
-            subnets=network.find().private,
-            nodeRole=role,
-            instanceTypes=[INSTANCE_TYPE],
-            scalingConfig={"minSize": 1, "maxSize": 1, "desiredSize": 1},
-            tags=aws.project_tags(),
+        subnets = network.find().private
+        roles.once_seen(
+            role,
+            lambda: aws.call(
+                "eks",
+                "create_nodegroup",
+                clusterName=name,
+                nodegroupName=NODE_GROUP,
+                subnets=subnets,
+                nodeRole=role,
+                instanceTypes=[INSTANCE_TYPE],
+                scalingConfig={"minSize": 1, "maxSize": 1, "desiredSize": 1},
+                tags=aws.project_tags(),
+            ),
         )
         aws.said(f"eks create-nodegroup --cluster-name {name} --nodegroup-name {NODE_GROUP}", "CREATING")
     found = _settled(f"node group {NODE_GROUP}", _describe_nodes, _NODES_LIMIT)
