@@ -48,20 +48,19 @@ def create() -> None:
         print(f"EKS cluster {name} exists: {there}")
         return
     log_groups.ensure(log_group_name())
-    made = aws.call(
-        "eks",
-        "create_cluster",
-        name=name,
-        version=VERSION,
-        roleArn=role,
-        resourcesVpcConfig={"subnetIds": place.private + place.public, **_endpoint()},
-        logging={"clusterLogging": [{"types": list(LOGS), "enabled": True}]},
+    wanted = {
+        "name": name,
+        "version": VERSION,
+        "roleArn": role,
+        "resourcesVpcConfig": {"subnetIds": place.private + place.public, **_endpoint()},
+        "logging": {"clusterLogging": [{"types": list(LOGS), "enabled": True}]},
         # Who creates it administers it, by an access entry and not by the old aws-auth ConfigMap.
-        accessConfig={"authenticationMode": "API", "bootstrapClusterCreatorAdminPermissions": True},
+        "accessConfig": {"authenticationMode": "API", "bootstrapClusterCreatorAdminPermissions": True},
         # Moved to a newer Kubernetes rather than billed sixfold once support ends.
-        upgradePolicy={"supportType": "STANDARD"},
-        tags=aws.project_tags(),
-    )["cluster"]
+        "upgradePolicy": {"supportType": "STANDARD"},
+        "tags": aws.project_tags(),
+    }
+    made = roles.once_seen(role, lambda: aws.call("eks", "create_cluster", **wanted)["cluster"])
     aws.said(f"eks create-cluster --name {name}", made["status"])
 
 
@@ -121,18 +120,17 @@ def _ensure_nodes() -> None:
             "AmazonEC2ContainerRegistryPullOnly",
         )
         role = roles.ensure("eks-nodes", "ec2", *policies)
-        aws.call(
-            "eks",
-            "create_nodegroup",
-            clusterName=name,
-            nodegroupName=NODE_GROUP,
-            subnets=network.find().private,
-            nodeRole=role,
-            amiType=AMI_TYPE,
-            instanceTypes=[INSTANCE_TYPE],
-            scalingConfig={"minSize": 1, "maxSize": 1, "desiredSize": 1},
-            tags=aws.project_tags(),
-        )
+        wanted = {
+            "clusterName": name,
+            "nodegroupName": NODE_GROUP,
+            "subnets": network.find().private,
+            "nodeRole": role,
+            "amiType": AMI_TYPE,
+            "instanceTypes": [INSTANCE_TYPE],
+            "scalingConfig": {"minSize": 1, "maxSize": 1, "desiredSize": 1},
+            "tags": aws.project_tags(),
+        }
+        roles.once_seen(role, lambda: aws.call("eks", "create_nodegroup", **wanted))
         aws.said(f"eks create-nodegroup --cluster-name {name} --nodegroup-name {NODE_GROUP}", "CREATING")
     found = _settled(f"node group {NODE_GROUP}", _describe_nodes, _NODES_LIMIT)
     if not there or there["status"] != "ACTIVE":

@@ -11,14 +11,13 @@ from typing import Any
 
 from helpers import aws, command, log_groups, roles
 from helpers.errors import NotYet, Refused
-from helpers.progress import patiently, until
+from helpers.progress import until
 from helpers.settings import ROOT, current
 
 SOURCE = ROOT / "lambda"
 HANDLER = "hello_world.lambda_handler"
 RUNTIME = "python3.13"
 NOTEBOOK = "01-create-the-lambda-function"
-_ROLE_LIMIT = 90  # seconds; a fresh role reaches Lambda a few seconds later
 _STATEMENT = "load-balancer"
 
 
@@ -88,6 +87,8 @@ def ensure() -> Function:
     log_groups.ensure(log_group())
     code = package()
     there = _configuration()
+    if there is not None:
+        _wait()  # while it is Pending or being updated, Lambda refuses to call or change it
     if there is None:
         _create(role, code)
         aws.said(f"lambda create-function --function-name {name()}", _wait())
@@ -189,8 +190,8 @@ def _configuration() -> dict[str, Any] | None:
 
 
 def _create(role: str, code: bytes) -> None:
-    patiently(
-        f"Lambda to see the role {role.rpartition('/')[2]}",
+    roles.once_seen(
+        role,
         lambda: aws.call(
             "lambda",
             "create_function",
@@ -203,8 +204,6 @@ def _create(role: str, code: bytes) -> None:
             MemorySize=128,
             Tags=aws.project_tags(),
         ),
-        lambda error: "cannot be assumed" in str(error),
-        limit=_ROLE_LIMIT,
     )
 
 

@@ -3,6 +3,7 @@
 import logging
 import random
 import re
+import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
@@ -15,6 +16,7 @@ from moto.elbv2.models import (
 )
 from moto.elbv2.ssl_policies import SSL_POLICIES
 
+from lab.aws import delays
 from lab.aws.load_balancer import Action, Balancer, Certificate, FixedResponse, Forward, Policy, Redirect
 from lab.aws.refusals import elb as refusals
 from lab.aws.target_groups import TargetGroups
@@ -66,6 +68,7 @@ class LoadBalancers(TargetGroups):
         return lb
 
     def _provision(self, lb: FakeLoadBalancer) -> Balancer:
+        time.sleep(delays.BALANCER)
         try:
             vpc = self.networks.namespace(lb.vpc_id)
             public = lb.scheme == "internet-facing"
@@ -106,10 +109,10 @@ class LoadBalancers(TargetGroups):
         balancer = self._balancers.pop(arn)
         if not balancer.exception():
             balancer.result().close()
-        self._release(lb)
+        self.aws.dns.withdraw(lb.dns_name)
+        delays.later(delays.INTERFACES, lambda: self._release(lb))
 
     def _release(self, lb: FakeLoadBalancer) -> None:
-        self.aws.dns.withdraw(lb.dns_name)
         vpc = self.aws.vpcs.get(lb.vpc_id)
         for interface in self._interfaces(lb):
             if vpc:
@@ -161,6 +164,8 @@ class LoadBalancers(TargetGroups):
     ) -> FakeListener:
         listener = self.describe_listeners(None, [arn])[0]
         refusals.listen(self, listener.load_balancer_arn, actions or [])
+        for given in certificates or []:
+            refusals.certificate(self, given["CertificateArn"])
         former = int(listener.port)
         listener = super().modify_listener(arn, port, protocol, ssl_policy, certificates, actions)
         self._listen(listener)
