@@ -1,6 +1,7 @@
 """Calls to AWS by boto3: one door, where errors become messages and commands are shown."""
 
 import functools
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -9,11 +10,13 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
-from helpers.errors import Refused, Unreachable
+from helpers.errors import MadeAlready, Refused, Unreachable
 from helpers.settings import current
 
 TUTORIAL = "istio-multicloud-lambda"  # the tag that all runs share, whatever their TUTORIAL_NAME
 _RETRIES = {"mode": "standard", "max_attempts": 8}  # throttling, 5xx, dropped connections
+_TIMEOUTS = {"connect_timeout": 10, "read_timeout": 120}  # seconds
+_MADE = re.compile("Already|Duplicate|Conflict|Exists|InUse")
 _HINTS = {
     "ExpiredToken": "sign in again: the credentials have expired.",
     "ExpiredTokenException": "sign in again: the credentials have expired.",
@@ -26,7 +29,7 @@ _HINTS = {
 
 @functools.lru_cache(maxsize=64)
 def _client(service: str, endpoint: str | None, region: str, key: str | None, secret: str | None) -> Any:
-    config = Config(retries=_RETRIES, connect_timeout=10, read_timeout=120)
+    config = Config(retries=_RETRIES, **_TIMEOUTS)
     session = boto3.Session(aws_access_key_id=key, aws_secret_access_key=secret, region_name=region)
     return session.client(service, endpoint_url=endpoint, config=config)
 
@@ -104,6 +107,8 @@ class _translated:
     def __exit__(self, _type: object, error: BaseException | None, _trace: object) -> None:
         if isinstance(error, ClientError):
             code, message = error.response["Error"]["Code"], error.response["Error"].get("Message", "")
+            if _MADE.search(code) and error.response["ResponseMetadata"].get("RetryAttempts"):
+                raise MadeAlready(self.doing, code, message) from error
             raise Refused(self.doing, code, message, _HINTS.get(code, "")) from error
         if isinstance(error, NoCredentialsError):
             raise Unreachable(

@@ -2,6 +2,7 @@
 
 from helpers import aws, certificates
 from helpers.errors import NotYet
+from helpers.progress import resumed
 from helpers.settings import current
 
 NOTEBOOK = "01-create-the-lambda-function"
@@ -15,6 +16,7 @@ def find() -> str:
     return arn
 
 
+@resumed
 def ensure() -> str:
     """Import the certificate, or import it anew where the file is another one than ACM holds."""
     files = certificates.ensure()

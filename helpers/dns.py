@@ -8,7 +8,7 @@ import time
 from typing import Any
 
 from helpers import aws, load_balancer
-from helpers.progress import until
+from helpers.progress import resumed, until
 from helpers.settings import current
 
 _LIMIT = 300  # seconds; a change is in all of Route 53's servers within a minute
@@ -22,6 +22,7 @@ def find_zone() -> str | None:
     return ids[0].rpartition("/")[2] if ids else None
 
 
+@resumed
 def ensure() -> str:
     """Make the zone where there is none, point alb.<domain> to the balancer; the host name."""
     balancer, host = load_balancer.find(), current().alb_host

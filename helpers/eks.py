@@ -6,7 +6,7 @@ from typing import Any
 
 from helpers import aws, kubeconfig, network, roles
 from helpers.errors import NotYet, TutorialError
-from helpers.progress import until
+from helpers.progress import resumed, until
 from helpers.settings import current
 
 CONTEXT = "eks"
@@ -45,6 +45,7 @@ def find() -> Cluster:
     return Cluster(found["name"], found["status"], found.get("endpoint", ""), found["version"])
 
 
+@resumed
 def create() -> None:
     """Start making the cluster and come back at once: on AWS it takes ten minutes."""
     name, place = current().TUTORIAL_NAME, network.find()
@@ -72,6 +73,7 @@ def create() -> None:
     aws.said(f"eks create-cluster --name {name}", made["status"])
 
 
+@resumed
 def ensure() -> Cluster:
     """The cluster, active, with its nodes and the context `eks` in the kubeconfig."""
     create()

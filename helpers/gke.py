@@ -11,21 +11,27 @@ from typing import Any, TypeVar
 
 import google.auth
 from google.api_core import exceptions as api
+from google.api_core.retry import Retry, if_exception_type
 from google.auth import exceptions as auth
 from google.cloud import container_v1
-from requests.exceptions import RequestException
+from requests.exceptions import ConnectionError, RequestException, Timeout
 
 from helpers import kubeconfig
 from helpers.aws import project_tags
-from helpers.errors import NotYet, Refused, SettingsWrong, TutorialError, Unreachable
+from helpers.errors import MadeAlready, NotYet, Refused, SettingsWrong, TutorialError, Unreachable
 from helpers.gke_token import SCOPES
-from helpers.progress import until
+from helpers.progress import resumed, until
 from helpers.settings import ROOT, current
 
 CONTEXT = "gke"
 MACHINE_TYPE = "e2-standard-2"
 NOTEBOOK = "03-deploy-istio-in-gke"
 _LIMIT = 1800  # seconds; Google takes about five minutes
+# Throttling, 5xx, dropped connections: as in AWS, where botocore has it. Seconds.
+_PASSING = (api.TooManyRequests, api.ServerError, ConnectionError, Timeout, auth.TransportError)
+_RETRY = {"initial": 0.5, "maximum": 20.0, "timeout": 60.0}
+_TIMEOUT = 45.0  # seconds for one answer
+_ENDPOINT = "look whether CLOUDSDK_API_ENDPOINT_OVERRIDES_CONTAINER is right and what it names is running."
 
 T = TypeVar("T")
 
@@ -57,6 +63,7 @@ def find() -> Cluster:
     return Cluster(found.name, found.status.name, found.endpoint, found.current_master_version)
 
 
+@resumed
 def create() -> None:
     """Start making the cluster and come back at once: Google takes five minutes."""
     name = current().TUTORIAL_NAME
@@ -73,7 +80,10 @@ def create() -> None:
         release_channel=container_v1.ReleaseChannel(channel="REGULAR"),
         resource_labels=_labels(),
     )
-    _ask(f"Making the GKE cluster {name}", lambda gke: gke.create_cluster(parent=parent(), cluster=wanted))
+    _ask(
+        f"Making the GKE cluster {name}",
+        lambda gke: gke.create_cluster(parent=parent(), cluster=wanted, timeout=_TIMEOUT),
+    )
     location = current().GOOGLE_CLOUD_LOCATION
     print(f"gcloud container clusters create {name} --location {location}  → {status()}")
 
@@ -112,14 +122,23 @@ def delete() -> None:
     busy = ("PROVISIONING", "RECONCILING")
     until(f"the GKE cluster {name} to be deletable", status, lambda now: now not in busy, limit=_LIMIT)
     if status() not in ("", "STOPPING"):
-        _ask(f"Deleting the GKE cluster {name}", lambda gke: gke.delete_cluster(name=_path()))
+        _start_deleting(name)
         print(f"gcloud container clusters delete {name}  → {status() or 'gone'}")
+
+
+def _start_deleting(name: str) -> None:
+    doing = f"Deleting the GKE cluster {name}"
+    try:
+        _ask(doing, lambda gke: gke.delete_cluster(name=_path(), timeout=_TIMEOUT))
+    except Refused:
+        if status() not in ("", "STOPPING"):  # else it was asked before, and the answer got lost
+            raise
 
 
 def describe() -> container_v1.Cluster | None:
     """The cluster with all of its fields, or None."""
     try:
-        return _ask("Looking up the GKE cluster", lambda gke: gke.get_cluster(name=_path()))
+        return _ask("Looking up the GKE cluster", lambda gke: gke.get_cluster(name=_path(), timeout=_TIMEOUT))
     except Refused as refused:
         if refused.code == "NotFound":
             return None
@@ -129,7 +148,9 @@ def describe() -> container_v1.Cluster | None:
 def labelled(key: str, value: str) -> list[container_v1.Cluster]:
     """The project's clusters with this label, in all locations."""
     anywhere = f"{parent().rpartition('/')[0]}/-"
-    answer = _ask("Listing the GKE clusters", lambda gke: gke.list_clusters(parent=anywhere))
+    answer = _ask(
+        "Listing the GKE clusters", lambda gke: gke.list_clusters(parent=anywhere, timeout=_TIMEOUT)
+    )
     return [cluster for cluster in answer.clusters if cluster.resource_labels.get(key) == value]
 
 
@@ -175,13 +196,20 @@ def _ask(doing: str, call: Callable[[container_v1.ClusterManagerClient], T]) -> 
         settings.CLOUDSDK_API_ENDPOINT_OVERRIDES_CONTAINER,
         settings.GOOGLE_APPLICATION_CREDENTIALS,
     )
+    lost: list[BaseException] = []
+    again = Retry(if_exception_type(*_PASSING), on_error=lost.append, **_RETRY)
     try:
-        return call(_client(endpoint, str(file) if file else None))
+        return again(call)(_client(endpoint, str(file) if file else None))
+    except api.Conflict as error:
+        if lost:
+            raise MadeAlready(doing, type(error).__name__, error.message) from error
+        raise Refused(doing, type(error).__name__, error.message) from error
+    except api.RetryError as error:
+        raise Unreachable(doing, str(error.cause), _ENDPOINT) from error
     except api.GoogleAPIError as error:
         raise Refused(doing, type(error).__name__, getattr(error, "message", str(error))) from error
     except (RequestException, auth.TransportError) as error:
-        hint = "look whether CLOUDSDK_API_ENDPOINT_OVERRIDES_CONTAINER is right and what it names is running."
-        raise Unreachable(doing, str(error), hint) from error
+        raise Unreachable(doing, str(error), _ENDPOINT) from error
     except (auth.GoogleAuthError, OSError) as error:
         raise Unreachable(doing, str(error), "gcloud auth application-default login") from error
 

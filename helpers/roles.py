@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 from helpers import aws
+from helpers.progress import resumed
 from helpers.settings import current
 
 
@@ -17,6 +18,7 @@ def find(role: str) -> dict[str, Any] | None:
     return aws.found("NoSuchEntity", service="iam", operation="get_role", RoleName=role)
 
 
+@resumed
 def ensure(purpose: str, service: str, *policies: str) -> str:
     """A role that `service` (e.g. "lambda") may take on, with AWS's managed policies; its ARN."""
     role = name(purpose)
