@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from helpers import aws
-from helpers.progress import patiently
+from helpers.progress import patiently, resumed
 from helpers.settings import current
 
 T = TypeVar("T")
@@ -36,6 +36,7 @@ def once_seen(role: str, do: Callable[[], T]) -> T:
     return patiently(what, do, lambda error: any(said in str(error) for said in _UNSEEN), limit=_LIMIT)
 
 
+@resumed
 def ensure(purpose: str, service: str, *policies: str) -> str:
     """A role that `service` (e.g. "lambda") may take on, with AWS's managed policies; its ARN."""
     role = name(purpose)
