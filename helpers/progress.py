@@ -22,7 +22,7 @@ from helpers.errors import MadeAlready, TimedOut
 
 T = TypeVar("T")
 P = ParamSpec("P")
-_LOST = 5  # answers that may get lost in one verb
+_LOST = 30  # answers that may get lost in one verb
 _WIDTH = 96
 
 

@@ -60,7 +60,6 @@ class Figure:
     at_once: int = 0
     second: int = 0
     failures: list[str] = field(default_factory=list)
-    errors: list[str] = field(default_factory=list)
     left: int = 0
 
 
@@ -93,7 +92,7 @@ class Trial:
         self.judge.on = False
         second = _python(environment, *module)
         self.figure.second += second.returncode == 0
-        self.figure.errors.append(first.stderr.strip())
+        print(f"    {first.stderr.strip().splitlines()[0][:160]}", flush=True)
         if not CLEAR.match(first.stderr.strip()) or second.returncode:
             self.figure.failures.append(f"{first.stdout[-500:]}\n{first.stderr}\n{second.stderr}")
         return False
@@ -115,8 +114,6 @@ def main(chosen: list[str]) -> None:
         with tempfile.TemporaryDirectory() as folder:
             figure = Trial([FAULTS[name]], environment, clusters=True).until_all_is_tried(Path(folder))
         print(f"{name:<12} {_words(figure)}  ({time.monotonic() - start:.0f} s)", flush=True)
-        for error in figure.errors:
-            print(f"    {error.splitlines()[0][:160]}", flush=True)
         for failure in figure.failures:
             print(f"  NOT CLEAR OR NOT COMPLETED: {failure}", flush=True)
         failed += len(figure.failures) + figure.left
