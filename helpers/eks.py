@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from helpers import aws, caller, kubeconfig, log_groups, network, roles
-from helpers.errors import NotYet, TutorialError
-from helpers.progress import until
+from helpers.errors import NotYet, Refused, TutorialError
+from helpers.progress import patiently, until
 from helpers.settings import current
 
 CONTEXT = "eks"
@@ -18,6 +18,7 @@ INSTANCE_TYPE = "t3.large"
 AMI_TYPE = "AL2023_x86_64_STANDARD"
 LOGS = ("api", "audit", "authenticator", "controllerManager", "scheduler")
 NOTEBOOK = "02-deploy-istio-in-eks"
+_ROLE_LIMIT = 90  # seconds; a fresh role reaches EKS a few seconds later
 _CLUSTER_LIMIT = 1800  # seconds; AWS takes about ten minutes
 _NODES_LIMIT = 1200  # two to three minutes
 
@@ -61,8 +62,7 @@ def create() -> None:
         print(f"EKS cluster {name} exists: {there}")
         return
     log_groups.ensure(log_group_name())
-    made = aws.call(
-        "eks",
+    made = _by_fresh_role(
         "create_cluster",
         name=name,
         version=VERSION,
@@ -76,6 +76,16 @@ def create() -> None:
         tags=aws.project_tags(),
     )["cluster"]
     aws.said(f"eks create-cluster --name {name}", made["status"])
+
+
+def _by_fresh_role(operation: str, **parameters: Any) -> dict[str, Any]:
+    """Call EKS, again while a role that was made a moment ago has not reached it yet."""
+    return patiently(
+        "EKS to see the role",
+        lambda: aws.call("eks", operation, **parameters),
+        lambda error: isinstance(error, Refused) and "could not be assumed" in str(error),
+        limit=_ROLE_LIMIT,
+    )
 
 
 def log_group_name() -> str:
@@ -134,8 +144,7 @@ def _ensure_nodes() -> None:
             "AmazonEC2ContainerRegistryPullOnly",
         )
         role = roles.ensure("eks-nodes", "ec2", *policies)
-        aws.call(
-            "eks",
+        _by_fresh_role(
             "create_nodegroup",
             clusterName=name,
             nodegroupName=NODE_GROUP,
