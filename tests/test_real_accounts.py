@@ -318,8 +318,13 @@ address = kube.service_address("eks", "istio-ingress", "istio-ingressgateway")
 door = curl.resolve("lambda.external", 443, address)
 door += ["--cacert", certs.mtls_ca, "--cert", certs.client_cert, "--key", certs.client_key]
 ask = lambda: curl.outside(*door, "https://lambda.external/hello-world")
-refused = until("a refusal", ask, lambda a: a.status == 503, limit=90, state=lambda a: str(a.status))
-assert "CERTIFICATE_VERIFY_FAILED" in refused.body
+until(
+    "a refusal",
+    ask,
+    lambda answer: answer.status == 503 and "CERTIFICATE_VERIFY_FAILED" in answer.body,
+    limit=90,
+    state=lambda answer: str(answer.status),
+)
 """
 
 
