@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import boto3
@@ -13,6 +14,7 @@ from botocore.parsers import ResponseParserError
 from helpers.errors import Refused, Unreachable
 from helpers.settings import current
 
+TUTORIAL = "istio-multicloud-lambda"  # the tag that all runs share, whatever their TUTORIAL_NAME
 _RETRIES = {"mode": "standard", "max_attempts": 8}  # throttling, 5xx, dropped connections
 _SIGN_IN = (
     "sign in (aws sso login, aws login, or fresh keys in the environment), then run this again: it goes on."
@@ -101,12 +103,13 @@ def said(command: str, answer: str = "") -> None:
 
 
 def project_tags() -> dict[str, str]:
-    """The tag by which everything is found again."""
-    return {"Project": current().TUTORIAL_NAME}
+    """The tags of all that is made: whose it is, to find it again, and since when, for a sweep by age."""
+    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return {"Project": current().TUTORIAL_NAME, "Tutorial": TUTORIAL, "Created": now}
 
 
 def tag_list(**more: str) -> list[dict[str, str]]:
-    """The project's tag and others, in the form that most services take."""
+    """The project's tags and others, in the form that most services take."""
     return [{"Key": key, "Value": value} for key, value in {**project_tags(), **more}.items()]
 
 

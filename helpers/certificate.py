@@ -6,6 +6,7 @@ CERTIFICATE says which. In both cases `certificates.ensure().alb_ca` is what its
 from typing import Any
 
 from helpers import aws, certificates, zone
+from helpers.command import plain
 from helpers.errors import NotYet, TutorialError
 from helpers.progress import until
 from helpers.settings import current
@@ -47,7 +48,7 @@ def _ensure_imported() -> str:
         CertificateChain=chain,
         **again,
     )["CertificateArn"]
-    aws.said("acm import-certificate --certificate fileb://build/certs/alb.crt …", arn)
+    aws.said(f"acm import-certificate --certificate fileb://{plain(files.alb_cert)} …", arn)
     return arn
 
 

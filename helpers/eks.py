@@ -1,12 +1,12 @@
 """The EKS cluster in the VPC of the function, with one node group in the private subnets."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from helpers import aws, caller, kubeconfig, log_groups, network, roles
-from helpers.errors import NotYet, Refused, TutorialError
-from helpers.progress import patiently, until
+from helpers.cluster import Cluster
+from helpers.errors import NotYet, TutorialError
+from helpers.progress import until
 from helpers.settings import current
 
 CONTEXT = "eks"
@@ -18,22 +18,8 @@ INSTANCE_TYPE = "t3.large"
 AMI_TYPE = "AL2023_x86_64_STANDARD"
 LOGS = ("api", "audit", "authenticator", "controllerManager", "scheduler")
 NOTEBOOK = "02-deploy-istio-in-eks"
-_ROLE_LIMIT = 90  # seconds; a fresh role reaches EKS a few seconds later
 _CLUSTER_LIMIT = 1800  # seconds; AWS takes about ten minutes
 _NODES_LIMIT = 1200  # two to three minutes
-
-
-@dataclass
-class Cluster:
-    """The cluster as EKS describes it."""
-
-    name: str
-    status: str
-    endpoint: str
-    version: str
-    context: str = CONTEXT
-
-    def _ipython_display_(self) -> None: ...
 
 
 def status() -> str:
@@ -47,7 +33,7 @@ def find() -> Cluster:
     found = _describe()
     if found is None:
         raise NotYet(f"no EKS cluster {current().TUTORIAL_NAME}", NOTEBOOK)
-    return Cluster(found["name"], found["status"], found.get("endpoint", ""), found["version"])
+    return Cluster(CONTEXT, found["name"], found["status"], found.get("endpoint", ""), found["version"])
 
 
 def create() -> None:
@@ -62,30 +48,20 @@ def create() -> None:
         print(f"EKS cluster {name} exists: {there}")
         return
     log_groups.ensure(log_group_name())
-    made = _by_fresh_role(
-        "create_cluster",
-        name=name,
-        version=VERSION,
-        roleArn=role,
-        resourcesVpcConfig={"subnetIds": place.private + place.public, **_endpoint()},
-        logging={"clusterLogging": [{"types": list(LOGS), "enabled": True}]},
+    wanted = {
+        "name": name,
+        "version": VERSION,
+        "roleArn": role,
+        "resourcesVpcConfig": {"subnetIds": place.private + place.public, **_endpoint()},
+        "logging": {"clusterLogging": [{"types": list(LOGS), "enabled": True}]},
         # Who creates it administers it, by an access entry and not by the old aws-auth ConfigMap.
-        accessConfig={"authenticationMode": "API", "bootstrapClusterCreatorAdminPermissions": True},
+        "accessConfig": {"authenticationMode": "API", "bootstrapClusterCreatorAdminPermissions": True},
         # Moved to a newer Kubernetes rather than billed sixfold once support ends.
-        upgradePolicy={"supportType": "STANDARD"},
-        tags=aws.project_tags(),
-    )["cluster"]
+        "upgradePolicy": {"supportType": "STANDARD"},
+        "tags": aws.project_tags(),
+    }
+    made = roles.once_seen(role, lambda: aws.call("eks", "create_cluster", **wanted)["cluster"])
     aws.said(f"eks create-cluster --name {name}", made["status"])
-
-
-def _by_fresh_role(operation: str, **parameters: Any) -> dict[str, Any]:
-    """Call EKS, again while a role that was made a moment ago has not reached it yet."""
-    return patiently(
-        "EKS to see the role",
-        lambda: aws.call("eks", operation, **parameters),
-        lambda error: isinstance(error, Refused) and "could not be assumed" in str(error),
-        limit=_ROLE_LIMIT,
-    )
 
 
 def log_group_name() -> str:
@@ -144,17 +120,17 @@ def _ensure_nodes() -> None:
             "AmazonEC2ContainerRegistryPullOnly",
         )
         role = roles.ensure("eks-nodes", "ec2", *policies)
-        _by_fresh_role(
-            "create_nodegroup",
-            clusterName=name,
-            nodegroupName=NODE_GROUP,
-            subnets=network.find().private,
-            nodeRole=role,
-            amiType=AMI_TYPE,
-            instanceTypes=[INSTANCE_TYPE],
-            scalingConfig={"minSize": 1, "maxSize": 1, "desiredSize": 1},
-            tags=aws.project_tags(),
-        )
+        wanted = {
+            "clusterName": name,
+            "nodegroupName": NODE_GROUP,
+            "subnets": network.find().private,
+            "nodeRole": role,
+            "amiType": AMI_TYPE,
+            "instanceTypes": [INSTANCE_TYPE],
+            "scalingConfig": {"minSize": 1, "maxSize": 1, "desiredSize": 1},
+            "tags": aws.project_tags(),
+        }
+        roles.once_seen(role, lambda: aws.call("eks", "create_nodegroup", **wanted))
         aws.said(f"eks create-nodegroup --cluster-name {name} --nodegroup-name {NODE_GROUP}", "CREATING")
     found = _settled(f"node group {NODE_GROUP}", _describe_nodes, _NODES_LIMIT)
     if not there or there["status"] != "ACTIVE":

@@ -9,16 +9,15 @@ import zipfile
 from dataclasses import dataclass
 from typing import Any
 
-from helpers import aws, log_groups, roles
+from helpers import aws, command, log_groups, roles
 from helpers.errors import NotYet, Refused
-from helpers.progress import patiently, until
+from helpers.progress import until
 from helpers.settings import ROOT, current
 
 SOURCE = ROOT / "lambda"
 HANDLER = "hello_world.lambda_handler"
 RUNTIME = "python3.13"
 NOTEBOOK = "01-create-the-lambda-function"
-_ROLE_LIMIT = 90  # seconds; a fresh role reaches Lambda a few seconds later
 _STATEMENT = "load-balancer"
 
 
@@ -61,11 +60,6 @@ def exists() -> bool:
     return _configuration() is not None
 
 
-def has_log_group() -> bool:
-    """Whether the log group exists."""
-    return log_groups.exists(log_group())
-
-
 def package() -> bytes:
     """lambda/ as a zip whose bytes depend on the files alone, so that equal code has an equal sum."""
     buffer = io.BytesIO()
@@ -93,6 +87,8 @@ def ensure() -> Function:
     log_groups.ensure(log_group())
     code = package()
     there = _configuration()
+    if there is not None:
+        _wait()  # while it is Pending or being updated, Lambda refuses to call or change it
     if there is None:
         _create(role, code)
         aws.said(f"lambda create-function --function-name {name()}", _wait())
@@ -174,6 +170,8 @@ def log_lines(containing: str, limit: float = 60) -> list[str]:
         events = aws.items("logs", "filter_log_events", "events", **parameters)
         return [event["message"].rstrip() for event in events]
 
+    words = ("--log-group-name", log_group(), "--filter-pattern", f'"{containing}"')
+    command.show(command.written(["aws", "logs", "filter-log-events", *words]))
     return until(
         f"“{containing}” in {log_group()}",
         probe,
@@ -192,8 +190,8 @@ def _configuration() -> dict[str, Any] | None:
 
 
 def _create(role: str, code: bytes) -> None:
-    patiently(
-        f"Lambda to see the role {role.rpartition('/')[2]}",
+    roles.once_seen(
+        role,
         lambda: aws.call(
             "lambda",
             "create_function",
@@ -206,8 +204,6 @@ def _create(role: str, code: bytes) -> None:
             MemorySize=128,
             Tags=aws.project_tags(),
         ),
-        lambda error: "cannot be assumed" in str(error),
-        limit=_ROLE_LIMIT,
     )
 
 

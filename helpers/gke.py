@@ -2,10 +2,10 @@
 
 import functools
 import os
+import re
 import sys
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import google.auth
@@ -17,6 +17,8 @@ from google.oauth2 import service_account
 from requests.exceptions import RequestException
 
 from helpers import caller, kubeconfig
+from helpers.aws import project_tags
+from helpers.cluster import Cluster
 from helpers.errors import NotYet, Refused, SettingsWrong, TutorialError, Unreachable
 from helpers.gke_token import SCOPES
 from helpers.progress import until
@@ -37,19 +39,6 @@ _HINTS = {
 T = TypeVar("T")
 
 
-@dataclass
-class Cluster:
-    """The cluster as GKE describes it."""
-
-    name: str
-    status: str
-    endpoint: str
-    version: str
-    context: str = CONTEXT
-
-    def _ipython_display_(self) -> None: ...
-
-
 def status() -> str:
     """PROVISIONING, RUNNING, RECONCILING, STOPPING, ERROR, …; "" where there is no cluster."""
     found = describe()
@@ -61,7 +50,7 @@ def find() -> Cluster:
     found = describe()
     if found is None:
         raise NotYet(f"no GKE cluster {current().TUTORIAL_NAME}", NOTEBOOK)
-    return Cluster(found.name, found.status.name, found.endpoint, found.current_master_version)
+    return Cluster(CONTEXT, found.name, found.status.name, found.endpoint, found.current_master_version)
 
 
 def create() -> None:
@@ -78,7 +67,7 @@ def create() -> None:
         initial_node_count=1,
         node_config=container_v1.NodeConfig(machine_type=MACHINE_TYPE),
         release_channel=container_v1.ReleaseChannel(channel=CHANNEL),
-        resource_labels={"project": name},
+        resource_labels=_labels(),
         master_authorized_networks_config=_authorized(),
     )
     _ask(f"Making the GKE cluster {name}", lambda gke: gke.create_cluster(parent=parent(), cluster=wanted))
@@ -179,6 +168,18 @@ def default_version(config: container_v1.ServerConfig) -> str:
     """The version that a new cluster in our release channel gets."""
     channels = {channel.channel.name: channel.default_version for channel in config.channels}
     return channels.get(CHANNEL) or config.default_cluster_version
+
+
+def labelled(key: str, value: str) -> list[container_v1.Cluster]:
+    """The project's clusters with this label, in all locations."""
+    anywhere = f"{parent().rpartition('/')[0]}/-"
+    answer = _ask("Listing the GKE clusters", lambda gke: gke.list_clusters(parent=anywhere))
+    return [cluster for cluster in answer.clusters if cluster.resource_labels.get(key) == value]
+
+
+def _labels() -> dict[str, str]:
+    """AWS's tags as labels, which have lower-case letters, digits, - and _ only."""
+    return {key.lower(): re.sub(r"[^a-z0-9_-]", "-", value.lower()) for key, value in project_tags().items()}
 
 
 def parent() -> str:

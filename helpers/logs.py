@@ -4,7 +4,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from helpers import function, kube, show
+from helpers import command, function, kube, show
 from helpers.progress import until
 
 # context, namespace, workload, and its name in a table
@@ -44,6 +44,9 @@ def envoy(
         lines = kube.logs(context, namespace, target, container).splitlines()
         return next((_entry(line) for line in reversed(lines) if traceparent in line), {})
 
+    command.show(
+        f"kubectl --context {context} logs -n {namespace} {target} -c {container} | grep {traceparent}"
+    )
     return until(
         f"the request in the log of {target}",
         probe,

@@ -1,6 +1,7 @@
 """What a notebook shows besides commands: tables, versions, settings, the page, manifests."""
 
 import html
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
@@ -108,12 +109,18 @@ def _without_home(text: str) -> str:
 
 
 def page(markup: str) -> Rich:
-    """A preview of an HTML page, in a frame of its own where no script runs."""
+    """A preview of an HTML page, in a frame of its own where no script runs.
+
+    GitHub, and JupyterLab until a cell has run, drop frames: the title below is what they show.
+    """
     frame = (
-        f'<iframe sandbox srcdoc="{html.escape(markup)}" width="100%" height="160" '
-        'style="border: 1px solid #999; background: white" title="The page that came back"></iframe>'
+        f'<iframe sandbox srcdoc="{html.escape(markup)}" width="100%" height="200" '
+        'style="box-sizing: border-box; border: 1px solid #999; background: white" '
+        'title="The page that came back"></iframe>'
     )
-    return Rich(markup, html=frame)
+    title = re.search("<title>(.*?)</title>", markup, re.DOTALL)
+    name = html.unescape(title[1]) if title else "none"
+    return Rich(markup, html=f"{frame}<p>Title of the page: <b>{html.escape(name)}</b></p>")
 
 
 def manifest(path: str, **values: str) -> Rich:

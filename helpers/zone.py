@@ -27,6 +27,11 @@ def ensure() -> str:
     return find() or _create()
 
 
+def comment() -> str:
+    """What tells a zone that the tutorial made from a reader's own."""
+    return f"Project={current().TUTORIAL_NAME}"
+
+
 def records(zone: str) -> list[dict[str, Any]]:
     """The tutorial's records there: alb.<domain>, and what ACM asked for below it."""
     host = current().alb_host + "."
@@ -52,9 +57,10 @@ def upsert(zone: str, record: dict[str, Any]) -> None:
 
 def _create() -> str:
     settings = current()
-    where: dict[str, Any] = {}
-    if settings.ZONE == "private":
-        where["HostedZoneConfig"] = {"PrivateZone": True}
+    private = settings.ZONE == "private"
+    # Tags come in a second call; a run that ends between the two has left its name nevertheless.
+    where: dict[str, Any] = {"HostedZoneConfig": {"Comment": comment(), "PrivateZone": private}}
+    if private:
         where["VPC"] = {"VPCRegion": settings.AWS_REGION, "VPCId": network.find().vpc_id}
     reference = f"{settings.DOMAIN}-{time.time_ns()}"
     made = aws.call("route53", "create_hosted_zone", Name=settings.DOMAIN, CallerReference=reference, **where)
@@ -66,6 +72,6 @@ def _create() -> str:
         ResourceId=zone,
         AddTags=aws.tag_list(),
     )
-    vpc = f" --vpc VPCId={where['VPC']['VPCId']}" if where else ""
+    vpc = f" --vpc VPCId={where['VPC']['VPCId']}" if private else ""
     aws.said(f"route53 create-hosted-zone --name {settings.DOMAIN}{vpc}", zone)
     return zone

@@ -6,6 +6,7 @@ Rules: https://docs.kernel.org/admin-guide/cgroup-v2.html and …/cgroup-v1/cgro
 
 import contextlib
 import os
+import re
 import shutil
 import signal
 import time
@@ -103,21 +104,14 @@ def limit_memory(path: str, size: int) -> None:
             _write_if_there(group / "memory.swap.max", 0)
 
 
-def memory(path: str) -> int:
-    """Return the bytes in use by the group and all below it, without file cache that can be dropped at once.
-
-    This is what Kubernetes calls the working set.
-    """
+def out_of_memory(path: str) -> bool:
+    """Whether the kernel has killed a process of the group because it used more memory than it may."""
     for hierarchy in _hierarchies():
-        group = _group(hierarchy, path)
-        for usage, inactive in (
-            ("memory.usage_in_bytes", "total_inactive_file"),
-            ("memory.current", "inactive_file"),
-        ):
-            if (group / usage).exists():
-                statistics = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
-                return max(0, int((group / usage).read_text()) - int(statistics[inactive]))
-    return 0
+        for name in ("memory.oom_control", "memory.events"):  # versions 1 and 2
+            counters = _group(hierarchy, path) / name
+            if counters.exists() and re.search(r"^oom_kill [1-9]", counters.read_text(), re.M):
+                return True
+    return False
 
 
 @cache

@@ -2,6 +2,7 @@
 
 import logging
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -135,4 +136,7 @@ def resident(pids: list[int]) -> int:
 def main(lab: Lab) -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("werkzeug").setLevel(logging.WARNING)
-    Daemon(lab).run()
+    try:
+        Daemon(lab).run()
+    except LabError as error:  # `up` shows it
+        sys.exit(str(error))

@@ -88,6 +88,7 @@ def _start(lab: Lab) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     log = lab.data / "log/daemon.log"
     with log.open("ab") as out:
+        earlier = out.tell()
         daemon = subprocess.Popen(
             [sys.executable, "-m", "lab", "daemon"],
             stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True, cwd="/",
@@ -99,7 +100,8 @@ def _start(lab: Lab) -> None:
     deadline = time.monotonic() + START_LIMIT
     while not running(lab):
         if daemon.poll() is not None or time.monotonic() > deadline:
-            tail = "\n".join(log.read_text(errors="replace").splitlines()[-15:])
+            said = log.read_bytes()[earlier:].decode(errors="replace")
+            tail = "\n".join(said.splitlines()[-15:])
             down(lab, Progress())
             raise LabError("starting the lab's daemon", f"it ended. Its last lines:\n{tail}", "make doctor")
         time.sleep(0.1)

@@ -8,6 +8,8 @@ from os import PathLike
 from threading import Thread
 from typing import TypeVar
 
+from lab.errors import LabError
+
 T = TypeVar("T")
 Address = tuple[str, int]
 NamespacePath = str | PathLike[str]
@@ -69,6 +71,15 @@ def listen(
         return listener
 
     return make() if namespace is None else in_namespace(namespace, make)
+
+
+def listen_locally(port: int, what: str, setting: str) -> socket.socket:
+    """Listen on 127.0.0.1; LabError, which names the setting that chose the port, if it is taken."""
+    try:
+        return listen(("127.0.0.1", port))
+    except OSError as error:
+        doing = f"listening on 127.0.0.1:{port} for {what}"
+        raise LabError(doing, error.strerror or str(error), f"{setting}=0 takes a free one") from None
 
 
 def connect(address: Address, namespace: NamespacePath | None = None, timeout: float = 10) -> socket.socket:

@@ -1,4 +1,7 @@
-"""The whole series on one lab, in this order: run, run again, others' clients, clean-up."""
+"""The whole series on one lab, in this order: nbval, papermill, others' clients, clean-up.
+
+nbval executes each notebook and compares what it shows with the outputs that are committed.
+"""
 
 import json
 import os
@@ -10,12 +13,14 @@ from unittest.mock import patch
 
 import pytest
 from papermill.exceptions import PapermillExecutionError
+from tenacity import Retrying, stop_after_delay, wait_fixed
 
 from helpers import series
 
 PROJECT = Path(__file__).parent.parent
 NOTEBOOKS = series.notebooks()
 TUTORIAL, CLEAN_UP = NOTEBOOKS[:-1], NOTEBOOKS[-1]
+RULES = PROJECT / "tests/notebooks/sanitize.cfg"
 
 Env = dict[str, str]
 
@@ -36,6 +41,11 @@ def papermill(env: Env, notebook: Path, out: Path) -> Path:
         return series.run(notebook, out)
 
 
+def nbval(env: Env, notebook: Path) -> subprocess.CompletedProcess[str]:
+    options = ("--nbval", "--nbval-current-env", f"--nbval-sanitize-with={RULES}", "--color=no", "-vv")
+    return run(env, sys.executable, "-m", "pytest", *options, "-p", "no:cacheprovider", str(notebook))
+
+
 @pytest.mark.parametrize("notebook", TUTORIAL[2:], ids=lambda p: p.stem)
 def test_out_of_order_a_notebook_says_which_comes_first(lab_environment, notebook, tmp_path):
     with pytest.raises(PapermillExecutionError) as failed:
@@ -45,17 +55,31 @@ def test_out_of_order_a_notebook_says_which_comes_first(lab_environment, noteboo
 
 
 @pytest.mark.parametrize("notebook", TUTORIAL, ids=lambda p: p.stem)
-def test_it_runs(lab_environment, notebook, tmp_path):
-    papermill(lab_environment, notebook, tmp_path)
+def test_it_shows_what_is_committed(lab_environment, notebook):
+    compared = nbval(lab_environment, notebook)
+    assert compared.returncode == 0, compared.stdout
+
+
+@pytest.mark.parametrize(
+    ("true", "false"), [("HTTP/1.1 200 OK", "HTTP/1.1 503 OK"), ("CN=client.lambda.external", "CN=stranger")]
+)
+def test_another_output_is_noticed(lab_environment, tmp_path, true, false):
+    changed = tmp_path / TUTORIAL[6].name
+    text = TUTORIAL[6].read_text()
+    changed.write_text(text.replace(true, false))
+    assert changed.read_text() != text
+    compared = nbval(lab_environment, changed)
+    assert compared.returncode == 1
+    assert false in compared.stdout
 
 
 @pytest.mark.parametrize("notebook", TUTORIAL, ids=lambda p: p.stem)
-def test_a_second_run_passes_too(lab_environment, notebook, tmp_path):
+def test_a_second_run_by_papermill_passes_too(lab_environment, notebook, tmp_path):
     papermill(lab_environment, notebook, tmp_path)
 
 
 def test_the_page_came_from_the_pod(lab_environment, tmp_path):
-    page = series.text_of(papermill(lab_environment, NOTEBOOKS[6], tmp_path), "the-page")
+    page = series.text_of(papermill(lab_environment, TUTORIAL[6], tmp_path), "the-page")
     assert "HTTP/1.1 200 OK" in page and "server: envoy" in page and "content-length: 258" in page
     assert "Hello World from Lambda" in page
 
@@ -109,6 +133,55 @@ class TestOtherPeoplesClients:
         assert "istio-egressgateway" in gke and "sleep" in gke
 
 
+class TestServersCertificate:
+    """Signed by the right authority, and yet not good enough for the egress gateway."""
+
+    @pytest.mark.parametrize(("host", "days"), [("other.external", 30), ("lambda.external", -1)])
+    def test_for_another_host_or_expired_it_is_refused(self, lab_environment, tmp_path, host, days):
+        certs = Path(lab_environment["KUBECONFIG"]).parent / "certs"
+        cert, key = issue(certs, tmp_path, host, days)
+        try:
+            self.show(lab_environment, cert, key)
+            self.pod_gets(lab_environment, "503")
+        finally:
+            self.show(lab_environment, certs / "server.crt", certs / "server.key")
+        self.pod_gets(lab_environment, "200")
+
+    def show(self, env: Env, cert: Path, key: Path) -> None:
+        """Put it into the ingress gateway's Secret, as notebook 04 does."""
+        files = {"cert": str(cert), "key": str(key), "cacert": str(cert.parent / "mtls-ca.crt")}
+        code = (
+            "from pathlib import Path; from helpers import kube; kube.secret('eks', 'istio-ingress', "
+            f"'mtls-credential', {{k: Path(v) for k, v in {files!r}.items()}})"
+        )
+        answer(env, sys.executable, "-c", code)
+
+    def pod_gets(self, env: Env, status: str) -> None:
+        """Soon: a new Secret takes Envoy a moment, and connections that are open stay."""
+        curl = ("curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", "lambda.external/hello-world")
+        pod = ("exec", "-n", "sleep", "deploy/sleep", "-c", "sleep", "--")
+        gateway = ("-n", "istio-egress", "rollout", "restart", "deploy/istio-egressgateway")
+        answer(env, "kubectl", "--context", "gke", *gateway)
+        answer(env, "kubectl", "--context", "gke", *gateway[:3], "status", gateway[-1])
+        for attempt in Retrying(stop=stop_after_delay(60), wait=wait_fixed(1), reraise=True):
+            with attempt:
+                assert answer(env, "kubectl", "--context", "gke", *pod, *curl) == status
+
+
+def issue(certs: Path, folder: Path, host: str, days: int) -> tuple[Path, Path]:
+    """A server's certificate from the tutorial's own authority, by openssl."""
+    (folder / "mtls-ca.crt").write_bytes((certs / "mtls-ca.crt").read_bytes())
+    cert, key, request = folder / "server.crt", folder / "server.key", folder / "server.csr"
+    new_key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", str(key))
+    names = ("-subj", f"/CN={host}", "-addext", f"subjectAltName=DNS:{host}")
+    subprocess.run(["openssl", "req", "-new", *new_key, *names, "-out", str(request)], check=True)
+    signer = ("-CA", str(certs / "mtls-ca.crt"), "-CAkey", str(certs / "mtls-ca.key"), "-CAcreateserial")
+    form = ("-copy_extensions", "copy", "-CAserial", str(folder / "serial"), "-days", str(days))
+    request_ = ["openssl", "x509", "-req", "-in", str(request), *signer, *form, "-out", str(cert)]
+    subprocess.run(request_, check=True)
+    return cert, key
+
+
 def test_a_broken_manifest_changes_nothing(lab_environment, tmp_path):
     """The API server's admission asks istiod, which refuses a VirtualService without a route."""
     before = answer(
@@ -129,8 +202,9 @@ def test_a_broken_manifest_changes_nothing(lab_environment, tmp_path):
     assert after == before
 
 
-def test_the_clean_up_leaves_nothing_in_either_cloud(lab_environment, tmp_path):
-    papermill(lab_environment, CLEAN_UP, tmp_path)
+def test_the_clean_up_leaves_nothing_in_either_cloud(lab_environment):
+    compared = nbval(lab_environment, CLEAN_UP)
+    assert compared.returncode == 0, compared.stdout
     assert json.loads(answer(lab_environment, "aws", "eks", "list-clusters"))["clusters"] == []
     assert (
         json.loads(answer(lab_environment, "aws", "elbv2", "describe-load-balancers"))["LoadBalancers"] == []

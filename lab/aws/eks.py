@@ -64,6 +64,7 @@ class Clusters(Backed, EKSBackend, TaggableResourcesMixin):
     def delete_cluster(self, name: str) -> Cluster:
         cluster = self.describe_cluster(name)
         validate_safe_to_delete(cluster)
+        refusals.delete_cluster(cluster)
         if cluster.status != "DELETING":
             cluster.status = "DELETING"
             self._start(name, lambda: self._delete(name))

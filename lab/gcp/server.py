@@ -11,7 +11,7 @@ from lab.gcp.oauth import ServiceAccount, Tokens
 from lab.gcp.operations import Operations
 from lab.network import Internet, Vpc
 from lab.settings import GOOGLE_PROJECT, Lab
-from lab.sockets import listen
+from lab.sockets import listen_locally
 
 
 class Gcp:
@@ -35,8 +35,8 @@ class Gcp:
         self._server: Server | None = None
 
     def start(self) -> None:
-        """Listen on 127.0.0.1:port and write the service account's key file. OSError if the port is taken."""
-        listener = listen(("127.0.0.1", self._port))
+        """Listen on 127.0.0.1:port and write the account's key file. LabError if the port is taken."""
+        listener = listen_locally(self._port, "the GKE API", "LAB_GKE_PORT")
         self._port = listener.getsockname()[1]
         token_uri = f"{self.endpoint_url}/token"
         account = ServiceAccount(GOOGLE_PROJECT)

@@ -123,7 +123,7 @@ def test_listeners_speak_http_and_https_with_our_certificate(moto):
 def test_record_is_an_alias_in_the_zone_of_the_domain(moto, monkeypatch):
     monkeypatch.setenv("DOMAIN", "tutorial.example.org")
     make_all()
-    record = dns.find_record(dns.find_zone())
+    record = dns.find_record(zone.find())
     assert record["Name"] == "alb.tutorial.example.org."
     assert record["AliasTarget"]["DNSName"].rstrip(".") == load_balancer.find().dns_name
 
@@ -303,8 +303,8 @@ def test_clean_up_leaves_what_is_not_ours(moto):
     make_all()
     cleanup.everything()
     assert any(vpc["VpcId"] == theirs for vpc in aws.items("ec2", "describe_vpcs", "Vpcs"))
-    assert dns.find_zone() == theirs_too["HostedZone"]["Id"].rpartition("/")[2]
-    assert dns.find_record(dns.find_zone()) is None
+    assert zone.find() == theirs_too["HostedZone"]["Id"].rpartition("/")[2]
+    assert dns.find_record(zone.find()) is None
 
 
 def test_two_tutorials_in_one_account_do_not_see_each_other(moto, monkeypatch):
