@@ -17,7 +17,7 @@ from google.cloud import container_v1
 from google.oauth2 import service_account
 from requests.exceptions import ConnectionError, RequestException, Timeout
 
-from helpers import kubeconfig
+from helpers import caller, kubeconfig
 from helpers.aws import project_tags
 from helpers.cluster import Cluster
 from helpers.errors import MadeAlready, NotYet, Refused, SettingsWrong, TutorialError, Unreachable
@@ -75,6 +75,7 @@ def create() -> None:
         node_config=container_v1.NodeConfig(machine_type=MACHINE_TYPE),
         release_channel=container_v1.ReleaseChannel(channel=CHANNEL),
         resource_labels=_labels(),
+        master_authorized_networks_config=_authorized(),
     )
     _ask(
         f"Making the GKE cluster {name}",
@@ -96,6 +97,7 @@ def ensure() -> Cluster:
         state=lambda cluster: cluster.status.name if cluster else "not there yet",
     )
     assert found is not None
+    _ensure_access(found)
     if found.status.name != "RUNNING":
         reason = f"its status is {found.status.name} {found.status_message}".strip()
         raise TutorialError("Making the GKE cluster", reason, "run 99-clean-up, then start again.")
@@ -103,6 +105,31 @@ def ensure() -> Cluster:
     print(f"gcloud container clusters describe {name}  → {found.status.name}, Kubernetes {version}")
     connect()
     return find()
+
+
+def _authorized() -> container_v1.MasterAuthorizedNetworksConfig:
+    """Who reaches the API server from outside: the reader, and not Google's other customers."""
+    block = {"display_name": "the reader", "cidr_block": caller.cidr()}
+    return container_v1.MasterAuthorizedNetworksConfig(
+        enabled=True, cidr_blocks=[block], gcp_public_cidrs_access_enabled=False
+    )
+
+
+def _ensure_access(found: container_v1.Cluster) -> None:
+    """Let the reader in from where they are today, e.g. another network than yesterday's."""
+    wanted = _authorized()
+
+    def there(cluster: container_v1.Cluster | None) -> bool:
+        config = cluster.master_authorized_networks_config if cluster else None
+        return config is not None and config.cidr_blocks == wanted.cidr_blocks
+
+    if found.status.name != "RUNNING" or there(found):
+        return
+    update = container_v1.ClusterUpdate(desired_master_authorized_networks_config=wanted)
+    doing = "Letting this machine reach the GKE cluster"
+    _ask(doing, lambda gke: gke.update_cluster(request={"name": _path(), "update": update}))
+    until("GKE to let this machine in", describe, there, limit=_LIMIT, state=lambda _: "updating")
+    print(f"gcloud container clusters update {found.name} --master-authorized-networks {caller.cidr()}")
 
 
 def connect() -> None:

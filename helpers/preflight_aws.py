@@ -54,6 +54,7 @@ ACTIONS = (
     "elasticloadbalancing:CreateLoadBalancer",
     "iam:AttachRolePolicy",
     "iam:CreateRole",
+    "iam:CreateServiceLinkedRole",
     "iam:PassRole",
     "lambda:CreateFunction",
     "logs:CreateLogGroup",

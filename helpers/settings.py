@@ -1,7 +1,8 @@
 """The one settings object: which clouds to speak to, and the few names that may differ.
 
 Values come from the environment first, then from the TOML file that $TUTORIAL_SETTINGS names
-(default: tutorial.toml in the project's root). The names are those that the ecosystem uses.
+(default: tutorial.toml in the project's root, which is the lab's; with TARGET=cloud, cloud.toml). The
+names are those that the ecosystem uses.
 """
 
 import ipaddress

@@ -1,5 +1,6 @@
 """What a reader with accounts runs, on a lab of its own in the accounts' place: to helpers it is one."""
 
+import json
 import os
 import signal
 import subprocess
@@ -234,10 +235,11 @@ def build(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("build")
 
 
-def start(account: Account, file: Path) -> subprocess.Popen[str]:
+def python(code: str, file: Path) -> subprocess.Popen[str]:
+    """Start a program of helpers with these settings and nothing else."""
     environment = {name: os.environ[name] for name in KEEP if name in os.environ}
     return subprocess.Popen(
-        [sys.executable, "-u", "-c", MAKE_CLUSTERS],
+        [sys.executable, "-u", "-c", code],
         env=environment | {"TUTORIAL_SETTINGS": str(file)},
         cwd=PROJECT,
         stdout=subprocess.PIPE,
@@ -246,24 +248,26 @@ def start(account: Account, file: Path) -> subprocess.Popen[str]:
     )
 
 
-@pytest.mark.parametrize("ends", [signal.SIGINT, signal.SIGKILL])
-def test_an_interruption_loses_nothing(account, tmp_path, build, ends):
-    """Ctrl-C while EKS is made, and a killed process: the next run goes on, and makes nothing twice."""
+def test_interruptions_lose_nothing(account, tmp_path, build):
+    """A killed process and Ctrl-C, each in the middle of a wait: the next run makes nothing twice."""
     file = account.settings(tmp_path / "cloud.toml", STATE=str(build), KUBECONFIG=str(build / "kubeconfig"))
-    first = start(account, file)
-    assert first.stdout
-    for line in first.stdout:
-        if line.startswith("… "):  # the first wait
-            first.send_signal(ends)
-            break
-    first.communicate(timeout=LIMIT)
-    assert first.returncode != 0
-    second = start(account, file)
-    said = second.communicate(timeout=LIMIT)[0]
-    assert second.returncode == 0, said
+    for ends in (signal.SIGKILL, signal.SIGINT):
+        program = python(MAKE_CLUSTERS, file)
+        assert program.stdout
+        for line in program.stdout:
+            if line.startswith("… "):  # the first wait
+                program.send_signal(ends)
+                break
+        program.communicate(timeout=LIMIT)
+        assert program.returncode != 0
+    last = python(MAKE_CLUSTERS, file)
+    said = last.communicate(timeout=LIMIT)[0]
+    assert last.returncode == 0, said
     assert "create-vpc" not in said
     assert "aws eks create-cluster" not in said
     assert account.client("eks").list_clusters()["clusters"] == ["istio-multicloud"]
+    (network,) = [v for v in account.client("ec2").describe_vpcs()["Vpcs"] if not v["IsDefault"]]
+    assert network["CidrBlock"] == "10.0.0.0/16"
 
 
 def run(account: Account, file: Path, out: Path, *numbers: str) -> None:
@@ -288,6 +292,15 @@ def test_with_a_domain_acm_issues_and_the_gateway_verifies(account, tmp_path, bu
     assert (summary["Type"], summary["Status"]) == ("AMAZON_ISSUED", "ISSUED")
 
 
+def test_the_internet_reaches_one_port_of_the_gateway(account, build):
+    words = ["-n", "istio-ingress", "get", "service", "istio-ingressgateway", "-o", "json"]
+    environment = account.lab | {"KUBECONFIG": str(build / "kubeconfig")}
+    got = subprocess.run(
+        ["kubectl", "--context", "eks", *words], env=environment, capture_output=True, text=True, check=True
+    )
+    assert [port["port"] for port in json.loads(got.stdout)["spec"]["ports"]] == [443]
+
+
 def test_without_a_domain_the_vpc_alone_knows_the_name(account, tmp_path, build):
     file = variant(account, tmp_path, build, ZONE="private")
     run(account, file, tmp_path, "01", "04")
@@ -295,8 +308,29 @@ def test_without_a_domain_the_vpc_alone_knows_the_name(account, tmp_path, build)
     assert sorted(zone["Config"]["PrivateZone"] for zone in listed) == [False, True]
 
 
-def test_the_gateway_verifies_whoever_signed(account, tmp_path, build):
-    """The other authority than the certificate's: 503, and not the page."""
-    file = variant(account, tmp_path, build, CERTIFICATE="acm")
-    with pytest.raises(Exception, match="HTTP/2 200"):
-        run(account, file, tmp_path, "04")
+ANOTHER_AUTHORITY = """
+from helpers import certificates, curl, kube, settings
+from helpers.progress import until
+
+kube.secret("eks", "istio-ingress", "alb-ca", {"ca.crt": settings.current().ACM_ROOTS})
+certs = certificates.ensure()
+address = kube.service_address("eks", "istio-ingress", "istio-ingressgateway")
+door = curl.resolve("lambda.external", 443, address)
+door += ["--cacert", certs.mtls_ca, "--cert", certs.client_cert, "--key", certs.client_key]
+ask = lambda: curl.outside(*door, "https://lambda.external/hello-world")
+until(
+    "a refusal",
+    ask,
+    lambda answer: answer.status == 503 and "CERTIFICATE_VERIFY_FAILED" in answer.body,
+    limit=90,
+    state=lambda answer: str(answer.status),
+)
+"""
+
+
+def test_the_gateway_believes_no_other_authority(account, tmp_path, build):
+    """After the step before, the balancer shows the private CA's certificate: ACM's roots do not fit it."""
+    file = variant(account, tmp_path, build, ZONE="private")
+    done = python(ANOTHER_AUTHORITY, file)
+    said = done.communicate(timeout=LIMIT)[0]
+    assert done.returncode == 0, said

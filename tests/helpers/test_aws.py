@@ -10,7 +10,7 @@ from threading import Thread
 import pytest
 
 from helpers import aws, certificate, cleanup, dns, eks, function, inventory, load_balancer, network, zone
-from helpers.errors import NotYet, Refused, Unreachable
+from helpers.errors import NotYet, Refused, SettingsWrong, Unreachable
 from helpers.settings import current
 
 
@@ -44,6 +44,23 @@ def test_network_has_three_zones_and_the_tags_that_balancers_look_for(moto):
     for ids in (place.private, place.public):
         assert len({subnets[id_]["AvailabilityZone"] for id_ in ids}) == 3
     assert [subnets[id_]["CidrBlock"] for id_ in place.private] == list(network.PRIVATE)
+
+
+def test_zones_without_eks_are_left_out(moto, monkeypatch):
+    def ids() -> set[str]:
+        named = aws.items("ec2", "describe_availability_zones", "AvailabilityZones")
+        return {zone["ZoneId"] for zone in named if zone["ZoneName"] in network._zones()}
+
+    assert len(ids()) == 3
+    here = sorted(ids())[0]
+    monkeypatch.setattr(network, "_ZONES_WITHOUT_EKS", (here,))
+    assert len(ids()) == 3 and here not in ids()
+
+
+def test_a_region_with_two_zones_is_refused(moto, monkeypatch):
+    monkeypatch.setenv("AWS_REGION", "us-west-1")
+    with pytest.raises(SettingsWrong, match="us-west-1 has 2 zones"):
+        network.ensure()
 
 
 def test_private_subnets_reach_out_by_the_nat_gateway_only(moto):
@@ -109,6 +126,14 @@ def test_record_is_an_alias_in_the_zone_of_the_domain(moto, monkeypatch):
     record = dns.find_record(zone.find())
     assert record["Name"] == "alb.tutorial.example.org."
     assert record["AliasTarget"]["DNSName"].rstrip(".") == load_balancer.find().dns_name
+
+
+def test_balancer_drops_headers_that_http_does_not_allow(moto):
+    make_all()
+    arn = load_balancer.find().arn
+    answer = aws.call("elbv2", "describe_load_balancer_attributes", LoadBalancerArn=arn)
+    there = {attribute["Key"]: attribute["Value"] for attribute in answer["Attributes"]}
+    assert there.items() >= load_balancer.ATTRIBUTES.items()
 
 
 def test_private_zone_belongs_to_the_vpc_and_hides_no_public_one(moto, monkeypatch):
@@ -237,7 +262,7 @@ def test_without_credentials_there_is_a_way_to_get_them(monkeypatch, tmp_path):
     monkeypatch.setenv("AWS_REGION", "eu-west-3")  # a client that no other test has used
     with pytest.raises(Unreachable, match=r"no AWS credentials.*\n.*aws sso login"):
         aws.account_id()
-    monkeypatch.setenv("AWS_PROFILE", "nobody")
+    monkeypatch.setenv("AWS_PROFILE", "nobody")  # what was found out before is not kept
     with pytest.raises(Unreachable, match=r"nobody.*could not be found"):
         aws.account_id()
 

@@ -8,6 +8,9 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from threading import Thread
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -118,21 +121,50 @@ def test_gke_without_credentials_says_how_to_get_them(no_credentials, monkeypatc
         gke.status()
 
 
-def test_gke_that_cannot_be_reached_says_what_to_look_at(monkeypatch, tmp_path):
-    key = rsa.generate_private_key(65537, 2048)
-    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
-    account = {
-        "type": "service_account",
-        "client_email": "tester@some-project.iam.gserviceaccount.com",
-        "private_key": pem,
-        "token_uri": "http://127.0.0.1:1/token",
-    }
-    (tmp_path / "account.json").write_text(json.dumps(account))
-    monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", "some-project")
-    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "account.json"))
-    monkeypatch.setenv("CLOUDSDK_API_ENDPOINT_OVERRIDES_CONTAINER", "http://127.0.0.1:1/")
+@pytest.fixture
+def account_file(monkeypatch, tmp_path) -> Callable[[str], None]:
+    """Be a service account whose tokens come from this URL."""
+
+    def be(token_uri: str) -> None:
+        key = rsa.generate_private_key(65537, 2048)
+        account = {
+            "type": "service_account",
+            "client_email": "tester@some-project.iam.gserviceaccount.com",
+            "private_key": key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode(),
+            "token_uri": token_uri,
+        }
+        (tmp_path / "account.json").write_text(json.dumps(account))
+        monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", "some-project")
+        monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "account.json"))
+        monkeypatch.setenv("CLOUDSDK_API_ENDPOINT_OVERRIDES_CONTAINER", "http://127.0.0.1:1/")
+
+    return be
+
+
+def test_gke_that_cannot_be_reached_says_what_to_look_at(account_file):
+    account_file("http://127.0.0.1:1/token")
     with pytest.raises(Unreachable, match="CLOUDSDK_API_ENDPOINT_OVERRIDES_CONTAINER is right"):
         gke.status()
+
+
+class Revoked(BaseHTTPRequestHandler):
+    def do_POST(self) -> None:
+        self.send_response(400)
+        self.end_headers()
+        self.wfile.write(b'{"error": "invalid_grant", "error_description": "Token has been expired"}')
+
+    def log_message(self, *_: object) -> None: ...
+
+
+def test_expired_sign_in_at_google_says_how_to_go_on(account_file):
+    with HTTPServer(("127.0.0.1", 0), Revoked) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        account_file(f"http://127.0.0.1:{server.server_port}/token")
+        with pytest.raises(
+            Unreachable, match=r"Token has been expired(.|\n)*application-default login.*goes on"
+        ):
+            gke.identity()
+        server.shutdown()
 
 
 def test_token_plugin_without_credentials_says_how_to_get_them(no_credentials):
