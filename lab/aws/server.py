@@ -32,6 +32,7 @@ from lab.aws.classic import ClassicLoadBalancers
 from lab.aws.eks import Clusters
 from lab.aws.elb import LoadBalancers
 from lab.aws.lambda_ import Functions
+from lab.aws.paging import Paging
 from lab.aws.principals import Identities, TokenService
 from lab.aws.route53 import HostedZones
 from lab.aws.throttling import Throttling
@@ -71,7 +72,7 @@ _ENVIRONMENT = {
 
 
 # What a request passes on its way to moto, the outermost first. See lab/aws/requests.py.
-_CHECKS: list[Callable[["WSGIApplication"], "WSGIApplication"]] = [Throttling, Validation]
+_CHECKS: list[Callable[["WSGIApplication"], "WSGIApplication"]] = [Throttling, Validation, Paging]
 
 
 def _checked(application: "WSGIApplication") -> "WSGIApplication":
