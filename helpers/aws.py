@@ -8,6 +8,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
+from helpers import policy
 from helpers.errors import Refused, Unreachable
 from helpers.settings import current
 
@@ -15,8 +16,8 @@ _RETRIES = {"mode": "standard", "max_attempts": 8}  # throttling, 5xx, dropped c
 _HINTS = {
     "ExpiredToken": "sign in again: the credentials have expired.",
     "ExpiredTokenException": "sign in again: the credentials have expired.",
-    "AccessDenied": "ask for the permission named above.",
-    "AccessDeniedException": "ask for the permission named above.",
+    "SignatureDoesNotMatch": "check AWS_SECRET_ACCESS_KEY, and the machine's clock.",
+    "InvalidSignatureException": "check AWS_SECRET_ACCESS_KEY, and the machine's clock.",
     "UnrecognizedClientException": "check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.",
     "InvalidClientTokenId": "check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.",
 }
@@ -101,7 +102,8 @@ class _translated:
     def __exit__(self, _type: object, error: BaseException | None, _trace: object) -> None:
         if isinstance(error, ClientError):
             code, message = error.response["Error"]["Code"], error.response["Error"].get("Message", "")
-            raise Refused(self.doing, code, message, _HINTS.get(code, "")) from error
+            hint = policy.advice(message) or _HINTS.get(code, "")
+            raise Refused(self.doing, code, message, hint) from error
         if isinstance(error, NoCredentialsError):
             raise Unreachable(
                 self.doing,

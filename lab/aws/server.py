@@ -23,6 +23,8 @@ from moto.route53.models import route53_backends
 from moto.sts.models import sts_backends
 from werkzeug.serving import BaseWSGIServer, make_server
 
+from lab.aws.authentication import Authentication
+from lab.aws.authorization import Authorization
 from lab.aws.backends import Backends
 from lab.aws.certificates import Certificates
 from lab.aws.eks import Clusters
@@ -66,7 +68,12 @@ _ENVIRONMENT = {
 
 
 # What a request passes on its way to moto, the outermost first. See lab/aws/requests.py.
-_CHECKS: list[Callable[["WSGIApplication"], "WSGIApplication"]] = [Throttling, Validation]
+_CHECKS: list[Callable[["WSGIApplication"], "WSGIApplication"]] = [
+    Authentication,
+    Throttling,
+    Validation,
+    Authorization,
+]
 
 
 def _checked(application: "WSGIApplication") -> "WSGIApplication":
