@@ -12,6 +12,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
+from helpers import policy
 from helpers.errors import MadeAlready, Refused, Unreachable
 from helpers.settings import current
 
@@ -27,8 +28,8 @@ _HINTS = {
     "ExpiredToken": _SIGN_IN,
     "ExpiredTokenException": _SIGN_IN,
     "RequestExpired": _SIGN_IN,
-    "AccessDenied": "ask for the permission named above.",
-    "AccessDeniedException": "ask for the permission named above.",
+    "SignatureDoesNotMatch": "check AWS_SECRET_ACCESS_KEY, and the machine's clock.",
+    "InvalidSignatureException": "check AWS_SECRET_ACCESS_KEY, and the machine's clock.",
     "UnrecognizedClientException": "check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.",
     "InvalidClientTokenId": "check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.",
 }
@@ -131,7 +132,9 @@ class _translated:
                 _client.cache_clear()  # who has signed in again is asked for the new credentials
             if _MADE.search(code) and error.response["ResponseMetadata"].get("RetryAttempts"):
                 raise MadeAlready(self.doing, code, message) from error
-            raise Refused(self.doing, code, message, _HINTS.get(code, "")) from error
+            raise Refused(
+                self.doing, code, message, policy.advice(message) or _HINTS.get(code, "")
+            ) from error
         if isinstance(error, _NO_CREDENTIALS):
             _client.cache_clear()
             raise Unreachable(self.doing, f"no AWS credentials: {error}", _SIGN_IN) from error
