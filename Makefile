@@ -8,7 +8,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 
-.PHONY: tutorial test lab up down status doctor setup bench outputs lint lock clean help
+.PHONY: tutorial test lab up down status doctor setup bench machines outputs lint lock clean help
 
 tutorial: up  ## run notebooks 00-06 on the lab; executed copies in build/run
 	@eval "$$($(LAB) env)" && $(BIN)/python -m helpers.series
@@ -33,6 +33,9 @@ doctor: $(VENV)/ready  ## show what this machine has and lacks
 
 setup: $(VENV)/ready  ## install what is missing and build the programs
 	@$(LAB) setup
+
+machines: setup  ## run it all in fresh virtual machines, Debian 12 and 13 (hours where KVM is missing)
+	@$(BIN)/python -m tests.machines
 
 bench: setup  ## measure times and memory, and print them
 	@$(BIN)/python -m tests.bench

@@ -1,4 +1,4 @@
-"""`make machines`: the tutorial in fresh virtual machines, Debian 12 and 13, and a table of what came of it."""
+"""`make machines`: the tutorial in fresh virtual machines, and a table of what came of it."""
 
 import os
 import shutil
@@ -80,7 +80,7 @@ class Result:
 
     def _minutes(self, step: str) -> str:
         if step not in self.steps:
-            return "–"
+            return "not reached"
         word, seconds = self.steps[step].split()
         return f"{'' if word == 'passed' else 'failed after '}{int(seconds) / 60:.1f} min"
 

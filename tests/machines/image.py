@@ -1,4 +1,4 @@
-"""Makes a machine: Debian from its packages, an ordinary user, the clone, and a mirror, as it has no network."""
+"""Makes a machine: Debian from its packages, a user, the clone, and a mirror for want of a network."""
 
 import shutil
 import subprocess
@@ -93,7 +93,7 @@ def _debian(machine: Machine, folder: Path) -> Path:
 
 
 def _wheels(machine: Machine, folder: Path) -> Path:
-    """The lock file's packages for the machine's Python, as files; kept as long as the lock file is the same."""
+    """The lock file's packages for the machine's Python, as files; kept while the lock file is the same."""
     lock = CHECKOUT / "requirements.lock"
     wheels = folder / "wheels"
     if (wheels / lock.name).exists() and (wheels / lock.name).read_text() == lock.read_text():
