@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from helpers import aws, show
-from helpers.errors import NotYet
+from helpers.errors import NotYet, TutorialError
 from helpers.progress import until
 from helpers.settings import current
 
@@ -132,13 +132,16 @@ def _ensure_nat_gateway(subnet: str) -> str:
             TagSpecifications=_tags("natgateway"),
         )["NatGateway"]["NatGatewayId"]
         aws.said(f"ec2 create-nat-gateway --subnet-id {subnet}", id_)
-    until(
+    found = until(
         f"NAT gateway {id_}",
-        lambda: aws.call("ec2", "describe_nat_gateways", NatGatewayIds=[id_])["NatGateways"][0]["State"],
-        lambda state: state == "available",
+        lambda: aws.call("ec2", "describe_nat_gateways", NatGatewayIds=[id_])["NatGateways"][0],
+        lambda gateway: gateway["State"] != "pending",
         limit=_GATEWAY_LIMIT,
-        try_="the reason stands in: aws ec2 describe-nat-gateways",
+        state=lambda gateway: gateway["State"],
     )
+    if found["State"] != "available":
+        answer = f"its state is {found['State']}: {found.get('FailureMessage', '')}"
+        raise TutorialError(f"Making the NAT gateway {id_}", answer, "correct that, then run this again.")
     return id_
 
 
@@ -182,7 +185,7 @@ def _tagged(operation: str, key: str) -> dict[str, Any] | None:
 
 
 def _by_tag(**more: str) -> list[dict[str, Any]]:
-    tags = {**aws.project_tags(), **more}
+    tags = {"Project": current().TUTORIAL_NAME, **more}
     return [{"Name": f"tag:{name}", "Values": [value]} for name, value in tags.items()]
 
 

@@ -52,6 +52,11 @@ class HostedZones(Backed, Route53Backend, TaggableResourcesMixin):
         journal[:] = [change for change in journal if refusals.key(change) not in deleted]
         self.aws.dns.refresh()
 
+    def list_tags_for_resource(self, resource_id: str) -> dict[str, str]:
+        if resource_id not in self.health_checks:
+            self.get_hosted_zone(resource_id)  # AWS answers for those that exist only
+        return super().list_tags_for_resource(resource_id)
+
     def iter_tagged_resources(self) -> Iterator[TaggedResource]:
         for zone_id in self.zones:
             arn = f"arn:{self.partition}:route53:::hostedzone/{zone_id}"

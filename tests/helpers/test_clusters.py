@@ -15,7 +15,7 @@ import yaml
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from helpers import aws, cleanup, eks, gke, network
+from helpers import aws, cleanup, eks, gke, log_groups, network
 from helpers.errors import NotYet, SettingsWrong, TutorialError, Unreachable
 from helpers.settings import ROOT, current
 
@@ -45,6 +45,21 @@ def test_eks_cluster_is_made_once_with_nodes_in_the_private_subnets(moto, capsys
     )["nodegroup"]
     assert set(group["subnets"]) == set(place.private)
     assert (cluster.status, cluster.version) == ("ACTIVE", eks.VERSION)
+
+
+def test_eks_lets_the_reader_in_and_logs_what_happens(moto, monkeypatch):
+    network.ensure()
+    eks.ensure()
+    described = aws.call("eks", "describe_cluster", name=current().TUTORIAL_NAME)["cluster"]
+    config = described["resourcesVpcConfig"]
+    assert (config["publicAccessCidrs"], config["endpointPrivateAccess"]) == (["203.0.113.7/32"], True)
+    assert set(described["logging"]["clusterLogging"][0]["types"]) == set(eks.LOGS)
+    (group,) = aws.items("logs", "describe_log_groups", "logGroups", logGroupNamePrefix=eks.log_group_name())
+    assert group["retentionInDays"] == log_groups.RETENTION
+    monkeypatch.setenv("CALLER", "203.0.113.8")  # another day, another network
+    eks.ensure()
+    described = aws.call("eks", "describe_cluster", name=current().TUTORIAL_NAME)["cluster"]
+    assert described["resourcesVpcConfig"]["publicAccessCidrs"] == ["203.0.113.8/32"]
 
 
 def test_eks_cluster_without_its_network_is_a_notebook_out_of_order(moto):
