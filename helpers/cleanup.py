@@ -4,6 +4,7 @@ On the command line: `python -m helpers.cleanup --help`.
 """
 
 import json
+import re
 import sys
 from typing import Annotated, Any
 
@@ -161,8 +162,8 @@ def _empty(zone: str) -> None:
 
 def _delete_record(zone: str, record: dict[str, Any]) -> None:
     change = {"Changes": [{"Action": "DELETE", "ResourceRecordSet": record}]}
-    aws.call("route53", "change_resource_record_sets", HostedZoneId=zone, ChangeBatch=change)
-    aws.said(f"route53 change-resource-record-sets: {record['Name']} deleted")
+    if _undo("route53", "change_resource_record_sets", HostedZoneId=zone, ChangeBatch=change):
+        aws.said(f"route53 change-resource-record-sets: {record['Name']} deleted")
 
 
 def _delete_function() -> None:
@@ -216,7 +217,7 @@ def _delete_inside(vpc_id: str) -> None:
     for table_ in inventory.ec2("route table"):
         for association in table_["Associations"]:
             id_ = association["RouteTableAssociationId"]
-            aws.call("ec2", "disassociate_route_table", AssociationId=id_)
+            _undo("ec2", "disassociate_route_table", AssociationId=id_)
         _delete("ec2", "delete_route_table", RouteTableId=table_["RouteTableId"])
     for subnet in aws.items("ec2", "describe_subnets", "Subnets", Filters=mine):
         _delete("ec2", "delete_subnet", SubnetId=subnet["SubnetId"])
@@ -227,25 +228,32 @@ def _delete_inside(vpc_id: str) -> None:
 def _delete_roles() -> None:
     for role in inventory.existing_roles():
         for policy in aws.items("iam", "list_attached_role_policies", "AttachedPolicies", RoleName=role):
-            aws.call("iam", "detach_role_policy", RoleName=role, PolicyArn=policy["PolicyArn"])
+            _undo("iam", "detach_role_policy", RoleName=role, PolicyArn=policy["PolicyArn"])
         _delete("iam", "delete_role", RoleName=role)
 
 
 def _delete(service: str, operation: str, **parameters: Any) -> None:
     """Delete one thing, patiently while something still uses it; fine when it is gone already."""
     words = " ".join([operation.replace("_", "-"), *(str(value) for value in parameters.values())])
+    done = patiently(
+        words,
+        lambda: _undo(service, operation, **parameters),
+        lambda error: isinstance(error, Refused) and error.code in _BUSY,
+        limit=_PATIENCE,
+    )
+    if done:
+        aws.said(f"{service} {words}")
+
+
+def _undo(service: str, operation: str, **parameters: Any) -> bool:
+    """Whether there was something to undo; none is fine: it may have been this very call that undid it."""
     try:
-        patiently(
-            words,
-            lambda: aws.call(service, operation, **parameters),
-            lambda error: isinstance(error, Refused) and error.code in _BUSY,
-            limit=_PATIENCE,
-        )
+        aws.call(service, operation, **parameters)
     except Refused as refused:
-        if not any(word in refused.code for word in ("NotFound", "NoSuch")):
+        if not re.search("NotFound|NoSuch|NotAttached", refused.code) and "not found" not in refused.answer:
             raise
-        return
-    aws.said(f"{service} {words}")
+        return False
+    return True
 
 
 def main(

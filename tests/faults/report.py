@@ -75,7 +75,8 @@ class Trial:
         with behind(self.environment, self.judge, folder) as its:
             more = True
             while more:
-                more = not self._run(its, *self.modules)  # where it broke off, there are calls left to try
+                # Where a run broke off, there are calls left to try.
+                more = not self._run(its, *self.modules)
                 more |= not self._run(its, "tests.faults.clean_up")
         self.figure.calls = len(self.judge.tried)
         self.figure.left = len(in_the_clouds(self.environment) - before)
