@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from lab import binaries
+from lab.settings import Lab
+
 PROJECT = Path(__file__).parent.parent
 
 
@@ -49,5 +52,14 @@ def test_no_package_index_is_named():
 
 def test_every_target_of_the_makefile_is_explained():
     answer = subprocess.run(["make", "help"], cwd=PROJECT, capture_output=True, text=True, check=True)
-    for target in ("tutorial", "test", "lab", "up", "down", "status", "doctor", "clean", "bench"):
+    for target in ("tutorial", "test", "lab", "up", "down", "status", "doctor", "clean", "bench", "machines"):
         assert re.search(rf"^make {target} +\w", answer.stdout, re.M), target
+
+
+def test_the_workflow_of_a_code_host_runs_the_test_command_and_keeps_the_built_programs():
+    workflow = yaml.safe_load((PROJECT / ".github/workflows/test.yml").read_text())
+    steps = workflow["jobs"]["test"]["steps"]
+    assert [step["run"].endswith("make test") for step in steps if "run" in step] == [True]
+    cached = next(step["with"] for step in steps if step.get("uses", "").startswith("actions/cache"))
+    programs = binaries.folder(Lab().cache)
+    assert cached["path"].endswith("/".join(programs.parts[-3:-1]))

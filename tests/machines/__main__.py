@@ -14,6 +14,7 @@ from lab import binaries
 from lab.settings import Lab
 from tests.machines import image
 from tests.machines.machine import Kind, choose, run
+from tests.machines.result import STEPS, Result
 
 PLACE = image.CHECKOUT / "build" / "machines"
 LIMIT = 3 * 3600  # seconds for one emulated machine on two busy cores
@@ -24,7 +25,6 @@ TOOLS = {
     "dpkg-scanpackages": "dpkg-dev",
     "mke2fs": "e2fsprogs",
 }
-STEPS = ("setup", "tutorial", "down")
 
 console = Console(highlight=False, soft_wrap=True)
 
@@ -46,43 +46,6 @@ def main(
         passed = passed and result.passed
     console.print(table)
     sys.exit(not passed)
-
-
-class Result:
-    """What the lines with @@ of guest.sh told."""
-
-    def __init__(self) -> None:
-        self.system = "did not boot"
-        self.steps: dict[str, str] = {}
-        self.left: list[str] = []
-
-    @property
-    def passed(self) -> bool:
-        return (
-            all(self.steps.get(step, "").startswith("passed") for step in STEPS)
-            and "looked" in self.steps
-            and not self.left
-        )
-
-    def read(self, line: str) -> None:
-        word, _, rest = line.removeprefix("@@ ").partition(" ")
-        if word == "booted":
-            self.system = rest
-        elif word == "left":
-            self.left.append(rest)
-        else:
-            self.steps[word] = rest
-
-    def row(self, kind: Kind) -> list[str]:
-        steps = [self._minutes(step) for step in STEPS]
-        left = "not reached" if "looked" not in self.steps else "; ".join(self.left) or "nothing"
-        return [self.system, kind.upper(), *steps, left]
-
-    def _minutes(self, step: str) -> str:
-        if step not in self.steps:
-            return "not reached"
-        word, seconds = self.steps[step].split()
-        return f"{'' if word == 'passed' else 'failed after '}{int(seconds) / 60:.1f} min"
 
 
 def _try(kind: Kind, root: Path, disk: Path) -> Result:

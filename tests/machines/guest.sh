@@ -11,8 +11,13 @@ timed() {  # timed NAME COMMAND…: tells whether it passed and the seconds that
   shift
   "$@" && tell "$name passed $((SECONDS - start))" && return
   tell "$name failed $((SECONDS - start))"
-  sudo tail -n 30 /var/lib/istio-lab/lab/log/*.log /var/lib/istio-lab/lab/log/*/*.log
+  sudo sh -c 'tail -n 30 /var/lib/istio-lab/lab/log/*.log /var/lib/istio-lab/lab/log/*/*.log'
   return 1
+}
+
+packet_filter() {  # the kernel of user-mode Linux has nf_tables, but not for IPv4
+  sudo iptables -N probe 2>/dev/null && sudo iptables -X probe && return
+  for tool in iptables ip6tables; do sudo update-alternatives --set $tool /usr/sbin/$tool-legacy; done
 }
 
 docker_rules() {  # what a running Docker does to a machine's packet filter
@@ -47,6 +52,7 @@ owned_by_others() { find ~ ! -user "$USER" -prune 2>/dev/null | sed 's/^/not min
 
 run() {
   timed setup make setup || return
+  packet_filter
   docker_rules
   state | sort -u >/dev/shm/before
   timed tutorial make tutorial || return

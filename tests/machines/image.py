@@ -1,5 +1,6 @@
 """Makes a machine: Debian from its packages, a user, the clone, and a mirror for want of a network."""
 
+import hashlib
 import shutil
 import subprocess
 import sys
@@ -80,14 +81,15 @@ def disk(root: Path) -> Path:
 
 
 def _debian(machine: Machine, folder: Path) -> Path:
-    archive = folder / "debian.tar"
+    needed = " ".join(sorted({need.package for need in packages.NEEDS}))
+    script = HERE / "packages.sh"
+    hook = f'sh {script} "$1" {needed} python{machine.python.rpartition(".")[0]}-venv'
+    digest = hashlib.sha256((INSTALLED + hook + script.read_text()).encode()).hexdigest()[:8]
+    archive = folder / f"debian-{digest}.tar"
     if not archive.exists():
-        needed = sorted({need.package for need in packages.NEEDS})
-        version = machine.python.rpartition(".")[0]
-        hook = f'sh {HERE / "packages.sh"} "$1" {" ".join(needed)} python{version}-venv'
-        options = ("--variant=apt", f"--include={INSTALLED}", f"--customize-hook={hook}")
-        unfinished = archive.with_suffix(".part.tar")
-        _run("mmdebstrap", "--mode=root", *options, machine.release, unfinished, MIRROR)
+        unfinished = folder / "unfinished.tar"
+        options = ("--mode=root", "--variant=apt", f"--include={INSTALLED}", f"--customize-hook={hook}")
+        _run("mmdebstrap", *options, machine.release, unfinished, MIRROR)
         unfinished.rename(archive)
     return archive
 
