@@ -7,7 +7,7 @@ from threading import Timer
 log = logging.getLogger(__name__)
 
 # In seconds.
-ROLE = 2.0  # a fresh role, until a service may assume it; AWS: some ten seconds
+ROLE = 1.0  # a fresh role, until a service may assume it; AWS: some ten seconds
 FUNCTION = 1.0  # Pending, and an update InProgress
 BALANCER = 1.0  # provisioning; AWS: two to three minutes
 INTERFACES = 1.0  # of a deleted load balancer; AWS: minutes

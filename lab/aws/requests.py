@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import unquote
 from uuid import uuid4
 
+from botocore.exceptions import UnknownServiceError
 from moto.core.model import OperationModel, ServiceModel, Shape
 from moto.core.parse import PROTOCOL_PARSERS, RequestParserError
 from moto.core.request import Request, determine_request_protocol
@@ -68,7 +69,7 @@ class Unreadable(Exception):
 
 
 def read(environ: dict[str, Any]) -> Call | None:
-    """What is called; None of a request that no service's credentials have signed. Raises Unreadable."""
+    """What is called; None of what is not signed, or for a service unknown to botocore. Raises Unreadable."""
     if _KEY not in environ:
         environ[_KEY] = _read(environ)
     return environ[_KEY]
@@ -84,7 +85,10 @@ def _read(environ: dict[str, Any]) -> Call | None:
     name = _SIGNED_AS.get(signing_name, signing_name)
     if name == "elbv2" and request.values.get("Version") == _OLD_ELB:
         name = "elb"
-    service = get_service_model(name)
+    try:
+        service = get_service_model(name)
+    except UnknownServiceError:  # nothing to hold it against: moto may know it
+        return None
     protocol = determine_request_protocol(service, request.content_type)
     try:
         model, uri = get_service_router(name).match(request)

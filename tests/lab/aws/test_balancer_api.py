@@ -16,6 +16,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from dnslib import RCODE
 
+from lab.aws import delays
 from lab.cluster.pki import SERVER, Authority
 from lab.settings import ACM_ROOT
 from tests.lab.aws.conftest import patiently
@@ -187,7 +188,8 @@ def test_creating_again_is_fine_and_differently_is_not(elb, balancer, network, t
         elb.create_target_group(Name="app", TargetType="ip", Port=80, Protocol="HTTP", VpcId=network.vpc_id)
 
 
-def test_a_deleted_balancer_takes_its_addresses_and_its_name_along(aws, elb, client, network):
+def test_a_deleted_balancer_takes_its_addresses_and_its_name_along(aws, elb, client, network, monkeypatch):
+    monkeypatch.setattr(delays, "INTERFACES", 5)
     internal = elb.create_load_balancer(Name="brief", Subnets=network.subnet_ids, Scheme="internal")
     created = internal["LoadBalancers"][0]
     elb.get_waiter("load_balancer_available").wait(Names=["brief"], WaiterConfig=QUICK)
@@ -311,7 +313,8 @@ def eventually(acm, arn: str, wanted: Callable[[dict], Any]) -> Any:
     return found
 
 
-def test_a_requested_certificate_waits_for_its_dns_record(client):
+def test_a_requested_certificate_waits_for_its_dns_record(client, monkeypatch):
+    monkeypatch.setattr(delays, "CERTIFICATE", 3)
     acm, route53 = client("acm"), client("route53")
     arn = acm.request_certificate(DomainName="shop.example.org", ValidationMethod="DNS")["CertificateArn"]
     described = acm.describe_certificate(CertificateArn=arn)["Certificate"]

@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 from threading import Event
 
@@ -147,14 +146,15 @@ def test_a_cluster_is_not_deleted_while_it_is_created(eks, settings, role, monke
     delete(eks, "tutorial")
 
 
-def test_a_fresh_role_is_not_seen_at_once(client, eks, settings):
+def test_a_fresh_role_is_not_seen_at_once(client, eks, settings, monkeypatch):
+    monkeypatch.setattr(delays, "ROLE", 60)
     iam, name = client("iam"), "fresh"
     statement = {"Effect": "Allow", "Principal": {"Service": "eks.amazonaws.com"}, "Action": "sts:AssumeRole"}
     policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
     fresh = iam.create_role(RoleName=name, AssumeRolePolicyDocument=policy)["Role"]["Arn"]
     with pytest.raises(eks.exceptions.InvalidParameterException, match="could not be assumed because"):
         eks.create_cluster(**settings | {"roleArn": fresh})
-    time.sleep(delays.ROLE)
+    monkeypatch.setattr(delays, "ROLE", 0)
     eks.create_cluster(**settings | {"roleArn": fresh})
     eks.get_waiter("cluster_active").wait(name="tutorial", WaiterConfig=QUICK)
     delete(eks, "tutorial")

@@ -7,6 +7,8 @@ import pytest
 import tenacity
 from botocore.exceptions import ClientError
 
+from lab.aws import delays
+
 PARAMETER = "InvalidParameterValueException"
 
 
@@ -49,7 +51,8 @@ def test_a_function_that_fails(functions, function):
     assert "missing" in json.load(answer["Payload"])["errorMessage"]
 
 
-def test_new_code_is_what_runs_next(functions, function, zip_of):
+def test_new_code_is_what_runs_next(functions, function, zip_of, monkeypatch):
+    monkeypatch.setattr(delays, "FUNCTION", 5)
     code = zip_of("def handler(e, c): return 'new'")
     answer = functions.update_function_code(FunctionName="hello", ZipFile=code)
     assert answer["LastUpdateStatus"] == "InProgress"
@@ -75,7 +78,8 @@ def test_no_concurrency_reserved_is_throttling(functions, function):
     assert functions.invoke(FunctionName="hello")["StatusCode"] == 200
 
 
-def test_a_deleted_function_is_gone(functions, function, client, role, zip_of):
+def test_a_deleted_function_is_gone(functions, function, client, role, zip_of, monkeypatch):
+    monkeypatch.setattr(delays, "FUNCTION", 5)
     functions.create_function(
         FunctionName="short-lived",
         Runtime="python3.13",

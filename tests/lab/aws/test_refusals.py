@@ -7,6 +7,7 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError, WaiterError
 
+from lab.aws import delays
 from lab.aws.server import Aws
 from lab.errors import LabError
 from lab.processes import Processes
@@ -59,7 +60,7 @@ def test_networks_are_deleted_from_the_inside_out(aws, client, ec2):
     assert vpc_id not in aws.vpcs
 
 
-def test_a_nat_gateway_holds_its_subnet_and_its_address(ec2):
+def test_a_nat_gateway_holds_its_subnet_and_its_address(ec2, monkeypatch):
     vpc_id = ec2.create_vpc(CidrBlock="10.8.0.0/16")["Vpc"]["VpcId"]
     subnet_id = ec2.create_subnet(VpcId=vpc_id, CidrBlock="10.8.1.0/24")["Subnet"]["SubnetId"]
     table = ec2.create_route_table(VpcId=vpc_id)["RouteTable"]["RouteTableId"]
@@ -81,6 +82,7 @@ def test_a_nat_gateway_holds_its_subnet_and_its_address(ec2):
     interface = gateway["NatGatewayAddresses"][0]["NetworkInterfaceId"]
     with pytest.raises(ClientError, match="is currently in use"):
         ec2.delete_network_interface(NetworkInterfaceId=interface)
+    monkeypatch.setattr(delays, "NAT_GATEWAY", 5)
     ec2.delete_nat_gateway(NatGatewayId=gateway["NatGatewayId"])
     with pytest.raises(ClientError, match="AuthFailure"):
         ec2.release_address(AllocationId=address)

@@ -10,7 +10,9 @@ from botocore.awsrequest import AWSRequest
 from botocore.config import Config
 from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
+from werkzeug.test import EnvironBuilder
 
+from lab.aws.requests import Unreadable, read
 from lab.settings import ACCESS_KEY_ID, SECRET_ACCESS_KEY
 
 REGION = "eu-central-1"
@@ -180,3 +182,14 @@ def test_what_is_no_call(send):
     assert status == 400 and "<Code>InvalidParameterValue</Code>" in answer
     status, answer = send("ec2", "/", "Action=DescribeVpcs&Version=2016-11-15&MaxResults=5", **FORM)
     assert status == 200 and "<vpcSet" in answer
+
+
+def test_what_cannot_be_held_against_a_model_is_passed_on():
+    def environ(authorization: str) -> dict:
+        return EnvironBuilder("/", headers={"Authorization": authorization}).get_environ()
+
+    signed = "AWS4-HMAC-SHA256 Credential=AKIA/20261124/eu-central-1/{}/aws4_request, Signature=0"
+    assert read(environ("Basic bGFi")) is None
+    assert read(environ(signed.format("no-such-service"))) is None
+    with pytest.raises(Unreadable, match="InvalidAction"):
+        read(environ(signed.format("ec2")))
