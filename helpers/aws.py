@@ -1,21 +1,33 @@
 """Calls to AWS by boto3: one door, where errors become messages and commands are shown."""
 
 import functools
+import re
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import boto3
+from botocore import exceptions as botocore_exceptions
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
+from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
 
 from helpers import policy
-from helpers.errors import Refused, Unreachable
+from helpers.errors import MadeAlready, Refused, Unreachable
 from helpers.settings import current
 
+TUTORIAL = "istio-multicloud-lambda"  # the tag that all runs share, whatever their TUTORIAL_NAME
 _RETRIES = {"mode": "standard", "max_attempts": 8}  # throttling, 5xx, dropped connections
+_SIGN_IN = (
+    "sign in (aws sso login, aws login, or fresh keys in the environment), then run this again: it goes on."
+)
+_TIMEOUTS = {"connect_timeout": 10, "read_timeout": 120}  # seconds
+_MADE = re.compile("Already|Duplicate|Conflict|Exists|InUse")
 _HINTS = {
-    "ExpiredToken": "sign in again: the credentials have expired.",
-    "ExpiredTokenException": "sign in again: the credentials have expired.",
+    # Each service has its own name for it.
+    "ExpiredToken": _SIGN_IN,
+    "ExpiredTokenException": _SIGN_IN,
+    "RequestExpired": _SIGN_IN,
     "SignatureDoesNotMatch": "check AWS_SECRET_ACCESS_KEY, and the machine's clock.",
     "InvalidSignatureException": "check AWS_SECRET_ACCESS_KEY, and the machine's clock.",
     "UnrecognizedClientException": "check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.",
@@ -23,10 +35,22 @@ _HINTS = {
 }
 
 
+# No credentials, or none that are valid any more: not a question of the network.
+_NO_CREDENTIALS = (
+    botocore_exceptions.NoCredentialsError,
+    botocore_exceptions.PartialCredentialsError,
+    botocore_exceptions.CredentialRetrievalError,
+    botocore_exceptions.ProfileNotFound,
+    botocore_exceptions.SSOError,
+    botocore_exceptions.LoginError,
+    botocore_exceptions.TokenRetrievalError,
+)
+
+
 @functools.lru_cache(maxsize=64)
-def _client(service: str, endpoint: str | None, region: str, key: str | None, secret: str | None) -> Any:
-    config = Config(retries=_RETRIES, connect_timeout=10, read_timeout=120)
-    session = boto3.Session(aws_access_key_id=key, aws_secret_access_key=secret, region_name=region)
+def _client(service: str, endpoint: str | None, region: str, *keys: str | None) -> Any:
+    config = Config(retries=_RETRIES, **_TIMEOUTS)
+    session = boto3.Session(*keys, region_name=region)
     return session.client(service, endpoint_url=endpoint, config=config)
 
 
@@ -39,6 +63,7 @@ def client(service: str) -> Any:
         settings.AWS_REGION,
         settings.AWS_ACCESS_KEY_ID,
         settings.AWS_SECRET_ACCESS_KEY,
+        settings.AWS_SESSION_TOKEN,
     )
 
 
@@ -82,12 +107,13 @@ def said(command: str, answer: str = "") -> None:
 
 
 def project_tags() -> dict[str, str]:
-    """The tag by which everything is found again."""
-    return {"Project": current().TUTORIAL_NAME}
+    """The tags of all that is made: whose it is, to find it again, and since when, for a sweep by age."""
+    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return {"Project": current().TUTORIAL_NAME, "Tutorial": TUTORIAL, "Created": now}
 
 
 def tag_list(**more: str) -> list[dict[str, str]]:
-    """The project's tag and others, in the form that most services take."""
+    """The project's tags and others, in the form that most services take."""
     return [{"Key": key, "Value": value} for key, value in {**project_tags(), **more}.items()]
 
 
@@ -102,15 +128,16 @@ class _translated:
     def __exit__(self, _type: object, error: BaseException | None, _trace: object) -> None:
         if isinstance(error, ClientError):
             code, message = error.response["Error"]["Code"], error.response["Error"].get("Message", "")
+            if _HINTS.get(code) == _SIGN_IN:
+                _client.cache_clear()  # who has signed in again is asked for the new credentials
+            if _MADE.search(code) and error.response["ResponseMetadata"].get("RetryAttempts"):
+                raise MadeAlready(self.doing, code, message) from error
             hint = policy.advice(message) or _HINTS.get(code, "")
             raise Refused(self.doing, code, message, hint) from error
-        if isinstance(error, NoCredentialsError):
-            raise Unreachable(
-                self.doing,
-                "there are no AWS credentials",
-                "make up for the lab, aws configure for an account.",
-            ) from error
-        if isinstance(error, BotoCoreError):
+        if isinstance(error, _NO_CREDENTIALS):
+            _client.cache_clear()
+            raise Unreachable(self.doing, f"no AWS credentials: {error}", _SIGN_IN) from error
+        if isinstance(error, BotoCoreError | ResponseParserError):
             raise Unreachable(
                 self.doing,
                 str(error),

@@ -1,10 +1,29 @@
-"""Deletes all that the tutorial made, in both clouds, found by tag and name; as often as you like."""
+"""Deletes all that the tutorial made, in both clouds, found by tag and name; as often as you like.
+
+On the command line: `python -m helpers.cleanup --help`.
+"""
 
 import json
-from typing import Any
+import sys
+from typing import Annotated, Any
 
-from helpers import aws, dns, eks, function, gke, inventory, kube, kubeconfig, load_balancer, show
-from helpers.errors import CommandFailed, Refused
+import typer
+
+from helpers import (
+    aws,
+    eks,
+    function,
+    gke,
+    inventory,
+    kube,
+    kubeconfig,
+    load_balancer,
+    log_groups,
+    runs,
+    show,
+    zone,
+)
+from helpers.errors import CommandFailed, Refused, TimedOut, TutorialError
 from helpers.inventory import Resource
 from helpers.progress import patiently, until
 from helpers.settings import current
@@ -33,6 +52,19 @@ def table() -> show.Table:
     """What is left, as a table."""
     rows = [(resource.cloud, resource.kind, resource.name) for resource in listing()]
     return show.table(rows, ("cloud", "what", "name"))
+
+
+def plan() -> list[Resource]:
+    """What the clean-up would delete, in its order; deletes nothing.
+
+    Services of type LoadBalancer come first, where their cluster answers.
+    """
+    services = [
+        Resource(context, "Service", f"{namespace}/{name}")
+        for context in _ready()
+        for namespace, name in _services(context)
+    ]
+    return services + listing()
 
 
 def everything() -> None:
@@ -67,7 +99,8 @@ def everything() -> None:
     print("Nothing is left in either cloud")
 
 
-def _delete_services() -> None:
+def _ready() -> list[str]:
+    """Contexts of the clusters that can be asked, written into the kubeconfig."""
     ready = []
     if eks.status() == "ACTIVE":
         eks.connect()
@@ -75,29 +108,39 @@ def _delete_services() -> None:
     if current().GOOGLE_CLOUD_PROJECT and gke.status() == "RUNNING":
         gke.connect()
         ready.append(gke.CONTEXT)
-    for context in ready:
-        try:
-            got = kube.kubectl(context, "get", "services", "-A", "-o", "json", show=False, limit=60)
-            for service in json.loads(got.text)["items"]:
-                if service["spec"]["type"] == "LoadBalancer":
-                    name, namespace = service["metadata"]["name"], service["metadata"]["namespace"]
-                    words = ("-n", namespace, "delete", "service", name, "--timeout=300s")
-                    kube.kubectl(context, *words, "--ignore-not-found")
-        except CommandFailed as failed:
-            # A cluster that does not answer any more must not keep all the rest alive.
-            print(f"{context} does not answer, its load balancers are looked for in the cloud: {failed}")
+    return ready
+
+
+def _services(context: str) -> list[tuple[str, str]]:
+    """Namespaces and names of the Services for which the cluster made a load balancer."""
+    try:
+        got = kube.kubectl(context, "get", "services", "-A", "-o", "json", show=False, limit=60)
+    except (CommandFailed, TimedOut) as failed:
+        # A cluster that does not answer any more must not keep all the rest alive.
+        print(f"{context} does not answer, its load balancers are looked for in the cloud: {failed}")
+        return []
+    found = [item for item in json.loads(got.text)["items"] if item["spec"]["type"] == "LoadBalancer"]
+    return [(item["metadata"]["namespace"], item["metadata"]["name"]) for item in found]
+
+
+def _delete_services() -> None:
+    for context in _ready():
+        for namespace, name in _services(context):
+            words = ("-n", namespace, "delete", "service", name, "--timeout=300s")
+            try:
+                kube.kubectl(context, *words, "--ignore-not-found")
+            except (CommandFailed, TimedOut) as failed:
+                print(f"{context} keeps {namespace}/{name}, its load balancer is looked for: {failed}")
 
 
 def _delete_front() -> None:
     """Record, zone, balancers, target group, certificate."""
-    zone = dns.find_zone()
-    record = dns.find_record(zone) if zone else None
-    if record:
-        change = {"Changes": [{"Action": "DELETE", "ResourceRecordSet": record}]}
-        aws.call("route53", "change_resource_record_sets", HostedZoneId=zone, ChangeBatch=change)
-        aws.said(f"route53 change-resource-record-sets: {record['Name']} deleted")
-    if zone and inventory.zone_is_ours(zone):
-        _delete("route53", "delete_hosted_zone", Id=zone)
+    if zone_id := zone.find():
+        for record in zone.records(zone_id):
+            _delete_record(zone_id, record)
+    for ours in inventory.zones():
+        _empty(ours)
+        _delete("route53", "delete_hosted_zone", Id=ours)
     for name in inventory.kubernetes_balancers():
         _delete("elb", "delete_load_balancer", LoadBalancerName=name)
     balancer, group = load_balancer.balancer(), load_balancer.target_group()
@@ -109,10 +152,23 @@ def _delete_front() -> None:
         _delete("acm", "delete_certificate", CertificateArn=arn)
 
 
+def _empty(zone: str) -> None:
+    """A zone with records of its own is not deleted; NS and SOA at its top go with it."""
+    for record in aws.items("route53", "list_resource_record_sets", "ResourceRecordSets", HostedZoneId=zone):
+        if record["Type"] not in ("NS", "SOA"):
+            _delete_record(zone, record)
+
+
+def _delete_record(zone: str, record: dict[str, Any]) -> None:
+    change = {"Changes": [{"Action": "DELETE", "ResourceRecordSet": record}]}
+    aws.call("route53", "change_resource_record_sets", HostedZoneId=zone, ChangeBatch=change)
+    aws.said(f"route53 change-resource-record-sets: {record['Name']} deleted")
+
+
 def _delete_function() -> None:
     if function.exists():
         _delete("lambda", "delete_function", FunctionName=function.name())
-    if function.has_log_group():
+    if log_groups.exists(function.log_group()):
         _delete("logs", "delete_log_group", logGroupName=function.log_group())
 
 
@@ -129,6 +185,8 @@ def _delete_eks() -> None:
     if eks.status() not in ("", "DELETING"):
         _delete("eks", "delete_cluster", name=name)
     until("the EKS cluster to go", eks.status, lambda now: now == "", limit=_LIMIT)
+    if log_groups.exists(eks.log_group_name()):  # after the cluster, which would write into it again
+        _delete("logs", "delete_log_group", logGroupName=eks.log_group_name())
     for volume in inventory.kubernetes_volumes():
         _delete("ec2", "delete_volume", VolumeId=volume)
 
@@ -153,9 +211,8 @@ def _delete_network() -> None:
 def _delete_inside(vpc_id: str) -> None:
     """What keeps a VPC alive, also where a controller of Kubernetes made it without our tag."""
     mine = [{"Name": "vpc-id", "Values": [vpc_id]}]
-    free = [*mine, {"Name": "status", "Values": ["available"]}]
-    for interface in aws.items("ec2", "describe_network_interfaces", "NetworkInterfaces", Filters=free):
-        _delete("ec2", "delete_network_interface", NetworkInterfaceId=interface["NetworkInterfaceId"])
+    for interface in inventory.free_interfaces(vpc_id):
+        _delete("ec2", "delete_network_interface", NetworkInterfaceId=interface)
     for table_ in inventory.ec2("route table"):
         for association in table_["Associations"]:
             id_ = association["RouteTableAssociationId"]
@@ -163,9 +220,8 @@ def _delete_inside(vpc_id: str) -> None:
         _delete("ec2", "delete_route_table", RouteTableId=table_["RouteTableId"])
     for subnet in aws.items("ec2", "describe_subnets", "Subnets", Filters=mine):
         _delete("ec2", "delete_subnet", SubnetId=subnet["SubnetId"])
-    for group in aws.items("ec2", "describe_security_groups", "SecurityGroups", Filters=mine):
-        if group["GroupName"] != "default":
-            _delete("ec2", "delete_security_group", GroupId=group["GroupId"])
+    for group in inventory.security_groups(vpc_id):
+        _delete("ec2", "delete_security_group", GroupId=group)
 
 
 def _delete_roles() -> None:
@@ -190,3 +246,39 @@ def _delete(service: str, operation: str, **parameters: Any) -> None:
             raise
         return
     aws.said(f"{service} {words}")
+
+
+def main(
+    dry_run: Annotated[bool, typer.Option(help="only list what would go, in its order")] = False,
+    older_than: Annotated[
+        str, typer.Option(help="instead of this run, every run whose youngest part is older, e.g. 24h or 7d")
+    ] = "",
+) -> None:
+    """Delete what this run of the tutorial made in both clouds; exit code 1 if anything is left."""
+    try:
+        if not older_than:
+            left = _clean(dry_run)
+        else:
+            left = []
+            for run in runs.older_than(older_than):
+                print(f"Run {run.name}, last made something {run.newest:%Y-%m-%d %H:%M} UTC")
+                with runs.settings_of(run):
+                    left += _clean(dry_run)
+    except TutorialError as error:
+        sys.exit(f"{type(error).__name__}: {error}")
+    if left:
+        sys.exit(f"Left: {', '.join(f'{resource.kind} {resource.name}' for resource in left)}")
+
+
+def _clean(dry_run: bool) -> list[Resource]:
+    """What is left afterwards; a dry run leaves everything, which is no failure."""
+    if not dry_run:
+        everything()
+        return listing()
+    for resource in plan():
+        print(f"would delete: {resource.cloud}, {resource.kind} {resource.name}")
+    return []
+
+
+if __name__ == "__main__":
+    typer.run(main)

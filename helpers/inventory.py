@@ -1,10 +1,10 @@
-"""What exists of the tutorial in both clouds, by the clouds' own listings."""
+"""What exists of the tutorial in both clouds, by the clouds' own listings, in the order in which it goes."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from helpers import aws, dns, eks, function, gke, load_balancer, roles
+from helpers import aws, eks, function, gke, load_balancer, log_groups, roles, zone
 from helpers.errors import Refused
 from helpers.settings import current
 
@@ -13,10 +13,10 @@ ROLES = ("function", "eks-cluster", "eks-nodes")
 EC2 = {
     "NAT gateway": ("describe_nat_gateways", "NatGateways", "NatGatewayId"),
     "elastic IP": ("describe_addresses", "Addresses", "AllocationId"),
-    "internet gateway": ("describe_internet_gateways", "InternetGateways", "InternetGatewayId"),
     "route table": ("describe_route_tables", "RouteTables", "RouteTableId"),
     "subnet": ("describe_subnets", "Subnets", "SubnetId"),
     "security group": ("describe_security_groups", "SecurityGroups", "GroupId"),
+    "internet gateway": ("describe_internet_gateways", "InternetGateways", "InternetGatewayId"),
     "VPC": ("describe_vpcs", "Vpcs", "VpcId"),
 }
 # The tagging API goes on listing these for up to an hour after they are gone; EC2 itself knows better.
@@ -38,13 +38,14 @@ def listing() -> list[Resource]:
     The tagging API does not know roles, and nothing of what Kubernetes made, so each service is
     asked too.
     """
-    resources = [Resource("AWS", kind, name) for kind, name in _in_aws()]
+    resources = []
+    if current().GOOGLE_CLOUD_PROJECT and gke.status():
+        resources.append(Resource("Google Cloud", "GKE cluster", current().TUTORIAL_NAME))
+    resources += [Resource("AWS", kind, name) for kind, name in _in_aws()]
     known = [resource.name for resource in resources]
     for arn in tagged_arns():
         if not any(part in arn for part in _TAGS_LINGER) and not any(name in arn for name in known):
             resources.append(Resource("AWS", "tagged", arn))
-    if current().GOOGLE_CLOUD_PROJECT and gke.status():
-        resources.append(Resource("Google Cloud", "GKE cluster", current().TUTORIAL_NAME))
     return resources
 
 
@@ -77,10 +78,12 @@ def certificates() -> list[str]:
     return arns
 
 
-def zone_is_ours(zone: str) -> bool:
-    """Whether the tutorial made the hosted zone; a reader's own zone stays."""
-    answer = aws.call("route53", "list_tags_for_resource", ResourceType="hostedzone", ResourceId=zone)
-    return {"Key": "Project", "Value": current().TUTORIAL_NAME} in answer["ResourceTagSet"]["Tags"]
+def zones() -> list[str]:
+    """Ids of the hosted zones that the tutorial made, of whatever domain; a reader's own zone stays."""
+    found = aws.items("route53", "list_hosted_zones", "HostedZones")
+    return [
+        each["Id"].rpartition("/")[2] for each in found if each["Config"].get("Comment") == zone.comment()
+    ]
 
 
 def kubernetes_balancers() -> list[str]:
@@ -106,6 +109,20 @@ def kubernetes_volumes() -> list[str]:
     return [volume["VolumeId"] for volume in aws.items("ec2", "describe_volumes", "Volumes", Filters=filters)]
 
 
+def free_interfaces(vpc_id: str) -> list[str]:
+    """Network interfaces that nothing uses any more, such as those that pods had."""
+    free = [{"Name": "vpc-id", "Values": [vpc_id]}, {"Name": "status", "Values": ["available"]}]
+    found = aws.items("ec2", "describe_network_interfaces", "NetworkInterfaces", Filters=free)
+    return [interface["NetworkInterfaceId"] for interface in found]
+
+
+def security_groups(vpc_id: str) -> list[str]:
+    """A VPC's security groups, those of Kubernetes and EKS too, without the one that goes with the VPC."""
+    mine = [{"Name": "vpc-id", "Values": [vpc_id]}]
+    found = aws.items("ec2", "describe_security_groups", "SecurityGroups", Filters=mine)
+    return [group["GroupId"] for group in found if group["GroupName"] != "default"]
+
+
 def cluster_tag() -> str:
     """The tag that Kubernetes' AWS controllers put on what they make."""
     return f"kubernetes.io/cluster/{current().TUTORIAL_NAME}"
@@ -125,27 +142,34 @@ def node_groups() -> list[str]:
 
 def _in_aws() -> Iterable[tuple[str, str]]:
     yield from (("EKS node group", name) for name in node_groups())
+    yield from _front()
+    if function.exists():
+        yield "function", function.name()
     if eks.status():
         yield "EKS cluster", current().TUTORIAL_NAME
+    for group in (function.log_group(), eks.log_group_name()):
+        if log_groups.exists(group):
+            yield "log group", group
+    yield from (("disk", name) for name in kubernetes_volumes())
+    vpcs = [vpc["VpcId"] for vpc in ec2("VPC")]
+    yield from (("network interface", name) for vpc in vpcs for name in free_interfaces(vpc))
+    tagged = [(kind, thing[id_]) for kind, (_, _, id_) in EC2.items() for thing in ec2(kind)]
+    groups = [("security group", name) for vpc in vpcs for name in security_groups(vpc)]
+    order = list(EC2)
+    yield from sorted(dict.fromkeys(tagged + groups), key=lambda found: order.index(found[0]))
+    yield from (("role", name) for name in existing_roles())
+
+
+def _front() -> Iterable[tuple[str, str]]:
+    zone_id = zone.find()
+    yield from (("record", record["Name"]) for record in (zone.records(zone_id) if zone_id else []))
+    yield from (("hosted zone", name) for name in zones())
     yield from (("classic load balancer", name) for name in kubernetes_balancers())
     if load_balancer.balancer():
         yield "load balancer", load_balancer.name()
     if load_balancer.target_group():
         yield "target group", function.name()
     yield from (("certificate", arn) for arn in certificates())
-    zone = dns.find_zone()
-    if zone and dns.find_record(zone):
-        yield "record", current().alb_host
-    if zone and zone_is_ours(zone):
-        yield "hosted zone", zone
-    if function.exists():
-        yield "function", function.name()
-    if function.has_log_group():
-        yield "log group", function.log_group()
-    yield from (("role", name) for name in existing_roles())
-    yield from (("disk", name) for name in kubernetes_volumes())
-    for kind, (_, _, id_) in EC2.items():
-        yield from ((kind, thing[id_]) for thing in ec2(kind))
 
 
 def existing_roles() -> list[str]:

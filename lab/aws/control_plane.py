@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 from moto.ec2.models.elastic_network_interfaces import NetworkInterface
 from moto.eks.models import DEFAULT_KUBERNETES_NETWORK_CONFIG, Nodegroup
 
+from lab.aws.classic import ServiceBalancers
 from lab.aws.refusals.eks import VERSION
 from lab.aws.tokens import TokenWebhook, verify
 from lab.aws.vpc import Networks
 from lab.cluster.cluster import Cluster, ClusterSpec
-from lab.cluster.load_balancer import HostnameLoadBalancer
 from lab.sockets import listen
 
 if TYPE_CHECKING:
@@ -85,6 +85,11 @@ class ControlPlane:
         if d.status == "CREATING":  # it may have been deleted meanwhile
             d.status = "ACTIVE"
 
+    def updated(self) -> None:
+        """UPDATING → ACTIVE: what is updated is kept and shown; here it changes nothing that runs."""
+        if self._description.status == "UPDATING":
+            self._description.status = "ACTIVE"
+
     def _make(self) -> Cluster:
         d, config = self._description, self._description.resources_vpc_config
         vpc = self._networks.namespace(config["vpcId"])
@@ -106,7 +111,8 @@ class ControlPlane:
             token_webhook=self._webhook.kubeconfig,
         )
         dns = self._aws.dns
-        balancers = HostnameLoadBalancer(vpc, region, dns.publish, dns.withdraw)
+        api = self._aws.classic_load_balancers(region)
+        balancers = ServiceBalancers(vpc, region, dns.publish, dns.withdraw, api, d)
         return self._aws.make_cluster(spec, vpc, balancers)
 
     def _check(self, token: str) -> Any:

@@ -12,6 +12,7 @@ from moto.awslambda.models import lambda_backends
 from moto.core.base_backend import BackendDict
 from moto.ec2.models import ec2_backends
 from moto.eks.models import eks_backends
+from moto.elb.models import elb_backends
 from moto.elbv2.models import elbv2_backends
 from moto.iam.models import iam_backends
 from moto.moto_server.werkzeug_app import (
@@ -23,13 +24,17 @@ from moto.route53.models import route53_backends
 from moto.sts.models import sts_backends
 from werkzeug.serving import BaseWSGIServer, make_server
 
+from lab.aws import dry_run, simulation, versions
 from lab.aws.authentication import Authentication
 from lab.aws.authorization import Authorization
 from lab.aws.backends import Backends
+from lab.aws.certificate_authority import CertificateAuthority
 from lab.aws.certificates import Certificates
+from lab.aws.classic import ClassicLoadBalancers
 from lab.aws.eks import Clusters
 from lab.aws.elb import LoadBalancers
 from lab.aws.lambda_ import Functions
+from lab.aws.paging import Paging
 from lab.aws.principals import Identities, TokenService
 from lab.aws.route53 import HostedZones
 from lab.aws.throttling import Throttling
@@ -40,7 +45,7 @@ from lab.cluster.cluster import Cluster, ClusterSpec
 from lab.cluster.load_balancer import Policy
 from lab.network import Internet, Vpc
 from lab.processes import Processes
-from lab.settings import ACCOUNT_ID, Lab
+from lab.settings import ACCOUNT_ID, ACM_ROOT, Lab
 from lab.sockets import listen_locally
 
 if TYPE_CHECKING:
@@ -51,6 +56,7 @@ T = TypeVar("T")
 
 _REPLACEMENTS: list[tuple[BackendDict, type[Any]]] = [
     (ec2_backends, Networks),
+    (elb_backends, ClassicLoadBalancers),
     (elbv2_backends, LoadBalancers),
     (lambda_backends, Functions),
     (eks_backends, Clusters),
@@ -73,6 +79,7 @@ _CHECKS: list[Callable[["WSGIApplication"], "WSGIApplication"]] = [
     Throttling,
     Validation,
     Authorization,
+    Paging,
 ]
 
 
@@ -114,8 +121,11 @@ class Aws:
         os.environ.pop("AWS_PROFILE", None)
         listener = listen_locally(self.port, "the AWS API", "LAB_AWS_PORT")
         self.port = listener.getsockname()[1]
+        self.certificate_authority = CertificateAuthority(self.lab.data / ACM_ROOT)
         self._backends = Backends(self, _REPLACEMENTS)
         self.dns.start()
+        for extension in (dry_run, simulation, versions):
+            extension.serve()
         self._server = make_server(
             "127.0.0.1",
             self.port,
@@ -144,7 +154,7 @@ class Aws:
         self._backends = None
 
     def _closes(self) -> Iterator[Callable[[], None]]:
-        for service in (eks_backends, elbv2_backends, lambda_backends):
+        for service in (eks_backends, elb_backends, elbv2_backends, lambda_backends):
             yield from (backend.close for _, _, backend in list(service.iter_backends()))  # type: ignore[attr-defined]
         yield self.dns.stop
         yield from (vpc.delete for vpc in list(self.vpcs.values()))
@@ -154,6 +164,9 @@ class Aws:
 
     def load_balancers(self, region: str) -> LoadBalancers:
         return elbv2_backends[ACCOUNT_ID][region]  # type: ignore[return-value]
+
+    def classic_load_balancers(self, region: str) -> ClassicLoadBalancers:
+        return elb_backends[ACCOUNT_ID][region]  # type: ignore[return-value]
 
     def certificates(self, region: str) -> Certificates:
         return acm_backends[ACCOUNT_ID][region]  # type: ignore[return-value]

@@ -13,6 +13,7 @@ from moto.ec2.models.subnets import Subnet
 from moto.ec2.models.vpcs import VPC
 from moto.ec2.utils import generic_filter
 
+from lab.aws import delays
 from lab.aws.backends import Backed
 from lab.aws.refusals import ec2 as refusals
 from lab.network import Vpc
@@ -97,16 +98,34 @@ class Networks(Backed, EC2Backend):
         interface.private_ip_addresses = [{"Primary": True, "PrivateIpAddress": interface.private_ip_address}]
         gateway.address_set[0]["privateIp"] = interface.private_ip_address
         _manage(interface, f"Interface for NAT Gateway {gateway.id}")
+        gateway.state = "pending"
+        delays.later(delays.NAT_GATEWAY, lambda: self._start_nat_gateway(gateway))
         return gateway
+
+    def _start_nat_gateway(self, gateway: Any) -> None:
+        if gateway.state != "pending":  # it was deleted meanwhile
+            return
+        if self.describe_internet_gateways(filters={"attachment.vpc-id": [gateway.vpc_id]}):
+            gateway.state = "available"
+            return
+        self._free(gateway)
+        gateway.state, gateway.failure_code = "failed", "Gateway.NotAttached"
+        gateway.failure_message = f"Network {gateway.vpc_id} has no Internet gateway attached"
 
     def delete_nat_gateway(self, nat_gateway_id: str) -> NatGateway:
         """With its interface, and the elastic address is free again; moto leaves both as they were."""
-        gateway = self.nat_gateways[nat_gateway_id]
+        refusals.nat_gateway(self, nat_gateway_id)
+        gateway = super().delete_nat_gateway(nat_gateway_id)
+        gateway.state = "deleting"
+        delays.later(delays.NAT_GATEWAY, lambda: self._free(gateway))
+        return gateway
+
+    def _free(self, gateway: NatGateway) -> None:
         for address in self.addresses:
             if address.eni is gateway._eni:
                 self.disassociate_address(address=address.public_ip)
         self.delete_managed_interface(gateway._eni)
-        return super().delete_nat_gateway(nat_gateway_id)
+        gateway.state = "deleted"
 
     def describe_nat_gateways(self, filters: Any, nat_gateway_ids: list[str] | None) -> list[NatGateway]:
         """moto ignores filters by tag."""
@@ -122,6 +141,10 @@ class Networks(Backed, EC2Backend):
         refusals.delete_security_group(self, group_id)
         super().delete_security_group(name, group_id)
 
+    def delete_internet_gateway(self, internet_gateway_id: str) -> None:
+        refusals.delete_internet_gateway(self, internet_gateway_id)
+        super().delete_internet_gateway(internet_gateway_id)
+
     def detach_internet_gateway(self, internet_gateway_id: str, vpc_id: str) -> None:
         refusals.detach_internet_gateway(self, vpc_id)
         super().detach_internet_gateway(internet_gateway_id, vpc_id)
@@ -129,6 +152,8 @@ class Networks(Backed, EC2Backend):
     def delete_vpc(self, vpc_id: str) -> VPC:
         refusals.delete_vpc(self, vpc_id)
         deleted = super().delete_vpc(vpc_id)
+        for acl in [acl for acl in self.network_acls.values() if acl.vpc_id == vpc_id]:
+            del self.network_acls[acl.id]  # moto keeps it
         with _attaching:
             vpc = self.aws.vpcs.pop(vpc_id, None)
             if vpc:

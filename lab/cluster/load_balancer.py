@@ -34,6 +34,9 @@ class Policy(Protocol):
     def release(self, uid: str) -> None:
         """Take the balancer away; none is fine."""
 
+    def close(self) -> None:
+        """The cluster is gone: what becomes of the balancers that its Services had."""
+
 
 class AddressLoadBalancer:
     """Google's: a public address that arrives on the node, where kube-proxy takes its traffic."""
@@ -51,6 +54,10 @@ class AddressLoadBalancer:
     def release(self, uid: str) -> None:
         if address := self._addresses.pop(uid, None):
             self._vpc.release_public(address)
+
+    def close(self) -> None:
+        for uid in list(self._addresses):
+            self.release(uid)
 
 
 class HostnameLoadBalancer:
@@ -88,10 +95,18 @@ class HostnameLoadBalancer:
             self._withdraw(balancer.host_name)
             balancer.close()
 
+    def close(self) -> None:
+        for uid in list(self._balancers):
+            self.release(uid)
+
     def _host_name(self, uid: str) -> str:
-        """As the AWS cloud provider names a balancer (`a` and the uid, 32 characters) and ELB its host."""
-        digits = uid.replace("-", "")
-        return f"{('a' + digits)[:32]}-{int(digits, 16) % 10**10:010}.{self._region}.elb.amazonaws.com"
+        number = int(uid.replace("-", ""), 16) % 10**10
+        return f"{balancer_name(uid)}-{number:010}.{self._region}.elb.amazonaws.com"
+
+
+def balancer_name(uid: str) -> str:
+    """As the AWS cloud provider names the balancer of a Service: `a` and the uid, 32 characters."""
+    return f"a{uid.replace('-', '')}"[:32]
 
 
 class _Balancer:
@@ -141,11 +156,10 @@ class ServiceController:
         self._stop.set()
 
     def stop(self) -> None:
-        """Release every balancer. The API server is gone by now, which is what ends the watch."""
+        """The API server is gone by now, which is what ends the watch."""
         self._stop.set()
         self._thread.join(RESYNC)
-        for uid in list(self._held):
-            self._release(uid)
+        self._policy.close()
 
     def _run(self) -> None:
         while not self._stop.is_set():

@@ -36,6 +36,18 @@ def delete_security_group(networks: "Networks", group_id: str | None) -> None:
         raise DependencyViolationError(f"resource {group_id} has a dependent object")
 
 
+def nat_gateway(networks: "Networks", gateway_id: str) -> None:
+    if gateway_id not in networks.nat_gateways:
+        raise EC2ClientError("NatGatewayNotFound", f"The Nat Gateway {gateway_id} was not found")
+
+
+def delete_internet_gateway(networks: "Networks", gateway_id: str) -> None:
+    if networks.get_internet_gateway(gateway_id).vpc:
+        raise DependencyViolationError(
+            f"The internetGateway '{gateway_id}' has dependencies and cannot be deleted."
+        )
+
+
 def detach_internet_gateway(networks: "Networks", vpc_id: str) -> None:
     if any(interface.public_ip for interface in networks.interfaces_in(vpc_id)):
         raise DependencyViolationError(

@@ -1,0 +1,114 @@
+"""The lab's clouds seen through proxies, and what is in them by listings of its own."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import boto3
+
+from tests.faults.proxy import Judge, Proxy
+
+PROJECT = Path(__file__).parent.parent.parent
+_EC2 = {
+    "vpcs": ("Vpcs", "VpcId"), "subnets": ("Subnets", "SubnetId"),
+    "security_groups": ("SecurityGroups", "GroupId"), "route_tables": ("RouteTables", "RouteTableId"),
+    "network_interfaces": ("NetworkInterfaces", "NetworkInterfaceId"),
+    "internet_gateways": ("InternetGateways", "InternetGatewayId"),
+    "addresses": ("Addresses", "AllocationId"), "volumes": ("Volumes", "VolumeId"),
+    "launch_templates": ("LaunchTemplates", "LaunchTemplateId"),
+    "network_acls": ("NetworkAcls", "NetworkAclId"),
+}  # fmt: skip
+_OTHERS = [
+    ("elb", "describe_load_balancers", "LoadBalancerDescriptions", "LoadBalancerName"),
+    ("elbv2", "describe_load_balancers", "LoadBalancers", "LoadBalancerArn"),
+    ("elbv2", "describe_target_groups", "TargetGroups", "TargetGroupArn"),
+    ("lambda", "list_functions", "Functions", "FunctionArn"),
+    ("iam", "list_roles", "Roles", "RoleName"),
+    ("route53", "list_hosted_zones", "HostedZones", "Id"),
+    ("logs", "describe_log_groups", "logGroups", "logGroupName"),
+]
+
+
+def in_the_clouds(environment: dict[str, str]) -> set[tuple[str, str]]:
+    """Everything that both clouds list, whoever made it: what kind, and its id."""
+
+    def client(service: str) -> Any:
+        region, endpoint = environment["AWS_REGION"], environment["AWS_ENDPOINT_URL"]
+        keys = environment["AWS_ACCESS_KEY_ID"], environment["AWS_SECRET_ACCESS_KEY"]
+        return boto3.Session(*keys, region_name=region).client(service, endpoint_url=endpoint)
+
+    ec2 = client("ec2")
+    found = {
+        (kind, thing[id_])
+        for kind, (key, id_) in _EC2.items()
+        for thing in getattr(ec2, f"describe_{kind}")()[key]
+    }
+    gateways = ec2.describe_nat_gateways()["NatGateways"]  # AWS, too, lists deleted ones for a while
+    found |= {("nat", g["NatGatewayId"]) for g in gateways if g["State"] != "deleted"}
+    for service, operation, key, id_ in _OTHERS:
+        found |= {(f"{service} {key}", thing[id_]) for thing in getattr(client(service), operation)()[key]}
+    found |= {("eks", name) for name in client("eks").list_clusters()["clusters"]}
+    kinds = {"keyTypes": ["EC_prime256v1", "RSA_2048"]}
+    certificates = client("acm").list_certificates(Includes=kinds)["CertificateSummaryList"]
+    found |= {("acm", certificate["CertificateArn"]) for certificate in certificates}
+    tagged = client("resourcegroupstaggingapi").get_resources()["ResourceTagMappingList"]
+    arns = {mapping["ResourceARN"] for mapping in tagged if ":natgateway/" not in mapping["ResourceARN"]}
+    return found | {("tagged", arn) for arn in arns} | _in_google(environment)
+
+
+def _in_google(environment: dict[str, str]) -> set[tuple[str, str]]:
+    code = (
+        "import sys, google.auth\nfrom google.auth.transport.requests import AuthorizedSession\n"
+        "credentials, project = google.auth.default(scopes=['https://www.googleapis.com/auth/cloud-platform'])\n"
+        "print(AuthorizedSession(credentials).get(f'{sys.argv[1]}v1/projects/{project}/locations/-/clusters').text)"
+    )
+    endpoint = environment["CLOUDSDK_API_ENDPOINT_OVERRIDES_CONTAINER"]
+    argv = [sys.executable, "-c", code, endpoint]
+    answer = subprocess.run(argv, env=environment, capture_output=True, text=True, check=True).stdout
+    return {("gke", cluster["name"]) for cluster in json.loads(answer).get("clusters", [])}
+
+
+@contextmanager
+def behind(environment: dict[str, str], judge: Judge, folder: Path) -> Iterator[dict[str, str]]:
+    """The environment in which every call to either cloud comes to `judge`; `folder` is for its files."""
+    aws = Proxy(environment["AWS_ENDPOINT_URL"], judge)
+    gke = Proxy(environment["CLOUDSDK_API_ENDPOINT_OVERRIDES_CONTAINER"], judge)
+    folder.mkdir(parents=True, exist_ok=True)
+    key = json.loads(Path(environment["GOOGLE_APPLICATION_CREDENTIALS"]).read_text())
+    credentials = folder / "google.json"
+    credentials.write_text(json.dumps({**key, "token_uri": f"{gke.url}/token"}))
+    try:
+        yield own(environment, folder) | {
+            "AWS_ENDPOINT_URL": aws.url,
+            "CLOUDSDK_API_ENDPOINT_OVERRIDES_CONTAINER": f"{gke.url}/",
+            "GOOGLE_APPLICATION_CREDENTIALS": str(credentials),
+            "TOOLS": str(_tools(environment, folder)),
+        }
+    finally:
+        aws.close()
+        gke.close()
+
+
+def own(environment: dict[str, str], folder: Path) -> dict[str, str]:
+    """A kubeconfig and a folder of the run's own."""
+    return environment | {"STATE": str(folder / "state"), "KUBECONFIG": str(folder / "kubeconfig")}
+
+
+def _tools(environment: dict[str, str], folder: Path) -> Path:
+    """The lab's programs, and an `aws` that signs EKS tokens for the endpoint which the cluster knows."""
+    tools = folder / "bin"
+    if not tools.exists():
+        tools.mkdir()
+        programs = Path(environment["PATH"].split(os.pathsep)[0])
+        for program in programs.iterdir():
+            (tools / program.name).symlink_to(program)
+        real = Path(sys.executable).parent / "aws"
+        shim = tools / "aws"
+        shim.write_text(f'#!/bin/sh\nAWS_ENDPOINT_URL={environment["AWS_ENDPOINT_URL"]} exec {real} "$@"\n')
+        shim.chmod(0o755)
+    return tools
