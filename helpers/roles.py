@@ -33,7 +33,9 @@ def once_seen(role: str, do: Callable[[], T]) -> T:
     https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html#troubleshoot_general_eventual-consistency
     """
     what = f"the role {role.rpartition('/')[2]} to be seen"
-    return patiently(what, do, lambda error: any(said in str(error) for said in _UNSEEN), limit=_LIMIT)
+    return patiently(
+        what, do, lambda error: any(said in str(error) for said in _UNSEEN), limit=_LIMIT, every=1
+    )
 
 
 @resumed
