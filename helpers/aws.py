@@ -132,9 +132,8 @@ class _translated:
                 _client.cache_clear()  # who has signed in again is asked for the new credentials
             if _MADE.search(code) and error.response["ResponseMetadata"].get("RetryAttempts"):
                 raise MadeAlready(self.doing, code, message) from error
-            raise Refused(
-                self.doing, code, message, policy.advice(message) or _HINTS.get(code, "")
-            ) from error
+            hint = policy.advice(message) or _HINTS.get(code, "")
+            raise Refused(self.doing, code, message, hint) from error
         if isinstance(error, _NO_CREDENTIALS):
             _client.cache_clear()
             raise Unreachable(self.doing, f"no AWS credentials: {error}", _SIGN_IN) from error

@@ -33,6 +33,9 @@ def _acm(call: Call) -> list[Need]:
         fresh = arn(call, "acm", "certificate/*")
         imported = resource or fresh
         create = imported if call.operation == "ImportCertificate" else "*"
+        if domain := call.parameters.get("DomainName"):
+            others = call.parameters.get("SubjectAlternativeNames", [])
+            keys = {**keys, "acm:domainnames": [domain, *others]}
         found = [Need(call.action, create, {**resource_tags(call, imported), **keys})]
         return [*found, Need("acm:AddTagsToCertificate", imported, keys)] if keys else found
     return [Need(call.action, resource, {**resource_tags(call, resource), **keys})] if resource else []
@@ -121,6 +124,8 @@ def _route53(call: Call) -> list[Need]:
         keys = _record_keys(given.get("ChangeBatch", {}).get("Changes", []))
     if "ResourceId" in given:
         return [Need(call.action, arn(call, "route53", f"{given.get('ResourceType')}/{given['ResourceId']}"))]
+    if call.operation == "CreateHostedZone" and "VPC" in given:
+        return [Need(call.action), Need("ec2:DescribeVpcs")]
     zone = given.get("HostedZoneId") or given.get("Id")
     if not zone or call.operation.startswith("ListHostedZones"):
         return []
@@ -142,6 +147,11 @@ def _last(id_: str | None) -> str:
     return (id_ or "").rpartition("/")[2]
 
 
+def _quotas(call: Call) -> list[Need]:
+    service, code = call.parameters.get("ServiceCode"), call.parameters.get("QuotaCode")
+    return [Need(call.action, arn(call, "servicequotas", f"{service}/{code}"))] if service and code else []
+
+
 def _sts(call: Call) -> list[Need]:
     wanted = call.parameters.get("RoleArn")
     return [Need(call.action, role(wanted.rpartition("/")[2]))] if wanted else []
@@ -157,5 +167,6 @@ _SERVICES: dict[str, Callable[[Call], list[Need]]] = {
     "lambda": _lambda,
     "logs": _logs,
     "route53": _route53,
+    "service-quotas": _quotas,
     "sts": _sts,
 }

@@ -6,7 +6,6 @@ been proved necessary yet is taken out of the policy; what the call is then deni
 
 import copy
 import json
-import os
 from collections.abc import Collection, Iterator
 from typing import Any
 
@@ -14,7 +13,18 @@ import pytest
 from botocore.client import BaseClient
 from botocore.exceptions import ClientError
 
-from helpers import certificate, certificates, cleanup, dns, eks, function, load_balancer, network, policy
+from helpers import (
+    certificate,
+    certificates,
+    cleanup,
+    dns,
+    eks,
+    function,
+    load_balancer,
+    network,
+    policy,
+    preflight_aws,
+)
 from helpers.settings import Settings
 from lab.settings import ACCOUNT_ID
 from tests.lab.aws.conftest import REGION
@@ -72,7 +82,7 @@ def settings(aws, programs, tmp_path_factory) -> Iterator[pytest.MonkeyPatch]:
         patch.setenv("DOMAIN", f"{NAME}.example.com")
         patch.setenv("AWS_ENDPOINT_URL", aws.endpoint_url)
         patch.setenv("AWS_REGION", REGION)
-        patch.setenv("PATH", os.environ["PATH"])
+        patch.setenv("CALLER", "192.0.2.7")
         yield patch
 
 
@@ -146,6 +156,8 @@ def proof(reader, client, settings, tmp_path_factory) -> Proof:
 
 
 def _make(patch: pytest.MonkeyPatch, client: Any, source: Any) -> None:
+    for check in preflight_aws.CHECKS:
+        list(check())
     place = network.ensure()
     function.ensure()
     certificate.ensure()
@@ -166,6 +178,11 @@ def _again(patch: pytest.MonkeyPatch, client: Any, source: Any) -> None:
     function.ensure()
     certificates.ensure().alb_cert.unlink()
     certificate.ensure()
+    with pytest.MonkeyPatch.context() as by_acm:
+        by_acm.setenv("CERTIFICATE", "acm")
+        certificate.ensure()
+    client("eks").update_cluster_config(name=NAME, resourcesVpcConfig={"publicAccessCidrs": ["192.0.2.1/32"]})
+    eks.ensure()
     balancer, elb = load_balancer.find(), client("elbv2")
     function.allow_load_balancer(balancer.target_group_arn[:-1] + "0")
     function.allow_load_balancer(balancer.target_group_arn)

@@ -1,0 +1,125 @@
+"""Who makes a call proves it by a signature: whoever cannot is refused, in each service's own words."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import boto3
+import pytest
+import requests
+from botocore.auth import SigV4Auth, SigV4QueryAuth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+from botocore.exceptions import ClientError
+
+from lab.settings import ACCESS_KEY_ID, SECRET_ACCESS_KEY
+from tests.lab.aws.conftest import REGION
+
+OURS = Credentials(ACCESS_KEY_ID, SECRET_ACCESS_KEY)
+WHO = "Action=GetCallerIdentity&Version=2011-06-15"
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+TOKEN, SIGNATURE = (
+    "The security token included in the request is invalid.",
+    "The request signature we calculated",
+)
+EC2 = ("AuthFailure", 401, "AWS was not able to validate the provided access credentials")
+XML = [("InvalidClientTokenId", 403, TOKEN), ("SignatureDoesNotMatch", 403, SIGNATURE)]
+
+
+@pytest.fixture(scope="module")
+def as_who(aws) -> Callable[..., Any]:
+    def make(service: str, *keys: str) -> Any:
+        session = boto3.Session(*keys, region_name=REGION)
+        return session.client(service, endpoint_url=aws.endpoint_url)
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("service", "operation", "unknown", "altered"),
+    [
+        ("ec2", "describe_vpcs", EC2, EC2),
+        ("sts", "get_caller_identity", *XML),
+        ("iam", "list_roles", *XML),
+        ("route53", "list_hosted_zones", *XML),
+        ("lambda", "list_functions", ("UnrecognizedClientException", 403, TOKEN),
+         ("InvalidSignatureException", 403, SIGNATURE)),
+        ("acm", "list_certificates", ("UnrecognizedClientException", 400, TOKEN),
+         ("InvalidSignatureException", 400, SIGNATURE)),
+    ],
+)  # fmt: skip
+def test_a_key_that_nobody_has_and_a_secret_that_is_wrong(as_who, service, operation, unknown, altered):
+    for keys, (code, status, said) in (
+        (("AKIANOBODYHASTHISKEY", SECRET_ACCESS_KEY), unknown),
+        ((ACCESS_KEY_ID, "guessed"), altered),
+    ):
+        with pytest.raises(ClientError) as refused:
+            getattr(as_who(service, *keys), operation)()
+        answer = refused.value.response
+        assert (answer["Error"]["Code"], answer["ResponseMetadata"]["HTTPStatusCode"]) == (code, status)
+        assert answer["Error"]["Message"].startswith(said)
+
+
+def test_a_session_token_goes_with_its_key(as_who):
+    with pytest.raises(ClientError, match="SignatureDoesNotMatch"):
+        as_who("sts", ACCESS_KEY_ID, SECRET_ACCESS_KEY, "made up").get_caller_identity()
+
+
+def test_a_key_that_is_inactive(client, as_who):
+    iam = client("iam")
+    iam.create_user(UserName="idle")
+    key = iam.create_access_key(UserName="idle")["AccessKey"]
+    sts = as_who("sts", key["AccessKeyId"], key["SecretAccessKey"])
+    assert sts.get_caller_identity()["Arn"].endswith(":user/idle")
+    iam.update_access_key(UserName="idle", AccessKeyId=key["AccessKeyId"], Status="Inactive")
+    with pytest.raises(ClientError, match="InvalidClientTokenId"):
+        sts.get_caller_identity()
+    iam.delete_access_key(UserName="idle", AccessKeyId=key["AccessKeyId"])
+    iam.delete_user(UserName="idle")
+
+
+def test_without_a_signature_there_is_no_answer(aws):
+    answer = requests.post(f"{aws.endpoint_url}/", data=WHO, headers=FORM)
+    assert (answer.status_code, "MissingAuthenticationToken" in answer.text) == (403, True)
+
+
+def signed(endpoint: str, body: str = WHO, ago: timedelta = timedelta()) -> AWSRequest:
+    request = AWSRequest("POST", f"{endpoint}/", headers=FORM, data=body)
+    auth = SigV4Auth(OURS, "sts", REGION)
+    request.context["timestamp"] = f"{datetime.now(UTC) - ago:%Y%m%dT%H%M%SZ}"
+    request.headers["X-Amz-Date"] = request.context["timestamp"]
+    signature = auth.signature(auth.string_to_sign(request, auth.canonical_request(request)), request)
+    auth._inject_signature_to_request(request, signature)
+    return request
+
+
+@pytest.mark.parametrize(
+    ("ago", "body", "status", "said"),
+    [
+        (timedelta(minutes=4), WHO, 200, "user/lab"),
+        (timedelta(minutes=-4), WHO, 200, "user/lab"),
+        (timedelta(minutes=6), WHO, 403, "Signature expired"),
+        (timedelta(minutes=-6), WHO, 403, "Signature not yet current"),
+        (timedelta(), WHO.replace("GetCallerIdentity", "GetSessionToken"), 403, SIGNATURE),
+    ],
+)
+def test_a_request_holds_for_minutes_and_as_it_was_signed(aws, ago, body, status, said):
+    request = signed(aws.endpoint_url, ago=ago)
+    answer = requests.post(request.url, data=body, headers=dict(request.headers))
+    assert answer.status_code == status, answer.text
+    assert said in answer.text
+
+
+def test_a_presigned_url_is_verified_too(aws):
+    request = AWSRequest("GET", f"{aws.endpoint_url}/?{WHO}")
+    SigV4QueryAuth(OURS, "sts", REGION, 60).add_auth(request)
+    assert "user/lab" in requests.get(request.url).text
+    altered = requests.get(request.url.replace("GetCallerIdentity", "GetSessionToken"))
+    assert (altered.status_code, "SignatureDoesNotMatch" in altered.text) == (403, True)
+
+
+def test_a_path_with_an_arn_and_a_query_are_signed_as_sent(as_who):
+    functions = as_who("lambda", ACCESS_KEY_ID, SECRET_ACCESS_KEY)
+    arn = f"arn:aws:lambda:{REGION}:123456789012:function:none"
+    with pytest.raises(functions.exceptions.ResourceNotFoundException):
+        functions.get_function(FunctionName=arn, Qualifier="$LATEST")
