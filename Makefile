@@ -4,14 +4,27 @@ VENV := .venv
 BIN := $(VENV)/bin
 LAB := $(BIN)/python -m lab
 export LAB_NAME ?= lab
+TARGET ?= lab
+SETTINGS ?= cloud.toml
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 
-.PHONY: tutorial destroy test lab up down status doctor setup bench outputs faults kills lint lock clean help
+.PHONY: tutorial destroy test lab up down status doctor setup bench machines outputs faults kills lint lock clean help
 
-tutorial: up  ## run notebooks 00-06 on the lab; executed copies in build/run
-	@eval "$$($(LAB) env)" && $(BIN)/python -m helpers.series
+# Where the notebooks run: the lab, which comes up first, or, after a look and a question, the accounts of $(SETTINGS).
+ifeq ($(TARGET),lab)
+READY := up
+BEFORE = eval "$$($(LAB) env)"
+else ifeq ($(TARGET),cloud)
+READY := $(VENV)/ready
+BEFORE = export TUTORIAL_SETTINGS=$(SETTINGS) && $(BIN)/python -m helpers.preflight
+else
+$(error TARGET is lab or cloud, not "$(TARGET)")
+endif
+
+tutorial: $(READY)  ## run notebooks 00-06; with TARGET=cloud on real accounts (docs/real-accounts.md)
+	@$(BEFORE) && $(BIN)/python -m helpers.series
 
 destroy: $(VENV)/ready  ## delete what the tutorial made in both clouds; ARGS=--dry-run only lists it
 	@eval "$$($(LAB) env)" && $(BIN)/python -m helpers.cleanup $(ARGS)
@@ -19,8 +32,9 @@ destroy: $(VENV)/ready  ## delete what the tutorial made in both clouds; ARGS=--
 test: setup  ## run all tests, as CI does
 	@$(BIN)/python -m pytest
 
-lab: up  ## open JupyterLab on the notebooks
-	@eval "$$($(LAB) env)" && $(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) notebooks/00-introduction.ipynb
+lab: $(READY)  ## open JupyterLab on the notebooks; TARGET as above
+	@$(BEFORE) && $(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) --log-level=WARN \
+	  --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/notebooks/00-introduction.ipynb
 
 up: setup  ## bring the lab up
 	@$(LAB) up
@@ -36,6 +50,9 @@ doctor: $(VENV)/ready  ## show what this machine has and lacks
 
 setup: $(VENV)/ready  ## install what is missing and build the programs
 	@$(LAB) setup
+
+machines: setup  ## run it all in fresh virtual machines, Debian 12 and 13 (hours where KVM is missing)
+	@$(BIN)/python -m tests.machines
 
 bench: setup  ## measure times and memory, and print them
 	@$(BIN)/python -m tests.bench

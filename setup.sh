@@ -13,7 +13,7 @@ if ! "$python" -c 'import ensurepip' 2>/dev/null; then
   sudo=; [ "$(id -u)" = 0 ] || sudo=sudo
   echo "Installing $package …"
   $sudo apt-get update -qq >/dev/null
-  $sudo apt-get install -y -qq --no-install-recommends "$package" >/dev/null || {
+  $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$package" >/dev/null || {
     echo "Python's venv module is missing. Try: $sudo apt-get install $package" >&2
     exit 1
   }
@@ -25,6 +25,8 @@ pip="$venv/bin/python -m pip --disable-pip-version-check"
 $pip install --quiet "$(sed -n 's/^\(uv==[^ ]*\).*/\1/p' requirements.lock)"
 mirror=${PIP_INDEX_URL:-$($pip config get global.index-url 2>/dev/null || true)}
 [ -z "$mirror" ] || export UV_DEFAULT_INDEX="$mirror"
+# pip trusts the machine's certificates, a company's proxy among them; so shall uv, where there are any.
+[ ! -e /etc/ssl/certs/ca-certificates.crt ] || export UV_SYSTEM_CERTS=true
 # Compiled once here, as every notebook starts a Python of its own.
 uv="$venv/bin/uv pip install --quiet --compile-bytecode --python $venv/bin/python"
 $uv --requirement requirements.lock

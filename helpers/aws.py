@@ -7,30 +7,50 @@ from datetime import UTC, datetime
 from typing import Any
 
 import boto3
+from botocore import exceptions as botocore_exceptions
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
+from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
 
+from helpers import policy
 from helpers.errors import MadeAlready, Refused, Unreachable
 from helpers.settings import current
 
 TUTORIAL = "istio-multicloud-lambda"  # the tag that all runs share, whatever their TUTORIAL_NAME
 _RETRIES = {"mode": "standard", "max_attempts": 8}  # throttling, 5xx, dropped connections
+_SIGN_IN = (
+    "sign in (aws sso login, aws login, or fresh keys in the environment), then run this again: it goes on."
+)
 _TIMEOUTS = {"connect_timeout": 10, "read_timeout": 120}  # seconds
 _MADE = re.compile("Already|Duplicate|Conflict|Exists|InUse")
 _HINTS = {
-    "ExpiredToken": "sign in again: the credentials have expired.",
-    "ExpiredTokenException": "sign in again: the credentials have expired.",
-    "AccessDenied": "ask for the permission named above.",
-    "AccessDeniedException": "ask for the permission named above.",
+    # Each service has its own name for it.
+    "ExpiredToken": _SIGN_IN,
+    "ExpiredTokenException": _SIGN_IN,
+    "RequestExpired": _SIGN_IN,
+    "SignatureDoesNotMatch": "check AWS_SECRET_ACCESS_KEY, and the machine's clock.",
+    "InvalidSignatureException": "check AWS_SECRET_ACCESS_KEY, and the machine's clock.",
     "UnrecognizedClientException": "check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.",
     "InvalidClientTokenId": "check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.",
 }
 
 
+# No credentials, or none that are valid any more: not a question of the network.
+_NO_CREDENTIALS = (
+    botocore_exceptions.NoCredentialsError,
+    botocore_exceptions.PartialCredentialsError,
+    botocore_exceptions.CredentialRetrievalError,
+    botocore_exceptions.ProfileNotFound,
+    botocore_exceptions.SSOError,
+    botocore_exceptions.LoginError,
+    botocore_exceptions.TokenRetrievalError,
+)
+
+
 @functools.lru_cache(maxsize=64)
-def _client(service: str, endpoint: str | None, region: str, key: str | None, secret: str | None) -> Any:
+def _client(service: str, endpoint: str | None, region: str, *keys: str | None) -> Any:
     config = Config(retries=_RETRIES, **_TIMEOUTS)
-    session = boto3.Session(aws_access_key_id=key, aws_secret_access_key=secret, region_name=region)
+    session = boto3.Session(*keys, region_name=region)
     return session.client(service, endpoint_url=endpoint, config=config)
 
 
@@ -43,6 +63,7 @@ def client(service: str) -> Any:
         settings.AWS_REGION,
         settings.AWS_ACCESS_KEY_ID,
         settings.AWS_SECRET_ACCESS_KEY,
+        settings.AWS_SESSION_TOKEN,
     )
 
 
@@ -107,16 +128,17 @@ class _translated:
     def __exit__(self, _type: object, error: BaseException | None, _trace: object) -> None:
         if isinstance(error, ClientError):
             code, message = error.response["Error"]["Code"], error.response["Error"].get("Message", "")
+            if _HINTS.get(code) == _SIGN_IN:
+                _client.cache_clear()  # who has signed in again is asked for the new credentials
             if _MADE.search(code) and error.response["ResponseMetadata"].get("RetryAttempts"):
                 raise MadeAlready(self.doing, code, message) from error
-            raise Refused(self.doing, code, message, _HINTS.get(code, "")) from error
-        if isinstance(error, NoCredentialsError):
-            raise Unreachable(
-                self.doing,
-                "there are no AWS credentials",
-                "make up for the lab, aws configure for an account.",
+            raise Refused(
+                self.doing, code, message, policy.advice(message) or _HINTS.get(code, "")
             ) from error
-        if isinstance(error, BotoCoreError):
+        if isinstance(error, _NO_CREDENTIALS):
+            _client.cache_clear()
+            raise Unreachable(self.doing, f"no AWS credentials: {error}", _SIGN_IN) from error
+        if isinstance(error, BotoCoreError | ResponseParserError):
             raise Unreachable(
                 self.doing,
                 str(error),

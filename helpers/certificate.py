@@ -1,11 +1,19 @@
-"""The load balancer's certificate in ACM: signed by a private CA of the tutorial's, imported."""
+"""The load balancer's certificate in ACM: imported from a private CA, or issued for a domain of the reader's.
 
-from helpers import aws, certificates
-from helpers.errors import NotYet
-from helpers.progress import resumed
+CERTIFICATE says which. In both cases `certificates.ensure().alb_ca` is what its signer is verified with.
+"""
+
+from typing import Any
+
+from helpers import aws, certificates, zone
+from helpers.command import plain
+from helpers.errors import NotYet, TutorialError
+from helpers.progress import resumed, until
 from helpers.settings import current
 
 NOTEBOOK = "01-create-the-lambda-function"
+_ISSUE_LIMIT = 1800  # seconds; ACM says within 30 minutes, most often it takes two or three
+_TYPES = {"private-ca": "IMPORTED", "acm": "AMAZON_ISSUED"}
 
 
 def find() -> str:
@@ -18,6 +26,11 @@ def find() -> str:
 
 @resumed
 def ensure() -> str:
+    """The certificate's ARN: imported, or requested, validated by DNS and issued."""
+    return {"private-ca": _ensure_imported, "acm": _ensure_issued}[current().CERTIFICATE]()
+
+
+def _ensure_imported() -> str:
     """Import the certificate, or import it anew where the file is another one than ACM holds."""
     files = certificates.ensure()
     pem, chain = files.alb_cert.read_bytes(), files.alb_ca.read_bytes()
@@ -36,8 +49,64 @@ def ensure() -> str:
         CertificateChain=chain,
         **again,
     )["CertificateArn"]
-    aws.said("acm import-certificate --certificate fileb://build/certs/alb.crt …", arn)
+    aws.said(f"acm import-certificate --certificate fileb://{plain(files.alb_cert)} …", arn)
     return arn
+
+
+def _ensure_issued() -> str:
+    """Ask for a certificate, show that the domain is ours by a record in its zone, and wait.
+
+    https://docs.aws.amazon.com/acm/latest/userguide/dns-validation.html
+    """
+    arn, host = _find(), current().alb_host
+    if arn is None:
+        arn = aws.call(
+            "acm",
+            "request_certificate",
+            DomainName=host,
+            ValidationMethod="DNS",
+            KeyAlgorithm="EC_prime256v1",
+            Tags=aws.tag_list(Name=host),
+        )["CertificateArn"]
+        aws.said(f"acm request-certificate --domain-name {host} --validation-method DNS", arn)
+    elif _describe(arn)["Status"] == "ISSUED":
+        print(f"Certificate {arn} exists ({host})")
+        return arn
+    _validate(arn)
+    found = until(
+        f"ACM to issue {host}",
+        lambda: _describe(arn),
+        lambda now: now["Status"] != "PENDING_VALIDATION",
+        limit=_ISSUE_LIMIT,
+        every=3,
+        state=lambda now: now["Status"],
+        try_=f"the registrar of {current().DOMAIN} has to point to the zone's name servers: "
+        f"dig NS {current().DOMAIN}",
+    )
+    if found["Status"] != "ISSUED":
+        answer = f"its status is {found['Status']} {found.get('FailureReason', '')}".strip()
+        raise TutorialError(f"Having ACM issue {host}", answer, "run 99-clean-up, then start again.")
+    aws.said("acm describe-certificate", found["Status"])
+    return arn
+
+
+def _validate(arn: str) -> None:
+    """Write the record that ACM asked for into the domain's zone."""
+    option = until(
+        "the record that ACM wants to see",
+        lambda: _describe(arn).get("DomainValidationOptions", [{}])[0],
+        lambda option: "ResourceRecord" in option,  # it takes ACM some seconds to think of one
+        limit=120,
+        state=lambda _: "not there yet",
+    )
+    wanted = option["ResourceRecord"]
+    record = {"Name": wanted["Name"], "Type": wanted["Type"], "TTL": 300}
+    zone.upsert(zone.ensure(), {**record, "ResourceRecords": [{"Value": wanted["Value"]}]})
+    aws.said(f"route53 change-resource-record-sets: {wanted['Name']} {wanted['Type']}", wanted["Value"])
+
+
+def _describe(arn: str) -> dict[str, Any]:
+    return aws.call("acm", "describe_certificate", CertificateArn=arn)["Certificate"]
 
 
 def _find() -> str | None:
@@ -46,6 +115,8 @@ def _find() -> str | None:
     for summary in aws.items("acm", "list_certificates", "CertificateSummaryList", Includes=kinds):
         arn = summary["CertificateArn"]
         if summary["DomainName"] != current().alb_host:
+            continue
+        if _describe(arn)["Type"] != _TYPES[current().CERTIFICATE]:
             continue
         tags = aws.call("acm", "list_tags_for_certificate", CertificateArn=arn)["Tags"]
         if {"Key": "Project", "Value": current().TUTORIAL_NAME} in tags:

@@ -2,9 +2,12 @@
 
 import datetime
 import os
+import re
+import ssl
 from dataclasses import dataclass
 from pathlib import Path
 
+import certifi
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
@@ -23,6 +26,7 @@ from helpers.errors import CertificateWrong
 from helpers.settings import current
 
 SERVER, CLIENT = "lambda.external", "client.lambda.external"
+_PEM = "-----BEGIN CERTIFICATE-----\n.+?\n-----END CERTIFICATE-----\n"
 _CA_DAYS, _LEAF_DAYS = 3650, 365
 _LEFT = datetime.timedelta(days=1)  # reissued when less is left
 _SKEW = datetime.timedelta(minutes=5)  # clocks of clusters differ a little
@@ -30,7 +34,11 @@ _SKEW = datetime.timedelta(minutes=5)  # clocks of clusters differ a little
 
 @dataclass
 class Certificates:
-    """The files. The mTLS authority signs server and client; the other two are strangers to it."""
+    """The files. The mTLS authority signs server and client; the other two are strangers to it.
+
+    `alb_ca` is what signed the load balancer's certificate; ACM keeps the key of one that it issued itself,
+    and then `alb_cert` and `alb_key` do not exist.
+    """
 
     mtls_ca: Path
     server_cert: Path
@@ -54,8 +62,7 @@ def ensure() -> Certificates:
     _leaf("client", CLIENT, "mtls-ca", ExtendedKeyUsageOID.CLIENT_AUTH)
     _authority("stranger-ca", "A stranger's CA")
     _leaf("stranger", CLIENT, "stranger-ca", ExtendedKeyUsageOID.CLIENT_AUTH)
-    _authority("alb-ca", "Private CA of the load balancer")
-    _leaf("alb", current().alb_host, "alb-ca", ExtendedKeyUsageOID.SERVER_AUTH)
+    {"private-ca": _load_balancer, "acm": _acm_roots}[current().CERTIFICATE]()
     return Certificates(
         mtls_ca=_cert("mtls-ca"),
         server_cert=_cert("server"),
@@ -76,6 +83,8 @@ def table() -> show.Table:
     now = datetime.datetime.now(datetime.UTC)
     rows = []
     for name in ("mtls-ca", "server", "client", "stranger-ca", "stranger", "alb-ca", "alb"):
+        if not _cert(name).exists():  # ACM's own never leaves it
+            continue
         certificate = _read_certificate(_cert(name))
         rows.append(
             {
@@ -111,6 +120,27 @@ def verify(cert: Path, key: Path, ca: Path, host: str | None = None) -> None:
     if host is not None and host not in _names(certificate):
         names = ", ".join(_names(certificate)) or "no name at all"
         raise CertificateWrong(doing, f"it is for {names}, not for {host}", reissue)
+
+
+def _load_balancer() -> None:
+    _authority("alb-ca", "Private CA of the load balancer")
+    _leaf("alb", current().alb_host, "alb-ca", ExtendedKeyUsageOID.SERVER_AUTH)
+
+
+def _acm_roots() -> None:
+    """The roots that ACM's certificates end at, and no others, as they are in every system's trust store.
+
+    https://docs.aws.amazon.com/acm/latest/userguide/acm-concepts.html#ACM-root-CAs
+    """
+    if own := current().ACM_ROOTS:
+        roots = [own.read_bytes()]
+    else:
+        known = re.findall(_PEM, Path(certifi.where()).read_text(encoding="utf-8"), re.DOTALL)
+        roots = [pem.encode() for pem in known if b"Amazon" in ssl.PEM_cert_to_DER_cert(pem)]
+    for name in ("alb.crt", "alb.key"):  # of a private CA, from an earlier run
+        _cert(name).with_name(name).unlink(missing_ok=True)
+    _write(_cert("alb-ca"), b"".join(roots), 0o644)
+    print(f"{plain(_cert('alb-ca'))}: the roots that ACM's certificates end at")
 
 
 def _authority(name: str, common_name: str) -> None:

@@ -10,7 +10,20 @@ from typing import Annotated, Any
 
 import typer
 
-from helpers import aws, dns, eks, function, gke, inventory, kube, kubeconfig, load_balancer, runs, show
+from helpers import (
+    aws,
+    eks,
+    function,
+    gke,
+    inventory,
+    kube,
+    kubeconfig,
+    load_balancer,
+    log_groups,
+    runs,
+    show,
+    zone,
+)
 from helpers.errors import CommandFailed, Refused, TimedOut, TutorialError
 from helpers.inventory import Resource
 from helpers.progress import patiently, until
@@ -123,13 +136,12 @@ def _delete_services() -> None:
 
 def _delete_front() -> None:
     """Record, zone, balancers, target group, certificate."""
-    zone = dns.find_zone()
-    record = dns.find_record(zone) if zone else None
-    if zone and record:
-        _delete_record(zone, record)
-    for zone in inventory.zones():
-        _empty(zone)
-        _delete("route53", "delete_hosted_zone", Id=zone)
+    if zone_id := zone.find():
+        for record in zone.records(zone_id):
+            _delete_record(zone_id, record)
+    for ours in inventory.zones():
+        _empty(ours)
+        _delete("route53", "delete_hosted_zone", Id=ours)
     for name in inventory.kubernetes_balancers():
         _delete("elb", "delete_load_balancer", LoadBalancerName=name)
     balancer, group = load_balancer.balancer(), load_balancer.target_group()
@@ -157,7 +169,7 @@ def _delete_record(zone: str, record: dict[str, Any]) -> None:
 def _delete_function() -> None:
     if function.exists():
         _delete("lambda", "delete_function", FunctionName=function.name())
-    if function.has_log_group():
+    if log_groups.exists(function.log_group()):
         _delete("logs", "delete_log_group", logGroupName=function.log_group())
 
 
@@ -174,6 +186,8 @@ def _delete_eks() -> None:
     if eks.status() not in ("", "DELETING"):
         _delete("eks", "delete_cluster", name=name)
     until("the EKS cluster to go", eks.status, lambda now: now == "", limit=_LIMIT)
+    if log_groups.exists(eks.log_group_name()):  # after the cluster, which would write into it again
+        _delete("logs", "delete_log_group", logGroupName=eks.log_group_name())
     for volume in inventory.kubernetes_volumes():
         _delete("ec2", "delete_volume", VolumeId=volume)
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from subprocess import CompletedProcess
 
-from helpers import command, kube
-from helpers.errors import SettingsWrong, TutorialError
+from helpers import command, kube, vpc_pod
+from helpers.errors import TutorialError
 from helpers.settings import current
 
 _MARK = "\ncurl-says:"
@@ -53,15 +53,11 @@ def outside(*args: str | Path) -> Answer:
 
 
 def inside_vpc(*args: str | Path) -> Answer:
-    """curl from a machine inside the VPC."""
-    prefix = current().INSIDE_VPC
-    if not prefix:
-        raise SettingsWrong(
-            "Calling from inside the VPC",
-            "INSIDE_VPC is not set",
-            "set it to a command that runs curl there, like: ssh some-host-in-the-vpc",
-        )
-    return _shown(prefix, [str(word) for word in args])
+    """curl from a machine inside the VPC: by INSIDE_VPC where it is set, else from a pod in EKS."""
+    words = [str(word) for word in args]
+    if prefix := current().INSIDE_VPC:
+        return _shown(prefix, words)
+    return _shown(vpc_pod.ensure(), words, vpc_pod.carry(words))
 
 
 def in_pod(context: str, namespace: str, target: str, *args: str, container: str | None = None) -> Answer:
@@ -90,9 +86,10 @@ def traceparent() -> str:
     return f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01"
 
 
-def _shown(prefix: Sequence[str], args: Sequence[str]) -> Answer:
+def _shown(prefix: Sequence[str], args: Sequence[str], there: Sequence[str] = ()) -> Answer:
+    """Run curl with the words that hold `there`, where the prefix leads; show those of this machine."""
     timeout = ["--connect-timeout", f"{current().CONNECT_TIMEOUT:g}"]
-    done = command.run_raw([*prefix, "curl", *_MORE, *timeout, *args])
+    done = command.run_raw([*prefix, "curl", *_MORE, *timeout, *(there or args)])
     shown = command.written(["curl", *timeout, *args])
     hint = f"run {shlex.join([*prefix, 'curl'])} --version in a terminal: 7.75 or newer is needed."
     return _print(shown, args, _parse(done, shown, hint))

@@ -1,10 +1,10 @@
 """The EKS cluster in the VPC of the function, with one node group in the private subnets."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
-from helpers import aws, kubeconfig, network, roles
+from helpers import aws, caller, kubeconfig, log_groups, network, roles
+from helpers.cluster import Cluster
 from helpers.errors import NotYet, TutorialError
 from helpers.progress import resumed, until
 from helpers.settings import current
@@ -13,22 +13,13 @@ CONTEXT = "eks"
 VERSION = "1.35"
 NODE_GROUP = "workers"
 INSTANCE_TYPE = "t3.large"
+# Its images demand IMDSv2 and keep pods, one hop away, from the node's role:
+# https://docs.aws.amazon.com/eks/latest/userguide/al2023.html
+AMI_TYPE = "AL2023_x86_64_STANDARD"
+LOGS = ("api", "audit", "authenticator", "controllerManager", "scheduler")
 NOTEBOOK = "02-deploy-istio-in-eks"
 _CLUSTER_LIMIT = 1800  # seconds; AWS takes about ten minutes
 _NODES_LIMIT = 1200  # two to three minutes
-
-
-@dataclass
-class Cluster:
-    """The cluster as EKS describes it."""
-
-    name: str
-    status: str
-    endpoint: str
-    version: str
-    context: str = CONTEXT
-
-    def _ipython_display_(self) -> None: ...
 
 
 def status() -> str:
@@ -42,7 +33,7 @@ def find() -> Cluster:
     found = _describe()
     if found is None:
         raise NotYet(f"no EKS cluster {current().TUTORIAL_NAME}", NOTEBOOK)
-    return Cluster(found["name"], found["status"], found.get("endpoint", ""), found["version"])
+    return Cluster(CONTEXT, found["name"], found["status"], found.get("endpoint", ""), found["version"])
 
 
 @resumed
@@ -57,20 +48,48 @@ def create() -> None:
     if there:
         print(f"EKS cluster {name} exists: {there}")
         return
-    made = aws.call(
-        "eks",
-        "create_cluster",
-        name=name,
-        version=VERSION,
-        roleArn=role,
-        resourcesVpcConfig={
-            "subnetIds": place.private + place.public,
-            "endpointPublicAccess": True,
-            "endpointPrivateAccess": True,
-        },
-        tags=aws.project_tags(),
-    )["cluster"]
+    log_groups.ensure(log_group_name())
+    wanted = {
+        "name": name,
+        "version": VERSION,
+        "roleArn": role,
+        "resourcesVpcConfig": {"subnetIds": place.private + place.public, **_endpoint()},
+        "logging": {"clusterLogging": [{"types": list(LOGS), "enabled": True}]},
+        # Who creates it administers it, by an access entry and not by the old aws-auth ConfigMap.
+        "accessConfig": {"authenticationMode": "API", "bootstrapClusterCreatorAdminPermissions": True},
+        # Moved to a newer Kubernetes rather than billed sixfold once support ends.
+        "upgradePolicy": {"supportType": "STANDARD"},
+        "tags": aws.project_tags(),
+    }
+    made = roles.once_seen(role, lambda: aws.call("eks", "create_cluster", **wanted)["cluster"])
     aws.said(f"eks create-cluster --name {name}", made["status"])
+
+
+def log_group_name() -> str:
+    """Where the control plane writes its logs; EKS would make it without a tag, and keep them for ever."""
+    return f"/aws/eks/{current().TUTORIAL_NAME}/cluster"
+
+
+def _endpoint() -> dict[str, Any]:
+    """The API server: nodes reach it inside the VPC, from outside nobody but the reader does."""
+    public = {"endpointPublicAccess": True, "publicAccessCidrs": [caller.cidr()]}
+    return {**public, "endpointPrivateAccess": True}
+
+
+def _ensure_endpoint() -> None:
+    """Let the reader in from where they are today, e.g. another network than yesterday's."""
+    name, wanted = current().TUTORIAL_NAME, _endpoint()
+
+    def there() -> bool:
+        found = _describe() or {"resourcesVpcConfig": {}}
+        return found["status"] == "ACTIVE" and found["resourcesVpcConfig"].items() >= wanted.items()
+
+    if there():
+        return
+    aws.call("eks", "update_cluster_config", name=name, resourcesVpcConfig=wanted)
+    waiting = f"EKS to let {wanted['publicAccessCidrs'][0]} in"
+    until(waiting, there, bool, limit=_CLUSTER_LIMIT, state=lambda _: "updating")
+    aws.said(f"eks update-cluster-config --name {name}: publicAccessCidrs", wanted["publicAccessCidrs"][0])
 
 
 @resumed
@@ -80,6 +99,7 @@ def ensure() -> Cluster:
     name = current().TUTORIAL_NAME
     found = _settled(f"EKS cluster {name}", _describe, _CLUSTER_LIMIT)
     aws.said(f"eks describe-cluster --name {name}", f"{found['status']}, Kubernetes {found['version']}")
+    _ensure_endpoint()
     _ensure_nodes()
     connect()
     return find()
@@ -99,20 +119,20 @@ def _ensure_nodes() -> None:
         policies = (
             "AmazonEKSWorkerNodePolicy",
             "AmazonEKS_CNI_Policy",
-            "AmazonEC2ContainerRegistryReadOnly",
+            "AmazonEC2ContainerRegistryPullOnly",
         )
         role = roles.ensure("eks-nodes", "ec2", *policies)
-        aws.call(
-            "eks",
-            "create_nodegroup",
-            clusterName=name,
-            nodegroupName=NODE_GROUP,
-            subnets=network.find().private,
-            nodeRole=role,
-            instanceTypes=[INSTANCE_TYPE],
-            scalingConfig={"minSize": 1, "maxSize": 1, "desiredSize": 1},
-            tags=aws.project_tags(),
-        )
+        wanted = {
+            "clusterName": name,
+            "nodegroupName": NODE_GROUP,
+            "subnets": network.find().private,
+            "nodeRole": role,
+            "amiType": AMI_TYPE,
+            "instanceTypes": [INSTANCE_TYPE],
+            "scalingConfig": {"minSize": 1, "maxSize": 1, "desiredSize": 1},
+            "tags": aws.project_tags(),
+        }
+        roles.once_seen(role, lambda: aws.call("eks", "create_nodegroup", **wanted))
         aws.said(f"eks create-nodegroup --cluster-name {name} --nodegroup-name {NODE_GROUP}", "CREATING")
     found = _settled(f"node group {NODE_GROUP}", _describe_nodes, _NODES_LIMIT)
     if not there or there["status"] != "ACTIVE":

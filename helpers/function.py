@@ -9,16 +9,15 @@ import zipfile
 from dataclasses import dataclass
 from typing import Any
 
-from helpers import aws, command, roles
+from helpers import aws, command, log_groups, roles
 from helpers.errors import NotYet, Refused
-from helpers.progress import patiently, resumed, until
+from helpers.progress import resumed, until
 from helpers.settings import ROOT, current
 
 SOURCE = ROOT / "lambda"
 HANDLER = "hello_world.lambda_handler"
 RUNTIME = "python3.13"
 NOTEBOOK = "01-create-the-lambda-function"
-_ROLE_LIMIT = 90  # seconds; a fresh role reaches Lambda a few seconds later
 _STATEMENT = "load-balancer"
 
 
@@ -61,12 +60,6 @@ def exists() -> bool:
     return _configuration() is not None
 
 
-def has_log_group() -> bool:
-    """Whether the log group exists."""
-    groups = aws.items("logs", "describe_log_groups", "logGroups", logGroupNamePrefix=log_group())
-    return any(group["logGroupName"] == log_group() for group in groups)
-
-
 def package() -> bytes:
     """lambda/ as a zip whose bytes depend on the files alone, so that equal code has an equal sum."""
     buffer = io.BytesIO()
@@ -92,9 +85,11 @@ def find() -> Function:
 def ensure() -> Function:
     """Make the function, or update its code where lambda/ has changed; waits until it is active."""
     role = roles.ensure("function", "lambda", "service-role/AWSLambdaBasicExecutionRole")
-    _ensure_log_group()
+    log_groups.ensure(log_group())
     code = package()
     there = _configuration()
+    if there is not None:
+        _wait()  # while it is Pending or being updated, Lambda refuses to call or change it
     if there is None:
         _create(role, code)
         aws.said(f"lambda create-function --function-name {name()}", _wait())
@@ -196,17 +191,9 @@ def _configuration() -> dict[str, Any] | None:
     return found["Configuration"] if found else None
 
 
-def _ensure_log_group() -> None:
-    if not has_log_group():
-        # Lambda would make it on its own, but without a tag and for ever.
-        aws.call("logs", "create_log_group", logGroupName=log_group(), tags=aws.project_tags())
-        aws.call("logs", "put_retention_policy", logGroupName=log_group(), retentionInDays=7)
-        aws.said(f"logs create-log-group --log-group-name {log_group()}")
-
-
 def _create(role: str, code: bytes) -> None:
-    patiently(
-        f"Lambda to see the role {role.rpartition('/')[2]}",
+    roles.once_seen(
+        role,
         lambda: aws.call(
             "lambda",
             "create_function",
@@ -219,8 +206,6 @@ def _create(role: str, code: bytes) -> None:
             MemorySize=128,
             Tags=aws.project_tags(),
         ),
-        lambda error: "cannot be assumed" in str(error),
-        limit=_ROLE_LIMIT,
     )
 
 

@@ -6,24 +6,27 @@ import re
 import sys
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import google.auth
+import google.auth.transport.requests
 from google.api_core import exceptions as api
 from google.api_core.retry import Retry, if_exception_type
 from google.auth import exceptions as auth
 from google.cloud import container_v1
+from google.oauth2 import service_account
 from requests.exceptions import ConnectionError, RequestException, Timeout
 
-from helpers import kubeconfig
+from helpers import caller, kubeconfig
 from helpers.aws import project_tags
+from helpers.cluster import Cluster
 from helpers.errors import MadeAlready, NotYet, Refused, SettingsWrong, TutorialError, Unreachable
 from helpers.gke_token import SCOPES
 from helpers.progress import resumed, until
 from helpers.settings import ROOT, current
 
 CONTEXT = "gke"
+CHANNEL = "REGULAR"
 MACHINE_TYPE = "e2-standard-2"
 NOTEBOOK = "03-deploy-istio-in-gke"
 _LIMIT = 1800  # seconds; Google takes about five minutes
@@ -33,20 +36,13 @@ _RETRY = {"initial": 0.5, "maximum": 20.0, "timeout": 60.0}
 _TIMEOUT = 45.0  # seconds for one answer
 _ENDPOINT = "look whether CLOUDSDK_API_ENDPOINT_OVERRIDES_CONTAINER is right and what it names is running."
 
+_SIGN_IN = "gcloud auth application-default login, then run this again: it goes on."
+_HINTS = {
+    "Unauthorized": _SIGN_IN,
+    "Forbidden": "ask for roles/container.admin in the project; is the GKE API enabled there?",
+}
+
 T = TypeVar("T")
-
-
-@dataclass
-class Cluster:
-    """The cluster as GKE describes it."""
-
-    name: str
-    status: str
-    endpoint: str
-    version: str
-    context: str = CONTEXT
-
-    def _ipython_display_(self) -> None: ...
 
 
 def status() -> str:
@@ -60,7 +56,7 @@ def find() -> Cluster:
     found = describe()
     if found is None:
         raise NotYet(f"no GKE cluster {current().TUTORIAL_NAME}", NOTEBOOK)
-    return Cluster(found.name, found.status.name, found.endpoint, found.current_master_version)
+    return Cluster(CONTEXT, found.name, found.status.name, found.endpoint, found.current_master_version)
 
 
 @resumed
@@ -77,8 +73,9 @@ def create() -> None:
         name=name,
         initial_node_count=1,
         node_config=container_v1.NodeConfig(machine_type=MACHINE_TYPE),
-        release_channel=container_v1.ReleaseChannel(channel="REGULAR"),
+        release_channel=container_v1.ReleaseChannel(channel=CHANNEL),
         resource_labels=_labels(),
+        master_authorized_networks_config=_authorized(),
     )
     _ask(
         f"Making the GKE cluster {name}",
@@ -100,6 +97,7 @@ def ensure() -> Cluster:
         state=lambda cluster: cluster.status.name if cluster else "not there yet",
     )
     assert found is not None
+    _ensure_access(found)
     if found.status.name != "RUNNING":
         reason = f"its status is {found.status.name} {found.status_message}".strip()
         raise TutorialError("Making the GKE cluster", reason, "run 99-clean-up, then start again.")
@@ -107,6 +105,31 @@ def ensure() -> Cluster:
     print(f"gcloud container clusters describe {name}  → {found.status.name}, Kubernetes {version}")
     connect()
     return find()
+
+
+def _authorized() -> container_v1.MasterAuthorizedNetworksConfig:
+    """Who reaches the API server from outside: the reader, and not Google's other customers."""
+    block = {"display_name": "the reader", "cidr_block": caller.cidr()}
+    return container_v1.MasterAuthorizedNetworksConfig(
+        enabled=True, cidr_blocks=[block], gcp_public_cidrs_access_enabled=False
+    )
+
+
+def _ensure_access(found: container_v1.Cluster) -> None:
+    """Let the reader in from where they are today, e.g. another network than yesterday's."""
+    wanted = _authorized()
+
+    def there(cluster: container_v1.Cluster | None) -> bool:
+        config = cluster.master_authorized_networks_config if cluster else None
+        return config is not None and config.cidr_blocks == wanted.cidr_blocks
+
+    if found.status.name != "RUNNING" or there(found):
+        return
+    update = container_v1.ClusterUpdate(desired_master_authorized_networks_config=wanted)
+    doing = "Letting this machine reach the GKE cluster"
+    _ask(doing, lambda gke: gke.update_cluster(request={"name": _path(), "update": update}))
+    until("GKE to let this machine in", describe, there, limit=_LIMIT, state=lambda _: "updating")
+    print(f"gcloud container clusters update {found.name} --master-authorized-networks {caller.cidr()}")
 
 
 def connect() -> None:
@@ -145,6 +168,27 @@ def describe() -> container_v1.Cluster | None:
         raise
 
 
+def identity() -> tuple[str, bool]:
+    """Who asks Google, and whether by a key file; raises Unreachable where no fresh token comes."""
+    credentials = _asking("Asking Google for a token", lambda: _credentials(_credentials_file()))
+    _asking(
+        "Asking Google for a token", lambda: credentials.refresh(google.auth.transport.requests.Request())
+    )
+    account = getattr(credentials, "service_account_email", "") or getattr(credentials, "account", "")
+    return account or "your own sign-in", isinstance(credentials, service_account.Credentials)
+
+
+def server_config() -> container_v1.ServerConfig:
+    """The versions that GKE offers at the location."""
+    return _ask("Asking GKE for its versions", lambda gke: gke.get_server_config(name=parent()))
+
+
+def default_version(config: container_v1.ServerConfig) -> str:
+    """The version that a new cluster in our release channel gets."""
+    channels = {channel.channel.name: channel.default_version for channel in config.channels}
+    return channels.get(CHANNEL) or config.default_cluster_version
+
+
 def labelled(key: str, value: str) -> list[container_v1.Cluster]:
     """The project's clusters with this label, in all locations."""
     anywhere = f"{parent().rpartition('/')[0]}/-"
@@ -173,45 +217,55 @@ def _path() -> str:
     return f"{parent()}/clusters/{current().TUTORIAL_NAME}"
 
 
+def _credentials_file() -> str | None:
+    file = current().GOOGLE_APPLICATION_CREDENTIALS
+    return str(file) if file else None
+
+
+def _credentials(file: str | None) -> Any:
+    if not file:
+        return google.auth.default(scopes=SCOPES)[0]
+    with warnings.catch_warnings():
+        # It warns of files that somebody else gave; this one is the reader's.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return google.auth.load_credentials_from_file(file, scopes=SCOPES)[0]
+
+
 @functools.lru_cache(maxsize=8)
 def _client(endpoint: str | None, credentials_file: str | None) -> container_v1.ClusterManagerClient:
-    if credentials_file:
-        with warnings.catch_warnings():
-            # It warns of files that somebody else gave; this one is the reader's.
-            warnings.simplefilter("ignore", DeprecationWarning)
-            credentials, _ = google.auth.load_credentials_from_file(credentials_file, scopes=SCOPES)
-    else:
-        credentials, _ = google.auth.default(scopes=SCOPES)
     options: dict[str, Any] = {"api_endpoint": endpoint.rstrip("/")} if endpoint else {}
     # REST, since an endpoint of one's own, as gcloud's override takes it, is a URL.
     return container_v1.ClusterManagerClient(
-        transport="rest", credentials=credentials, client_options=options
+        transport="rest", credentials=_credentials(credentials_file), client_options=options
     )
 
 
 def _ask(doing: str, call: Callable[[container_v1.ClusterManagerClient], T]) -> T:
-    settings = current()
     parent()  # before google.auth, which would look for a project of its own
-    endpoint, file = (
-        settings.CLOUDSDK_API_ENDPOINT_OVERRIDES_CONTAINER,
-        settings.GOOGLE_APPLICATION_CREDENTIALS,
-    )
+    endpoint = current().CLOUDSDK_API_ENDPOINT_OVERRIDES_CONTAINER
+    return _asking(doing, lambda: call(_client(endpoint, _credentials_file())))
+
+
+def _asking(doing: str, call: Callable[[], T]) -> T:
+    """Tries again what passes, and turns Google's exceptions into the tutorial's."""
     lost: list[BaseException] = []
-    again = Retry(if_exception_type(*_PASSING), on_error=lost.append, **_RETRY)
     try:
-        return again(call)(_client(endpoint, str(file) if file else None))
+        return Retry(if_exception_type(*_PASSING), on_error=lost.append, **_RETRY)(call)()
     except api.Conflict as error:
-        if lost:
-            raise MadeAlready(doing, type(error).__name__, error.message) from error
-        raise Refused(doing, type(error).__name__, error.message) from error
+        kind = MadeAlready if lost else Refused
+        raise kind(doing, type(error).__name__, error.message) from error
     except api.RetryError as error:
         raise Unreachable(doing, str(error.cause), _ENDPOINT) from error
     except api.GoogleAPIError as error:
-        raise Refused(doing, type(error).__name__, getattr(error, "message", str(error))) from error
+        hint = _HINTS.get(type(error).__name__, "")
+        if hint == _SIGN_IN:
+            _client.cache_clear()  # who has signed in again is asked for the new credentials
+        raise Refused(doing, type(error).__name__, getattr(error, "message", str(error)), hint) from error
     except (RequestException, auth.TransportError) as error:
         raise Unreachable(doing, str(error), _ENDPOINT) from error
     except (auth.GoogleAuthError, OSError) as error:
-        raise Unreachable(doing, str(error), "gcloud auth application-default login") from error
+        _client.cache_clear()
+        raise Unreachable(doing, str(error), _SIGN_IN) from error
 
 
 def _plugin() -> dict[str, Any]:

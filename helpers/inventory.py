@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from helpers import aws, dns, eks, function, gke, load_balancer, roles
+from helpers import aws, eks, function, gke, load_balancer, log_groups, roles, zone
 from helpers.errors import Refused
 from helpers.settings import current
 
@@ -81,10 +81,9 @@ def certificates() -> list[str]:
 
 def zones() -> list[str]:
     """Ids of the hosted zones that the tutorial made, of whatever domain; a reader's own zone stays."""
+    found = aws.items("route53", "list_hosted_zones", "HostedZones")
     return [
-        zone["Id"].rpartition("/")[2]
-        for zone in aws.items("route53", "list_hosted_zones", "HostedZones")
-        if zone["Config"].get("Comment") == dns.zone_comment()
+        each["Id"].rpartition("/")[2] for each in found if each["Config"].get("Comment") == zone.comment()
     ]
 
 
@@ -147,10 +146,11 @@ def _in_aws() -> Iterable[tuple[str, str]]:
     yield from _front()
     if function.exists():
         yield "function", function.name()
-    if function.has_log_group():
-        yield "log group", function.log_group()
     if eks.status():
         yield "EKS cluster", current().TUTORIAL_NAME
+    for group in (function.log_group(), eks.log_group_name()):
+        if log_groups.exists(group):
+            yield "log group", group
     yield from (("disk", name) for name in kubernetes_volumes())
     vpcs = [vpc["VpcId"] for vpc in ec2("VPC")]
     found = [(kind, thing[id_]) for kind, (_, _, id_) in EC2.items() for thing in ec2(kind)]
@@ -161,9 +161,8 @@ def _in_aws() -> Iterable[tuple[str, str]]:
 
 
 def _front() -> Iterable[tuple[str, str]]:
-    zone = dns.find_zone()
-    if zone and dns.find_record(zone):
-        yield "record", current().alb_host
+    zone_id = zone.find()
+    yield from (("record", record["Name"]) for record in (zone.records(zone_id) if zone_id else []))
     yield from (("hosted zone", name) for name in zones())
     yield from (("classic load balancer", name) for name in kubernetes_balancers())
     if load_balancer.balancer():

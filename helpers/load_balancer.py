@@ -9,6 +9,8 @@ from helpers.progress import resumed, until
 from helpers.settings import current
 
 NOTEBOOK = "01-create-the-lambda-function"
+# A header that HTTP does not allow must not get past the balancer to what reads it otherwise.
+ATTRIBUTES = {"routing.http.drop_invalid_header_fields.enabled": "true"}
 TLS_POLICY = "ELBSecurityPolicy-TLS13-1-2-2021-06"
 _ACTIVE_LIMIT = 600  # seconds; AWS takes two to three minutes
 
@@ -183,6 +185,12 @@ def _ensure_balancer(subnets: list[str], security_group: str) -> str:
             Tags=aws.tag_list(),
         )["LoadBalancers"][0]
         aws.said(f"elbv2 create-load-balancer --name {name()} --scheme internal", found["DNSName"])
+    aws.call(
+        "elbv2",
+        "modify_load_balancer_attributes",
+        LoadBalancerArn=found["LoadBalancerArn"],
+        Attributes=[{"Key": key, "Value": value} for key, value in ATTRIBUTES.items()],
+    )
     until(
         f"load balancer {name()}",
         lambda: (balancer() or {"State": {"Code": "gone"}})["State"]["Code"],

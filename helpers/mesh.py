@@ -11,6 +11,10 @@ from helpers.command import Output
 from helpers.errors import CommandFailed, TutorialError
 from helpers.settings import current
 
+# Lowest and highest minor version of Kubernetes that Istio 1.30 supports:
+# https://istio.io/latest/docs/releases/supported-releases/
+KUBERNETES = ((1, 32), (1, 36))
+
 
 def istioctl(context: str, *args: str, check: bool = True, show: bool = True, limit: float = 600) -> Output:
     """Run istioctl on the cluster of that context and print the command with its answer."""

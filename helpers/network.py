@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from helpers import aws, show
-from helpers.errors import NotYet
+from helpers.errors import NotYet, SettingsWrong, TutorialError
 from helpers.progress import resumed, until
 from helpers.settings import current
 
@@ -12,6 +12,9 @@ CIDR = "10.0.0.0/16"
 PRIVATE = ("10.0.1.0/24", "10.0.2.0/24", "10.0.3.0/24")
 PUBLIC = ("10.0.101.0/24", "10.0.102.0/24", "10.0.103.0/24")
 NOTEBOOK = "01-create-the-lambda-function"
+# By id, since a zone has another name in each account:
+# https://docs.aws.amazon.com/eks/latest/userguide/network-reqs.html
+_ZONES_WITHOUT_EKS = ("use1-az3", "usw1-az2", "cac1-az3")
 _GATEWAY_LIMIT = 600  # seconds; AWS takes one to three minutes for a NAT gateway
 
 
@@ -91,14 +94,24 @@ def _ensure_internet_gateway(vpc_id: str) -> str:
 
 
 def _ensure_subnets(vpc_id: str) -> tuple[list[str], list[str]]:
-    # Not local or wavelength zones.
-    ordinary = [{"Name": "zone-type", "Values": ["availability-zone"]}]
-    zones = aws.items("ec2", "describe_availability_zones", "AvailabilityZones", Filters=ordinary)
-    names = sorted(zone["ZoneName"] for zone in zones)[:3]
+    names = _zones()
     there = {subnet["CidrBlock"]: subnet["SubnetId"] for subnet in _subnets(vpc_id)}
     private = [_ensure_subnet(vpc_id, *pair, "private", there) for pair in zip(PRIVATE, names, strict=True)]
     public = [_ensure_subnet(vpc_id, *pair, "public", there) for pair in zip(PUBLIC, names, strict=True)]
     return private, public
+
+
+def _zones() -> list[str]:
+    """Names of three zones in which EKS's control plane can be; raises SettingsWrong."""
+    # Not local or wavelength zones.
+    ordinary = [{"Name": "zone-type", "Values": ["availability-zone"]}]
+    zones = aws.items("ec2", "describe_availability_zones", "AvailabilityZones", Filters=ordinary)
+    names = sorted(zone["ZoneName"] for zone in zones if zone["ZoneId"] not in _ZONES_WITHOUT_EKS)[:3]
+    if len(names) < len(PRIVATE):
+        region = current().AWS_REGION
+        answer = f"{region} has {len(names)} zones for EKS, and three are needed"
+        raise SettingsWrong("Choosing zones", answer, "set another AWS_REGION.")
+    return names
 
 
 def _ensure_subnet(vpc_id: str, cidr: str, zone: str, kind: str, there: dict[str, str]) -> str:
@@ -133,13 +146,16 @@ def _ensure_nat_gateway(subnet: str) -> str:
             TagSpecifications=_tags("natgateway"),
         )["NatGateway"]["NatGatewayId"]
         aws.said(f"ec2 create-nat-gateway --subnet-id {subnet}", id_)
-    until(
+    found = until(
         f"NAT gateway {id_}",
-        lambda: aws.call("ec2", "describe_nat_gateways", NatGatewayIds=[id_])["NatGateways"][0]["State"],
-        lambda state: state == "available",
+        lambda: aws.call("ec2", "describe_nat_gateways", NatGatewayIds=[id_])["NatGateways"][0],
+        lambda gateway: gateway["State"] != "pending",
         limit=_GATEWAY_LIMIT,
-        try_="the reason stands in: aws ec2 describe-nat-gateways",
+        state=lambda gateway: gateway["State"],
     )
+    if found["State"] != "available":
+        answer = f"its state is {found['State']}: {found.get('FailureMessage', '')}"
+        raise TutorialError(f"Making the NAT gateway {id_}", answer, "correct that, then run this again.")
     return id_
 
 

@@ -1,11 +1,20 @@
 """IAM roles that AWS services take on for the tutorial."""
 
 import json
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from helpers import aws
-from helpers.progress import resumed
+from helpers.progress import patiently, resumed
 from helpers.settings import current
+
+T = TypeVar("T")
+_LIMIT = 90  # seconds; services see a fresh role and its policies some ten seconds later
+_UNSEEN = (
+    "cannot be assumed by Lambda",
+    "could not be assumed because",  # EKS
+    "doesn't have the Amazon EKS Managed Policies",
+)
 
 
 def name(purpose: str) -> str:
@@ -16,6 +25,17 @@ def name(purpose: str) -> str:
 def find(role: str) -> dict[str, Any] | None:
     """The role of that name as IAM describes it, or None."""
     return aws.found("NoSuchEntity", service="iam", operation="get_role", RoleName=role)
+
+
+def once_seen(role: str, do: Callable[[], T]) -> T:
+    """Do what needs a fresh role, again and again while the service does not see it yet.
+
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html#troubleshoot_general_eventual-consistency
+    """
+    what = f"the role {role.rpartition('/')[2]} to be seen"
+    return patiently(
+        what, do, lambda error: any(said in str(error) for said in _UNSEEN), limit=_LIMIT, every=1
+    )
 
 
 @resumed

@@ -29,8 +29,25 @@ def notebooks() -> list[Path]:
     return sorted(NOTEBOOKS.glob("[0-9][0-9]-*.ipynb"))
 
 
-def run(notebook: Path, out: Path = EXECUTED) -> Path:
+class Waits:
+    """What a notebook prints, of which the terminal hears once a minute what is waited for."""
+
+    def __init__(self) -> None:
+        self._minute = 0
+
+    def write(self, text: str) -> None:
+        for line, seconds in re.findall(r"(… [^\r\n]*? \((\d+) s\))", text):
+            minute, self._minute = self._minute, int(seconds) // 60
+            if self._minute > minute:
+                console.print(f"\n   {line}", end=" ", markup=False)
+
+    def flush(self) -> None: ...
+
+
+def run(notebook: Path, out: Path = EXECUTED, heard: Waits | None = None) -> Path:
     """Execute one notebook as a reader would, in its own folder; returns the executed copy.
+
+    `heard` is told what the cells print, while they do.
 
     Raises:
         PapermillExecutionError: a cell failed; the copy holds the output up to there.
@@ -42,8 +59,10 @@ def run(notebook: Path, out: Path = EXECUTED) -> Path:
         copy,
         cwd=NOTEBOOKS,
         kernel_name="python3",
+        start_timeout=300,  # seconds; on a slow machine, Python and its packages take more than the usual 60
         progress_bar=False,
         request_save_on_cell_execute=False,
+        stdout_file=heard,
         config=LOCAL,
     )
     return copy
@@ -83,7 +102,7 @@ def _run_with_progress(notebook: Path) -> None:
     start = time.monotonic()
     console.print(f"{notebook.stem} … ", end="")
     try:
-        run(notebook)
+        run(notebook, heard=Waits())
     except PapermillExecutionError as error:
         console.print(f"failed after {time.monotonic() - start:.1f} s")
         console.print(f"\n{notebook.name}, cell {error.exec_count}:\n\n{error.source}\n", markup=False)

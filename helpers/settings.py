@@ -1,18 +1,21 @@
 """The one settings object: which clouds to speak to, and the few names that may differ.
 
 Values come from the environment first, then from the TOML file that $TUTORIAL_SETTINGS names
-(default: tutorial.toml in the project's root). The names are those that the ecosystem uses.
+(default: tutorial.toml in the project's root, which is the lab's; with TARGET=cloud, cloud.toml). The
+names are those that the ecosystem uses.
 """
 
+import ipaddress
 import os
 import re
 import shlex
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, Field, ValidationError, field_validator
+from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
+from pydantic_core import ErrorDetails
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -31,6 +34,7 @@ _FOR_CHILDREN = (
     "AWS_REGION",
     "AWS_ACCESS_KEY_ID",
     "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
     "GOOGLE_CLOUD_PROJECT",
     "GOOGLE_APPLICATION_CREDENTIALS",
     "CLOUDSDK_API_ENDPOINT_OVERRIDES_CONTAINER",
@@ -65,6 +69,10 @@ class Settings(BaseSettings):
 
     TUTORIAL_NAME: str = "istio-multicloud"
     DOMAIN: str = "example.com"
+    ZONE: Literal["public", "private"] = "public"
+    CERTIFICATE: Literal["private-ca", "acm"] = "private-ca"
+    ACM_ROOTS: OptionalPath = None
+    CALLER: str = "https://checkip.amazonaws.com"
     STATE: FromRoot = ROOT / "build"
     TOOLS: OptionalPath = None
     CONNECT_TIMEOUT: float = Field(default=3, gt=0, le=300)
@@ -76,6 +84,7 @@ class Settings(BaseSettings):
     AWS_REGION: str = "us-east-1"
     AWS_ACCESS_KEY_ID: str | None = None
     AWS_SECRET_ACCESS_KEY: str | None = None
+    AWS_SESSION_TOKEN: str | None = None
 
     GOOGLE_CLOUD_PROJECT: str | None = None
     GOOGLE_APPLICATION_CREDENTIALS: OptionalPath = None
@@ -151,6 +160,24 @@ class Settings(BaseSettings):
             raise ValueError("one file of the tutorial's own: it never writes into ~/.kube/config")
         return path
 
+    @field_validator("CALLER")
+    @classmethod
+    def _caller(cls, caller: str) -> str:
+        if urlsplit(caller).scheme not in ("http", "https"):
+            try:
+                ipaddress.IPv4Network(caller)
+            except ValueError as wrong:
+                raise ValueError(f"an address, a range like 203.0.113.0/24, or a URL ({wrong})") from None
+        return caller
+
+    @model_validator(mode="after")
+    def _validation_needs_the_public(self) -> Self:
+        if (self.CERTIFICATE, self.ZONE) == ("acm", "private"):
+            raise ValueError(
+                'CERTIFICATE = "acm" needs ZONE = "public": ACM looks for its record in public DNS'
+            )
+        return self
+
     @property
     def alb_host(self) -> str:
         """The load balancer's name in public DNS."""
@@ -184,11 +211,12 @@ def current() -> Settings:
     try:
         return Settings()
     except ValidationError as wrong:
-        lines = [
-            f"{'.'.join(str(part) for part in error['loc'])} = {error['input']!r}: "
-            f"{error['msg'].removeprefix('Value error, ')}"
-            for error in wrong.errors()
-        ]
+        lines = [_place(error) + error["msg"].removeprefix("Value error, ") for error in wrong.errors()]
         raise SettingsWrong(doing, "; ".join(lines), "correct the value and run again.") from None
     except ValueError as wrong:
         raise SettingsWrong(doing, str(wrong), "correct the file: it must be TOML.") from None
+
+
+def _place(error: ErrorDetails) -> str:
+    """The setting and its value; nothing where several settings do not go together."""
+    return f"{'.'.join(str(part) for part in error['loc'])} = {error['input']!r}: " if error["loc"] else ""

@@ -1,6 +1,7 @@
 """What a notebook shows besides commands: tables, versions, settings, the page, manifests."""
 
 import html
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
@@ -21,7 +22,7 @@ _PROGRAMS = {
     "aws": ("aws", "--version"),
     "openssl": ("openssl", "version"),
 }
-_SECRET = ("AWS_SECRET_ACCESS_KEY", "AWS_ACCESS_KEY_ID")
+_SECRET = ("AWS_SECRET_ACCESS_KEY", "AWS_ACCESS_KEY_ID", "AWS_SESSION_TOKEN")
 
 
 class Table:
@@ -72,11 +73,13 @@ def table(rows: Sequence[Mapping[str, Any] | Sequence[Any]], headers: Sequence[s
 def versions() -> Table:
     """The version of every tool and library that does the work."""
     rows = [("Python", sys.version.split()[0]), *((name, version(name)) for name in _LIBRARIES)]
-    rows += [(name, _program_version(argv)) for name, argv in _PROGRAMS.items()]
+    rows += [(name, program_version(name)) for name in _PROGRAMS]
     return Table(("tool", "version"), rows)
 
 
-def _program_version(argv: Sequence[str]) -> str:
+def program_version(name: str) -> str:
+    """What a program says of itself: its version, or why it does not say."""
+    argv = _PROGRAMS[name]
     try:
         text = command.run(argv, limit=60).text
     except ToolMissing:
@@ -106,12 +109,18 @@ def _without_home(text: str) -> str:
 
 
 def page(markup: str) -> Rich:
-    """A preview of an HTML page, in a frame of its own where no script runs."""
+    """A preview of an HTML page, in a frame of its own where no script runs.
+
+    GitHub, and JupyterLab until a cell has run, drop frames: the title below is what they show.
+    """
     frame = (
-        f'<iframe sandbox srcdoc="{html.escape(markup)}" width="100%" height="160" '
-        'style="box-sizing: border-box; border: 1px solid #999; background: white" title="The page that came back"></iframe>'
+        f'<iframe sandbox srcdoc="{html.escape(markup)}" width="100%" height="200" '
+        'style="box-sizing: border-box; border: 1px solid #999; background: white" '
+        'title="The page that came back"></iframe>'
     )
-    return Rich(markup, html=frame)
+    title = re.search("<title>(.*?)</title>", markup, re.DOTALL)
+    name = html.unescape(title[1]) if title else "none"
+    return Rich(markup, html=f"{frame}<p>Title of the page: <b>{html.escape(name)}</b></p>")
 
 
 def manifest(path: str, **values: str) -> Rich:

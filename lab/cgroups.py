@@ -6,6 +6,7 @@ Rules: https://docs.kernel.org/admin-guide/cgroup-v2.html and …/cgroup-v1/cgro
 
 import contextlib
 import os
+import re
 import shutil
 import signal
 import time
@@ -101,6 +102,16 @@ def limit_memory(path: str, size: int) -> None:
         elif v2.exists():
             v2.write_text(str(size))
             _write_if_there(group / "memory.swap.max", 0)
+
+
+def out_of_memory(path: str) -> bool:
+    """Whether the kernel has killed a process of the group because it used more memory than it may."""
+    for hierarchy in _hierarchies():
+        for name in ("memory.oom_control", "memory.events"):  # versions 1 and 2
+            counters = _group(hierarchy, path) / name
+            if counters.exists() and re.search(r"^oom_kill [1-9]", counters.read_text(), re.M):
+                return True
+    return False
 
 
 @cache

@@ -108,6 +108,7 @@ def _as_root() -> None:
             "run it as root",
         )
     settings = [f"LAB_{name.upper()}={value}" for name, value in Lab().model_dump().items()]
+    settings.append("PYTHONDONTWRITEBYTECODE=1")  # root's files in the checkout could not be deleted
     sys.exit(subprocess.call(["sudo", "env", *settings, sys.executable, "-m", "lab", *sys.argv[1:]]))
 
 

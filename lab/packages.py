@@ -47,9 +47,9 @@ def missing() -> list[Need]:
 
 
 def command(needs: list[Need]) -> str:
-    """The one command that installs them."""
+    """The one command that installs them, for root where there is no sudo."""
     names = sorted({need.package for need in needs})
-    return f"{'' if os.getuid() == 0 else 'sudo '}apt-get install --no-install-recommends {' '.join(names)}"
+    return f"{'sudo ' if _by_sudo() else ''}apt-get install --no-install-recommends {' '.join(names)}"
 
 
 def install(progress: Progress) -> None:
@@ -57,7 +57,7 @@ def install(progress: Progress) -> None:
 
     Raises:
         LabError: no apt-get, it would remove packages (Docker's containerd.io and Debian's containerd
-            exclude each other), or it failed.
+            exclude each other), it failed, or the user is not root and there is no sudo.
     """
     needs = missing()
     if not needs:
@@ -66,6 +66,8 @@ def install(progress: Progress) -> None:
     doing = f"installing what is missing on this machine ({names})"
     if not shutil.which("apt-get"):
         raise LabError(doing, "there is no apt-get here", "install them with your system's package manager")
+    if os.getuid() != 0 and not _by_sudo():
+        raise LabError(doing, "that needs root, and there is no sudo", f"as root: {command(needs)}")
     install_command = command(needs).split()
     with progress.step(f"Installing {' '.join(sorted({need.package for need in needs}))}"):
         _refresh_index(install_command)
@@ -86,6 +88,10 @@ def install(progress: Progress) -> None:
             f"apt-get ended well, but still missing: {', '.join(need.what for need in still)}",
             command(needs),
         )
+
+
+def _by_sudo() -> bool:
+    return os.getuid() != 0 and shutil.which("sudo") is not None
 
 
 def _simulate(install_command: list[str]) -> subprocess.CompletedProcess[str]:

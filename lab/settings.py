@@ -12,13 +12,15 @@ ACCOUNT_ID = "123456789012"
 ACCESS_KEY_ID = "LABACCESSKEYEXAMPLE0"
 SECRET_ACCESS_KEY = "lab-secret-access-key"  # known to everybody: the lab guards nothing
 REGION = "us-east-1"
+ACM_ROOT = "acm-root.pem"  # below a lab's data: the root of the certificates that its ACM issues
 GOOGLE_PROJECT = "lab-project"
 GOOGLE_LOCATION = "us-central1-a"
 
 
 def _cache() -> Path:
-    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(home) / PROJECT
+    # A relative path is to be ignored: https://specifications.freedesktop.org/basedir-spec/latest/
+    home = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    return (home if home.is_absolute() else Path.home() / ".cache") / PROJECT
 
 
 class Lab(BaseSettings):
@@ -30,8 +32,8 @@ class Lab(BaseSettings):
     owner_uid: int = Field(default_factory=os.getuid)
     owner_gid: int = Field(default_factory=os.getgid)
     cache: Path = Field(default_factory=_cache)
-    aws_port: int = 0  # 0: any free port
-    gke_port: int = 0
+    aws_port: int = Field(default=0, ge=0, le=65535)  # 0: any free port
+    gke_port: int = Field(default=0, ge=0, le=65535)
 
     @field_validator("name")
     @classmethod
@@ -40,6 +42,13 @@ class Lab(BaseSettings):
         if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,19}", name):
             raise ValueError("LAB_NAME takes 1 to 20 lower-case letters, digits and dashes")
         return name
+
+    @field_validator("cache")
+    @classmethod
+    def _absolute(cls, cache: Path) -> Path:
+        if not cache.is_absolute():
+            raise ValueError("LAB_CACHE takes an absolute path")  # the daemon is started in /
+        return cache
 
     @property
     def run(self) -> Path:

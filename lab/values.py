@@ -7,7 +7,16 @@ import sys
 from pathlib import Path
 
 from lab import binaries, images
-from lab.settings import ACCESS_KEY_ID, GOOGLE_LOCATION, GOOGLE_PROJECT, REGION, SECRET_ACCESS_KEY, Lab
+from lab.network import PUBLIC
+from lab.settings import (
+    ACCESS_KEY_ID,
+    ACM_ROOT,
+    GOOGLE_LOCATION,
+    GOOGLE_PROJECT,
+    REGION,
+    SECRET_ACCESS_KEY,
+    Lab,
+)
 
 CHECKOUT = Path(__file__).parent.parent
 MARK = "# Written by `python -m lab up`"
@@ -46,6 +55,8 @@ def values(lab: Lab, aws_endpoint: str, gke_endpoint: str, credentials: Path) ->
         "KUBECONFIG": str(state / "kubeconfig"),
         "STATE": str(state),
         "DOMAIN": "example.com",
+        "ACM_ROOTS": str(lab.data / ACM_ROOT),
+        "CALLER": str(PUBLIC),
         "OUTSIDE": shlex.join([*python, "exec", "outside", "--"]),
         "INSIDE_VPC": shlex.join([*python, "exec", "vpc", "--"]),
         "TOOLS": str(binaries.folder(lab.cache)),

@@ -13,6 +13,7 @@ from unittest.mock import patch
 
 import pytest
 from papermill.exceptions import PapermillExecutionError
+from tenacity import Retrying, stop_after_delay, wait_fixed
 
 from helpers import series
 
@@ -130,6 +131,55 @@ class TestOtherPeoplesClients:
         gke = answer(lab_environment, "istioctl", "--context", "gke", "proxy-status")
         assert "istio-ingressgateway" in eks and "istio-egressgateway" not in eks
         assert "istio-egressgateway" in gke and "sleep" in gke
+
+
+class TestServersCertificate:
+    """Signed by the right authority, and yet not good enough for the egress gateway."""
+
+    @pytest.mark.parametrize(("host", "days"), [("other.external", 30), ("lambda.external", -1)])
+    def test_for_another_host_or_expired_it_is_refused(self, lab_environment, tmp_path, host, days):
+        certs = Path(lab_environment["KUBECONFIG"]).parent / "certs"
+        cert, key = issue(certs, tmp_path, host, days)
+        try:
+            self.show(lab_environment, cert, key)
+            self.pod_gets(lab_environment, "503")
+        finally:
+            self.show(lab_environment, certs / "server.crt", certs / "server.key")
+        self.pod_gets(lab_environment, "200")
+
+    def show(self, env: Env, cert: Path, key: Path) -> None:
+        """Put it into the ingress gateway's Secret, as notebook 04 does."""
+        files = {"cert": str(cert), "key": str(key), "cacert": str(cert.parent / "mtls-ca.crt")}
+        code = (
+            "from pathlib import Path; from helpers import kube; kube.secret('eks', 'istio-ingress', "
+            f"'mtls-credential', {{k: Path(v) for k, v in {files!r}.items()}})"
+        )
+        answer(env, sys.executable, "-c", code)
+
+    def pod_gets(self, env: Env, status: str) -> None:
+        """Soon: a new Secret takes Envoy a moment, and connections that are open stay."""
+        curl = ("curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", "lambda.external/hello-world")
+        pod = ("exec", "-n", "sleep", "deploy/sleep", "-c", "sleep", "--")
+        gateway = ("-n", "istio-egress", "rollout", "restart", "deploy/istio-egressgateway")
+        answer(env, "kubectl", "--context", "gke", *gateway)
+        answer(env, "kubectl", "--context", "gke", *gateway[:3], "status", gateway[-1])
+        for attempt in Retrying(stop=stop_after_delay(60), wait=wait_fixed(1), reraise=True):
+            with attempt:
+                assert answer(env, "kubectl", "--context", "gke", *pod, *curl) == status
+
+
+def issue(certs: Path, folder: Path, host: str, days: int) -> tuple[Path, Path]:
+    """A server's certificate from the tutorial's own authority, by openssl."""
+    (folder / "mtls-ca.crt").write_bytes((certs / "mtls-ca.crt").read_bytes())
+    cert, key, request = folder / "server.crt", folder / "server.key", folder / "server.csr"
+    new_key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", str(key))
+    names = ("-subj", f"/CN={host}", "-addext", f"subjectAltName=DNS:{host}")
+    subprocess.run(["openssl", "req", "-new", *new_key, *names, "-out", str(request)], check=True)
+    signer = ("-CA", str(certs / "mtls-ca.crt"), "-CAkey", str(certs / "mtls-ca.key"), "-CAcreateserial")
+    form = ("-copy_extensions", "copy", "-CAserial", str(folder / "serial"), "-days", str(days))
+    request_ = ["openssl", "x509", "-req", "-in", str(request), *signer, *form, "-out", str(cert)]
+    subprocess.run(request_, check=True)
+    return cert, key
 
 
 def test_a_broken_manifest_changes_nothing(lab_environment, tmp_path):

@@ -1,17 +1,47 @@
 """ACM: imports are checked, a certificate in use stays, and DNS validation looks at Route 53."""
 
+import sys
+import time
 from typing import Any
 
+from cryptography.hazmat.primitives.serialization import Encoding
+from moto import settings
 from moto.acm.models import AWSCertificateManagerBackend, CertBundle
+from moto.core.utils import utcnow
 from moto.elbv2.models import elbv2_backends
 from moto.route53.models import route53_backends
 
+from lab.aws import delays
 from lab.aws.backends import Backed
 from lab.aws.refusals import others as refusals
+
+settings.ACM_VALIDATION_WAIT = (
+    sys.maxsize
+)  # moto would issue a certificate after a while, whatever Route 53 says
 
 
 class Certificates(Backed, AWSCertificateManagerBackend):
     """All certificates of a region."""
+
+    def __init__(self, region_name: str, account_id: str) -> None:
+        super().__init__(region_name, account_id)
+        self._found: dict[str, float] = {}  # since when all of a certificate's records are there
+
+    def request_certificate(self, *args: Any, **kwargs: Any) -> str:
+        """A moment passes before ACM names the DNS records that it wants."""
+        arn = super().request_certificate(*args, **kwargs)
+        bundle = self._certificates[arn]
+        describe = bundle.describe
+
+        def describe_later() -> dict[str, Any]:
+            description = describe()
+            if (utcnow() - bundle.created_at).total_seconds() < delays.CERTIFICATE:
+                for option in description["Certificate"]["DomainValidationOptions"]:
+                    option.pop("ResourceRecord", None)
+            return description
+
+        bundle.describe = describe_later  # type: ignore[method-assign]
+        return arn
 
     def import_certificate(
         self, certificate: bytes, private_key: bytes, chain: bytes | None, arn: str | None, tags: Any
@@ -31,6 +61,8 @@ class Certificates(Backed, AWSCertificateManagerBackend):
         if known and known.status == "PENDING_VALIDATION":
             self._validate(known)
         bundle = super().get_certificate(arn)
+        if bundle.status == "ISSUED" and bundle.type == "AMAZON_ISSUED":
+            self._issue(bundle)
         bundle.in_use_by = self._users(arn)
         return bundle
 
@@ -47,6 +79,14 @@ class Certificates(Backed, AWSCertificateManagerBackend):
             if any(arn in listener.certificates for listener in balancer.listeners.values())
         ]
 
+    def _issue(self, bundle: CertBundle) -> None:
+        """In place of moto's certificate, whose issuer does not exist: one that clients can verify."""
+        authority = self.aws.certificate_authority
+        if bundle.chain != authority.pem:
+            bundle._cert = authority.issue(bundle)
+            bundle.cert, bundle.chain = bundle._cert.public_bytes(Encoding.PEM), authority.pem
+            bundle.issuer_common_name = authority.name
+
     def _validate(self, bundle: CertBundle) -> None:
         """ISSUED once every CNAME that ACM asked for is in a public zone; not before, as moto does it.
 
@@ -62,7 +102,11 @@ class Certificates(Backed, AWSCertificateManagerBackend):
             for value in rrset.records
         }
         options = bundle.describe()["Certificate"]["DomainValidationOptions"]
+        if not all("ResourceRecord" in option for option in options):
+            return
         records = [option["ResourceRecord"] for option in options]
         wanted = {(record["Name"].rstrip("."), record["Value"].rstrip(".")) for record in records}
-        if wanted <= present:
+        if not wanted <= present:
+            self._found.pop(bundle.arn, None)
+        elif time.monotonic() - self._found.setdefault(bundle.arn, time.monotonic()) >= delays.CERTIFICATE:
             bundle.status = "ISSUED"

@@ -85,6 +85,11 @@ class ControlPlane:
         if d.status == "CREATING":  # it may have been deleted meanwhile
             d.status = "ACTIVE"
 
+    def updated(self) -> None:
+        """UPDATING → ACTIVE: what is updated is kept and shown; here it changes nothing that runs."""
+        if self._description.status == "UPDATING":
+            self._description.status = "ACTIVE"
+
     def _make(self) -> Cluster:
         d, config = self._description, self._description.resources_vpc_config
         vpc = self._networks.namespace(config["vpcId"])

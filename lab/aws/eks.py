@@ -49,9 +49,22 @@ class Clusters(Backed, EKSBackend, TaggableResourcesMixin):
         self._start(name, plane.create)
         return cluster
 
+    def update_cluster_config(
+        self, name: str, resources_vpc_config: dict[str, Any] | None, *args: Any, **kwargs: Any
+    ) -> Cluster:
+        """ACTIVE → UPDATING → ACTIVE; what is not named stays as it is."""
+        cluster = self.describe_cluster(name)
+        merged = cluster.resources_vpc_config | (resources_vpc_config or {})
+        refusals.update_cluster_config(cluster, merged)
+        super().update_cluster_config(name, merged, *args, **kwargs)
+        cluster.status = "UPDATING"
+        self._start(name, self._planes[name].updated)
+        return cluster
+
     def delete_cluster(self, name: str) -> Cluster:
         cluster = self.describe_cluster(name)
         validate_safe_to_delete(cluster)
+        refusals.delete_cluster(cluster)
         if cluster.status != "DELETING":
             cluster.status = "DELETING"
             self._start(name, lambda: self._delete(name))

@@ -3,6 +3,7 @@
 import logging
 import random
 import re
+import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
@@ -13,8 +14,10 @@ from moto.elbv2.models import (
     FakeListenerRule,
     FakeLoadBalancer,
 )
+from moto.elbv2.ssl_policies import SSL_POLICIES
 
-from lab.aws.load_balancer import Action, Balancer, Certificate, FixedResponse, Forward, Redirect
+from lab.aws import delays
+from lab.aws.load_balancer import Action, Balancer, Certificate, FixedResponse, Forward, Policy, Redirect
 from lab.aws.refusals import elb as refusals
 from lab.aws.target_groups import TargetGroups
 from lab.aws.vpc import Networks
@@ -65,6 +68,7 @@ class LoadBalancers(TargetGroups):
         return lb
 
     def _provision(self, lb: FakeLoadBalancer) -> Balancer:
+        time.sleep(delays.BALANCER)
         try:
             vpc = self.networks.namespace(lb.vpc_id)
             public = lb.scheme == "internet-facing"
@@ -105,10 +109,10 @@ class LoadBalancers(TargetGroups):
         balancer = self._balancers.pop(arn)
         if not balancer.exception():
             balancer.result().close()
-        self._release(lb)
+        self.aws.dns.withdraw(lb.dns_name)
+        delays.later(delays.INTERFACES, lambda: self._release(lb))
 
     def _release(self, lb: FakeLoadBalancer) -> None:
-        self.aws.dns.withdraw(lb.dns_name)
         vpc = self.aws.vpcs.get(lb.vpc_id)
         for interface in self._interfaces(lb):
             if vpc:
@@ -135,7 +139,7 @@ class LoadBalancers(TargetGroups):
         alpn_policy: list[str] | None = None,
         tags: list[dict[str, str]] | None = None,
     ) -> FakeListener:
-        refusals.create_listener(self, load_balancer_arn, protocol, port, certificate, actions)
+        refusals.create_listener(self, load_balancer_arn, protocol, port, certificate, ssl_policy, actions)
         listener = super().create_listener(
             load_balancer_arn, protocol, port, ssl_policy, certificate, actions, alpn_policy, tags
         )
@@ -160,6 +164,8 @@ class LoadBalancers(TargetGroups):
     ) -> FakeListener:
         listener = self.describe_listeners(None, [arn])[0]
         refusals.listen(self, listener.load_balancer_arn, actions or [])
+        for given in certificates or []:
+            refusals.certificate(self, given["CertificateArn"])
         former = int(listener.port)
         listener = super().modify_listener(arn, port, protocol, ssl_policy, certificates, actions)
         self._listen(listener)
@@ -186,14 +192,16 @@ class LoadBalancers(TargetGroups):
         return super().create_rule(*args, **kwargs)
 
     def _listen(self, listener: FakeListener) -> None:
-        certificate = None
+        certificate, policy = None, Policy()
         if listener.certificate and listener.protocol == "HTTPS":
+            security = SSL_POLICIES[listener.ssl_policy]
+            policy = Policy(tuple(security["ssl_protocols"]), tuple(security["ciphers"]))
             bundle = self.aws.certificates(self.region_name).get_certificate(listener.certificate)
             pem = (bundle.cert.decode(), bundle.key.decode(), bundle.chain.decode())
             certificate = Certificate(bundle.arn, *pem)
         balancer = refusals.provisioned(self._balancers[listener.load_balancer_arn])
         action = self._action_of(listener)
-        balancer.set_listener(int(listener.port), listener.protocol, action, certificate)
+        balancer.set_listener(int(listener.port), listener.protocol, action, certificate, policy)
 
     def _action_of(self, listener: FakeListener) -> Callable[[], Action]:
         return lambda: self._action(listener.default_actions[-1].data)

@@ -12,6 +12,7 @@ from typing import Any
 from moto.awslambda.models import LambdaBackend, LambdaFunction
 from moto.logs.models import logs_backends
 
+from lab.aws import delays
 from lab.aws.backends import Backed
 from lab.aws.functions import FunctionService, FunctionVersion, Result, TooManyRequests
 from lab.aws.refusals import lambda_ as refusals
@@ -30,6 +31,8 @@ class Functions(Backed, LambdaBackend):
             cgroup=f"{self.aws.lab.cgroup}/functions",
         )
 
+        self._updating: set[str] = set()  # ARNs
+
     def create_function(self, spec: dict[str, Any]) -> LambdaFunction:
         refusals.create_function(self.account_id, spec)
         result = super().create_function(spec)
@@ -37,16 +40,30 @@ class Functions(Backed, LambdaBackend):
         function.state = "Pending"
         answer = copy.copy(result)  # Pending, even if the function is ready before it is sent
         answer.state = "Pending"
-        Thread(target=self._activate, args=(function,), name="lambda-create", daemon=True).start()
+        self._show_updates(function)
+        state = self._first_state(function)
+        delays.later(delays.FUNCTION, lambda: setattr(function, "state", state))
         return answer
 
-    def _activate(self, function: LambdaFunction) -> None:
+    def _show_updates(self, function: LambdaFunction) -> None:
+        """moto calls every update successful at once."""
+        describe = function.get_configuration
+
+        def get_configuration(on_create: bool = False) -> dict[str, Any]:
+            description = describe(on_create)
+            if function.function_arn in self._updating:
+                description["LastUpdateStatus"] = "InProgress"
+            return description
+
+        function.get_configuration = get_configuration  # type: ignore[method-assign]
+
+    def _first_state(self, function: LambdaFunction) -> str:
         try:
             self._deploy(function)
-            function.state = "Active"
+            return "Active"
         except Exception:
             log.exception("creating the function %s", function.function_name)
-            function.state = "Failed"
+            return "Failed"
 
     def _deploy(self, function: LambdaFunction) -> None:
         version = FunctionVersion(
@@ -86,9 +103,20 @@ class Functions(Backed, LambdaBackend):
     def _update(self, name: str, change: Callable[[], dict[str, Any] | None]) -> dict[str, Any] | None:
         function = self.get_function(name)
         refusals.pending(function)
+        arn = function.function_arn
+        if arn in self._updating:
+            refusals.updating(function)
         result = change()
-        self._deploy(function)
-        return result
+        self._updating.add(arn)
+        delays.later(delays.FUNCTION, lambda: self._updated(function))
+        return result and {**result, "LastUpdateStatus": "InProgress"}
+
+    def _updated(self, function: LambdaFunction) -> None:
+        try:
+            if function in self.list_functions():  # it may have been deleted meanwhile
+                self._deploy(function)
+        finally:
+            self._updating.discard(function.function_arn)
 
     def delete_function(self, function_name: str, qualifier: str | None = None) -> None:
         function = self.get_function(function_name, qualifier)

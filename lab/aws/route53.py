@@ -19,6 +19,7 @@ class HostedZones(Backed, Route53Backend, TaggableResourcesMixin):
 
     def create_hosted_zone(self, name: str, private_zone: bool, *args: Any, **kwargs: Any) -> FakeZone:
         """A zone with a VPC is private; moto looks at the VPC only if HostedZoneConfig says so, too."""
+        refusals.create_hosted_zone(self.zones.values(), kwargs.get("caller_reference"))
         if has_request_context():
             body = ElementTree.fromstring(request.get_data())
             kwargs["vpcid"] = body.findtext("{*}VPC/{*}VPCId")
@@ -28,6 +29,7 @@ class HostedZones(Backed, Route53Backend, TaggableResourcesMixin):
         return zone
 
     def delete_hosted_zone(self, id_: str) -> FakeZone | None:
+        refusals.delete_hosted_zone(self.get_hosted_zone(id_))
         zone = super().delete_hosted_zone(id_)
         self.resource_tags.pop(id_.removeprefix("/hostedzone/"), None)
         self.aws.dns.refresh()
@@ -51,6 +53,11 @@ class HostedZones(Backed, Route53Backend, TaggableResourcesMixin):
         journal = self.get_hosted_zone(zoneid).rr_changes
         journal[:] = [change for change in journal if refusals.key(change) not in deleted]
         self.aws.dns.refresh()
+
+    def list_tags_for_resource(self, resource_id: str) -> dict[str, str]:
+        if resource_id not in self.health_checks:
+            self.get_hosted_zone(resource_id)  # AWS answers for those that exist only
+        return super().list_tags_for_resource(resource_id)
 
     def iter_tagged_resources(self) -> Iterator[TaggedResource]:
         for zone_id in self.zones:

@@ -5,7 +5,7 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from threading import Thread
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from moto.acm.models import acm_backends
 from moto.awslambda.models import lambda_backends
@@ -24,22 +24,32 @@ from moto.route53.models import route53_backends
 from moto.sts.models import sts_backends
 from werkzeug.serving import BaseWSGIServer, make_server
 
+from lab.aws import dry_run, simulation, versions
+from lab.aws.authentication import Authentication
+from lab.aws.authorization import Authorization
 from lab.aws.backends import Backends
+from lab.aws.certificate_authority import CertificateAuthority
 from lab.aws.certificates import Certificates
 from lab.aws.classic import ClassicLoadBalancers
 from lab.aws.eks import Clusters
 from lab.aws.elb import LoadBalancers
 from lab.aws.lambda_ import Functions
+from lab.aws.paging import Paging
 from lab.aws.principals import Identities, TokenService
 from lab.aws.route53 import HostedZones
+from lab.aws.throttling import Throttling
+from lab.aws.validation import Validation
 from lab.aws.vpc import Networks
 from lab.aws.zones import Dns
 from lab.cluster.cluster import Cluster, ClusterSpec
 from lab.cluster.load_balancer import Policy
 from lab.network import Internet, Vpc
 from lab.processes import Processes
-from lab.settings import ACCOUNT_ID, Lab
+from lab.settings import ACCOUNT_ID, ACM_ROOT, Lab
 from lab.sockets import listen_locally
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -61,6 +71,22 @@ _ENVIRONMENT = {
     "AWS_CONFIG_FILE": os.devnull,  # moto asks boto3 for regions: the reader's own files stay unread
     "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
 }
+
+
+# What a request passes on its way to moto, the outermost first. See lab/aws/requests.py.
+_CHECKS: list[Callable[["WSGIApplication"], "WSGIApplication"]] = [
+    Authentication,
+    Throttling,
+    Validation,
+    Authorization,
+    Paging,
+]
+
+
+def _checked(application: "WSGIApplication") -> "WSGIApplication":
+    for check in reversed(_CHECKS):
+        application = check(application)
+    return application
 
 
 class Aws:
@@ -95,12 +121,15 @@ class Aws:
         os.environ.pop("AWS_PROFILE", None)
         listener = listen_locally(self.port, "the AWS API", "LAB_AWS_PORT")
         self.port = listener.getsockname()[1]
+        self.certificate_authority = CertificateAuthority(self.lab.data / ACM_ROOT)
         self._backends = Backends(self, _REPLACEMENTS)
         self.dns.start()
+        for extension in (dry_run, simulation, versions):
+            extension.serve()
         self._server = make_server(
             "127.0.0.1",
             self.port,
-            DomainDispatcherApplication(create_backend_app),
+            _checked(DomainDispatcherApplication(create_backend_app)),
             threaded=True,
             request_handler=MotoRequestHandler,
             fd=listener.detach(),

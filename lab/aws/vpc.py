@@ -8,11 +8,15 @@ from typing import Any
 from moto.ec2.exceptions import EC2ClientError
 from moto.ec2.models import EC2Backend
 from moto.ec2.models.elastic_network_interfaces import NetworkInterface
+from moto.ec2.models.internet_gateways import VPCGatewayAttachment
 from moto.ec2.models.nat_gateways import NatGateway
+from moto.ec2.models.route_tables import Route
+from moto.ec2.models.security_groups import SecurityGroup
 from moto.ec2.models.subnets import Subnet
 from moto.ec2.models.vpcs import VPC
 from moto.ec2.utils import generic_filter
 
+from lab.aws import delays
 from lab.aws.backends import Backed
 from lab.aws.refusals import ec2 as refusals
 from lab.network import Vpc
@@ -97,16 +101,34 @@ class Networks(Backed, EC2Backend):
         interface.private_ip_addresses = [{"Primary": True, "PrivateIpAddress": interface.private_ip_address}]
         gateway.address_set[0]["privateIp"] = interface.private_ip_address
         _manage(interface, f"Interface for NAT Gateway {gateway.id}")
+        gateway.state = "pending"
+        delays.later(delays.NAT_GATEWAY, lambda: self._start_nat_gateway(gateway))
         return gateway
+
+    def _start_nat_gateway(self, gateway: Any) -> None:
+        if gateway.state != "pending":  # it was deleted meanwhile
+            return
+        if self.describe_internet_gateways(filters={"attachment.vpc-id": [gateway.vpc_id]}):
+            gateway.state = "available"
+            return
+        self._free(gateway)
+        gateway.state, gateway.failure_code = "failed", "Gateway.NotAttached"
+        gateway.failure_message = f"Network {gateway.vpc_id} has no Internet gateway attached"
 
     def delete_nat_gateway(self, nat_gateway_id: str) -> NatGateway:
         """With its interface, and the elastic address is free again; moto leaves both as they were."""
-        gateway = self.nat_gateways[nat_gateway_id]
+        refusals.nat_gateway(self, nat_gateway_id)
+        gateway = super().delete_nat_gateway(nat_gateway_id)
+        gateway.state = "deleting"
+        delays.later(delays.NAT_GATEWAY, lambda: self._free(gateway))
+        return gateway
+
+    def _free(self, gateway: NatGateway) -> None:
         for address in self.addresses:
             if address.eni is gateway._eni:
                 self.disassociate_address(address=address.public_ip)
         self.delete_managed_interface(gateway._eni)
-        return super().delete_nat_gateway(nat_gateway_id)
+        gateway.state = "deleted"
 
     def describe_nat_gateways(self, filters: Any, nat_gateway_ids: list[str] | None) -> list[NatGateway]:
         """moto ignores filters by tag."""
@@ -118,9 +140,28 @@ class Networks(Backed, EC2Backend):
             refusals.release_address(self.address_by_allocation([allocation_id])[0])
         super().release_address(address, allocation_id)
 
+    def create_route(self, route_table_id: str, *args: Any, **kwargs: Any) -> Route:
+        refusals.create_route(self, kwargs.get("nat_gateway_id"))
+        return super().create_route(route_table_id, *args, **kwargs)
+
+    def create_security_group(
+        self, name: str, description: str, vpc_id: str | None = None, *args: Any, **kwargs: Any
+    ) -> SecurityGroup:
+        if vpc_id:
+            refusals.create_security_group(self, name, vpc_id)
+        return super().create_security_group(name, description, vpc_id, *args, **kwargs)
+
     def delete_security_group(self, name: str | None = None, group_id: str | None = None) -> None:
         refusals.delete_security_group(self, group_id)
         super().delete_security_group(name, group_id)
+
+    def attach_internet_gateway(self, internet_gateway_id: str, vpc_id: str) -> VPCGatewayAttachment:
+        refusals.attach_internet_gateway(self, internet_gateway_id)
+        return super().attach_internet_gateway(internet_gateway_id, vpc_id)
+
+    def delete_internet_gateway(self, internet_gateway_id: str) -> None:
+        refusals.delete_internet_gateway(self, internet_gateway_id)
+        super().delete_internet_gateway(internet_gateway_id)
 
     def detach_internet_gateway(self, internet_gateway_id: str, vpc_id: str) -> None:
         refusals.detach_internet_gateway(self, vpc_id)

@@ -134,6 +134,10 @@ def _cluster_methods(clusters: Clusters) -> list[Method]:
             lambda where, names, asked: clusters.delete(where, names["cluster"]),
         ),
         Method(
+            "PUT", _CLUSTER, "container.clusters.update", types.UpdateClusterRequest,
+            lambda where, names, asked: clusters.update(where, names["cluster"], asked.update),
+        ),
+        Method(
             "POST", f"{_CLUSTER}:setResourceLabels", "container.clusters.update", types.SetLabelsRequest,
             lambda where, names, asked: clusters.set_labels(
                 where, names["cluster"], dict(asked.resource_labels), asked.label_fingerprint

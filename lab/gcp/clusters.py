@@ -90,6 +90,21 @@ class Clusters:
             resources.set_labels(entry.resource, labels)
             return self._start(Operation.Type.UPDATE_CLUSTER, entry, (), lambda entry, step: None)
 
+    def update(self, where: Location, name: str, update: Any) -> Operation:
+        """Change who may reach the API server; it is kept and shown, and closes nothing here."""
+        resources.check_update(update)
+        with self._lock:
+            entry = self._idle(where, name)
+            asked = update.desired_master_authorized_networks_config
+            entry.resource.status = Cluster.Status.RECONCILING
+
+            def work(entry: _Entry, step: Step) -> None:
+                with self._lock:
+                    entry.resource.master_authorized_networks_config = asked
+                    entry.resource.status = Cluster.Status.RUNNING
+
+            return self._start(Operation.Type.UPDATE_CLUSTER, entry, (), work)
+
     def create_pool(self, where: Location, name: str, asked: NodePool) -> Operation:
         """PROVISIONING, then RUNNING; the cluster is RECONCILING meanwhile."""
         with self._lock:

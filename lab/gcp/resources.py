@@ -8,6 +8,7 @@ import hashlib
 import json
 import re
 import uuid
+from ipaddress import IPv4Network
 from typing import Any
 
 from google.cloud.container_v1.types import (
@@ -49,9 +50,34 @@ def check_cluster(cluster: Cluster, where: Location) -> None:
         if name.rpartition("/")[2] not in ("", "default"):
             raise invalid(f'Network "{name}" does not exist.')
     check_labels(dict(cluster.resource_labels))
+    check_networks(cluster.master_authorized_networks_config)
     for pool in cluster.node_pools:
         _check_name("node_pool.name", pool.name)
     check_quota(sum(pool.initial_node_count for pool in _pools(cluster)), where)
+
+
+def check_update(update: Any) -> None:
+    """One field at a time, as GKE takes them; the lab knows one."""
+    fields = [field.name for field, _ in type(update).pb(update).ListFields()]
+    if not fields:
+        raise invalid("Must specify a field to update.")
+    if len(fields) > 1:
+        raise invalid("Must specify exactly one field to update.")
+    if fields != ["desired_master_authorized_networks_config"]:
+        raise ApiError("UNIMPLEMENTED", f"The lab does not serve the update {fields[0]}.")
+    check_networks(update.desired_master_authorized_networks_config)
+
+
+def check_networks(config: Any) -> None:
+    """Authorized networks: CIDR blocks, whose host bits are zero."""
+    for block in config.cidr_blocks:
+        try:
+            IPv4Network(block.cidr_block)
+        except ValueError:
+            raise invalid(
+                f'Invalid value for field "master_authorized_networks_config.cidr_blocks": '
+                f'"{block.cidr_block}" is not a valid CIDR block.'
+            ) from None
 
 
 def check_pool(pool: NodePool, where: Location, others: int) -> None:

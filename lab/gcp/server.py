@@ -35,7 +35,7 @@ class Gcp:
         self._server: Server | None = None
 
     def start(self) -> None:
-        """Listen on 127.0.0.1:port and write the service account's key file. LabError if the port is taken."""
+        """Listen on 127.0.0.1:port and write the account's key file. LabError if the port is taken."""
         listener = listen_locally(self._port, "the GKE API", "LAB_GKE_PORT")
         self._port = listener.getsockname()[1]
         token_uri = f"{self.endpoint_url}/token"

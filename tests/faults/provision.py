@@ -1,6 +1,6 @@
-"""The verbs of the notebooks that ask the clouds for something: `python -m tests.faults.provision [aws]`.
+"""Asks the clouds for all that the notebooks ask for, in one process: `python -m tests.faults.provision`.
 
-With `aws`, without clusters. The clients wait for an answer a short time only.
+With an argument `aws`, without clusters. The clients wait for an answer a short time only.
 """
 
 import sys

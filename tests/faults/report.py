@@ -83,7 +83,7 @@ class Trial:
         return self.figure
 
     def _run(self, environment: dict[str, str], *module: str) -> bool:
-        """A run with faults; where it ends in an error, a second one without. Whether the first was enough."""
+        """A run with faults; if it ends in an error, a second one without. Whether the first was enough."""
         self.judge.on = True
         first = _python(environment, *module)
         self.figure.runs += 1
@@ -120,7 +120,7 @@ def main(chosen: list[str]) -> None:
         failed += len(figure.failures) + figure.left
         for count in ("calls", "runs", "at_once", "second", "left"):
             setattr(total, count, getattr(total, count) + getattr(figure, count))
-    print(f"{'calls × faults':<12} {_words(total)}")
+    print(f"{'calls x faults':<12} {_words(total)}")
     lab_command(environment, "down")
     sys.exit(bool(failed))
 

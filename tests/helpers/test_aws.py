@@ -4,11 +4,13 @@ import base64
 import hashlib
 import io
 import zipfile
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
 
 import pytest
 
-from helpers import aws, certificate, cleanup, dns, eks, function, inventory, load_balancer, network
-from helpers.errors import NotYet, Refused, Unreachable
+from helpers import aws, certificate, cleanup, dns, eks, function, inventory, load_balancer, network, zone
+from helpers.errors import NotYet, Refused, SettingsWrong, Unreachable
 from helpers.settings import current
 
 
@@ -42,6 +44,23 @@ def test_network_has_three_zones_and_the_tags_that_balancers_look_for(moto):
     for ids in (place.private, place.public):
         assert len({subnets[id_]["AvailabilityZone"] for id_ in ids}) == 3
     assert [subnets[id_]["CidrBlock"] for id_ in place.private] == list(network.PRIVATE)
+
+
+def test_zones_without_eks_are_left_out(moto, monkeypatch):
+    def ids() -> set[str]:
+        named = aws.items("ec2", "describe_availability_zones", "AvailabilityZones")
+        return {zone["ZoneId"] for zone in named if zone["ZoneName"] in network._zones()}
+
+    assert len(ids()) == 3
+    here = sorted(ids())[0]
+    monkeypatch.setattr(network, "_ZONES_WITHOUT_EKS", (here,))
+    assert len(ids()) == 3 and here not in ids()
+
+
+def test_a_region_with_two_zones_is_refused(moto, monkeypatch):
+    monkeypatch.setenv("AWS_REGION", "us-west-1")
+    with pytest.raises(SettingsWrong, match="us-west-1 has 2 zones"):
+        network.ensure()
 
 
 def test_private_subnets_reach_out_by_the_nat_gateway_only(moto):
@@ -104,9 +123,62 @@ def test_listeners_speak_http_and_https_with_our_certificate(moto):
 def test_record_is_an_alias_in_the_zone_of_the_domain(moto, monkeypatch):
     monkeypatch.setenv("DOMAIN", "tutorial.example.org")
     make_all()
-    record = dns.find_record(dns.find_zone())
+    record = dns.find_record(zone.find())
     assert record["Name"] == "alb.tutorial.example.org."
     assert record["AliasTarget"]["DNSName"].rstrip(".") == load_balancer.find().dns_name
+
+
+def test_balancer_drops_headers_that_http_does_not_allow(moto):
+    make_all()
+    arn = load_balancer.find().arn
+    answer = aws.call("elbv2", "describe_load_balancer_attributes", LoadBalancerArn=arn)
+    there = {attribute["Key"]: attribute["Value"] for attribute in answer["Attributes"]}
+    assert there.items() >= load_balancer.ATTRIBUTES.items()
+
+
+def test_private_zone_belongs_to_the_vpc_and_hides_no_public_one(moto, monkeypatch):
+    domain = current().DOMAIN
+    aws.call("route53", "create_hosted_zone", Name=domain, CallerReference=f"public {domain}")
+    monkeypatch.setenv("ZONE", "private")
+    make_all()
+    found = aws.call("route53", "get_hosted_zone", Id=zone.find())
+    assert found["HostedZone"]["Config"]["PrivateZone"]
+    assert [vpc["VPCId"] for vpc in found["VPCs"]] == [network.find().vpc_id]
+    host, name = current().alb_host, load_balancer.find().dns_name
+    assert dns.outside() == ["--connect-to", f"{host}::{name}:"]
+    monkeypatch.setenv("ZONE", "public")
+    assert dns.outside() == []
+    assert zone.find() != found["HostedZone"]["Id"].rpartition("/")[2]
+
+
+def test_acm_issues_once_the_domain_has_its_record(moto, monkeypatch, capsys):
+    monkeypatch.setenv("CERTIFICATE", "acm")
+    monkeypatch.setattr("moto.settings.ACM_VALIDATION_WAIT", 0)
+    mine = aws.call("route53", "create_hosted_zone", Name=current().DOMAIN, CallerReference="mine")
+    mine = mine["HostedZone"]["Id"].rpartition("/")[2]
+    network.ensure()
+    arn = certificate.ensure()
+    described = aws.call("acm", "describe_certificate", CertificateArn=arn)["Certificate"]
+    assert (described["Type"], described["Status"]) == ("AMAZON_ISSUED", "ISSUED")
+    wanted = described["DomainValidationOptions"][0]["ResourceRecord"]
+    (record,) = zone.records(mine)
+    assert (record["Name"], record["Type"]) == (wanted["Name"], "CNAME")
+    assert record["ResourceRecords"] == [{"Value": wanted["Value"]}]
+    capsys.readouterr()
+    assert certificate.ensure() == arn
+    assert "request-certificate" not in capsys.readouterr().out
+    cleanup.everything()
+    assert zone.records(mine) == []
+    assert zone.find() == mine
+
+
+def test_certificate_of_the_other_kind_is_not_taken_for_ours(moto, monkeypatch):
+    imported = certificate.ensure()
+    monkeypatch.setenv("CERTIFICATE", "acm")
+    monkeypatch.setattr("moto.settings.ACM_VALIDATION_WAIT", 0)
+    with pytest.raises(NotYet):
+        certificate.find()
+    assert certificate.ensure() != imported
 
 
 @pytest.mark.parametrize(
@@ -134,6 +206,65 @@ def test_refusal_has_the_services_code_and_words(moto):
         aws.call("eks", "describe_cluster", name="nobody")
     assert refused.value.code == "ResourceNotFoundException"
     assert "aws eks describe-cluster" in str(refused.value)
+
+
+class Answering(BaseHTTPRequestHandler):
+    """Whatever AWS service is asked answers with this status and body."""
+
+    status, body = 403, ""
+
+    def do_POST(self) -> None:
+        self.send_response(self.status)
+        self.send_header("Content-Length", str(len(self.body)))
+        self.end_headers()
+        self.wfile.write(self.body.encode())
+
+    do_GET = do_POST
+
+    def log_message(self, *_: object) -> None: ...
+
+
+@pytest.fixture
+def answering(monkeypatch):
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Answering)
+    Thread(target=server.serve_forever, daemon=True).start()
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.server_port}")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "EXAMPLE")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "example")
+    monkeypatch.setenv("AWS_SESSION_TOKEN", "from an hour ago")
+    monkeypatch.setattr("helpers.aws._RETRIES", {"mode": "standard", "max_attempts": 1})
+    yield server.RequestHandlerClass
+    server.shutdown()
+    server.server_close()
+
+
+def test_expired_credentials_say_sign_in_and_go_on(answering, monkeypatch):
+    error = "<Error><Code>ExpiredToken</Code><Message>The security token is expired</Message></Error>"
+    monkeypatch.setattr(answering, "body", f"<ErrorResponse>{error}</ErrorResponse>")
+    with pytest.raises(Refused, match=r"ExpiredToken: .*expired\nTry: sign in .*it goes on") as refused:
+        aws.account_id()
+    assert refused.value.code == "ExpiredToken"
+
+
+def test_what_is_no_answer_of_aws_is_unreachable(answering, monkeypatch):
+    monkeypatch.setattr(
+        answering, "body", "<!doctype html><title>Please sign in to the hotel's network</title>"
+    )
+    with pytest.raises(Unreachable, match="hotel"):
+        aws.account_id()
+
+
+def test_without_credentials_there_is_a_way_to_get_them(monkeypatch, tmp_path):
+    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+        monkeypatch.setenv(name, str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.delenv("AWS_PROFILE", raising=False)
+    monkeypatch.setenv("AWS_REGION", "eu-west-3")  # a client that no other test has used
+    with pytest.raises(Unreachable, match=r"no AWS credentials.*\n.*aws sso login"):
+        aws.account_id()
+    monkeypatch.setenv("AWS_PROFILE", "nobody")  # what was found out before is not kept
+    with pytest.raises(Unreachable, match=r"nobody.*could not be found"):
+        aws.account_id()
 
 
 def test_unreachable_endpoint_says_what_to_look_at(monkeypatch):
@@ -168,12 +299,12 @@ def test_clean_up_takes_what_kubernetes_left_in_the_vpc(moto):
 def test_clean_up_leaves_what_is_not_ours(moto):
     theirs = aws.call("ec2", "create_vpc", CidrBlock="10.1.0.0/16")["Vpc"]["VpcId"]
     domain = current().DOMAIN
-    zone = aws.call("route53", "create_hosted_zone", Name=domain, CallerReference=domain)
+    theirs_too = aws.call("route53", "create_hosted_zone", Name=domain, CallerReference=domain)
     make_all()
     cleanup.everything()
     assert any(vpc["VpcId"] == theirs for vpc in aws.items("ec2", "describe_vpcs", "Vpcs"))
-    assert dns.find_zone() == zone["HostedZone"]["Id"].rpartition("/")[2]
-    assert dns.find_record(dns.find_zone()) is None
+    assert zone.find() == theirs_too["HostedZone"]["Id"].rpartition("/")[2]
+    assert dns.find_record(zone.find()) is None
 
 
 def test_two_tutorials_in_one_account_do_not_see_each_other(moto, monkeypatch):

@@ -5,6 +5,7 @@ import stat
 import subprocess
 
 import pytest
+from cryptography import x509
 
 from helpers import certificates
 from helpers.errors import CertificateWrong
@@ -112,3 +113,24 @@ def test_certificate_that_ends_today_is_reissued(files, monkeypatch, capsys):
     capsys.readouterr()
     certificates.ensure()
     assert capsys.readouterr().out.count("issued") == 4  # the leaves; authorities last for years
+
+
+def test_acm_roots_are_amazons_and_no_others(monkeypatch):
+    monkeypatch.setenv("CERTIFICATE", "acm")
+    files = certificates.ensure()
+    roots = x509.load_pem_x509_certificates(files.alb_ca.read_bytes())
+    assert {root.subject.rfc4514_string() for root in roots} == {
+        f"CN=Amazon Root CA {number},O=Amazon,C=US" for number in (1, 2, 3, 4)
+    }
+    assert not files.alb_key.exists()
+    assert "alb.crt" not in repr(certificates.table())
+
+
+def test_roots_of_anothers_acm_are_taken_as_they_are(monkeypatch, tmp_path):
+    own = certificates.ensure().mtls_ca.read_bytes()
+    (tmp_path / "roots.pem").write_bytes(own)
+    monkeypatch.setenv("CERTIFICATE", "acm")
+    monkeypatch.setenv("ACM_ROOTS", str(tmp_path / "roots.pem"))
+    assert certificates.ensure().alb_ca.read_bytes() == own
+    monkeypatch.setenv("CERTIFICATE", "private-ca")
+    assert certificates.ensure().alb_ca.read_bytes() != own

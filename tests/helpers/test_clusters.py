@@ -8,6 +8,9 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from threading import Thread
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -15,7 +18,7 @@ import yaml
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from helpers import aws, cleanup, eks, gke, network
+from helpers import aws, cleanup, eks, gke, log_groups, network
 from helpers.errors import NotYet, SettingsWrong, TutorialError, Unreachable
 from helpers.settings import ROOT, current
 
@@ -45,6 +48,21 @@ def test_eks_cluster_is_made_once_with_nodes_in_the_private_subnets(moto, capsys
     )["nodegroup"]
     assert set(group["subnets"]) == set(place.private)
     assert (cluster.status, cluster.version) == ("ACTIVE", eks.VERSION)
+
+
+def test_eks_lets_the_reader_in_and_logs_what_happens(moto, monkeypatch):
+    network.ensure()
+    eks.ensure()
+    described = aws.call("eks", "describe_cluster", name=current().TUTORIAL_NAME)["cluster"]
+    config = described["resourcesVpcConfig"]
+    assert (config["publicAccessCidrs"], config["endpointPrivateAccess"]) == (["203.0.113.7/32"], True)
+    assert set(described["logging"]["clusterLogging"][0]["types"]) == set(eks.LOGS)
+    (group,) = aws.items("logs", "describe_log_groups", "logGroups", logGroupNamePrefix=eks.log_group_name())
+    assert group["retentionInDays"] == log_groups.RETENTION
+    monkeypatch.setenv("CALLER", "203.0.113.8")  # another day, another network
+    eks.ensure()
+    described = aws.call("eks", "describe_cluster", name=current().TUTORIAL_NAME)["cluster"]
+    assert described["resourcesVpcConfig"]["publicAccessCidrs"] == ["203.0.113.8/32"]
 
 
 def test_eks_cluster_without_its_network_is_a_notebook_out_of_order(moto):
@@ -103,21 +121,50 @@ def test_gke_without_credentials_says_how_to_get_them(no_credentials, monkeypatc
         gke.status()
 
 
-def test_gke_that_cannot_be_reached_says_what_to_look_at(monkeypatch, tmp_path):
-    key = rsa.generate_private_key(65537, 2048)
-    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
-    account = {
-        "type": "service_account",
-        "client_email": "tester@some-project.iam.gserviceaccount.com",
-        "private_key": pem,
-        "token_uri": "http://127.0.0.1:1/token",
-    }
-    (tmp_path / "account.json").write_text(json.dumps(account))
-    monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", "some-project")
-    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "account.json"))
-    monkeypatch.setenv("CLOUDSDK_API_ENDPOINT_OVERRIDES_CONTAINER", "http://127.0.0.1:1/")
+@pytest.fixture
+def account_file(monkeypatch, tmp_path) -> Callable[[str], None]:
+    """Be a service account whose tokens come from this URL."""
+
+    def be(token_uri: str) -> None:
+        key = rsa.generate_private_key(65537, 2048)
+        account = {
+            "type": "service_account",
+            "client_email": "tester@some-project.iam.gserviceaccount.com",
+            "private_key": key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode(),
+            "token_uri": token_uri,
+        }
+        (tmp_path / "account.json").write_text(json.dumps(account))
+        monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", "some-project")
+        monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "account.json"))
+        monkeypatch.setenv("CLOUDSDK_API_ENDPOINT_OVERRIDES_CONTAINER", "http://127.0.0.1:1/")
+
+    return be
+
+
+def test_gke_that_cannot_be_reached_says_what_to_look_at(account_file):
+    account_file("http://127.0.0.1:1/token")
     with pytest.raises(Unreachable, match="CLOUDSDK_API_ENDPOINT_OVERRIDES_CONTAINER is right"):
         gke.status()
+
+
+class Revoked(BaseHTTPRequestHandler):
+    def do_POST(self) -> None:
+        self.send_response(400)
+        self.end_headers()
+        self.wfile.write(b'{"error": "invalid_grant", "error_description": "Token has been expired"}')
+
+    def log_message(self, *_: object) -> None: ...
+
+
+def test_expired_sign_in_at_google_says_how_to_go_on(account_file):
+    with HTTPServer(("127.0.0.1", 0), Revoked) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        account_file(f"http://127.0.0.1:{server.server_port}/token")
+        with pytest.raises(
+            Unreachable, match=r"Token has been expired(.|\n)*application-default login.*goes on"
+        ):
+            gke.identity()
+        server.shutdown()
 
 
 def test_token_plugin_without_credentials_says_how_to_get_them(no_credentials):

@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from helpers import certificates, curl
-from helpers.errors import NotYet, SettingsWrong, ToolMissing, TutorialError
+from helpers.errors import NotYet, ToolMissing, TutorialError
 
 PAGE = "<p>Grüße</p>\n"
 HOST = "lambda.external"
@@ -185,8 +185,8 @@ def test_prefix_is_what_curl_runs_behind_and_is_not_shown(http, monkeypatch, cap
     assert capsys.readouterr().out.startswith("$ curl ")
 
 
-def test_without_a_place_inside_the_vpc_the_setting_is_named():
-    with pytest.raises(SettingsWrong, match="INSIDE_VPC"):
+def test_without_a_place_of_ones_own_inside_the_vpc_there_has_to_be_a_network(moto):
+    with pytest.raises(NotYet, match="no VPC"):
         curl.inside_vpc("http://127.0.0.1/")
 
 

@@ -1,6 +1,7 @@
 """kubectl and istioctl against a real API server that has no nodes."""
 
 import json
+import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -41,7 +42,7 @@ def cluster(server, programs: Path, monkeypatch) -> None:
 @pytest.fixture
 def place(cluster, request) -> str:
     """A namespace of the test's own."""
-    name = request.node.name.replace("_", "-")[:60].strip("-")
+    name = re.sub(r"[^a-z0-9]+", "-", request.node.name)[:60].strip("-")
     kube.namespace("eks", name)
     return name
 
@@ -92,6 +93,24 @@ def test_broken_manifest_is_refused_in_the_servers_words(place, service):
 def test_manifest_with_an_unknown_name_is_not_sent(place, service):
     with pytest.raises(TutorialError, match=r"\$\{PORT\}"):
         kube.apply("eks", service, PLACE=place)
+    with pytest.raises(CommandFailed, match="NotFound"):
+        get(place, "service/door")
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("kind: Service\nmetadata: {name: door", "yaml: line 2"),
+        ("kind: Door\napiVersion: v1\nmetadata: {name: door}\n", 'no matches for kind "Door"'),
+        (SERVICE.replace("ports:", "prots:"), "prots"),
+        (SERVICE.replace("${PORT}", "$-"), "dollar sign"),
+    ],
+    ids=["yaml", "kind", "field", "dollar"],
+)
+def test_manifest_with_a_mistake_says_which(place, tmp_path, text, says):
+    (tmp_path / "broken.yaml").write_text(text)
+    with pytest.raises(TutorialError, match=says):
+        kube.apply("eks", str(tmp_path / "broken.yaml"), PLACE=place, PORT=443)
     with pytest.raises(CommandFailed, match="NotFound"):
         get(place, "service/door")
 

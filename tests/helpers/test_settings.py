@@ -27,7 +27,7 @@ def test_example_file_is_usable(monkeypatch):
 
 def test_example_file_names_every_setting():
     text = (settings.ROOT / "tutorial.example.toml").read_text()
-    credentials = {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}
+    credentials = {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"}
     assert [name for name in settings.Settings.model_fields if name not in text] == sorted(credentials)
 
 
@@ -49,6 +49,10 @@ def test_command_prefixes_are_written_as_in_a_shell(monkeypatch):
         ("TUTORIAL_NAME", "a-name-that-is-much-too-long", "2 to 20"),
         ("ISTIO_REVISION", "1.30", "a dot is not allowed"),
         ("CONNECT_TIMEOUT", "soon", "number"),
+        ("ZONE", "hidden", "'public' or 'private'"),
+        ("CERTIFICATE", "self-signed", "'private-ca' or 'acm'"),
+        ("CALLER", "my-laptop", "an address, a range"),
+        ("CALLER", "10.0.0.1/8", "has host bits set"),
         ("KUBECONFIG", str(Path.home() / ".kube" / "config"), "never writes into ~/.kube/config"),
     ],
 )
@@ -58,6 +62,14 @@ def test_wrong_value_is_named_with_what_would_do(monkeypatch, name, value, says)
         settings.current()
     assert name in str(wrong.value)
     assert says in str(wrong.value)
+
+
+def test_acm_looks_for_its_record_in_public_dns_only(monkeypatch):
+    monkeypatch.setenv("CERTIFICATE", "acm")
+    assert settings.current().ZONE == "public"
+    monkeypatch.setenv("ZONE", "private")
+    with pytest.raises(SettingsWrong, match='CERTIFICATE = "acm" needs ZONE = "public"'):
+        settings.current()
 
 
 def test_misspelt_setting_in_the_file_is_not_silently_ignored(monkeypatch, tmp_path):

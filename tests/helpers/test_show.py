@@ -34,6 +34,19 @@ def test_page_is_shown_in_a_frame_without_scripts():
     assert "&lt;p title=&quot;x&quot;&gt;" in forms["text/html"]
 
 
+@pytest.mark.parametrize(
+    ("markup", "shown"),
+    [
+        ("<title>A &amp; B</title><p>Hi</p>", "A &amp; B"),
+        ("<title>\n<b>\n</title>", "\n&lt;b&gt;\n"),
+        ("<p>Hi</p>", "none"),
+    ],
+)
+def test_page_says_its_title_below_the_frame(markup, shown):
+    below = show.page(markup)._repr_mimebundle_()["text/html"].split("</iframe>")[1]
+    assert below == f"<p>Title of the page: <b>{shown}</b></p>"
+
+
 @pytest.fixture
 def manifest(tmp_path):
     file = tmp_path / "some.yaml"

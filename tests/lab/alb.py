@@ -29,9 +29,10 @@ HOST = "alb.example.com"
 GROUP_ARN = "arn:aws:elasticloadbalancing:us-east-1:123456789012:targetgroup/t/0123456789abcdef"
 ADDRESSES = ["127.0.0.1", "127.0.0.2"]
 
-# By path: the event itself; the answer in the body; or one of the ways to fail.
+# By path: the event itself (its method in a header, too, for HEAD); the body's size; the answer in the body;
+# or one of the ways to fail.
 SOURCE = """
-import json, os, socket, time
+import base64, json, os, socket, time
 count = 0
 def handler(event, context):
     global count
@@ -39,6 +40,9 @@ def handler(event, context):
     path = event["path"]
     if path == "/answer":
         return json.loads(event["body"])
+    if path == "/size":
+        body = base64.b64decode(event["body"]) if event["isBase64Encoded"] else event["body"]
+        return {"statusCode": 200, "body": str(len(body))}
     if path == "/large":
         size = int(event["queryStringParameters"]["json"]) - len(json.dumps({"statusCode": 200, "body": ""}))
         return {"statusCode": 200, "body": "x" * size}
@@ -56,7 +60,7 @@ def handler(event, context):
     if path == "/count":
         return {"statusCode": 200, "body": f"{os.getpid()} {count}"}
     return {"statusCode": 200, "statusDescription": "200 As You Wish", "body": json.dumps(event),
-            "headers": {"Content-Type": "application/json"}}
+            "headers": {"Content-Type": "application/json", "X-Method": event["httpMethod"]}}
 """
 
 
@@ -97,7 +101,7 @@ def curl(*arguments: str, body: bytes | None = None) -> Answer:
     rest = done.stdout
     while True:
         head, _, rest = rest.partition(b"\r\n\r\n")
-        lines = head.decode("latin-1").split("\r\n")
+        lines = head.decode(errors="surrogateescape").split("\r\n")
         version, status, *reason = lines[0].split(" ", 2)
         if status != "100":
             break

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from lab import images, sockets
+from lab.aws.functions import FunctionService
 from lab.cluster.cluster import Cluster, ClusterSpec
 from lab.cluster.leftovers import clean_up
 from lab.cluster.load_balancer import AddressLoadBalancer, HostnameLoadBalancer
@@ -41,6 +42,13 @@ def alb(running_alb: Alb) -> Alb:
 @pytest.fixture
 def gate() -> Gate:
     return Gate()
+
+
+@pytest.fixture
+def service(tmp_path: Path) -> Iterator[FunctionService]:
+    service = FunctionService(tmp_path / "functions")
+    yield service
+    service.close()
 
 
 class SmallLab:

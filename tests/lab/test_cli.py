@@ -64,27 +64,66 @@ def test_a_port_that_is_taken_starts_nothing(setting):
     assert nothing_is_there()
 
 
-def test_a_missing_program_is_named_with_its_package_and_starts_nothing(tmp_path):
-    """A PATH without containerd: every other program of the machine, by a link."""
-    for folder in ("/usr/local/bin", "/usr/bin", "/bin", "/usr/sbin", "/sbin"):
-        for program in Path(folder).iterdir():
-            if program.name != "containerd" and not (tmp_path / program.name).exists():
-                (tmp_path / program.name).symlink_to(program)
-    answer = lab("up", PATH=str(tmp_path))
+@pytest.mark.parametrize(
+    ("setting", "value", "says"),
+    [
+        ("LAB_AWS_PORT", "http", "integer"),
+        ("LAB_AWS_PORT", "65536", "65535"),
+        ("LAB_GKE_PORT", "-1", "0"),
+        ("LAB_CACHE", "cache", "absolute"),
+    ],
+)
+def test_a_setting_that_cannot_be_used_starts_nothing(setting, value, says):
+    answer = lab("up", **{setting: value})
+    assert answer.returncode == 1
+    assert setting in answer.stderr and says in answer.stderr
+    assert "Traceback" not in answer.stderr
+    assert nothing_is_there()
+
+
+@pytest.fixture
+def path_without(tmp_path):
+    """Returns a function that makes a PATH of all the machine's programs but these."""
+
+    def make(*left_out: str) -> str:
+        for folder in ("/usr/local/bin", "/usr/bin", "/bin", "/usr/sbin", "/sbin"):
+            for program in Path(folder).iterdir():
+                if program.name not in left_out and not (tmp_path / program.name).exists():
+                    (tmp_path / program.name).symlink_to(program)
+        return str(tmp_path)
+
+    return make
+
+
+def test_a_missing_program_is_named_with_its_package_and_starts_nothing(path_without):
+    answer = lab("up", PATH=path_without("containerd"))
     assert answer.returncode == 1
     assert "containerd" in answer.stderr and "apt-get install" in answer.stderr
     assert nothing_is_there()
 
 
-def test_without_root_and_sudo_it_says_so():
-    """In a user namespace of its own the process is nobody, and the PATH has no sudo."""
-    answer = subprocess.run(
-        [shutil.which("unshare") or "unshare", "--user", sys.executable, "-m", "lab", "up"],
-        cwd=PROJECT, env={"PATH": "/nonexistent", "LAB_NAME": NAME}, capture_output=True, text=True,
-    )  # fmt: skip
+@pytest.mark.parametrize("command", ["up", "down"])
+def test_without_root_and_sudo_it_says_so(command, path_without):
+    answer = as_nobody(command, path_without("sudo"))
     assert answer.returncode == 1, answer.stdout
-    assert "root" in answer.stderr and "Traceback" not in answer.stderr
+    assert "there is no sudo" in answer.stderr and "as root" in answer.stderr
+    assert "Traceback" not in answer.stderr
     assert nothing_is_there()
+
+
+def test_without_root_and_sudo_nothing_can_be_installed(path_without):
+    answer = as_nobody("setup", path_without("sudo", "containerd"))
+    assert answer.returncode == 1, answer.stdout
+    assert "as root: apt-get install --no-install-recommends containerd" in answer.stderr
+    assert "Traceback" not in answer.stderr
+
+
+def as_nobody(command: str, path: str) -> subprocess.CompletedProcess[str]:
+    """In a user namespace of its own the process is nobody, whoever started the tests."""
+    return subprocess.run(
+        [shutil.which("unshare") or "unshare", "--user", sys.executable, "-m", "lab", command],
+        cwd=PROJECT, env=os.environ | {"PATH": path, "LAB_NAME": NAME}, capture_output=True, text=True,
+    )  # fmt: skip
 
 
 def test_doctor_lists_what_it_found():

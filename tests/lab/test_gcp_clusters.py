@@ -260,6 +260,11 @@ def test_stopping_waits_for_a_cluster_under_way_and_ends_it(gke):
             'No valid versions with the prefix "1.99"',
         ),
         ({"initial_cluster_version": "1.2.3-gke.4"}, exceptions.BadRequest, '"1.2.3-gke.4" is unsupported'),
+        (
+            {"master_authorized_networks_config": {"cidr_blocks": [{"cidr_block": "home"}]}},
+            exceptions.BadRequest,
+            '"home" is not a valid CIDR block',
+        ),
         ({"network": "other"}, exceptions.BadRequest, 'Network "other" does not exist'),
         ({"resource_labels": {"Upper": "x"}}, exceptions.BadRequest, 'invalid label key "Upper"'),
         ({"initial_node_count": 2}, exceptions.Forbidden, "Insufficient project quota"),
@@ -326,6 +331,52 @@ def test_labels_are_replaced_by_who_has_seen_them(gke):
     assert dict(gke.get().resource_labels) == {"b": "2"}
     with pytest.raises(exceptions.BadRequest, match="fingerprint mismatch"):
         gke.client.set_labels(request)
+
+
+def test_who_reaches_the_api_server_may_change(gke):
+    first, second = ({"enabled": True, "cidr_blocks": [{"cidr_block": f"203.0.113.{n}/32"}]} for n in (7, 8))
+    gke.create(master_authorized_networks_config=first)
+    assert gke.get().master_authorized_networks_config.cidr_blocks[0].cidr_block == "203.0.113.7/32"
+    update = {"desired_master_authorized_networks_config": second}
+    operation = gke.client.update_cluster(request={"name": GKE, "update": update})
+    assert operation.operation_type == Operation.Type.UPDATE_CLUSTER
+    gke.wait(operation)
+    assert gke.get().master_authorized_networks_config.cidr_blocks[0].cidr_block == "203.0.113.8/32"
+    assert gke.get().status == Cluster.Status.RUNNING
+    old: dict[str, Any] = {"project_id": "lab-project", "zone": "us-central1-a", "cluster_id": "gke"}
+    gke.wait(gke.client.update_cluster(request=old | {"update": update}))
+
+
+@pytest.mark.parametrize(
+    "update, error, message",
+    [
+        ({}, exceptions.BadRequest, "Must specify a field to update"),
+        (
+            {"desired_master_authorized_networks_config": {"cidr_blocks": [{"cidr_block": "10.0.0.1/8"}]}},
+            exceptions.BadRequest,
+            '"10.0.0.1/8" is not a valid CIDR block',
+        ),
+        (
+            {"desired_node_version": "-", "desired_image_type": "COS_CONTAINERD"},
+            exceptions.BadRequest,
+            "exactly one field",
+        ),
+        ({"desired_node_version": "-"}, exceptions.MethodNotImplemented, "does not serve the update"),
+    ],
+)
+def test_updates_that_are_refused_change_nothing(gke, update, error, message):
+    gke.create()
+    before = gke.get()
+    with pytest.raises(error, match=re.escape(message)):
+        gke.client.update_cluster(request={"name": GKE, "update": update})
+    assert gke.get() == before
+    with pytest.raises(exceptions.NotFound):
+        gke.client.update_cluster(
+            request={
+                "name": f"{WHERE}/clusters/other",
+                "update": {"desired_master_authorized_networks_config": {}},
+            }
+        )
 
 
 def test_a_pool_is_replaced(gke):

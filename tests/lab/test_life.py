@@ -1,11 +1,17 @@
 """A lab's life: up twice, killed and up again, down; and the machine before and after."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
+from collections import Counter
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
+import boto3
 import pytest
 
 from lab import cgroups
@@ -13,13 +19,15 @@ from lab.settings import Lab
 from tests.conftest import exports
 
 PROJECT = Path(__file__).parent.parent.parent
+# The groups at the top of each hierarchy: below those that are there, the machine's services come and go.
+GROUPS = "*" if Path("/sys/fs/cgroup/cgroup.controllers").exists() else "*/*"
 LAB = Lab(name=f"l{os.getpid() % 100000}")
 
 
-def lab(*arguments: str) -> str:
+def lab(*arguments: str, name: str = LAB.name) -> str:
     answer = subprocess.run(
         [sys.executable, "-m", "lab", *arguments],
-        env=os.environ | {"LAB_NAME": LAB.name}, cwd=PROJECT, capture_output=True, text=True,
+        env=os.environ | {"LAB_NAME": name}, cwd=PROJECT, capture_output=True, text=True,
     )  # fmt: skip
     assert answer.returncode == 0, answer.stdout + answer.stderr
     return answer.stdout
@@ -36,11 +44,11 @@ def machine() -> dict[str, str]:
         "addresses": said("ip", "-o", "addr"),
         "routes": said("ip", "route", "show", "table", "all"),
         "rules": said("iptables-save"),
-        "mounts": "\n".join(
+        "mounts": but_others(
             line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()
         ),
         "namespaces": said("ip", "netns", "list"),
-        "cgroups": "\n".join(sorted(str(p) for p in Path("/sys/fs/cgroup").rglob("*") if p.is_dir())),
+        "cgroups": but_others(sorted(map(str, Path("/sys/fs/cgroup").glob(GROUPS)))),
         "processes": "\n".join(
             line for line in said("ps", "-eo", "pid,args").splitlines() if LAB.name in line
         ),
@@ -48,6 +56,12 @@ def machine() -> dict[str, str]:
             str(p) for p in (LAB.run, LAB.data, PROJECT / f"tutorial-{LAB.name}.toml") if p.exists()
         ),
     }
+
+
+def but_others(paths: Iterable[str]) -> str:
+    """Other labs may come and go meanwhile; so may mounts in /tmp, where a lab has none."""
+    others = re.compile(rf"/istio-lab[-/](?!{LAB.name}(/|$))|^/tmp/")
+    return "\n".join(path for path in paths if not others.search(path))
 
 
 @pytest.fixture(scope="module")
@@ -87,6 +101,35 @@ def test_a_reader_owns_settings_written_by_hand(before):
     settings.unlink()
 
 
+def test_labs_of_different_names_do_not_see_each_other(before):
+    """Even where one's name begins with the other's."""
+    other = f"{LAB.name}-2"
+    first = daemon()
+    lab("down", name=other)
+    assert daemon() == first
+    try:
+        lab("up", name=other)
+        ours, theirs = (boto3.client("ec2", **client(lab("env", name=name))) for name in (LAB.name, other))
+        vpc = theirs.create_vpc(CidrBlock="10.9.0.0/16")["Vpc"]["VpcId"]
+        assert vpc in {each["VpcId"] for each in theirs.describe_vpcs()["Vpcs"]}
+        assert vpc not in {each["VpcId"] for each in ours.describe_vpcs()["Vpcs"]}
+    finally:
+        lab("down", name=other)
+    assert daemon() == first
+    assert "has been up" in lab("status")
+
+
+def client(lines: str) -> dict[str, str]:
+    """What boto3 takes, from what `env` prints."""
+    named = exports(lines)
+    return {
+        "endpoint_url": named["AWS_ENDPOINT_URL"],
+        "region_name": named["AWS_REGION"],
+        "aws_access_key_id": named["AWS_ACCESS_KEY_ID"],
+        "aws_secret_access_key": named["AWS_SECRET_ACCESS_KEY"],
+    }
+
+
 def test_up_recovers_from_a_killed_daemon(before):
     first = daemon()
     children = set(cgroups.processes(LAB.cgroup)) - {first}
@@ -102,30 +145,122 @@ def test_down_leaves_the_machine_as_it_was(before):
     assert machine() == before
 
 
-def with_a_cluster() -> set[int]:
-    """Bring the lab up with a cluster in it, as a reader's notebook does; returns its processes."""
-    lab("up")
+@dataclass
+class Running:
+    """What a lab has started: processes, and the namespaces that they are in but not the machine."""
+
+    processes: set[str]
+    namespaces: set[str]
+
+    def remains(self) -> set[str]:
+        others = [pid for pid in map(int, filter(str.isdigit, os.listdir("/proc"))) if not in_other_lab(pid)]
+        return (self.processes & set(map(identity, others))) | (self.namespaces & namespaces(others))
+
+
+def in_other_lab(pid: int) -> bool:
+    """Numbers of processes and of namespaces are given again, at once where there are several labs."""
+    try:
+        groups = Path(f"/proc/{pid}/cgroup").read_text()
+    except OSError:  # it has ended
+        return True
+    return "/istio-lab-" in groups and f"/{LAB.cgroup}" not in groups
+
+
+def identity(pid: int) -> str:
+    """The process's number, and when it started; "" if it has ended, though nobody may have asked how."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return ""
+    return "" if fields[0] == "Z" else f"process {pid}, started {fields[19]}"
+
+
+def namespaces(pids: Iterable[int]) -> set[str]:
+    """By kind and number, as in net:[4026532281]."""
+    found = set()
+    for pid in pids:
+        for kind in ("net", "mnt", "pid", "ipc", "uts"):
+            with suppress(OSError):  # the process has ended
+                found.add(os.readlink(f"/proc/{pid}/ns/{kind}"))
+    return found
+
+
+CREATE_BOTH = """
+from helpers import eks, gke, kube, network
+network.ensure()
+eks.create()
+gke.create()
+eks.ensure()
+gke.ensure()
+for context in ("eks", "gke"):
+    kube.rollout(context, "kube-system", "deploy/coredns")
+"""
+
+
+DELETE_ONE = """
+from helpers import gke
+gke.delete()
+seen = [gke.status()]
+while seen[-1]:
+    if (now := gke.status()) != seen[-1]:
+        seen.append(now)
+print(seen)
+"""
+
+
+def helpers(code: str) -> str:
     env = os.environ | {"LAB_NAME": LAB.name} | exports(lab("env"))
-    code = "from helpers import gke, kube; gke.ensure(); kube.rollout('gke', 'kube-system', 'deploy/coredns')"
-    subprocess.run([sys.executable, "-c", code], env=env, cwd=PROJECT, check=True, capture_output=True)
-    running = set(cgroups.processes(LAB.cgroup))
-    names = {Path(f"/proc/{pid}/comm").read_text().strip() for pid in running}
-    assert {"kube-apiserver", "kubelet", "containerd", "pause"} <= names
-    return running
+    answer = subprocess.run(
+        [sys.executable, "-c", code], env=env, cwd=PROJECT, capture_output=True, text=True
+    )
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    return answer.stdout
 
 
-def test_down_takes_a_running_cluster_along(before):
-    with_a_cluster()
+def programs() -> Counter[str]:
+    """How many of each run in the lab; the kernel keeps 15 letters of a name."""
+    found: Counter[str] = Counter()
+    for pid in cgroups.processes(LAB.cgroup):
+        with suppress(OSError):  # it has ended
+            found[Path(f"/proc/{pid}/comm").read_text().strip()] += 1
+    return found
+
+
+CONTROL_PLANE_AND_NODE = ("etcd", "kube-apiserver", "kubelet", "containerd")
+
+
+def with_both_clusters() -> Running:
+    """Bring the lab up with a cluster in each cloud, as a reader's notebooks do."""
+    lab("up")
+    helpers(CREATE_BOTH)
+    assert {programs()[name] for name in CONTROL_PLANE_AND_NODE} == {2}, programs()
+    assert {"containerd-shim", "pause", "coredns"} <= set(programs()), programs()
+    pids = cgroups.processes(LAB.cgroup)
+    return Running({*map(identity, pids)} - {""}, namespaces(pids) - namespaces([1, os.getpid()]))
+
+
+def test_deleting_a_cluster_ends_it_and_no_other(before):
+    with_both_clusters()
+    pods = programs()["pause"]
+    assert helpers(DELETE_ONE).splitlines()[-1] == "['STOPPING', '']"
+    assert {programs()[name] for name in CONTROL_PLANE_AND_NODE} == {1}, programs()
+    assert 0 < programs()["pause"] < pods
+
+
+def test_down_takes_running_clusters_along(before):
+    running = with_both_clusters()
+    assert {name[:4] for name in running.namespaces} >= {"net:", "mnt:", "pid:"}
     lab("down")
+    assert running.remains() == set()
     assert machine() == before
 
 
-def test_up_ends_what_a_killed_daemon_had_running(before):
-    running = with_a_cluster()
+def test_up_ends_the_clusters_that_a_killed_daemon_had_running(before):
+    running = with_both_clusters()
     os.kill(daemon(), signal.SIGKILL)
+    assert len(running.remains()) > 20, "clusters outlive their daemon, else this test proves nothing"
     lab("up")
-    assert not running & set(cgroups.processes(LAB.cgroup))
-    assert not [pid for pid in running if Path(f"/proc/{pid}").exists()]
+    assert running.remains() == set()
     lab("down")
     assert machine() == before
 

@@ -134,8 +134,8 @@ class ExecutionEnvironment:
             self._watcher.join()
         else:
             kind, text = "Runtime.ExitError", _exit_text(event)
-            if event == -signal.SIGKILL and self._process.limited:
-                self._memory = self.version.memory
+            if self._process.out_of_memory():
+                kind, self._memory = "Runtime.OutOfMemory", self.version.memory
         message = f"RequestId: {request_id} Error: {text}"
         now = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3]
         self._log([f"{now}Z {request_id} {text}"] if event is None else [message, kind])

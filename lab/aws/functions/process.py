@@ -39,10 +39,9 @@ class FunctionProcess:
         self._cgroup = f"{cgroup}/{self.name}" if cgroup else None
         self._process: subprocess.Popen | None = None
 
-    @property
-    def limited(self) -> bool:
-        """Whether the kernel kills a process that uses more memory than the function may."""
-        return self._cgroup is not None
+    def out_of_memory(self) -> bool:
+        """Whether the kernel killed it for using more memory than the function may."""
+        return self._cgroup is not None and cgroups.out_of_memory(self._cgroup)
 
     def listen(self) -> socket.socket:
         """The runtime API's socket, where the process will see it."""

@@ -4,7 +4,7 @@ from lab.aws.load_balancer.actions import Action, FixedResponse, Forward, Redire
 from lab.aws.load_balancer.balancer import Balancer
 from lab.aws.load_balancer.health import HealthCheck, TargetHealth
 from lab.aws.load_balancer.target_group import TargetGroup
-from lab.aws.load_balancer.tls import Certificate
+from lab.aws.load_balancer.tls import Certificate, Policy
 
 __all__ = [
     "Action",
@@ -13,6 +13,7 @@ __all__ = [
     "FixedResponse",
     "Forward",
     "HealthCheck",
+    "Policy",
     "Redirect",
     "TargetGroup",
     "TargetHealth",

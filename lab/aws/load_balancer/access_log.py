@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 from lab.aws.load_balancer.connection import Connection
-from lab.aws.load_balancer.events import Headers, Response
+from lab.aws.load_balancer.events import Response, size
 from lab.aws.load_balancer.forwarding import Exchange
 
 QUOTED = {
@@ -50,7 +50,10 @@ def entry(name: str, connection: Connection, exchange: Exchange, status: int) ->
         ),
         "elb_status_code": status,
         "target_status_code": exchange.target_status,
-        "received_bytes": len(request.method + request.target) + 12 + _size(request.headers, request.body),
+        "received_bytes": len(request.method + request.target)
+        + 12
+        + size(request.headers)
+        + len(request.body),
         "sent_bytes": sent_bytes(response),
         "request": f"{request.method} {url} {request.version}",
         "user_agent": (request.header("user-agent") or "-")[:8192],
@@ -67,8 +70,8 @@ def entry(name: str, connection: Connection, exchange: Exchange, status: int) ->
         "error_reason": exchange.error_reason,
         "target:port_list": "-",
         "target_status_code_list": "-",
-        "classification": "-",
-        "classification_reason": "-",
+        "classification": request.classification[0],
+        "classification_reason": request.classification[1],
         "conn_trace_id": connection.trace_id,
         "transformed_host": "-",
         "transformed_uri": "-",
@@ -82,16 +85,12 @@ def line(fields: dict) -> str:
 
 
 def append(path: Path, fields: dict) -> None:
-    with path.open("a", encoding="utf-8") as file:
+    with path.open("a", encoding="utf-8", errors="surrogateescape") as file:
         file.write(line(fields) + "\n")
 
 
 def sent_bytes(response: Response) -> int:
-    return _size(response.headers, response.body) + len(response.reason) + 15
-
-
-def _size(headers: Headers, body: bytes) -> int:
-    return sum(len(name) + len(value) + 4 for name, value in headers) + len(body)
+    return size(response.headers) + len(response.body) + len(response.reason) + 15
 
 
 def _quote(value: str) -> str:

@@ -12,7 +12,7 @@ from lab.aws.load_balancer.actions import Action
 from lab.aws.load_balancer.connection import Connection
 from lab.aws.load_balancer.forwarding import Exchange
 from lab.aws.load_balancer.listener import Listener
-from lab.aws.load_balancer.tls import Certificate
+from lab.aws.load_balancer.tls import Certificate, Policy
 from lab.errors import LabError
 
 
@@ -43,6 +43,7 @@ class Balancer:
         protocol: str,
         action: Callable[[], Action],
         certificate: Certificate | None = None,
+        policy: Policy = Policy(),  # noqa: B008  # frozen
     ) -> None:
         """Listen on port (protocol "HTTP" or "HTTPS"), or change the listener that is there.
 
@@ -51,10 +52,10 @@ class Balancer:
         """
         there = self._listeners.get(port)
         if there and there.protocol == protocol:
-            there.update(action, certificate)
+            there.update(action, certificate, policy)
             return
         listener = Listener(port, protocol, self._log)
-        listener.update(action, certificate)
+        listener.update(action, certificate, policy)
         self.remove_listener(port)
         _run(listener.start(self._listen(port)))
         self._listeners[port] = listener

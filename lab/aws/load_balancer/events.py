@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from http import HTTPStatus
 
 MAX_BODY = 1024 * 1024  # bytes, of the request's body and of the answer's JSON
+# https://docs.aws.amazon.com/elasticloadbalancing/latest/userguide/how-elastic-load-balancing-works.html#http-header-limits
+MAX_HEADERS, MAX_RESPONSE_HEADERS = 64 * 1024, 32 * 1024  # bytes
 HEALTH_CHECKER = "ELB-HealthChecker/2.0"
 Headers = list[tuple[str, str]]
 
@@ -45,6 +47,7 @@ class Request:
     scheme: str = "http"
     port: int = 80
     too_large: bool = False
+    classification: tuple[str, str] = ("-", "-")  # of HTTP/1 only
 
     @property
     def path(self) -> str:
@@ -69,18 +72,29 @@ class Response:
     body: bytes = b""
 
 
-class InvalidAnswer(Exception):
-    """The function's answer is none; `code` is the access log's error reason."""
+class LambdaError(Exception):
+    """No answer for the client; `code` is the access log's error reason."""
 
     def __init__(self, code: str, why: str) -> None:
         self.code = code
         super().__init__(f"{code}: {why}")
 
 
+class InvalidRequest(LambdaError):
+    """The request cannot be made an event of."""
+
+
+class InvalidAnswer(LambdaError):
+    """The function's answer is none."""
+
+
 def request_event(
     request: Request, target_group_arn: str, trace_id: str, multi_value_headers: bool = False
 ) -> bytes:
-    """The event of a request, as JSON. Without multi-value headers the last value of a name wins."""
+    """The event of a request, as JSON. Without multi-value headers the last value of a name wins.
+
+    Raises InvalidRequest where headers or text are not UTF-8 (error reason LambdaBadRequest).
+    """
     body, is_base64 = _event_body(request)
     query = [pair.partition("=")[::2] for pair in request.query.split("&") if pair]
     headers = [(name.lower(), value) for name, value in forwarded(request, trace_id)]
@@ -112,6 +126,11 @@ def forwarded(request: Request, trace_id: str) -> Headers:
         ("x-forwarded-proto", request.scheme),
         ("x-amzn-trace-id", trace_id),
     ]
+
+
+def text(data: bytes) -> str:
+    """What a client sent, as text; what is not UTF-8 in it stays as surrogates."""
+    return data.decode(errors="surrogateescape")
 
 
 def trace_id(received: str | None) -> str:
@@ -164,7 +183,10 @@ def _event(arn, method, path, query, headers, body, is_base64, multi) -> bytes:
         "body": body,
         "isBase64Encoded": is_base64,
     }
-    return json.dumps(event).encode()
+    try:
+        return json.dumps(event, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        raise InvalidRequest("LambdaBadRequest", "not UTF-8") from error
 
 
 def _lists(pairs) -> dict[str, list[str]]:
@@ -179,10 +201,7 @@ def _event_body(request: Request) -> tuple[str, bool]:
     if not request.body:
         return "", False
     if _TEXT.fullmatch(content_type) and not request.header("content-encoding"):
-        try:
-            return request.body.decode(), False
-        except UnicodeDecodeError:
-            pass  # JSON has no other way to carry it whole
+        return text(request.body), False
     return base64.b64encode(request.body).decode(), True
 
 
@@ -205,9 +224,16 @@ def _response_headers(answer: dict, multi: bool) -> Headers:
                 raise _invalid(f"header {name}: {value!r}")
             headers.append((name, value.strip(" \t")))
     kept = [(name, value) for name, value in headers if name.lower() not in _HOP_BY_HOP | {"content-length"}]
+    if size(kept) > MAX_RESPONSE_HEADERS:
+        raise _invalid(f"headers of more than {MAX_RESPONSE_HEADERS} bytes")
     if not any(name.lower() == "content-type" for name, _ in kept):
         kept.append(("Content-Type", "application/octet-stream"))
     return kept
+
+
+def size(headers: Headers) -> int:
+    """Bytes on the wire, as HTTP/1.1 has it."""
+    return sum(len(name) + len(value) + 4 for name, value in headers)
 
 
 def _reason(answer: dict, status: int) -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from lab.aws.functions import FunctionNotFound, TooManyRequests
 from lab.aws.load_balancer import events, own_answers
 from lab.aws.load_balancer.actions import Action, FixedResponse, Forward
-from lab.aws.load_balancer.events import InvalidAnswer, Request, Response
+from lab.aws.load_balancer.events import LambdaError, Request, Response
 from lab.aws.load_balancer.target_group import TargetGroup
 
 # Invocations block a thread each; Lambda's own limit on concurrency is far below.
@@ -36,7 +36,9 @@ class Exchange:
 
 async def answer(request: Request, action: Callable[[], Action]) -> Exchange:
     """The answer to a request, and how it came about; never raises."""
-    exchange = Exchange(request, events.trace_id(request.header("x-amzn-trace-id")))
+    # https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-request-tracing.html
+    received = request.header("x-amzn-trace-id") if events.size(request.headers) <= 7 * 1024 else None
+    exchange = Exchange(request, events.trace_id(received))
     try:
         if status := own_answers.refusal(request):
             exchange.response = own_answers.page(status)
@@ -69,9 +71,9 @@ async def _forward(exchange: Exchange, group: TargetGroup) -> Response:
         return own_answers.page(413)
     if invoke is None:
         return own_answers.page(503)
-    event = events.request_event(request, group.arn, exchange.trace_id, multi)
     sent = time.time()
     try:
+        event = events.request_event(request, group.arn, exchange.trace_id, multi)
         result = await asyncio.get_running_loop().run_in_executor(_invocations, invoke, event)
         response = events.response(result.payload, result.function_error, multi)
     except Exception as error:
@@ -92,7 +94,7 @@ def _reason_code(error: Exception) -> str:
     https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-troubleshooting.html#http-502-issues
     https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-access-logs.html#error-reason-codes
     """
-    if isinstance(error, InvalidAnswer):
+    if isinstance(error, LambdaError):
         return error.code
     if isinstance(error, TooManyRequests):
         return "LambdaThrottling"

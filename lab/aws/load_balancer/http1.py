@@ -6,10 +6,8 @@ from email.utils import formatdate
 
 import h11
 
-from lab.aws.load_balancer import own_answers
-from lab.aws.load_balancer.events import MAX_BODY, Headers, Request, Response
-
-MAX_HEADERS = 64 * 1024  # bytes of request line and headers; more is a bad request
+from lab.aws.load_balancer import desync, own_answers
+from lab.aws.load_balancer.events import MAX_BODY, MAX_HEADERS, Headers, Request, Response, text
 
 
 class Http1:
@@ -23,6 +21,12 @@ class Http1:
         self._request: Request | None = None
         self._body = bytearray()
         self._task: asyncio.Task | None = None
+
+    def expire(self) -> None:
+        """End the connection of a client that says nothing more: in the middle of a request, with 408."""
+        if self._h11.their_state is h11.SEND_BODY or self._h11.trailing_data[0]:
+            self._write("GET", own_answers.page(408), "close")
+        self._transport.close()
 
     @property
     def busy(self) -> bool:
@@ -39,7 +43,7 @@ class Http1:
         while self._task is None:
             event = self._h11.next_event()
             if isinstance(event, h11.Request):
-                if event.http_version > b"1.1":  # HTTP/2 without TLS, which the balancer does not speak
+                if event.http_version >= b"2":  # HTTP/2 without TLS, which the balancer does not speak
                     self._refuse(400)
                     return
                 self._request, self._body = _request(event), bytearray()
@@ -74,9 +78,10 @@ class Http1:
         if self._transport.is_closing():
             return
         whole = self._h11.their_state is h11.DONE
-        self._write(request.method, response, "keep-alive" if whole else "close")
+        again = whole and request.classification[0] != desync.AMBIGUOUS
+        self._write(request.method, response, "keep-alive" if again else "close")
         self._task = None
-        if self._h11.our_state is not h11.DONE or not whole:
+        if self._h11.our_state is not h11.DONE or not again:
             self._transport.close()
             return
         self._h11.start_next_cycle()
@@ -116,12 +121,14 @@ def complete(response: Response, method: str) -> Headers:
 
 
 def _request(event: h11.Request) -> Request:
-    target = event.target.decode("latin-1")
+    target = text(event.target)
     if "://" in target.partition("?")[0]:  # absolute form, as clients of proxies send it
         target = "/" + target.partition("://")[2].partition("/")[2]
-    return Request(
+    request = Request(
         method=event.method.decode(),
         target=target,
-        headers=[(n.decode("latin-1"), v.decode("latin-1")) for n, v in event.headers],
+        headers=[(text(name), text(value)) for name, value in event.headers],
         version=f"HTTP/{event.http_version.decode()}",
     )
+    request.classification = desync.classify(request)
+    return request

@@ -9,8 +9,8 @@ import h2.events
 import h2.exceptions
 import h2.settings
 
-from lab.aws.load_balancer.events import MAX_BODY, Request, Response
-from lab.aws.load_balancer.http1 import MAX_HEADERS, complete
+from lab.aws.load_balancer.events import MAX_BODY, MAX_HEADERS, Request, Response, text
+from lab.aws.load_balancer.http1 import complete
 
 # https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-listeners.html
 MAX_STREAMS = 128
@@ -38,6 +38,10 @@ class Http2:
         )
         self._h2.initiate_connection()
         self._flush()
+
+    def expire(self) -> None:
+        """End the connection of a client that says nothing more."""
+        self._transport.close()
 
     @property
     def busy(self) -> bool:
@@ -110,9 +114,12 @@ class Http2:
 
 
 def _request(headers) -> Request:
-    pairs = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in headers]
+    pairs = [(text(name), text(value)) for name, value in headers]
     pseudo = {name: value for name, value in pairs if name.startswith(":")}
     fields = [(name, value) for name, value in pairs if not name.startswith(":")]
+    # Clients may split their cookies; one header for a function: https://www.rfc-editor.org/rfc/rfc9113#section-8.2.3
+    if cookies := [value for name, value in fields if name == "cookie"]:
+        fields = [field for field in fields if field[0] != "cookie"] + [("cookie", "; ".join(cookies))]
     if ":authority" in pseudo and not any(name == "host" for name, _ in fields):
         fields.insert(0, ("host", pseudo[":authority"]))
     return Request(pseudo[":method"], pseudo.get(":path", ""), fields, version="HTTP/2.0")

@@ -14,7 +14,7 @@ from lab.aws.load_balancer.events import Request, Response
 from lab.aws.load_balancer.forwarding import Exchange
 from lab.aws.load_balancer.http1 import Http1
 from lab.aws.load_balancer.http2 import Http2
-from lab.aws.load_balancer.tls import Certificate, server_context
+from lab.aws.load_balancer.tls import Certificate, Policy, server_context
 
 IDLE_TIMEOUT = 60  # seconds; the default of the attribute idle_timeout.timeout_seconds
 CLIENT_GONE = 460
@@ -27,18 +27,24 @@ class Listener:
         self.port, self.protocol, self.log = port, protocol, log
         self.clients: set[_Client] = set()
         self._servers: list[asyncio.Server] = []
+        self._front: ssl.SSLContext | None = None
 
-    def update(self, action: Callable[[], Action], certificate: Certificate | None) -> None:
-        """From now on: connections get this certificate, requests this action."""
+    def update(self, action: Callable[[], Action], certificate: Certificate | None, policy: Policy) -> None:
+        """From now on: connections get this certificate and policy, requests this action."""
         if (certificate is None) == (self.protocol == "HTTPS"):
             raise ValueError("an HTTPS listener needs a certificate, an HTTP listener none")
-        context = server_context(certificate) if certificate else None
+        context = server_context(certificate, policy) if certificate else None
+        if certificate and self._front is None:
+            self._front = server_context(certificate, policy)
+            self._front.sni_callback = self._hand_over
+        elif self._front:
+            policy.apply(self._front)
         self.action, self.certificate, self.context = action, certificate, context
 
     async def start(self, sockets: list[socket.socket]) -> None:
         for one in sockets:
             server = await asyncio.get_running_loop().create_server(
-                lambda: _Client(self), sock=one, ssl=self._front_context()
+                lambda: _Client(self), sock=one, ssl=self._front
             )
             self._servers.append(server)
 
@@ -48,19 +54,11 @@ class Listener:
         for client in list(self.clients):
             client.transport.abort()
 
-    def _front_context(self) -> ssl.SSLContext | None:
-        """A context that hands each handshake to the certificate of the moment."""
-        if self.certificate is None:
-            return None
-        front = server_context(self.certificate)
-
-        def hand_over(connection: ssl.SSLObject, name: str | None, _front: ssl.SSLContext) -> None:
-            assert self.context
-            connection.context = self.context
-            connection.server_name = name  # type: ignore[attr-defined]
-
-        front.sni_callback = hand_over
-        return front
+    def _hand_over(self, connection: ssl.SSLObject, name: str | None, _front: ssl.SSLContext) -> None:
+        """A handshake gets the certificate of the moment."""
+        assert self.context
+        connection.context = self.context
+        connection.server_name = name  # type: ignore[attr-defined]
 
 
 class _Client(asyncio.Protocol):
@@ -90,7 +88,7 @@ class _Client(asyncio.Protocol):
     def _check_idle(self) -> None:
         left = self._active + IDLE_TIMEOUT - self._loop.time()
         if left <= 0 and not self._http.busy:
-            self.transport.close()
+            self._http.expire()
             return
         self._timer = self._loop.call_later(max(left, 1), self._check_idle)
 

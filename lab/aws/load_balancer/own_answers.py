@@ -7,7 +7,7 @@ https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balance
 import re
 
 from lab.aws.load_balancer.actions import FixedResponse, Redirect
-from lab.aws.load_balancer.events import Request, Response, phrase
+from lab.aws.load_balancer.events import MAX_HEADERS, Request, Response, phrase, size
 
 SERVER = ("Server", "awselb/2.0")
 _HTML = ("Content-Type", "text/html")
@@ -66,7 +66,7 @@ def refusal(request: Request) -> int | None:
         return 400
     if len(request.target) > 16 * 1024:
         return 414
-    if any(len(name) + len(value) > 16 * 1024 for name, value in request.headers):
+    if size(request.headers) > MAX_HEADERS or any(size([header]) > 16 * 1024 for header in request.headers):
         return 400
     if len((request.header("x-forwarded-for") or "").split(",")) > 30:
         return 463

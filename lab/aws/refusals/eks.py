@@ -1,13 +1,17 @@
 """EKS. https://docs.aws.amazon.com/eks/latest/APIReference/API_CreateCluster.html and the pages beside it."""
 
-import json
-import re
 from typing import TYPE_CHECKING, Any
 
 from moto.ec2.models.subnets import Subnet
-from moto.eks.exceptions import EKSError, InvalidParameterException, ResourceNotFoundException
+from moto.eks.exceptions import (
+    EKSError,
+    InvalidParameterException,
+    ResourceInUseException,
+    ResourceNotFoundException,
+)
 from moto.eks.models import Cluster
-from moto.iam.models import iam_backends
+
+from lab.aws.refusals import roles
 
 if TYPE_CHECKING:
     from lab.aws.vpc import Networks
@@ -25,8 +29,6 @@ class ResourceLimitExceededException(EKSError):
 def create_cluster(
     networks: "Networks", name: str, version: str | None, role_arn: str, vpc_config: dict[str, Any]
 ) -> None:
-    if not re.fullmatch(r"[0-9A-Za-z][A-Za-z0-9_-]{0,99}", name):
-        _refuse(f"The cluster name '{name}' does not match the pattern ^[0-9A-Za-z][A-Za-z0-9\\-_]*")
     if version not in (None, VERSION):
         _refuse("unsupported Kubernetes version", clusterName=name)
     _role(networks.account_id, role_arn, "eks.amazonaws.com")
@@ -36,6 +38,17 @@ def create_cluster(
     for group_id in vpc_config.get("securityGroupIds", []):
         if networks.get_security_group_from_id(group_id) is None:
             _refuse(f"The security group ID '{group_id}' does not exist", clusterName=name)
+
+
+def update_cluster_config(cluster: Cluster, vpc_config: dict[str, Any]) -> None:
+    """https://docs.aws.amazon.com/eks/latest/APIReference/API_UpdateClusterConfig.html"""
+    if not cluster.is_active:
+        message = f"Cannot update cluster {cluster.name}: it is in the status {cluster.status}"
+        raise ResourceInUseException(
+            clusterName=cluster.name, nodegroupName=None, addonName=None, message=message
+        )
+    if vpc_config == cluster.resources_vpc_config:
+        _refuse("Cluster is already at the desired configuration", clusterName=cluster.name)
 
 
 def second_cluster(networks: "Networks", others: list[Cluster], vpc_config: dict[str, Any]) -> None:
@@ -50,9 +63,33 @@ def second_cluster(networks: "Networks", others: list[Cluster], vpc_config: dict
 
 def create_nodegroup(networks: "Networks", cluster: Cluster, role_arn: str, subnet_ids: list[str]) -> None:
     _role(networks.account_id, role_arn, "ec2.amazonaws.com")
+    node_role(networks.account_id, role_arn)
     for subnet in _subnets(networks, subnet_ids):
         if subnet.vpc_id != cluster.resources_vpc_config["vpcId"]:
             _refuse(f"Subnet '{subnet.id}' is not in the VPC of the cluster", clusterName=cluster.name)
+
+
+def node_role(account_id: str, role_arn: str) -> None:
+    """https://docs.aws.amazon.com/eks/latest/userguide/create-node-role.html"""
+    role = roles.find(account_id, role_arn)
+    attached = {arn.rpartition("/")[2] for arn in role.managed_policies} if role else set()
+    pull = {"AmazonEC2ContainerRegistryPullOnly", "AmazonEC2ContainerRegistryReadOnly"}
+    if "AmazonEKSWorkerNodePolicy" not in attached or not pull & attached:
+        _refuse(
+            "The provided role doesn't have the Amazon EKS Managed Policies associated with it. "
+            "Please ensure the following policies "
+            "[AmazonEKSWorkerNodePolicy, AmazonEC2ContainerRegistryReadOnly] are attached"
+        )
+
+
+def delete_cluster(cluster: Cluster) -> None:
+    if cluster.status == "CREATING":
+        raise ResourceInUseException(
+            clusterName=cluster.name,
+            nodegroupName=None,
+            addonName=None,
+            message=f"Cannot delete because cluster {cluster.name} currently has an update in progress",
+        )
 
 
 def second_nodegroup(cluster: Cluster) -> None:
@@ -75,13 +112,11 @@ def _subnets(networks: "Networks", subnet_ids: list[str]) -> list[Subnet]:
 
 
 def _role(account_id: str, arn: str, service: str) -> None:
-    for role in iam_backends[account_id]["aws"].roles.values():
-        if role.arn == arn and service in json.dumps(role.assume_role_policy_document):
-            return
-    _refuse(
-        f"Role with arn: {arn}, could not be assumed because it does not exist "
-        "or the trusted entity is not correct"
-    )
+    if not roles.assumable(account_id, arn, service):
+        _refuse(
+            f"Role with arn: {arn}, could not be assumed because it does not exist "
+            "or the trusted entity is not correct"
+        )
 
 
 def _refuse(message: str, **members: str) -> None:

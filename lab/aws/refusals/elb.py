@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from moto.elbv2.exceptions import ELBClientError, LoadBalancerNotFoundError
 from moto.elbv2.models import FakeLoadBalancer, FakeTargetGroup
+from moto.elbv2.ssl_policies import SSL_POLICIES
 
 from lab.aws.refusals.lambda_ import allows
 
@@ -109,7 +110,8 @@ def create_listener(
     lb_arn: str,
     protocol: str,
     port: str,
-    certificate: str | None,
+    certificate_arn: str | None,
+    ssl_policy: str,
     actions: list[dict[str, Any]],
 ) -> None:
     lb = balancers.load_balancers.get(lb_arn)
@@ -119,11 +121,25 @@ def create_listener(
         raise ELBClientError(
             "DuplicateListener", f"A listener already exists on this port for this load balancer '{lb_arn}'"
         )
-    if protocol == "HTTPS" and not certificate:
+    if protocol == "HTTPS" and not certificate_arn:
         raise ELBClientError("ValidationError", "A certificate must be specified for HTTPS listeners")
-    if certificate and not balancers._certificate_exists(certificate):
-        raise ELBClientError("CertificateNotFound", f"Certificate '{certificate}' not found")
+    if ssl_policy not in SSL_POLICIES:
+        raise ELBClientError("SSLPolicyNotFound", f"SSL policy '{ssl_policy}' not found")
+    if certificate_arn:
+        certificate(balancers, certificate_arn)
     listen(balancers, lb_arn, actions)
+
+
+def certificate(balancers: "LoadBalancers", arn: str) -> None:
+    if not balancers._certificate_exists(arn):
+        raise ELBClientError("CertificateNotFound", f"Certificate '{arn}' not found")
+    issued = balancers.aws.certificates(balancers.region_name).get_certificate(arn).status == "ISSUED"
+    if arn.startswith("arn:aws:acm:") and not issued:
+        raise ELBClientError(
+            "UnsupportedCertificate",
+            f"The certificate '{arn}' must have a fully-qualified domain name, a supported signature, "
+            "and a supported key size.",
+        )
 
 
 def listen(balancers: "LoadBalancers", lb_arn: str, actions: list[dict[str, Any]]) -> None:

@@ -12,7 +12,8 @@ from typing import Any
 import botocore.session
 from moto.awslambda.exceptions import InvalidParameterValueException, LambdaClientError
 from moto.awslambda.models import LambdaFunction
-from moto.iam.models import iam_backends
+
+from lab.aws.refusals import roles
 
 MAX_PAYLOAD = 6 * 1024 * 1024  # bytes of a synchronous invocation
 PYTHON = "python3."
@@ -29,18 +30,8 @@ def create_function(account_id: str, spec: dict[str, Any]) -> None:
         )
     runtime(spec)
     zip_file(spec["Code"])
-    for role in iam_backends[account_id]["aws"].roles.values():
-        if role.arn == spec["Role"] and not _trusts_lambda(role.assume_role_policy_document):
-            raise InvalidParameterValueException(
-                "The role defined for the function cannot be assumed by Lambda."
-            )
-
-
-def _trusts_lambda(document: str | dict[str, Any]) -> bool:
-    policy = json.loads(document) if isinstance(document, str) else document
-    statements = policy["Statement"] if isinstance(policy["Statement"], list) else [policy["Statement"]]
-    services = [statement.get("Principal", {}).get("Service", []) for statement in statements]
-    return any("lambda.amazonaws.com" in (s if isinstance(s, list) else [s]) for s in services)
+    if not roles.assumable(account_id, spec["Role"], "lambda.amazonaws.com"):
+        raise InvalidParameterValueException("The role defined for the function cannot be assumed by Lambda.")
 
 
 def runtime(spec: dict[str, Any]) -> None:
@@ -81,6 +72,17 @@ def pending(function: LambdaFunction) -> None:
         )
         error.code = 409
         raise error
+
+
+def updating(function: LambdaFunction) -> None:
+    """https://docs.aws.amazon.com/lambda/latest/dg/functions-states.html#functions-states-updating"""
+    error = LambdaClientError(
+        "ResourceConflictException",
+        "The operation cannot be performed at this time. "
+        f"An update is in progress for resource: {function.function_arn}",
+    )
+    error.code = 409
+    raise error
 
 
 def payload(body: bytes) -> None:

@@ -4,6 +4,7 @@ import io
 import json
 import os
 import shutil
+import time
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,14 +12,17 @@ from typing import Any
 
 import boto3
 import pytest
+import tenacity
 
 from lab import cgroups
+from lab.aws import delays
 from lab.aws.server import Aws
 from lab.network import Internet
 from lab.processes import Processes
 from lab.settings import ACCESS_KEY_ID, SECRET_ACCESS_KEY, Lab
 
 REGION = "eu-central-1"  # not the lab's default: any region will do
+NODE_POLICIES = ("AmazonEKSWorkerNodePolicy", "AmazonEC2ContainerRegistryReadOnly")
 Client = Callable[[str], Any]
 
 
@@ -102,9 +106,20 @@ class Network:
         ]
 
     def delete(self) -> None:
-        for subnet_id in self.subnet_ids:
-            self.ec2.delete_subnet(SubnetId=subnet_id)
+        for subnet_id in self.subnet_ids:  # interfaces of balancers stay for a moment
+            patiently(self.ec2.delete_subnet, SubnetId=subnet_id)
         self.ec2.delete_vpc(VpcId=self.vpc_id)
+
+
+@tenacity.retry(
+    retry=tenacity.retry_if_exception_message(match=".*DependencyViolation|.*AuthFailure"),
+    wait=tenacity.wait_fixed(0.2),
+    stop=tenacity.stop_after_delay(15),
+    reraise=True,
+)
+def patiently(call: Callable[..., Any], **parameters: Any) -> Any:
+    """Call AWS until nothing is in the way any more."""
+    return call(**parameters)
 
 
 @pytest.fixture(scope="module")
@@ -116,14 +131,18 @@ def network(client: Client) -> Iterator[Network]:
 
 @pytest.fixture(scope="session")
 def role(client: Client) -> Callable[[str], str]:
-    """The ARN of a role that this service may assume."""
+    """The ARN of a role that this service may assume, old enough for that, with AWS's own policies."""
 
     def make(service: str) -> str:
         iam, name = client("iam"), f"for-{service.split('.')[0]}"
         statement = {"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"}
         policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
         try:
-            return iam.create_role(RoleName=name, AssumeRolePolicyDocument=policy)["Role"]["Arn"]
+            made = iam.create_role(RoleName=name, AssumeRolePolicyDocument=policy)["Role"]["Arn"]
+            for managed in NODE_POLICIES if service == "ec2.amazonaws.com" else ():
+                iam.attach_role_policy(RoleName=name, PolicyArn=f"arn:aws:iam::aws:policy/{managed}")
+            time.sleep(delays.ROLE)
+            return made
         except iam.exceptions.EntityAlreadyExistsException:
             return iam.get_role(RoleName=name)["Role"]["Arn"]
 
@@ -132,10 +151,10 @@ def role(client: Client) -> Callable[[str], str]:
 
 @pytest.fixture(scope="session")
 def zip_of() -> Callable[[str], bytes]:
-    return _zip
+    return zip_source
 
 
-def _zip(source: str) -> bytes:
+def zip_source(source: str) -> bytes:
     """A function's code, as it is uploaded."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
@@ -159,7 +178,7 @@ def function(client: Client, role: Callable[[str], str]) -> Iterator[str]:
         Runtime="python3.13",
         Handler="app.handler",
         Role=role("lambda.amazonaws.com"),
-        Code={"ZipFile": _zip(HELLO)},
+        Code={"ZipFile": zip_source(HELLO)},
     )
     assert created["State"] == "Pending"
     functions.get_waiter("function_active_v2").wait(FunctionName="hello", WaiterConfig={"Delay": 1})

@@ -1,17 +1,24 @@
 """Elastic Load Balancing's API in front of balancers that really listen, and ACM's certificates on them."""
 
+import datetime
 import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import tenacity
 from botocore.exceptions import ClientError
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
 from dnslib import RCODE
 
 from lab.cluster.pki import SERVER, Authority
+from lab.settings import ACM_ROOT
+from tests.lab.aws.conftest import patiently
 
 QUICK = {"Delay": 1, "MaxAttempts": 40}
 HOST = "app.example.com"
@@ -185,7 +192,10 @@ def test_a_deleted_balancer_takes_its_addresses_and_its_name_along(aws, elb, cli
     created = internal["LoadBalancers"][0]
     elb.get_waiter("load_balancer_available").wait(Names=["brief"], WaiterConfig=QUICK)
     elb.delete_load_balancer(LoadBalancerArn=created["LoadBalancerArn"])
-    assert interfaces(client, created) == []
+    assert interfaces(client, created) != []  # they stay for a moment
+    for tried in tenacity.Retrying(wait=tenacity.wait_fixed(0.2), stop=tenacity.stop_after_delay(15)):
+        with tried:
+            assert interfaces(client, created) == []
     answer = aws.internet.outside.run(sys.executable, "-c", RESOLVE, created["DNSName"])
     assert int(answer.stdout) == RCODE.NXDOMAIN
     with pytest.raises(ClientError, match="LoadBalancerNotFound"):
@@ -209,7 +219,7 @@ def test_an_internet_facing_balancer_needs_a_gateway_and_has_public_addresses(aw
     with pytest.raises(ClientError, match=r"DependencyViolation.*mapped public address"):
         ec2.detach_internet_gateway(InternetGatewayId=gateway, VpcId=network.vpc_id)
     elb.delete_load_balancer(LoadBalancerArn=arn)
-    ec2.detach_internet_gateway(InternetGatewayId=gateway, VpcId=network.vpc_id)
+    patiently(ec2.detach_internet_gateway, InternetGatewayId=gateway, VpcId=network.vpc_id)
     ec2.delete_internet_gateway(InternetGatewayId=gateway)
 
 
@@ -239,6 +249,11 @@ def test_what_elastic_load_balancing_refuses(elb, client, balancer, network, fun
     refused("DuplicateListener", "already exists on this port", elb.create_listener, **plain)
     secure = plain | {"Port": 443, "Protocol": "HTTPS"}
     refused("ValidationError", "A certificate must be specified", elb.create_listener, **secure)
+    asked = client("acm").request_certificate(DomainName="y.example.com", ValidationMethod="DNS")
+    pending = [{"CertificateArn": asked["CertificateArn"]}]
+    said = "must have a fully-qualified domain name, a supported signature, and a supported key size."
+    refused("UnsupportedCertificate", said, elb.create_listener, **secure, Certificates=pending)
+    client("acm").delete_certificate(CertificateArn=asked["CertificateArn"])
     missing = [{"CertificateArn": "arn:aws:acm:eu-central-1:123456789012:certificate/missing"}]
     refused("CertificateNotFound", "not found", elb.create_listener, **secure, Certificates=missing)
     used = "currently in use by a listener"
@@ -258,9 +273,42 @@ def test_a_private_key_must_match_its_certificate(client, authority):
         client("acm").import_certificate(Certificate=pair.certificate, PrivateKey=other.key)
 
 
+@pytest.mark.parametrize(("first_day", "last_day"), [(-2, -1), (1, 2)])
+def test_a_certificate_that_is_not_valid_today_is_refused(client, authority, first_day, last_day):
+    pair, now = authority.issue(HOST, SERVER, names=(HOST,)), datetime.datetime.now(datetime.UTC)
+    key = serialization.load_pem_private_key(pair.key, None)
+    dated = (
+        x509.CertificateBuilder(*_names(pair.certificate))
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now + datetime.timedelta(days=first_day))
+        .not_valid_after(now + datetime.timedelta(days=last_day))
+        .sign(key, hashes.SHA256())
+    )
+    acm, held = client("acm"), client("acm").list_certificates()["CertificateSummaryList"]
+    with pytest.raises(ClientError, match=r"not valid|not in effect"):
+        acm.import_certificate(
+            Certificate=dated.public_bytes(serialization.Encoding.PEM), PrivateKey=pair.key
+        )
+    assert acm.list_certificates()["CertificateSummaryList"] == held
+
+
+def _names(certificate: bytes) -> tuple[x509.Name, x509.Name]:
+    read = x509.load_pem_x509_certificate(certificate)
+    return read.issuer, read.subject
+
+
 def test_an_imported_certificate_is_given_back_as_it_was(client, certificate, authority):
     answer = client("acm").get_certificate(CertificateArn=certificate)
     assert answer["CertificateChain"].encode() == authority.pair.certificate
+
+
+def eventually(acm, arn: str, wanted: Callable[[dict], Any]) -> Any:
+    for tried in tenacity.Retrying(wait=tenacity.wait_fixed(0.3), stop=tenacity.stop_after_delay(15)):
+        with tried:
+            found = wanted(acm.describe_certificate(CertificateArn=arn)["Certificate"])
+            assert found
+    return found
 
 
 def test_a_requested_certificate_waits_for_its_dns_record(client):
@@ -268,17 +316,39 @@ def test_a_requested_certificate_waits_for_its_dns_record(client):
     arn = acm.request_certificate(DomainName="shop.example.org", ValidationMethod="DNS")["CertificateArn"]
     described = acm.describe_certificate(CertificateArn=arn)["Certificate"]
     assert described["Status"] == "PENDING_VALIDATION"
-    record = described["DomainValidationOptions"][0]["ResourceRecord"]
+    assert "ResourceRecord" not in described["DomainValidationOptions"][0]
+    record = eventually(acm, arn, lambda now: now["DomainValidationOptions"][0].get("ResourceRecord"))
     zone = route53.create_hosted_zone(Name="example.org", CallerReference="acm")["HostedZone"]["Id"]
     record_set = {
         "Name": record["Name"], "Type": "CNAME", "TTL": 60, "ResourceRecords": [{"Value": record["Value"]}]
     }  # fmt: skip
-    for action, status in (("CREATE", "ISSUED"), ("DELETE", "ISSUED")):
+    assert acm.describe_certificate(CertificateArn=arn)["Certificate"]["Status"] == "PENDING_VALIDATION"
+    for action in ("CREATE", "DELETE"):  # what is issued stays issued
         batch = {"Changes": [{"Action": action, "ResourceRecordSet": record_set}]}
         route53.change_resource_record_sets(HostedZoneId=zone, ChangeBatch=batch)
-        assert acm.describe_certificate(CertificateArn=arn)["Certificate"]["Status"] == status
+        assert eventually(acm, arn, lambda now: now["Status"] == "ISSUED")
     route53.delete_hosted_zone(Id=zone)
     acm.delete_certificate(CertificateArn=arn)
+
+
+def test_an_issued_certificate_is_verified_with_the_labs_root(
+    aws, client, balancer, target_group, listen, inside
+):
+    acm, route53, host = client("acm"), client("route53"), "issued.example.org"
+    arn = acm.request_certificate(DomainName=host, ValidationMethod="DNS")["CertificateArn"]
+    record = eventually(acm, arn, lambda now: now["DomainValidationOptions"][0].get("ResourceRecord"))
+    zone = route53.create_hosted_zone(Name="example.org", CallerReference="issued")["HostedZone"]["Id"]
+    record_set = {
+        "Name": record["Name"], "Type": "CNAME", "TTL": 60, "ResourceRecords": [{"Value": record["Value"]}]
+    }  # fmt: skip
+    change = {"Action": "CREATE", "ResourceRecordSet": record_set}
+    route53.change_resource_record_sets(HostedZoneId=zone, ChangeBatch={"Changes": [change]})
+    issuer = eventually(acm, arn, lambda now: now["Status"] == "ISSUED" and now["Issuer"])
+    assert issuer == aws.certificate_authority.name
+    listen(target_group, 443, "HTTPS", Certificates=[{"CertificateArn": arn}])
+    there = ["--resolve", f"{host}:443:{interfaces(client, balancer)[0]['PrivateIpAddress']}"]
+    assert inside("--cacert", str(aws.lab.data / ACM_ROOT), *there, f"https://{host}/") == ("hello", 0)
+    assert inside(*there, f"https://{host}/")[1] == 60
 
 
 def test_the_aws_cli_lists_the_balancer(aws, balancer):

@@ -4,13 +4,17 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
+from threading import Event
 
 import pytest
 import yaml
 from botocore.exceptions import ClientError, WaiterError
 
+from lab.aws import delays
 from lab.settings import ACCESS_KEY_ID, SECRET_ACCESS_KEY
+from tests.lab.aws.conftest import PaperCluster
 
 QUICK = {"Delay": 1, "MaxAttempts": 40}
 
@@ -122,9 +126,39 @@ def test_a_cluster_that_does_not_start_is_failed_and_says_why(eks, settings):
     delete(eks, "broken")
 
 
-def test_a_cluster_may_be_deleted_while_it_is_created(eks, settings):
+def test_a_cluster_is_not_deleted_while_it_is_created(eks, settings, role, monkeypatch):
+    held = Event()
+    monkeypatch.setattr(PaperCluster, "start_control_plane", lambda self: held.wait())
     eks.create_cluster(**settings)
+    early = {
+        "clusterName": "tutorial",
+        "nodegroupName": "early",
+        "subnets": settings["resourcesVpcConfig"]["subnetIds"],
+        "nodeRole": role("ec2.amazonaws.com"),
+    }
+    try:
+        with pytest.raises(eks.exceptions.ResourceInUseException, match="has an update in progress"):
+            eks.delete_cluster(name="tutorial")
+        with pytest.raises(eks.exceptions.InvalidRequestException, match="is not in ACTIVE status"):
+            eks.create_nodegroup(**early)
+    finally:
+        held.set()
+    eks.get_waiter("cluster_active").wait(name="tutorial", WaiterConfig=QUICK)
     delete(eks, "tutorial")
+
+
+def test_a_fresh_role_is_not_seen_at_once(client, eks, settings):
+    iam, name = client("iam"), "fresh"
+    statement = {"Effect": "Allow", "Principal": {"Service": "eks.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    fresh = iam.create_role(RoleName=name, AssumeRolePolicyDocument=policy)["Role"]["Arn"]
+    with pytest.raises(eks.exceptions.InvalidParameterException, match="could not be assumed because"):
+        eks.create_cluster(**settings | {"roleArn": fresh})
+    time.sleep(delays.ROLE)
+    eks.create_cluster(**settings | {"roleArn": fresh})
+    eks.get_waiter("cluster_active").wait(name="tutorial", WaiterConfig=QUICK)
+    delete(eks, "tutorial")
+    iam.delete_role(RoleName=name)
 
 
 @pytest.mark.parametrize(
@@ -134,7 +168,7 @@ def test_a_cluster_may_be_deleted_while_it_is_created(eks, settings):
         ({"roleArn": "arn:aws:iam::123456789012:role/missing"}, "could not be assumed because"),
         ({"resourcesVpcConfig": {"subnetIds": ["subnet-1"]}}, "The subnet ID 'subnet-1' does not exist"),
         ({"resourcesVpcConfig": {"subnetIds": []}}, "Subnets specified must be in at least two different"),
-        ({"name": "../escape"}, "does not match the pattern"),
+        ({"name": "../escape"}, "name contains invalid characters"),
     ],
 )
 def test_a_cluster_that_eks_refuses(eks, settings, change, said):
@@ -198,6 +232,7 @@ def test_the_aws_cli_writes_a_kubeconfig(aws, cluster, tmp_path):
 
 def test_a_deleted_cluster_leaves_nothing_in_its_vpc(client, eks, settings, network):
     eks.create_cluster(**settings)
+    eks.get_waiter("cluster_active").wait(name="tutorial", WaiterConfig=QUICK)
     delete(eks, "tutorial")
     ec2, here = client("ec2"), [{"Name": "vpc-id", "Values": [network.vpc_id]}]
     assert ec2.describe_network_interfaces(Filters=here)["NetworkInterfaces"] == []

@@ -37,15 +37,27 @@ def test_invoke_answers_and_logs(functions, function, client):
     assert "LogResult" not in functions.invoke(FunctionName="hello")
 
 
+def updated(functions) -> None:
+    functions.get_waiter("function_updated_v2").wait(FunctionName="hello", WaiterConfig={"Delay": 1})
+
+
 def test_a_function_that_fails(functions, function):
     functions.update_function_configuration(FunctionName="hello", Handler="app.missing")
+    updated(functions)
     answer = functions.invoke(FunctionName="hello")
     assert (answer["StatusCode"], answer["FunctionError"]) == (200, "Unhandled")
     assert "missing" in json.load(answer["Payload"])["errorMessage"]
 
 
 def test_new_code_is_what_runs_next(functions, function, zip_of):
-    functions.update_function_code(FunctionName="hello", ZipFile=zip_of("def handler(e, c): return 'new'"))
+    code = zip_of("def handler(e, c): return 'new'")
+    answer = functions.update_function_code(FunctionName="hello", ZipFile=code)
+    assert answer["LastUpdateStatus"] == "InProgress"
+    with pytest.raises(functions.exceptions.ResourceConflictException) as refused:
+        functions.update_function_configuration(FunctionName="hello", Timeout=7)
+    said = f"An update is in progress for resource: {function}"
+    assert said in refused.value.response["Error"]["Message"]
+    updated(functions)
     assert json.load(functions.invoke(FunctionName="hello")["Payload"]) == "new"
 
 
@@ -71,6 +83,8 @@ def test_a_deleted_function_is_gone(functions, function, client, role, zip_of):
         Role=role("lambda.amazonaws.com"),
         Code={"ZipFile": zip_of("def handler(e, c): pass")},
     )
+    with pytest.raises(functions.exceptions.ResourceConflictException, match="following state: Pending"):
+        functions.invoke(FunctionName="short-lived")
     functions.delete_function(FunctionName="short-lived")
     with pytest.raises(ClientError, match="ResourceNotFoundException"):
         functions.invoke(FunctionName="short-lived")

@@ -5,13 +5,15 @@ from pathlib import Path
 
 import boto3
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, WaiterError
 
 from lab.aws.server import Aws
 from lab.errors import LabError
 from lab.processes import Processes
 from lab.settings import ACCESS_KEY_ID
+from tests.lab.aws.conftest import patiently
 
+QUICK = {"Delay": 1, "MaxAttempts": 20}
 TAG = {"Key": "project", "Value": "refusals"}
 
 
@@ -80,11 +82,41 @@ def test_a_nat_gateway_holds_its_subnet_and_its_address(ec2):
     with pytest.raises(ClientError, match="is currently in use"):
         ec2.delete_network_interface(NetworkInterfaceId=interface)
     ec2.delete_nat_gateway(NatGatewayId=gateway["NatGatewayId"])
-    ec2.release_address(AllocationId=address)
+    with pytest.raises(ClientError, match="AuthFailure"):
+        ec2.release_address(AllocationId=address)
+    patiently(ec2.release_address, AllocationId=address)
     with pytest.raises(ClientError, match="DependencyViolation"):
         ec2.delete_route_table(RouteTableId=table)
     ec2.delete_subnet(SubnetId=subnet_id)
     ec2.delete_route_table(RouteTableId=table)
+    ec2.delete_vpc(VpcId=vpc_id)
+
+
+def test_a_nat_gateway_comes_up_only_where_an_internet_gateway_is(ec2):
+    vpc_id = ec2.create_vpc(CidrBlock="10.9.0.0/16")["Vpc"]["VpcId"]
+    subnet_id = ec2.create_subnet(VpcId=vpc_id, CidrBlock="10.9.1.0/24")["Subnet"]["SubnetId"]
+    address = ec2.allocate_address(Domain="vpc")["AllocationId"]
+    internet = ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
+
+    def make() -> str:
+        made = ec2.create_nat_gateway(SubnetId=subnet_id, AllocationId=address)["NatGateway"]
+        assert made["State"] == "pending"
+        return made["NatGatewayId"]
+
+    with pytest.raises(WaiterError):
+        ec2.get_waiter("nat_gateway_available").wait(NatGatewayIds=[failed := make()], WaiterConfig=QUICK)
+    described = ec2.describe_nat_gateways(NatGatewayIds=[failed])["NatGateways"][0]
+    assert (described["State"], described["FailureCode"]) == ("failed", "Gateway.NotAttached")
+    assert described["FailureMessage"] == f"Network {vpc_id} has no Internet gateway attached"
+    ec2.attach_internet_gateway(InternetGatewayId=internet, VpcId=vpc_id)
+    ec2.get_waiter("nat_gateway_available").wait(NatGatewayIds=[gateway := make()], WaiterConfig=QUICK)
+    with pytest.raises(ClientError, match=f"The internetGateway '{internet}' has dependencies"):
+        ec2.delete_internet_gateway(InternetGatewayId=internet)
+    ec2.delete_nat_gateway(NatGatewayId=gateway)
+    patiently(ec2.delete_subnet, SubnetId=subnet_id)
+    ec2.release_address(AllocationId=address)
+    ec2.detach_internet_gateway(InternetGatewayId=internet, VpcId=vpc_id)
+    ec2.delete_internet_gateway(InternetGatewayId=internet)
     ec2.delete_vpc(VpcId=vpc_id)
 
 

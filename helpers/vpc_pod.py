@@ -1,0 +1,42 @@
+"""A place inside the VPC for who has no machine there: a pod of the EKS cluster, in its private subnets."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from helpers import command, eks, kube, kubeconfig
+
+_POD = "curl"
+_EXEC = ["kubectl", "--context", eks.CONTEXT, "exec", "-n", "default", "-i", _POD, "--"]
+
+
+def ensure() -> list[str]:
+    """The command prefix that runs a program in the pod; waits for the cluster and its node where need be."""
+    if _is_ready():
+        return _EXEC
+    eks.ensure()
+    kube.apply(eks.CONTEXT, "manifests/eks/curl.yaml")
+    kube.kubectl(
+        eks.CONTEXT, "-n", "default", "wait", f"pod/{_POD}", "--for=condition=Ready", "--timeout=300s"
+    )
+    return _EXEC
+
+
+def _is_ready() -> bool:
+    if not kubeconfig.has(eks.CONTEXT):
+        return False
+    wait = ("-n", "default", "wait", f"pod/{_POD}", "--for=condition=Ready", "--timeout=0")
+    return kube.kubectl(eks.CONTEXT, *wait, check=False, show=False).exit_code == 0
+
+
+def carry(words: Sequence[str]) -> list[str]:
+    """The words of a command as they hold in the pod: files of this machine are copied there."""
+    return [
+        _copied(Path(word)) if Path(word).is_absolute() and Path(word).is_file() else word for word in words
+    ]
+
+
+def _copied(file: Path) -> str:
+    there = f"/tmp/{file.name}"
+    content = file.read_text(encoding="ascii")  # certificates and keys in PEM
+    command.run([*_EXEC, "sh", "-c", f"umask 077; cat > {there}"], give=content)
+    return there

@@ -1,0 +1,29 @@
+"""How long the lab takes where AWS takes seconds or minutes: short, but nobody gets by without waiting."""
+
+import logging
+from collections.abc import Callable
+from threading import Timer
+
+log = logging.getLogger(__name__)
+
+# In seconds.
+ROLE = 2.0  # a fresh role, until a service may assume it; AWS: some ten seconds
+FUNCTION = 1.0  # Pending, and an update InProgress
+BALANCER = 1.0  # provisioning; AWS: two to three minutes
+INTERFACES = 1.0  # of a deleted load balancer; AWS: minutes
+NAT_GATEWAY = 1.0  # pending, and deleting; AWS: one to three minutes
+CERTIFICATE = 1.0  # a requested one's DNS record to be named, and then to be found; AWS: seconds, minutes
+
+
+def later(seconds: float, work: Callable[[], None]) -> None:
+    """Do it in the background; what goes wrong is logged."""
+
+    def run() -> None:
+        try:
+            work()
+        except Exception:
+            log.exception("in the background, after %g s", seconds)
+
+    timer = Timer(seconds, run)
+    timer.daemon = True
+    timer.start()

@@ -1,0 +1,56 @@
+"""Where the reader calls from: given, or asked for."""
+
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from threading import Thread
+
+import pytest
+
+from helpers import caller
+from helpers.errors import SettingsWrong, Unreachable
+
+
+class Mirror(BaseHTTPRequestHandler):
+    answer = "203.0.113.9\n"
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(self.answer.encode())
+
+    def log_message(self, *_: object) -> None: ...
+
+
+@pytest.fixture
+def mirror(monkeypatch):
+    server = HTTPServer(("127.0.0.1", 0), Mirror)
+    Thread(target=server.serve_forever, daemon=True).start()
+    monkeypatch.setenv("CALLER", f"http://127.0.0.1:{server.server_port}/")
+    yield Mirror
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.mark.parametrize(
+    ("given", "taken"),
+    [("203.0.113.7", "203.0.113.7/32"), ("198.51.100.0/24", "198.51.100.0/24")],
+)
+def test_an_address_or_a_range_is_taken_as_it_is(monkeypatch, given, taken):
+    monkeypatch.setenv("CALLER", given)
+    assert caller.cidr() == taken
+
+
+def test_a_url_is_asked(mirror):
+    assert caller.cidr() == "203.0.113.9/32"
+
+
+@pytest.mark.parametrize("answer", ["2001:db8::1", "<html>", "", "0.0.0.0/0"])
+def test_what_is_no_single_address_opens_nothing(mirror, monkeypatch, answer):
+    monkeypatch.setattr(mirror, "answer", answer)
+    with pytest.raises(SettingsWrong, match="no IPv4 address"):
+        caller.cidr()
+
+
+def test_nobody_there_says_what_to_set(monkeypatch):
+    monkeypatch.setenv("CALLER", "http://127.0.0.1:1/")
+    with pytest.raises(Unreachable, match="set CALLER"):
+        caller.cidr()

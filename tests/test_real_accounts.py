@@ -1,0 +1,336 @@
+"""What a reader with accounts runs, on a lab of its own in the accounts' place: to helpers it is one."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from unittest.mock import patch
+
+import boto3
+import pytest
+
+from helpers import eks, mesh, preflight, series
+from helpers.settings import Settings
+from tests.conftest import LAB_NAME, PROJECT, exports, lab_command
+
+LIMIT = 180  # seconds, for anything that is waited for
+KEEP = ("PATH", "HOME", "LANG", "XDG_CACHE_HOME")
+
+
+class Account:
+    """The two clouds of a lab, and settings files for them as a reader would write one."""
+
+    def __init__(self, environment: dict[str, str]) -> None:
+        self.lab = environment
+        self.written = Path(environment["TUTORIAL_SETTINGS"]).read_text()
+        keys = environment["AWS_ACCESS_KEY_ID"], environment["AWS_SECRET_ACCESS_KEY"]
+        self.session = boto3.Session(*keys, region_name="us-east-1")
+
+    def client(self, service: str):
+        return self.session.client(service, endpoint_url=self.lab["AWS_ENDPOINT_URL"])
+
+    def settings(self, file: Path, **changed: str | None) -> Path:
+        """The lab's file with some values changed, or taken out where they are None."""
+        lines = [line for line in self.written.splitlines()[1:] if line.split(" = ")[0] not in changed]
+        lines += [f'{name} = "{value}"' for name, value in changed.items() if value is not None]
+        file.write_text("\n".join(lines) + "\n")
+        return file
+
+
+@pytest.fixture(scope="module")
+def account() -> Iterator[Account]:
+    environment = os.environ | {"LAB_NAME": f"{LAB_NAME[:14]}-real"}
+    lab_command(environment, "down")
+    lab_command(environment, "up")
+    yield Account(environment | exports(lab_command(environment, "env")))
+    lab_command(environment, "down")
+
+
+@pytest.fixture
+def settings(account: Account, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
+    """Choose the settings of this test; nothing of the machine's or the lab's own is in the environment."""
+    for name in [*Settings.model_fields, "YES"]:
+        monkeypatch.delenv(name, raising=False)
+
+    def choose(**changed: str | None) -> Path:
+        file = account.settings(tmp_path / "cloud.toml", STATE=str(tmp_path / "build"), **changed)
+        monkeypatch.setenv("TUTORIAL_SETTINGS", str(file))
+        return file
+
+    choose()
+    return choose
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], str | int | None]:
+    """Run the look before the start with an answer to its question: what it exits with, None for "go on"."""
+
+    def run(answer: str) -> str | int | None:
+        monkeypatch.setattr("builtins.input", lambda _: answer)
+        try:
+            preflight.main()
+        except SystemExit as ended:
+            return ended.code
+        return None
+
+    return run
+
+
+def vpcs(account: Account) -> int:
+    return len(account.client("ec2").describe_vpcs()["Vpcs"])
+
+
+@pytest.mark.parametrize(("answer", "goes_on"), [("y", True), ("yes", True), ("n", False), ("", False)])
+def test_it_says_who_what_and_how_much_and_asks(account, settings, asked, capsys, answer, goes_on):
+    before = vpcs(account)
+    ended = asked(answer)
+    said = capsys.readouterr().out
+    assert ended == (None if goes_on else "Nothing was created.")
+    for line in (
+        "✓ AWS: account 123456789012, as arn:aws:iam::123456789012:user/lab",
+        f"✓ EKS with Kubernetes {eks.VERSION}: in standard support until 2027-",
+        "✓ quota, VPCs in the region: 1 of 5 used",
+        "✓ permissions, EC2's dry run: a VPC may be created",
+        "✓ permissions, IAM's simulation:",
+        "✓ Google Cloud: project lab-project in us-central1-a, as tutorial@",
+        "✓ GKE: Kubernetes 1.35",
+        "US dollars an hour",
+    ):
+        assert line in said
+    assert "✗" not in said
+    assert vpcs(account) == before
+
+
+def test_yes_in_the_environment_is_for_ci(settings, asked, monkeypatch):
+    monkeypatch.setenv("YES", "1")
+    assert asked("n") is None
+    monkeypatch.setenv("YES", "0")
+    assert asked("n") == "Nothing was created."
+
+
+def make(file: Path | str, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    clean = {name: os.environ[name] for name in KEEP if name in os.environ}
+    command = ["make", "tutorial", "TARGET=cloud", f"SETTINGS={file}", *words]
+    return subprocess.run(
+        command,
+        env=clean | environment,
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+    )
+
+
+def test_make_without_an_answer_creates_nothing(account, settings):
+    before = vpcs(account)
+    refused = make(settings())
+    assert refused.returncode != 0
+    assert "Nothing was created." in refused.stderr
+    assert "00-introduction" not in refused.stdout
+    assert vpcs(account) == before
+
+
+def test_make_without_settings_says_which_file_to_write():
+    refused = make("no-such.toml")
+    assert refused.returncode != 0
+    assert "cp tutorial.example.toml no-such.toml" in refused.stderr
+
+
+def test_a_shell_that_was_given_to_a_lab_is_refused(account, settings):
+    refused = make(settings(), AWS_ENDPOINT_URL=account.lab["AWS_ENDPOINT_URL"])
+    assert refused.returncode != 0
+    assert "AWS_ENDPOINT_URL in the environment would win over cloud.toml" in refused.stderr
+
+
+def test_another_target_is_no_target():
+    refused = make("cloud.toml", "TARGET=moon")
+    assert refused.returncode != 0
+    assert "TARGET is lab or cloud" in refused.stderr
+
+
+def stopped(asked, capsys, line: str) -> None:
+    """Nobody is asked where something is in the way, and the line says what."""
+    assert "in the way" in asked("y")
+    said = capsys.readouterr().out
+    assert any(found.startswith("✗") and line in found for found in said.splitlines()), said
+    assert "US dollars" not in said
+
+
+def test_credentials_that_are_nobodys(settings, asked, capsys):
+    settings(AWS_ACCESS_KEY_ID="NOBODYSKEYEXAMPLE00")
+    stopped(asked, capsys, "InvalidClientTokenId")
+
+
+def test_a_project_that_is_not_ours(settings, asked, capsys):
+    settings(GOOGLE_CLOUD_PROJECT="somebody-elses")
+    stopped(asked, capsys, 'Required "container.clusters.list" permission(s) for "projects/somebody-elses"')
+
+
+def test_a_service_account_of_google_that_does_not_exist(settings, asked, capsys, tmp_path):
+    settings(GOOGLE_APPLICATION_CREDENTIALS=str(tmp_path / "none.json"))
+    stopped(asked, capsys, "none.json")
+
+
+def test_a_version_that_eks_no_longer_offers(settings, asked, capsys, monkeypatch):
+    monkeypatch.setattr(eks, "VERSION", "1.29")
+    stopped(asked, capsys, "EKS with Kubernetes 1.29: AWS does not offer it")
+
+
+def test_a_version_of_gke_that_istio_does_not_support(settings, asked, capsys, monkeypatch):
+    monkeypatch.setattr(mesh, "KUBERNETES", ((1, 20), (1, 24)))
+    stopped(asked, capsys, "is none that Istio 1-30 supports")
+
+
+def test_a_program_that_is_missing(settings, asked, capsys, monkeypatch, tmp_path):
+    settings(TOOLS=str(tmp_path))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    stopped(asked, capsys, "Starting kubectl: it is not installed")
+
+
+def test_a_quota_that_is_used_up(account, settings, asked, capsys):
+    ec2 = account.client("ec2")
+    made = [ec2.create_vpc(CidrBlock="10.9.0.0/16")["Vpc"]["VpcId"] for _ in range(4)]
+    stopped(asked, capsys, "quota, VPCs in the region: 5 of 5 are used and 1 needed")
+    for vpc in made:
+        ec2.delete_vpc(VpcId=vpc)
+
+
+def test_a_name_that_somebody_else_uses(account, settings, asked, capsys):
+    iam, name = account.client("iam"), "istio-multicloud-function"
+    iam.create_role(RoleName=name, AssumeRolePolicyDocument="{}")
+    stopped(asked, capsys, f"the role {name} exists without the tag Project=istio-multicloud")
+    iam.tag_role(RoleName=name, Tags=[{"Key": "Project", "Value": "istio-multicloud"}])
+    assert asked("y") is None
+    assert f"! name: the role {name} exists and is ours" in capsys.readouterr().out
+    iam.delete_role(RoleName=name)
+
+
+def test_a_permission_that_is_denied(account, settings, asked, capsys):
+    iam = account.client("iam")
+    iam.create_user(UserName="reader")
+    key = iam.create_access_key(UserName="reader")["AccessKey"]
+    settings(AWS_ACCESS_KEY_ID=key["AccessKeyId"], AWS_SECRET_ACCESS_KEY=key["SecretAccessKey"])
+    policy = (
+        '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"},'
+        ' {"Effect": "Deny", "Action": "eks:Create*", "Resource": "*"}]}'
+    )
+    iam.put_user_policy(UserName="reader", PolicyName="all-but-clusters", PolicyDocument=policy)
+    stopped(asked, capsys, "eks:CreateCluster: explicitDeny")
+    iam.delete_user_policy(UserName="reader", PolicyName="all-but-clusters")
+    iam.delete_access_key(UserName="reader", AccessKeyId=key["AccessKeyId"])
+    iam.delete_user(UserName="reader")
+
+
+MAKE_CLUSTERS = (
+    "from helpers import gke, network, eks; gke.create(); network.ensure(); eks.ensure(); gke.ensure()"
+)
+
+
+@pytest.fixture(scope="module")
+def build(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tutorial's own files, kept from notebook to notebook."""
+    return tmp_path_factory.mktemp("build")
+
+
+def python(code: str, file: Path) -> subprocess.Popen[str]:
+    """Start a program of helpers with these settings and nothing else."""
+    environment = {name: os.environ[name] for name in KEEP if name in os.environ}
+    return subprocess.Popen(
+        [sys.executable, "-u", "-c", code],
+        env=environment | {"TUTORIAL_SETTINGS": str(file)},
+        cwd=PROJECT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def test_interruptions_lose_nothing(account, tmp_path, build):
+    """A killed process and Ctrl-C, each in the middle of a wait: the next run makes nothing twice."""
+    file = account.settings(tmp_path / "cloud.toml", STATE=str(build), KUBECONFIG=str(build / "kubeconfig"))
+    for ends in (signal.SIGKILL, signal.SIGINT):
+        program = python(MAKE_CLUSTERS, file)
+        assert program.stdout
+        for line in program.stdout:
+            if line.startswith("… "):  # the first wait
+                program.send_signal(ends)
+                break
+        program.communicate(timeout=LIMIT)
+        assert program.returncode != 0
+    last = python(MAKE_CLUSTERS, file)
+    said = last.communicate(timeout=LIMIT)[0]
+    assert last.returncode == 0, said
+    assert "create-vpc" not in said
+    assert "aws eks create-cluster" not in said
+    assert account.client("eks").list_clusters()["clusters"] == ["istio-multicloud"]
+    (network,) = [v for v in account.client("ec2").describe_vpcs()["Vpcs"] if not v["IsDefault"]]
+    assert network["CidrBlock"] == "10.0.0.0/16"
+
+
+def run(account: Account, file: Path, out: Path, *numbers: str) -> None:
+    environment = {name: value for name, value in os.environ.items() if name not in Settings.model_fields}
+    environment |= {"TUTORIAL_SETTINGS": str(file)}
+    with patch.dict(os.environ, environment, clear=True):
+        for notebook in series.notebooks():
+            if notebook.name[:2] in numbers:
+                series.run(notebook, out)
+
+
+def variant(account: Account, folder: Path, build: Path, **changed: str | None) -> Path:
+    """Without a machine in the VPC, as readers have none."""
+    own = {"STATE": str(build), "KUBECONFIG": str(build / "kubeconfig"), "INSIDE_VPC": None}
+    return account.settings(folder / "cloud.toml", **own, **changed)
+
+
+def test_with_a_domain_acm_issues_and_the_gateway_verifies(account, tmp_path, build):
+    file = variant(account, tmp_path, build, CERTIFICATE="acm")
+    run(account, file, tmp_path, "01", "02", "04")
+    (summary,) = account.client("acm").list_certificates()["CertificateSummaryList"]
+    assert (summary["Type"], summary["Status"]) == ("AMAZON_ISSUED", "ISSUED")
+
+
+def test_the_internet_reaches_one_port_of_the_gateway(account, build):
+    words = ["-n", "istio-ingress", "get", "service", "istio-ingressgateway", "-o", "json"]
+    environment = account.lab | {"KUBECONFIG": str(build / "kubeconfig")}
+    got = subprocess.run(
+        ["kubectl", "--context", "eks", *words], env=environment, capture_output=True, text=True, check=True
+    )
+    assert [port["port"] for port in json.loads(got.stdout)["spec"]["ports"]] == [443]
+
+
+def test_without_a_domain_the_vpc_alone_knows_the_name(account, tmp_path, build):
+    file = variant(account, tmp_path, build, ZONE="private")
+    run(account, file, tmp_path, "01", "04")
+    listed = account.client("route53").list_hosted_zones()["HostedZones"]
+    assert sorted(zone["Config"]["PrivateZone"] for zone in listed) == [False, True]
+
+
+ANOTHER_AUTHORITY = """
+from helpers import certificates, curl, kube, settings
+from helpers.progress import until
+
+kube.secret("eks", "istio-ingress", "alb-ca", {"ca.crt": settings.current().ACM_ROOTS})
+certs = certificates.ensure()
+address = kube.service_address("eks", "istio-ingress", "istio-ingressgateway")
+door = curl.resolve("lambda.external", 443, address)
+door += ["--cacert", certs.mtls_ca, "--cert", certs.client_cert, "--key", certs.client_key]
+ask = lambda: curl.outside(*door, "https://lambda.external/hello-world")
+until(
+    "a refusal",
+    ask,
+    lambda answer: answer.status == 503 and "CERTIFICATE_VERIFY_FAILED" in answer.body,
+    limit=90,
+    state=lambda answer: str(answer.status),
+)
+"""
+
+
+def test_the_gateway_believes_no_other_authority(account, tmp_path, build):
+    """After the step before, the balancer shows the private CA's certificate: ACM's roots do not fit it."""
+    file = variant(account, tmp_path, build, ZONE="private")
+    done = python(ANOTHER_AUTHORITY, file)
+    said = done.communicate(timeout=LIMIT)[0]
+    assert done.returncode == 0, said
