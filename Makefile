@@ -15,10 +15,12 @@ SHELL := /bin/bash
 # Where the notebooks run: the lab, which comes up first, or, after a look and a question, the accounts of $(SETTINGS).
 ifeq ($(TARGET),lab)
 READY := up
-BEFORE = eval "$$($(LAB) env)"
+CLOUDS = eval "$$($(LAB) env)"
+BEFORE = $(CLOUDS)
 else ifeq ($(TARGET),cloud)
 READY := $(VENV)/ready
-BEFORE = export TUTORIAL_SETTINGS=$(SETTINGS) && $(BIN)/python -m helpers.preflight
+CLOUDS = export TUTORIAL_SETTINGS=$(SETTINGS)
+BEFORE = $(CLOUDS) && $(BIN)/python -m helpers.preflight
 else
 $(error TARGET is lab or cloud, not "$(TARGET)")
 endif
@@ -27,7 +29,7 @@ tutorial: $(READY)  ## run notebooks 00-06; with TARGET=cloud on real accounts (
 	@$(BEFORE) && $(BIN)/python -m helpers.series
 
 destroy: $(VENV)/ready  ## delete what the tutorial made in both clouds; ARGS=--dry-run only lists it
-	@eval "$$($(LAB) env)" && $(BIN)/python -m helpers.cleanup $(ARGS)
+	@$(CLOUDS) && $(BIN)/python -m helpers.cleanup $(ARGS)
 
 test: setup  ## run all tests, as CI does
 	@$(BIN)/python -m pytest

@@ -19,6 +19,7 @@ EC2 = {
     "internet gateway": ("describe_internet_gateways", "InternetGateways", "InternetGatewayId"),
     "VPC": ("describe_vpcs", "Vpcs", "VpcId"),
 }
+_NETWORK = (*list(EC2)[:2], "network interface", *list(EC2)[2:])  # as _delete_network in cleanup has it
 # The tagging API goes on listing these for up to an hour after they are gone; EC2 itself knows better.
 _TAGS_LINGER = (":natgateway/", ":instance/", ":network-interface/", ":volume/")
 
@@ -152,11 +153,10 @@ def _in_aws() -> Iterable[tuple[str, str]]:
             yield "log group", group
     yield from (("disk", name) for name in kubernetes_volumes())
     vpcs = [vpc["VpcId"] for vpc in ec2("VPC")]
-    yield from (("network interface", name) for vpc in vpcs for name in free_interfaces(vpc))
-    tagged = [(kind, thing[id_]) for kind, (_, _, id_) in EC2.items() for thing in ec2(kind)]
-    groups = [("security group", name) for vpc in vpcs for name in security_groups(vpc)]
-    order = list(EC2)
-    yield from sorted(dict.fromkeys(tagged + groups), key=lambda found: order.index(found[0]))
+    found = [(kind, thing[id_]) for kind, (_, _, id_) in EC2.items() for thing in ec2(kind)]
+    found += [("network interface", name) for vpc in vpcs for name in free_interfaces(vpc)]
+    found += [("security group", name) for vpc in vpcs for name in security_groups(vpc)]
+    yield from sorted(dict.fromkeys(found), key=lambda one: _NETWORK.index(one[0]))
     yield from (("role", name) for name in existing_roles())
 
 

@@ -29,7 +29,8 @@ def test_a_dry_run_lists_in_the_order_of_deletion_and_deletes_nothing(moto, caps
     kinds = list(dict.fromkeys(line.split(", ")[1].rpartition(" ")[0] for line in lines))
     assert kinds == [
         "record", "hosted zone", "load balancer", "target group", "certificate", "function", "log group",
-        "NAT gateway", "elastic IP", "route table", "subnet", "security group", "internet gateway", "VPC", "role",
+        "NAT gateway", "elastic IP", "network interface", "route table", "subnet", "security group",
+        "internet gateway", "VPC", "role",
     ]  # fmt: skip
 
 
