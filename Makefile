@@ -10,7 +10,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 
-.PHONY: tutorial destroy test lab up down status doctor setup bench outputs faults kills lint lock clean help
+.PHONY: tutorial destroy test lab up down status doctor setup bench machines outputs faults kills lint lock clean help
 
 # Where the notebooks run: the lab, which comes up first, or, after a look and a question, the accounts of $(SETTINGS).
 ifeq ($(TARGET),lab)
@@ -52,6 +52,9 @@ doctor: $(VENV)/ready  ## show what this machine has and lacks
 
 setup: $(VENV)/ready  ## install what is missing and build the programs
 	@$(LAB) setup
+
+machines: setup  ## run it all in fresh virtual machines, Debian 12 and 13 (hours where KVM is missing)
+	@$(BIN)/python -m tests.machines
 
 bench: setup  ## measure times and memory, and print them
 	@$(BIN)/python -m tests.bench

@@ -13,7 +13,7 @@ if ! "$python" -c 'import ensurepip' 2>/dev/null; then
   sudo=; [ "$(id -u)" = 0 ] || sudo=sudo
   echo "Installing $package …"
   $sudo apt-get update -qq >/dev/null
-  $sudo apt-get install -y -qq --no-install-recommends "$package" >/dev/null || {
+  $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$package" >/dev/null || {
     echo "Python's venv module is missing. Try: $sudo apt-get install $package" >&2
     exit 1
   }

@@ -1,6 +1,7 @@
 """Calls to AWS by boto3: one door, where errors become messages and commands are shown."""
 
 import functools
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -11,7 +12,8 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
-from helpers.errors import Refused, Unreachable
+from helpers import policy
+from helpers.errors import MadeAlready, Refused, Unreachable
 from helpers.settings import current
 
 TUTORIAL = "istio-multicloud-lambda"  # the tag that all runs share, whatever their TUTORIAL_NAME
@@ -19,13 +21,15 @@ _RETRIES = {"mode": "standard", "max_attempts": 8}  # throttling, 5xx, dropped c
 _SIGN_IN = (
     "sign in (aws sso login, aws login, or fresh keys in the environment), then run this again: it goes on."
 )
+_TIMEOUTS = {"connect_timeout": 10, "read_timeout": 120}  # seconds
+_MADE = re.compile("Already|Duplicate|Conflict|Exists|InUse")
 _HINTS = {
     # Each service has its own name for it.
     "ExpiredToken": _SIGN_IN,
     "ExpiredTokenException": _SIGN_IN,
     "RequestExpired": _SIGN_IN,
-    "AccessDenied": "ask for the permission named above.",
-    "AccessDeniedException": "ask for the permission named above.",
+    "SignatureDoesNotMatch": "check AWS_SECRET_ACCESS_KEY, and the machine's clock.",
+    "InvalidSignatureException": "check AWS_SECRET_ACCESS_KEY, and the machine's clock.",
     "UnrecognizedClientException": "check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.",
     "InvalidClientTokenId": "check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.",
 }
@@ -45,7 +49,7 @@ _NO_CREDENTIALS = (
 
 @functools.lru_cache(maxsize=64)
 def _client(service: str, endpoint: str | None, region: str, *keys: str | None) -> Any:
-    config = Config(retries=_RETRIES, connect_timeout=10, read_timeout=120)
+    config = Config(retries=_RETRIES, **_TIMEOUTS)
     session = boto3.Session(*keys, region_name=region)
     return session.client(service, endpoint_url=endpoint, config=config)
 
@@ -126,7 +130,11 @@ class _translated:
             code, message = error.response["Error"]["Code"], error.response["Error"].get("Message", "")
             if _HINTS.get(code) == _SIGN_IN:
                 _client.cache_clear()  # who has signed in again is asked for the new credentials
-            raise Refused(self.doing, code, message, _HINTS.get(code, "")) from error
+            if _MADE.search(code) and error.response["ResponseMetadata"].get("RetryAttempts"):
+                raise MadeAlready(self.doing, code, message) from error
+            raise Refused(
+                self.doing, code, message, policy.advice(message) or _HINTS.get(code, "")
+            ) from error
         if isinstance(error, _NO_CREDENTIALS):
             _client.cache_clear()
             raise Unreachable(self.doing, f"no AWS credentials: {error}", _SIGN_IN) from error

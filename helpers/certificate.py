@@ -8,7 +8,7 @@ from typing import Any
 from helpers import aws, certificates, zone
 from helpers.command import plain
 from helpers.errors import NotYet, TutorialError
-from helpers.progress import until
+from helpers.progress import resumed, until
 from helpers.settings import current
 
 NOTEBOOK = "01-create-the-lambda-function"
@@ -24,6 +24,7 @@ def find() -> str:
     return arn
 
 
+@resumed
 def ensure() -> str:
     """The certificate's ARN: imported, or requested, validated by DNS and issued."""
     return {"private-ca": _ensure_imported, "acm": _ensure_issued}[current().CERTIFICATE]()

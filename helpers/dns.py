@@ -7,6 +7,7 @@ outside learns where the balancer is, and cannot get there.
 from typing import Any
 
 from helpers import aws, load_balancer, zone
+from helpers.progress import resumed
 from helpers.settings import current
 
 
@@ -15,6 +16,7 @@ def find_zone() -> str | None:
     return zone.find()
 
 
+@resumed
 def ensure() -> str:
     """Make the zone where there is none, point alb.<domain> to the balancer; the host name."""
     balancer, host = load_balancer.find(), current().alb_host

@@ -6,7 +6,7 @@ from typing import Any
 from helpers import aws, caller, kubeconfig, log_groups, network, roles
 from helpers.cluster import Cluster
 from helpers.errors import NotYet, TutorialError
-from helpers.progress import until
+from helpers.progress import resumed, until
 from helpers.settings import current
 
 CONTEXT = "eks"
@@ -36,6 +36,7 @@ def find() -> Cluster:
     return Cluster(CONTEXT, found["name"], found["status"], found.get("endpoint", ""), found["version"])
 
 
+@resumed
 def create() -> None:
     """Start making the cluster and come back at once: on AWS it takes ten minutes."""
     name, place = current().TUTORIAL_NAME, network.find()
@@ -91,6 +92,7 @@ def _ensure_endpoint() -> None:
     aws.said(f"eks update-cluster-config --name {name}: publicAccessCidrs", wanted["publicAccessCidrs"][0])
 
 
+@resumed
 def ensure() -> Cluster:
     """The cluster, active, with its nodes and the context `eks` in the kubeconfig."""
     create()

@@ -32,6 +32,15 @@ class Refused(TutorialError):
         super().__init__(doing, f"{code}: {message}", try_)
 
 
+class MadeAlready(Refused):
+    """The service had done what it was asked for, the answer got lost, and it refuses to do it twice."""
+
+    def __init__(self, doing: str, code: str, message: str) -> None:
+        super().__init__(
+            doing, code, f"{message} (an answer got lost)", "run it again: it goes on from here."
+        )
+
+
 class Unreachable(TutorialError):
     """A service did not answer at all."""
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from helpers import aws, command, log_groups, roles
 from helpers.errors import NotYet, Refused
-from helpers.progress import until
+from helpers.progress import resumed, until
 from helpers.settings import ROOT, current
 
 SOURCE = ROOT / "lambda"
@@ -81,6 +81,7 @@ def find() -> Function:
     return Function(found["FunctionName"], found["FunctionArn"], found["CodeSha256"], state)
 
 
+@resumed
 def ensure() -> Function:
     """Make the function, or update its code where lambda/ has changed; waits until it is active."""
     role = roles.ensure("function", "lambda", "service-role/AWSLambdaBasicExecutionRole")
@@ -100,6 +101,7 @@ def ensure() -> Function:
     return find()
 
 
+@resumed
 def allow_load_balancer(target_group_arn: str) -> None:
     """Let this target group, and no other, call the function.
 

@@ -11,17 +11,18 @@ from typing import Any, TypeVar
 import google.auth
 import google.auth.transport.requests
 from google.api_core import exceptions as api
+from google.api_core.retry import Retry, if_exception_type
 from google.auth import exceptions as auth
 from google.cloud import container_v1
 from google.oauth2 import service_account
-from requests.exceptions import RequestException
+from requests.exceptions import ConnectionError, RequestException, Timeout
 
 from helpers import caller, kubeconfig
 from helpers.aws import project_tags
 from helpers.cluster import Cluster
-from helpers.errors import NotYet, Refused, SettingsWrong, TutorialError, Unreachable
+from helpers.errors import MadeAlready, NotYet, Refused, SettingsWrong, TutorialError, Unreachable
 from helpers.gke_token import SCOPES
-from helpers.progress import until
+from helpers.progress import resumed, until
 from helpers.settings import ROOT, current
 
 CONTEXT = "gke"
@@ -29,6 +30,11 @@ CHANNEL = "REGULAR"
 MACHINE_TYPE = "e2-standard-2"
 NOTEBOOK = "03-deploy-istio-in-gke"
 _LIMIT = 1800  # seconds; Google takes about five minutes
+# Throttling, 5xx, dropped connections: as in AWS, where botocore has it. Seconds.
+_PASSING = (api.TooManyRequests, api.ServerError, ConnectionError, Timeout, auth.TransportError)
+_RETRY = {"initial": 0.5, "maximum": 20.0, "timeout": 60.0}
+_TIMEOUT = 45.0  # seconds for one answer
+_ENDPOINT = "look whether CLOUDSDK_API_ENDPOINT_OVERRIDES_CONTAINER is right and what it names is running."
 
 _SIGN_IN = "gcloud auth application-default login, then run this again: it goes on."
 _HINTS = {
@@ -53,6 +59,7 @@ def find() -> Cluster:
     return Cluster(CONTEXT, found.name, found.status.name, found.endpoint, found.current_master_version)
 
 
+@resumed
 def create() -> None:
     """Start making the cluster and come back at once: Google takes five minutes."""
     name = current().TUTORIAL_NAME
@@ -70,7 +77,10 @@ def create() -> None:
         resource_labels=_labels(),
         master_authorized_networks_config=_authorized(),
     )
-    _ask(f"Making the GKE cluster {name}", lambda gke: gke.create_cluster(parent=parent(), cluster=wanted))
+    _ask(
+        f"Making the GKE cluster {name}",
+        lambda gke: gke.create_cluster(parent=parent(), cluster=wanted, timeout=_TIMEOUT),
+    )
     location = current().GOOGLE_CLOUD_LOCATION
     print(f"gcloud container clusters create {name} --location {location}  → {status()}")
 
@@ -135,14 +145,23 @@ def delete() -> None:
     busy = ("PROVISIONING", "RECONCILING")
     until(f"the GKE cluster {name} to be deletable", status, lambda now: now not in busy, limit=_LIMIT)
     if status() not in ("", "STOPPING"):
-        _ask(f"Deleting the GKE cluster {name}", lambda gke: gke.delete_cluster(name=_path()))
+        _start_deleting(name)
         print(f"gcloud container clusters delete {name}  → {status() or 'gone'}")
+
+
+def _start_deleting(name: str) -> None:
+    doing = f"Deleting the GKE cluster {name}"
+    try:
+        _ask(doing, lambda gke: gke.delete_cluster(name=_path(), timeout=_TIMEOUT))
+    except Refused:
+        if status() not in ("", "STOPPING"):  # else it was asked before, and the answer got lost
+            raise
 
 
 def describe() -> container_v1.Cluster | None:
     """The cluster with all of its fields, or None."""
     try:
-        return _ask("Looking up the GKE cluster", lambda gke: gke.get_cluster(name=_path()))
+        return _ask("Looking up the GKE cluster", lambda gke: gke.get_cluster(name=_path(), timeout=_TIMEOUT))
     except Refused as refused:
         if refused.code == "NotFound":
             return None
@@ -173,7 +192,9 @@ def default_version(config: container_v1.ServerConfig) -> str:
 def labelled(key: str, value: str) -> list[container_v1.Cluster]:
     """The project's clusters with this label, in all locations."""
     anywhere = f"{parent().rpartition('/')[0]}/-"
-    answer = _ask("Listing the GKE clusters", lambda gke: gke.list_clusters(parent=anywhere))
+    answer = _ask(
+        "Listing the GKE clusters", lambda gke: gke.list_clusters(parent=anywhere, timeout=_TIMEOUT)
+    )
     return [cluster for cluster in answer.clusters if cluster.resource_labels.get(key) == value]
 
 
@@ -226,17 +247,22 @@ def _ask(doing: str, call: Callable[[container_v1.ClusterManagerClient], T]) -> 
 
 
 def _asking(doing: str, call: Callable[[], T]) -> T:
-    """Turns Google's exceptions into the tutorial's."""
+    """Tries again what passes, and turns Google's exceptions into the tutorial's."""
+    lost: list[BaseException] = []
     try:
-        return call()
+        return Retry(if_exception_type(*_PASSING), on_error=lost.append, **_RETRY)(call)()
+    except api.Conflict as error:
+        kind = MadeAlready if lost else Refused
+        raise kind(doing, type(error).__name__, error.message) from error
+    except api.RetryError as error:
+        raise Unreachable(doing, str(error.cause), _ENDPOINT) from error
     except api.GoogleAPIError as error:
         hint = _HINTS.get(type(error).__name__, "")
         if hint == _SIGN_IN:
             _client.cache_clear()  # who has signed in again is asked for the new credentials
         raise Refused(doing, type(error).__name__, getattr(error, "message", str(error)), hint) from error
     except (RequestException, auth.TransportError) as error:
-        hint = "look whether CLOUDSDK_API_ENDPOINT_OVERRIDES_CONTAINER is right and what it names is running."
-        raise Unreachable(doing, str(error), hint) from error
+        raise Unreachable(doing, str(error), _ENDPOINT) from error
     except (auth.GoogleAuthError, OSError) as error:
         _client.cache_clear()
         raise Unreachable(doing, str(error), _SIGN_IN) from error

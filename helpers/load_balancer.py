@@ -5,7 +5,7 @@ from typing import Any
 
 from helpers import aws, certificate, function, network, show
 from helpers.errors import NotYet
-from helpers.progress import until
+from helpers.progress import resumed, until
 from helpers.settings import current
 
 NOTEBOOK = "01-create-the-lambda-function"
@@ -49,6 +49,7 @@ def find() -> LoadBalancer:
     )
 
 
+@resumed
 def ensure() -> LoadBalancer:
     """Make what is missing: security group, target group with the function, balancer, two listeners."""
     place = network.find()

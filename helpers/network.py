@@ -5,7 +5,7 @@ from typing import Any
 
 from helpers import aws, show
 from helpers.errors import NotYet, SettingsWrong, TutorialError
-from helpers.progress import until
+from helpers.progress import resumed, until
 from helpers.settings import current
 
 CIDR = "10.0.0.0/16"
@@ -53,6 +53,7 @@ def find() -> Network:
     return Network(vpc["VpcId"], vpc["CidrBlock"], private, public)
 
 
+@resumed
 def ensure() -> Network:
     """Make what is missing of the network. Nodes in private subnets reach out by one NAT gateway."""
     vpc_id = _ensure_vpc()

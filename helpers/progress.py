@@ -1,23 +1,28 @@
 """Long work shows that it goes on: one line that updates in a notebook, plain lines elsewhere."""
 
+import functools
 import sys
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from typing import ParamSpec, TypeVar
 
 from tenacity import (
     RetryCallState,
     RetryError,
     Retrying,
     retry_if_exception,
+    retry_if_exception_type,
     retry_if_result,
+    stop_after_attempt,
     stop_after_delay,
     wait_fixed,
 )
 
-from helpers.errors import TimedOut
+from helpers.errors import MadeAlready, TimedOut
 
 T = TypeVar("T")
+P = ParamSpec("P")
+_LOST = 30  # answers that may get lost in one verb
 _WIDTH = 96
 
 
@@ -103,3 +108,14 @@ def patiently(
         return trying(do)
     finally:
         line.end()
+
+
+def resumed(ensure: Callable[P, T]) -> Callable[P, T]:
+    """For what makes only what is missing: where an answer got lost, it looks again and goes on."""
+
+    @functools.wraps(ensure)
+    def again(*args: P.args, **kwargs: P.kwargs) -> T:
+        retry, stop = retry_if_exception_type(MadeAlready), stop_after_attempt(_LOST)
+        return Retrying(retry=retry, stop=stop, reraise=True)(ensure, *args, **kwargs)
+
+    return again

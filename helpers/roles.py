@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from helpers import aws
-from helpers.progress import patiently
+from helpers.progress import patiently, resumed
 from helpers.settings import current
 
 T = TypeVar("T")
@@ -33,9 +33,12 @@ def once_seen(role: str, do: Callable[[], T]) -> T:
     https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html#troubleshoot_general_eventual-consistency
     """
     what = f"the role {role.rpartition('/')[2]} to be seen"
-    return patiently(what, do, lambda error: any(said in str(error) for said in _UNSEEN), limit=_LIMIT)
+    return patiently(
+        what, do, lambda error: any(said in str(error) for said in _UNSEEN), limit=_LIMIT, every=1
+    )
 
 
+@resumed
 def ensure(purpose: str, service: str, *policies: str) -> str:
     """A role that `service` (e.g. "lambda") may take on, with AWS's managed policies; its ARN."""
     role = name(purpose)

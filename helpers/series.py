@@ -59,6 +59,7 @@ def run(notebook: Path, out: Path = EXECUTED, heard: Waits | None = None) -> Pat
         copy,
         cwd=NOTEBOOKS,
         kernel_name="python3",
+        start_timeout=300,  # seconds; on a slow machine, Python and its packages take more than the usual 60
         progress_bar=False,
         request_save_on_cell_execute=False,
         stdout_file=heard,

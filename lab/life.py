@@ -13,7 +13,7 @@ from lab.errors import LabError
 from lab.progress import Progress
 from lab.settings import Lab
 
-START_LIMIT = 60  # seconds for the daemon to answer; it takes about 3
+START_LIMIT = 180  # seconds for the daemon to answer; it takes about 3, on an emulated machine 54
 STOP_LIMIT = 90  # seconds for clusters, functions and networks to end
 
 

@@ -19,6 +19,7 @@ class HostedZones(Backed, Route53Backend, TaggableResourcesMixin):
 
     def create_hosted_zone(self, name: str, private_zone: bool, *args: Any, **kwargs: Any) -> FakeZone:
         """A zone with a VPC is private; moto looks at the VPC only if HostedZoneConfig says so, too."""
+        refusals.create_hosted_zone(self.zones.values(), kwargs.get("caller_reference"))
         if has_request_context():
             body = ElementTree.fromstring(request.get_data())
             kwargs["vpcid"] = body.findtext("{*}VPC/{*}VPCId")
@@ -28,6 +29,7 @@ class HostedZones(Backed, Route53Backend, TaggableResourcesMixin):
         return zone
 
     def delete_hosted_zone(self, id_: str) -> FakeZone | None:
+        refusals.delete_hosted_zone(self.get_hosted_zone(id_))
         zone = super().delete_hosted_zone(id_)
         self.resource_tags.pop(id_.removeprefix("/hostedzone/"), None)
         self.aws.dns.refresh()

@@ -25,6 +25,8 @@ from moto.sts.models import sts_backends
 from werkzeug.serving import BaseWSGIServer, make_server
 
 from lab.aws import dry_run, simulation, versions
+from lab.aws.authentication import Authentication
+from lab.aws.authorization import Authorization
 from lab.aws.backends import Backends
 from lab.aws.certificate_authority import CertificateAuthority
 from lab.aws.certificates import Certificates
@@ -32,6 +34,7 @@ from lab.aws.classic import ClassicLoadBalancers
 from lab.aws.eks import Clusters
 from lab.aws.elb import LoadBalancers
 from lab.aws.lambda_ import Functions
+from lab.aws.paging import Paging
 from lab.aws.principals import Identities, TokenService
 from lab.aws.route53 import HostedZones
 from lab.aws.throttling import Throttling
@@ -71,7 +74,13 @@ _ENVIRONMENT = {
 
 
 # What a request passes on its way to moto, the outermost first. See lab/aws/requests.py.
-_CHECKS: list[Callable[["WSGIApplication"], "WSGIApplication"]] = [Throttling, Validation]
+_CHECKS: list[Callable[["WSGIApplication"], "WSGIApplication"]] = [
+    Authentication,
+    Throttling,
+    Validation,
+    Authorization,
+    Paging,
+]
 
 
 def _checked(application: "WSGIApplication") -> "WSGIApplication":

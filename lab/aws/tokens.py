@@ -14,20 +14,16 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
-from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit, urlunsplit
+from urllib.parse import SplitResult, parse_qsl, urlsplit, urlunsplit
 
-from botocore.auth import SigV4Auth
-from botocore.awsrequest import AWSRequest
-from botocore.credentials import Credentials
-
-from lab.aws.principals import Principal, find
+from lab.aws.principals import Principal, find, without_session
+from lab.aws.signatures import SKEW, signature, without_signature
 
 log = logging.getLogger(__name__)
 
 PREFIX = "k8s-aws-v1."
 CLUSTER_HEADER = "x-k8s-aws-id"
 VALID_FOR = timedelta(minutes=15)  # from X-Amz-Date on, whatever X-Amz-Expires says
-SKEW = timedelta(minutes=5)
 _PARAMETERS = {
     "Action",
     "Version",
@@ -123,12 +119,9 @@ def _credential(parameters: dict[str, str]) -> list[str]:
 
 def _signature(url: SplitResult, principal: Principal, region: str, date: str, cluster: str) -> str:
     """What the owner of the secret would have signed, for this cluster."""
-    query = urlencode([pair for pair in parse_qsl(url.query) if pair[0] != "X-Amz-Signature"])
-    unsigned = urlunsplit(url._replace(query=query.replace("+", "%20")))
-    request = AWSRequest("GET", unsigned, headers={"host": url.netloc, CLUSTER_HEADER: cluster})
-    request.context["timestamp"] = date
-    signer = SigV4Auth(Credentials(principal.access_key_id, principal.secret), "sts", region)
-    return signer.signature(signer.string_to_sign(request, signer.canonical_request(request)), request)
+    headers = {"host": url.netloc, CLUSTER_HEADER: cluster}
+    presigned = without_signature(urlunsplit(url))
+    return signature(principal, (region, "sts"), date, "GET", presigned, headers)
 
 
 class TokenWebhook:
@@ -169,7 +162,7 @@ class TokenWebhook:
             principal = self._check(review["spec"]["token"])
         except InvalidToken as reason:
             return _review(authenticated=False, error=str(reason))
-        if principal.arn != self._creator:
+        if without_session(principal.arn) != without_session(self._creator):
             return _review(authenticated=False, error=f"{principal.arn} has no access entry")
         user = {
             "username": principal.arn,

@@ -8,7 +8,10 @@ from typing import Any
 from moto.ec2.exceptions import EC2ClientError
 from moto.ec2.models import EC2Backend
 from moto.ec2.models.elastic_network_interfaces import NetworkInterface
+from moto.ec2.models.internet_gateways import VPCGatewayAttachment
 from moto.ec2.models.nat_gateways import NatGateway
+from moto.ec2.models.route_tables import Route
+from moto.ec2.models.security_groups import SecurityGroup
 from moto.ec2.models.subnets import Subnet
 from moto.ec2.models.vpcs import VPC
 from moto.ec2.utils import generic_filter
@@ -137,9 +140,24 @@ class Networks(Backed, EC2Backend):
             refusals.release_address(self.address_by_allocation([allocation_id])[0])
         super().release_address(address, allocation_id)
 
+    def create_route(self, route_table_id: str, *args: Any, **kwargs: Any) -> Route:
+        refusals.create_route(self, kwargs.get("nat_gateway_id"))
+        return super().create_route(route_table_id, *args, **kwargs)
+
+    def create_security_group(
+        self, name: str, description: str, vpc_id: str | None = None, *args: Any, **kwargs: Any
+    ) -> SecurityGroup:
+        if vpc_id:
+            refusals.create_security_group(self, name, vpc_id)
+        return super().create_security_group(name, description, vpc_id, *args, **kwargs)
+
     def delete_security_group(self, name: str | None = None, group_id: str | None = None) -> None:
         refusals.delete_security_group(self, group_id)
         super().delete_security_group(name, group_id)
+
+    def attach_internet_gateway(self, internet_gateway_id: str, vpc_id: str) -> VPCGatewayAttachment:
+        refusals.attach_internet_gateway(self, internet_gateway_id)
+        return super().attach_internet_gateway(internet_gateway_id, vpc_id)
 
     def delete_internet_gateway(self, internet_gateway_id: str) -> None:
         refusals.delete_internet_gateway(self, internet_gateway_id)

@@ -18,4 +18,4 @@ def install_coredns(kubectl: Path, kubeconfig: Path, dns_ip: str) -> None:
         # Fails at first: the namespace kube-system appears a moment after the API server is ready.
         return not subprocess.run(command, input=text, text=True, capture_output=True).returncode
 
-    until(applied, "installing CoreDNS", [], timeout=30)
+    until(applied, "installing CoreDNS", [])

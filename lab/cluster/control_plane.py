@@ -76,7 +76,7 @@ class ControlPlane:
         )
         self.api = config.new_client_from_config(str(admin))
         programs = [self._start("etcd", *self._etcd()), self._start("kube-apiserver", *self._api_server())]
-        until(self._is_ready, f"starting the control plane of {self.spec.name}", programs, timeout=120)
+        until(self._is_ready, f"starting the control plane of {self.spec.name}", programs)
         self._start("kube-controller-manager", *self._controller_manager())
         self._start("kube-scheduler", *self._scheduler())
 

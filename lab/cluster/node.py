@@ -55,7 +55,7 @@ class Node:
         doing = f"starting node {self.name}"
         until(lambda: runtime.is_ready(self._view, containerd), doing, [containerd])
         programs = [containerd, self._start_kubelet(containerd.pid), self._start_proxy(containerd.pid)]
-        until(self._is_ready, doing, programs, timeout=120)
+        until(self._is_ready, doing, programs)
 
     def stop(self) -> None:
         """End every container and program of the node and delete its folder; no pod is asked to finish."""

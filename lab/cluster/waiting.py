@@ -6,8 +6,10 @@ from collections.abc import Callable, Iterable
 from lab.errors import LabError
 from lab.processes import Process
 
+LIMIT = 300  # seconds: for what takes 10 where nothing is wrong, and 18 times that on an emulated machine
 
-def until(ready: Callable[[], bool], doing: str, programs: Iterable[Process], timeout: float = 60) -> None:
+
+def until(ready: Callable[[], bool], doing: str, programs: Iterable[Process], timeout: float = LIMIT) -> None:
     """Return as soon as `ready` is true, asked ten times a second.
 
     LabError when one of the programs ends meanwhile (with the end of its log), or after `timeout` seconds.

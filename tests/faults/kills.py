@@ -1,4 +1,4 @@
-"""`make kills`: a run is killed at each call that changes something, then cleaned up: nothing is left."""
+"""`make kills`: a run is killed at each changing call and cleaned up after, and nothing is left."""
 
 import os
 import signal

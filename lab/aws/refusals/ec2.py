@@ -41,6 +41,29 @@ def nat_gateway(networks: "Networks", gateway_id: str) -> None:
         raise EC2ClientError("NatGatewayNotFound", f"The Nat Gateway {gateway_id} was not found")
 
 
+def create_route(networks: "Networks", nat_gateway_id: str | None) -> None:
+    if nat_gateway_id and nat_gateway_id not in networks.nat_gateways:
+        raise EC2ClientError(
+            "InvalidNatGatewayID.NotFound", f"The natGateway ID '{nat_gateway_id}' does not exist"
+        )
+
+
+def create_security_group(networks: "Networks", name: str, vpc_id: str) -> None:
+    if any(group.name == name for group in networks.groups.get(vpc_id, {}).values()):
+        raise EC2ClientError(
+            "InvalidGroup.Duplicate", f"The security group '{name}' already exists for VPC '{vpc_id}'"
+        )
+
+
+def attach_internet_gateway(networks: "Networks", gateway_id: str) -> None:
+    vpc = networks.get_internet_gateway(gateway_id).vpc
+    if vpc:
+        raise EC2ClientError(
+            "Resource.AlreadyAssociated",
+            f"resource {gateway_id} is already attached to network {vpc.id}",
+        )
+
+
 def delete_internet_gateway(networks: "Networks", gateway_id: str) -> None:
     if networks.get_internet_gateway(gateway_id).vpc:
         raise DependencyViolationError(

@@ -73,7 +73,8 @@ def node_role(account_id: str, role_arn: str) -> None:
     """https://docs.aws.amazon.com/eks/latest/userguide/create-node-role.html"""
     role = roles.find(account_id, role_arn)
     attached = {arn.rpartition("/")[2] for arn in role.managed_policies} if role else set()
-    if not {"AmazonEKSWorkerNodePolicy", "AmazonEC2ContainerRegistryReadOnly"} <= attached:
+    pull = {"AmazonEC2ContainerRegistryPullOnly", "AmazonEC2ContainerRegistryReadOnly"}
+    if "AmazonEKSWorkerNodePolicy" not in attached or not pull & attached:
         _refuse(
             "The provided role doesn't have the Amazon EKS Managed Policies associated with it. "
             "Please ensure the following policies "

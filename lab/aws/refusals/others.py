@@ -37,6 +37,22 @@ def delete_policy(policy: ManagedPolicy) -> None:
         raise DeleteConflictException("Cannot delete a policy attached to entities.")
 
 
+def create_hosted_zone(zones: Iterable[FakeZone], caller_reference: str | None) -> None:
+    if any(zone.caller_reference == caller_reference for zone in zones):
+        raise Route53ClientError(
+            "HostedZoneAlreadyExists",
+            "A hosted zone has already been created with the specified caller reference.",
+        )
+
+
+def delete_hosted_zone(zone: FakeZone) -> None:
+    if any(rrset.type not in ("NS", "SOA") for rrset in zone.rrsets):
+        raise Route53ClientError(
+            "HostedZoneNotEmpty",
+            "The specified hosted zone contains non-required resource record sets and so cannot be deleted.",
+        )
+
+
 def change_record_sets(zone: FakeZone, changes: list[dict[str, Any]]) -> None:
     """https://docs.aws.amazon.com/Route53/latest/APIReference/API_ChangeResourceRecordSets.html"""
     deleted = {key(change) for change in changes if change["Action"] == "DELETE"}

@@ -151,10 +151,10 @@ def role(client: Client) -> Callable[[str], str]:
 
 @pytest.fixture(scope="session")
 def zip_of() -> Callable[[str], bytes]:
-    return _zip
+    return zip_source
 
 
-def _zip(source: str) -> bytes:
+def zip_source(source: str) -> bytes:
     """A function's code, as it is uploaded."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
@@ -178,7 +178,7 @@ def function(client: Client, role: Callable[[str], str]) -> Iterator[str]:
         Runtime="python3.13",
         Handler="app.handler",
         Role=role("lambda.amazonaws.com"),
-        Code={"ZipFile": _zip(HELLO)},
+        Code={"ZipFile": zip_source(HELLO)},
     )
     assert created["State"] == "Pending"
     functions.get_waiter("function_active_v2").wait(FunctionName="hello", WaiterConfig={"Delay": 1})

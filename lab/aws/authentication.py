@@ -1,0 +1,57 @@
+"""Every call is signed, by somebody whom IAM knows: WSGI middleware."""
+
+import logging
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from werkzeug.wrappers import Response
+
+from lab.aws import principals, requests, signatures
+from lab.aws.requests import Call, Unreadable
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+log = logging.getLogger(__name__)
+
+_UNSIGNED = """<ErrorResponse><Error><Type>Sender</Type><Code>MissingAuthenticationToken</Code>\
+<Message>Request is missing Authentication Token</Message></Error></ErrorResponse>"""
+_EC2 = ("AuthFailure", "AWS was not able to validate the provided access credentials", 401)
+# https://docs.aws.amazon.com/IAM/latest/APIReference/CommonErrors.html and its like
+_UNKNOWN_KEY = {"json": "UnrecognizedClientException", "rest-json": "UnrecognizedClientException"}
+_WRONG_SIGNATURE = {"json": "InvalidSignatureException", "rest-json": "InvalidSignatureException"}
+
+
+class Authentication:
+    """The application, for those calls whose signature is right."""
+
+    def __init__(self, application: "WSGIApplication") -> None:
+        self._application = application
+
+    def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        refusal = _check(environ)
+        return (refusal or self._application)(environ, start_response)
+
+
+def _check(environ: "WSGIEnvironment") -> Response | None:
+    try:
+        call = requests.read(environ)
+    except Unreadable:
+        return None  # the validation says what is wrong
+    if call is None:
+        return Response(_UNSIGNED, 403, content_type="text/xml")
+    principal = principals.find(call.access_key_id)
+    if principal is None:
+        code = _UNKNOWN_KEY.get(call.protocol, "InvalidClientTokenId")
+        return _refusal(call, code, "The security token included in the request is invalid.")
+    try:
+        signatures.verify(environ, principal)
+    except signatures.WrongSignature as wrong:
+        return _refusal(call, _WRONG_SIGNATURE.get(call.protocol, "SignatureDoesNotMatch"), str(wrong))
+    return None
+
+
+def _refusal(call: Call, code: str, message: str) -> Response:
+    if call.service == "ec2":
+        return requests.refusal(call, *_EC2)
+    return requests.refusal(call, code, message, 400 if call.protocol == "json" else 403)

@@ -1,0 +1,126 @@
+"""Makes a machine: Debian from its packages, a user, the clone, and a mirror for want of a network."""
+
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab import binaries, packages
+from lab.settings import PROJECT, Lab
+
+HERE = Path(__file__).parent
+CHECKOUT = HERE.parents[1]
+MIRROR = "http://deb.debian.org/debian"
+USER = "reader"
+UID = 1000
+DISK = "16G"  # sparse
+UML_MODULES = Path("/usr/lib/uml/modules")
+
+# A machine as people have it, and what the README asks for: make and Python.
+INSTALLED = (
+    "linux-image-cloud-amd64,systemd-sysv,libpam-systemd,dbus,sudo,"
+    "apparmor,make,python3,ca-certificates,iproute2,kmod,login,passwd,procps,udev"
+)
+
+FILES = {
+    "etc/hostname": "machine\n",
+    "etc/hosts": "127.0.0.1 localhost machine\n",
+    f"etc/sudoers.d/{USER}": f"{USER} ALL=(ALL) NOPASSWD: ALL\n",
+    # The mirror of a machine without a network: pip and uv find wheels in a folder.
+    "etc/pip.conf": "[global]\nno-index = true\nfind-links = /opt/wheels\n",
+    "etc/uv/uv.toml": '[pip]\nno-index = true\nfind-links = ["/opt/wheels"]\n',
+    # The serial console logs the user in, and that runs the test: a session as of any user, no service.
+    "etc/systemd/system/serial-getty@ttyS0.service.d/login.conf": (
+        "[Service]\nExecStart=\n"
+        f"ExecStart=-/sbin/agetty --autologin {USER} --noclear --keep-baud 115200 %I dumb\n"
+    ),
+    f"home/{USER}/.bash_profile": "exec /opt/guest.sh\n",
+}
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A release of Debian, and the Python that is in it."""
+
+    release: str
+    python: str
+
+
+MACHINES = {"bookworm": Machine("bookworm", "3.11.2"), "trixie": Machine("trixie", "3.13.5")}
+
+
+def root(machine: Machine, folder: Path) -> Path:
+    """Make the root file system in `folder`/root. Needs root.
+
+    The Debian part (minutes) and the wheels are kept in `folder` for the next time.
+    """
+    root = folder / "root"
+    shutil.rmtree(root, ignore_errors=True)
+    root.mkdir(parents=True)
+    _run("tar", "-xf", _debian(machine, folder), "-C", root)
+    for name, text in FILES.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    shutil.copy(HERE / "guest.sh", root / "opt/guest.sh")
+    shutil.copytree(_wheels(machine, folder), root / "opt/wheels")
+    if UML_MODULES.exists():
+        shutil.copytree(UML_MODULES, root / "usr/lib/modules", dirs_exist_ok=True)
+    _add_user(root)
+    return root
+
+
+def disk(root: Path) -> Path:
+    """The disk with this root file system, beside it."""
+    disk = root.with_name("disk.ext4")
+    disk.unlink(missing_ok=True)
+    _run("mke2fs", "-q", "-t", "ext4", "-d", root, disk, DISK)
+    return disk
+
+
+def _debian(machine: Machine, folder: Path) -> Path:
+    archive = folder / "debian.tar"
+    if not archive.exists():
+        needed = sorted({need.package for need in packages.NEEDS})
+        version = machine.python.rpartition(".")[0]
+        hook = f'sh {HERE / "packages.sh"} "$1" {" ".join(needed)} python{version}-venv'
+        options = ("--variant=apt", f"--include={INSTALLED}", f"--customize-hook={hook}")
+        unfinished = archive.with_suffix(".part.tar")
+        _run("mmdebstrap", "--mode=root", *options, machine.release, unfinished, MIRROR)
+        unfinished.rename(archive)
+    return archive
+
+
+def _wheels(machine: Machine, folder: Path) -> Path:
+    """The lock file's packages for the machine's Python, as files; kept while the lock file is the same."""
+    lock = CHECKOUT / "requirements.lock"
+    wheels = folder / "wheels"
+    if (wheels / lock.name).exists() and (wheels / lock.name).read_text() == lock.read_text():
+        return wheels
+    shutil.rmtree(wheels, ignore_errors=True)
+    chosen = folder / "requirements.txt"
+    version = ("--python-version", machine.python)
+    # uv decides for that Python; pip would read the lock file's conditions with its own version in mind.
+    uv = ("-m", "uv", "pip", "compile", "--quiet", "--no-deps", "--no-header", "--no-annotate", *version)
+    _run(sys.executable, *uv, "--python-platform", "x86_64-manylinux_2_36", lock, "-o", chosen)
+    platforms = [f"--platform=manylinux_2_{minor}_x86_64" for minor in (36, 35, 34, 31, 28, 27, 17, 12, 5)]
+    pip = ("-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:", *version, *platforms)
+    _run(sys.executable, *pip, "--dest", wheels, "-r", chosen)
+    shutil.copy(lock, wheels)
+    return wheels
+
+
+def _add_user(root: Path) -> None:
+    """The user with the clone of this checkout's HEAD and the programs that are built here."""
+    home = root / "home" / USER
+    _run("chroot", root, "useradd", "--uid", str(UID), "--shell", "/bin/bash", USER)
+    _run("git", "clone", "--quiet", "--depth=1", f"file://{CHECKOUT}", home / PROJECT)
+    programs = binaries.folder(Lab().cache)
+    shutil.copytree(programs, home / ".cache" / PROJECT / "programs" / programs.name)
+    _run("chown", "-R", f"{UID}:{UID}", home)
+    home.chmod(0o700)  # as adduser makes it: the lab's other users can't look into it
+
+
+def _run(*command: str | Path) -> None:
+    subprocess.run([str(word) for word in command], check=True)

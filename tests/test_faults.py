@@ -1,0 +1,17 @@
+"""A sample of `make faults`: each call of a run without clusters meets one of the faults."""
+
+import pytest
+
+from tests.faults.report import FAULTS, Trial
+
+
+@pytest.mark.parametrize("name", ["answer lost", "all in turn"])
+def test_runs_end_in_success_or_in_one_clear_error_and_a_second_run_completes(
+    name, lab_environment, tmp_path
+):
+    faults = [FAULTS[name]] if name in FAULTS else list(FAULTS.values())
+    figure = Trial(faults, lab_environment, clusters=False).until_all_is_tried(tmp_path)
+    assert not figure.failures
+    assert figure.calls > 80
+    assert figure.runs == figure.at_once + figure.second
+    assert figure.left == 0
