@@ -14,7 +14,18 @@ import pytest
 from botocore.client import BaseClient
 from botocore.exceptions import ClientError
 
-from helpers import certificate, certificates, cleanup, dns, eks, function, load_balancer, network, policy
+from helpers import (
+    certificate,
+    certificates,
+    cleanup,
+    dns,
+    eks,
+    function,
+    load_balancer,
+    network,
+    policy,
+    preflight_aws,
+)
 from helpers.settings import Settings
 from lab.settings import ACCOUNT_ID
 from tests.lab.aws.conftest import REGION
@@ -72,6 +83,7 @@ def settings(aws, programs, tmp_path_factory) -> Iterator[pytest.MonkeyPatch]:
         patch.setenv("DOMAIN", f"{NAME}.example.com")
         patch.setenv("AWS_ENDPOINT_URL", aws.endpoint_url)
         patch.setenv("AWS_REGION", REGION)
+        patch.setenv("CALLER", "203.0.113.7")
         patch.setenv("PATH", os.environ["PATH"])
         yield patch
 
@@ -147,6 +159,8 @@ def proof(reader, client, settings, tmp_path_factory) -> Proof:
 
 def _make(patch: pytest.MonkeyPatch, client: Any, source: Any) -> None:
     place = network.ensure()
+    for check in preflight_aws.CHECKS:
+        assert [found for found in check() if found.level == "stop"] == []
     function.ensure()
     certificate.ensure()
     load_balancer.ensure()
@@ -164,6 +178,8 @@ def _again(patch: pytest.MonkeyPatch, client: Any, source: Any) -> None:
     (source / "hello_world.py").write_text("def lambda_handler(event, context): return {}\n")
     patch.setattr(function, "SOURCE", source)
     function.ensure()
+    patch.setenv("CALLER", "203.0.113.8")
+    eks.ensure()
     certificates.ensure().alb_cert.unlink()
     certificate.ensure()
     balancer, elb = load_balancer.find(), client("elbv2")
@@ -175,6 +191,9 @@ def _again(patch: pytest.MonkeyPatch, client: Any, source: Any) -> None:
     elb.modify_listener(ListenerArn=listener, DefaultActions=forward)
     load_balancer.ensure()
     elb.delete_target_group(TargetGroupArn=other)
+    patch.setenv("CERTIFICATE", "acm")
+    certificate.ensure()
+    patch.setenv("CERTIFICATE", "private-ca")
 
 
 def _as_kubernetes_does(client: Any, place: network.Network) -> None:
