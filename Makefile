@@ -15,27 +15,27 @@ SHELL := /bin/bash
 # Where the notebooks run: the lab, which comes up first, or, after a look and a question, the accounts of $(SETTINGS).
 ifeq ($(TARGET),lab)
 READY := up
-CLOUDS = eval "$$($(LAB) env)"
-BEFORE = $(CLOUDS)
+PLACE = eval "$$($(LAB) env)"
+LOOK = true
 else ifeq ($(TARGET),cloud)
 READY := $(VENV)/ready
-CLOUDS = export TUTORIAL_SETTINGS=$(SETTINGS)
-BEFORE = $(CLOUDS) && $(BIN)/python -m helpers.preflight
+PLACE = export TUTORIAL_SETTINGS=$(SETTINGS)
+LOOK = $(BIN)/python -m helpers.preflight
 else
 $(error TARGET is lab or cloud, not "$(TARGET)")
 endif
 
 tutorial: $(READY)  ## run notebooks 00-06; with TARGET=cloud on real accounts (docs/real-accounts.md)
-	@$(BEFORE) && $(BIN)/python -m helpers.series
+	@$(PLACE) && $(LOOK) && $(BIN)/python -m helpers.series
 
-destroy: $(VENV)/ready  ## delete what the tutorial made in both clouds; ARGS=--dry-run only lists it
-	@$(CLOUDS) && $(BIN)/python -m helpers.cleanup $(ARGS)
+destroy: $(VENV)/ready  ## delete what the tutorial made in both clouds; ARGS=--dry-run only lists it; TARGET as above
+	@$(PLACE) && $(BIN)/python -m helpers.cleanup $(ARGS)
 
 test: setup  ## run all tests, as CI does
 	@$(BIN)/python -m pytest
 
 lab: $(READY)  ## open JupyterLab on the notebooks; TARGET as above
-	@$(BEFORE) && $(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) --log-level=WARN \
+	@$(PLACE) && $(LOOK) && $(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) --log-level=WARN \
 	  --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/notebooks/00-introduction.ipynb
 
 up: setup  ## bring the lab up

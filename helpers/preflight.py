@@ -108,7 +108,7 @@ def _plan() -> None:
     for name in _ENDPOINTS:
         if endpoint := getattr(settings, name):
             print(f"\n{name} is {endpoint}: what answers there decides what it costs.")
-    end = f"TUTORIAL_SETTINGS={command.plain(settings_file())} .venv/bin/python -m helpers.series 99"
+    end = f"make destroy TARGET=cloud SETTINGS={command.plain(settings_file())}"
     print(f"\nAbout {cost.per_hour():.2f} US dollars an hour while it exists, and about {cost.per_run():.2f}")
     print(f"for one run of {cost.HOURS} hours, clean-up included. Price lists:")
     print("\n".join(cost.SOURCES.values()))
