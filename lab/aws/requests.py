@@ -27,7 +27,12 @@ _KEY = "lab.aws.call"
 _CREDENTIAL = re.compile(r"Credential=([^/,\s&]+)/\d{8}/([^/,\s&]*)/([^/,\s&]+)/aws4_request")
 _OLD_ELB = "2012-06-01"  # the classic load balancers' version of an API that is signed with the same name
 _MALFORMED = {"query": "MalformedInput", "ec2": "InvalidParameterValue", "rest-xml": "MalformedInput"}
-_SIGNED_AS = {"elasticloadbalancing": "elbv2", "tagging": "resourcegroupstaggingapi"}
+_SIGNED_AS = {
+    "elasticloadbalancing": "elbv2",
+    "monitoring": "cloudwatch",
+    "servicequotas": "service-quotas",
+    "tagging": "resourcegroupstaggingapi",
+}
 
 
 @dataclass
