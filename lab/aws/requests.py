@@ -30,6 +30,7 @@ _OLD_ELB = "2012-06-01"  # the classic load balancers' version of an API that is
 _MALFORMED = {"query": "MalformedInput", "ec2": "InvalidParameterValue", "rest-xml": "MalformedInput"}
 _SIGNED_AS = {
     "elasticloadbalancing": "elbv2",
+    "monitoring": "cloudwatch",
     "servicequotas": "service-quotas",
     "tagging": "resourcegroupstaggingapi",
 }

@@ -27,7 +27,7 @@ def test_it_names_the_readers_own_account_region_and_things(monkeypatch):
     statements = {one["Sid"]: one for one in policy.document(ACCOUNT)["Statement"]}
     function = f"arn:aws:lambda:eu-west-1:{ACCOUNT}:function:mine-hello-world"
     assert statements["Function"]["Resource"] == function
-    assert "alb.example.org" in json.dumps(statements["TwoRecords"])
+    assert "alb.example.org" in json.dumps(statements["OwnRecords"])
     assert "${" not in json.dumps(statements)
 
 
