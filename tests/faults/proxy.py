@@ -89,7 +89,8 @@ class Proxy:
 def _send(netloc: str, method: str, path: str, headers: HTTPMessage, body: bytes) -> Answer:
     connection = HTTPConnection(netloc, timeout=300)
     try:
-        kept = {name: value for name, value in headers.items() if name.lower() not in ("host", "connection")}
+        # Host stays the proxy's own: it is signed.
+        kept = {name: value for name, value in headers.items() if name.lower() != "connection"}
         connection.request(method, path, body, {**kept, "Connection": "close"})
         answer = connection.getresponse()
         dropped = ("content-length", "transfer-encoding", "connection")
