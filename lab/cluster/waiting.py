@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from lab.errors import LabError
 from lab.processes import Process
 
-LIMIT = 300  # seconds: for what takes 10 where nothing is wrong, and 18 times that on an emulated machine
+LIMIT = 900  # seconds: for what takes 10 on an idle machine, and far more on a busy one that is emulated
 
 
 def until(ready: Callable[[], bool], doing: str, programs: Iterable[Process], timeout: float = LIMIT) -> None:

@@ -15,7 +15,13 @@ timed() {  # timed NAME COMMAND…: tells whether it passed and the seconds that
   return 1
 }
 
-packet_filter() {  # the kernel of user-mode Linux has nf_tables, but not for IPv4
+processor() {  # user-mode Linux tells no clock speed, and a kubelet does not start without
+  grep -q MHz /proc/cpuinfo && return
+  (cat /proc/cpuinfo && echo 'cpu MHz : 2000.0') >/dev/shm/cpuinfo
+  sudo mount --bind /dev/shm/cpuinfo /proc/cpuinfo
+}
+
+packet_filter() {  # user-mode Linux has nf_tables, but not for IPv4
   sudo iptables -N probe 2>/dev/null && sudo iptables -X probe && return
   for tool in iptables ip6tables; do sudo update-alternatives --set $tool /usr/sbin/$tool-legacy; done
 }
@@ -52,6 +58,7 @@ owned_by_others() { find ~ ! -user "$USER" -prune 2>/dev/null | sed 's/^/not min
 
 run() {
   timed setup make setup || return
+  processor
   packet_filter
   docker_rules
   state | sort -u >/dev/shm/before
