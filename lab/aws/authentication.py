@@ -1,7 +1,6 @@
 """Every call is signed, by somebody whom IAM knows: WSGI middleware."""
 
 import logging
-from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from werkzeug.wrappers import Response
@@ -10,7 +9,7 @@ from lab.aws import principals, requests, signatures
 from lab.aws.requests import Call, Unreadable
 
 if TYPE_CHECKING:
-    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+    from _typeshed.wsgi import WSGIEnvironment
 
 log = logging.getLogger(__name__)
 
@@ -22,18 +21,9 @@ _UNKNOWN_KEY = {"json": "UnrecognizedClientException", "rest-json": "Unrecognize
 _WRONG_SIGNATURE = {"json": "InvalidSignatureException", "rest-json": "InvalidSignatureException"}
 
 
-class Authentication:
-    """The application, for those calls whose signature is right."""
-
-    def __init__(self, application: "WSGIApplication") -> None:
-        self._application = application
-
-    def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
-        refusal = _check(environ)
-        return (refusal or self._application)(environ, start_response)
-
-
-def _check(environ: "WSGIEnvironment") -> Response | None:
+@requests.check
+def authenticated(environ: "WSGIEnvironment") -> Response | None:
+    """Refuses calls that are not signed, or not rightly."""
     try:
         call = requests.read(environ)
     except Unreadable:

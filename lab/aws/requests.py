@@ -4,11 +4,13 @@ A check is WSGI middleware: it calls `read` for what is asked, and either answer
 environ on. `read` parses once per request, and leaves the body to be read again.
 """
 
+import functools
 import io
 import json
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 from uuid import uuid4
 
@@ -23,6 +25,9 @@ from werkzeug.exceptions import NotFound
 from werkzeug.wrappers import Response
 
 from lab.aws import json_types
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication, WSGIEnvironment
 
 _KEY = "lab.aws.call"
 _CREDENTIAL = re.compile(r"Credential=([^/,\s&]+)/\d{8}/([^/,\s&]*)/([^/,\s&]+)/aws4_request")
@@ -71,6 +76,17 @@ class Unreadable(Exception):
         super().__init__(f"{code}: {message}")
         self.model = OperationModel({}, service)
         self.protocol, self.code, self.message, self.status = protocol, code, message, status
+
+
+def check(
+    refuse: "Callable[[WSGIEnvironment], Response | None]",
+) -> "Callable[[WSGIApplication], WSGIApplication]":
+    """Middleware from a function: what it answers goes to the caller, None lets the call pass."""
+
+    def before(application: "WSGIApplication") -> "WSGIApplication":
+        return lambda environ, start: (refuse(environ) or application)(environ, start)
+
+    return functools.update_wrapper(before, refuse)
 
 
 def read(environ: dict[str, Any]) -> Call | None:

@@ -25,8 +25,8 @@ from moto.sts.models import sts_backends
 from werkzeug.serving import BaseWSGIServer, make_server
 
 from lab.aws import dry_run, simulation, versions
-from lab.aws.authentication import Authentication
-from lab.aws.authorization import Authorization
+from lab.aws.authentication import authenticated
+from lab.aws.authorization import authorized
 from lab.aws.backends import Backends
 from lab.aws.certificate_authority import CertificateAuthority
 from lab.aws.certificates import Certificates
@@ -38,7 +38,7 @@ from lab.aws.paging import Paging
 from lab.aws.principals import Identities, TokenService
 from lab.aws.route53 import HostedZones
 from lab.aws.throttling import Throttling
-from lab.aws.validation import Validation
+from lab.aws.validation import validated
 from lab.aws.vpc import Networks
 from lab.aws.zones import Dns
 from lab.cluster.cluster import Cluster, ClusterSpec
@@ -75,10 +75,10 @@ _ENVIRONMENT = {
 
 # What a request passes on its way to moto, the outermost first. See lab/aws/requests.py.
 _CHECKS: list[Callable[["WSGIApplication"], "WSGIApplication"]] = [
-    Authentication,
+    authenticated,
     Throttling,
-    Validation,
-    Authorization,
+    validated,
+    authorized,
     Paging,
 ]
 

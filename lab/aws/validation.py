@@ -18,7 +18,7 @@ from lab.aws import requests, wording
 from lab.aws.requests import Call, Unreadable
 
 if TYPE_CHECKING:
-    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+    from _typeshed.wsgi import WSGIEnvironment
 
 # Java's names of classes of characters, as they stand in the patterns of tags.
 _CLASSES = {r"\p{L}": r"\w", r"\p{N}": r"\w", r"\p{Z}": " \xa0\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"}
@@ -40,18 +40,9 @@ class Violation(NamedTuple):
         return re.sub(r"\[\d+\]$", "", self.path).rpartition(".")[2]
 
 
-class Validation:
-    """The application, for those calls that are as the model wants them."""
-
-    def __init__(self, application: "WSGIApplication") -> None:
-        self._application = application
-
-    def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
-        refusal = _check(environ)
-        return (refusal or self._application)(environ, start_response)
-
-
-def _check(environ: "WSGIEnvironment") -> Response | None:
+@requests.check
+def validated(environ: "WSGIEnvironment") -> Response | None:
+    """Refuses calls that are not as the model wants them."""
     try:
         call = requests.read(environ)
     except Unreadable as unreadable:

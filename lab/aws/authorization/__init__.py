@@ -4,7 +4,6 @@
 """
 
 import logging
-from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from werkzeug.wrappers import Response
@@ -18,23 +17,14 @@ from lab.aws.requests import Call, Unreadable
 from lab.settings import ACCOUNT_ID
 
 if TYPE_CHECKING:
-    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+    from _typeshed.wsgi import WSGIEnvironment
 
 log = logging.getLogger(__name__)
 
 
-class Authorization:
-    """The application, for those calls that the caller's policies allow."""
-
-    def __init__(self, application: "WSGIApplication") -> None:
-        self._application = application
-
-    def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
-        refusal = _check(environ)
-        return (refusal or self._application)(environ, start_response)
-
-
-def _check(environ: "WSGIEnvironment") -> Response | None:
+@requests.check
+def authorized(environ: "WSGIEnvironment") -> Response | None:
+    """Refuses calls that the caller's policies do not allow."""
     try:
         call = requests.read(environ)
     except Unreadable:
