@@ -2,7 +2,19 @@
 
 import pytest
 
-from helpers import aws, certificate, cleanup, dns, function, inventory, load_balancer, network, roles, runs
+from helpers import (
+    aws,
+    certificate,
+    cleanup,
+    dns,
+    function,
+    inventory,
+    load_balancer,
+    network,
+    roles,
+    runs,
+    zone,
+)
 from helpers.errors import SettingsWrong
 from helpers.settings import current
 
@@ -74,7 +86,7 @@ def test_what_will_not_go_is_named_and_the_exit_code_is_not_0(moto, monkeypatch)
 
 def test_a_zone_whose_run_ended_before_its_tags_were_set_is_found(moto):
     domain = current().DOMAIN
-    comment = {"Comment": dns.zone_comment()}
+    comment = {"Comment": zone.comment()}
     aws.call("route53", "create_hosted_zone", Name=domain, CallerReference=domain, HostedZoneConfig=comment)
     assert len(inventory.zones()) == 1
     cleanup.everything()
