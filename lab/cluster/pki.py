@@ -53,8 +53,12 @@ class Authority:
     ) -> KeyPair:
         """A certificate for a user (`groups` are its Kubernetes groups) or a server (`names`: DNS or IP)."""
         key = ec.generate_private_key(ec.SECP256R1())
-        builder = _builder(_name(common_name, groups), self._name, key)
-        builder = builder.add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
+        issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
+        builder = (
+            _builder(_name(common_name, groups), self._name, key)
+            .add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
+            .add_extension(issuer, critical=False)  # Python 3.13 accepts no certificate without
+        )
         if names:
             alternatives = x509.SubjectAlternativeName([_san(name) for name in names])
             builder = builder.add_extension(alternatives, critical=False)
@@ -88,6 +92,7 @@ def _builder(
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - datetime.timedelta(hours=1))
         .not_valid_after(now + datetime.timedelta(days=DAYS))
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
     )
 
 

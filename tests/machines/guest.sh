@@ -62,7 +62,7 @@ run() {
   packet_filter
   docker_rules
   state | sort -u >/dev/shm/before
-  timed tutorial make tutorial || return
+  timed tutorial make tutorial  # if it fails, nothing may be left either
   timed down make down || return
   state | sort -u >/dev/shm/after
   diff /dev/shm/before /dev/shm/after | grep '^[<>]' | sed 's/^/@@ left /'
