@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from lab import binaries, cgroups, control, images, packages, values
@@ -51,8 +52,9 @@ def down(lab: Lab, progress: Progress) -> None:
     """End the lab and everything it started; harmless when it is down."""
     with progress.step(f"Taking the lab {lab.name!r} down"):
         for pid in _daemons(lab):
-            os.kill(pid, signal.SIGTERM)
-            _wait_gone(pid)
+            with suppress(ProcessLookupError):  # a child of the daemon's, which ended with it
+                os.kill(pid, signal.SIGTERM)
+                _wait_gone(pid)
         clean_up(lab)
 
 
