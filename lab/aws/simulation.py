@@ -1,11 +1,10 @@
-"""IAM: SimulatePrincipalPolicy, which moto has not got. Identity policies are looked at, conditions are not.
+"""IAM: SimulatePrincipalPolicy, which moto has not got. Policies are read without any context for conditions.
 
 https://docs.aws.amazon.com/IAM/latest/APIReference/API_SimulatePrincipalPolicy.html
 """
 
 import json
 from collections.abc import Iterator
-from fnmatch import fnmatchcase
 from typing import Any
 
 from moto.core.responses import ActionResult
@@ -14,8 +13,14 @@ from moto.iam.models import IAMBackend
 from moto.iam.responses import IamResponse
 
 from lab.aws import principals
+from lab.aws.authorization.policy import Need, Verdict, verdict
 from lab.settings import ACCESS_KEY_ID
 
+_DECISIONS = {
+    Verdict.ALLOW: "allowed",
+    Verdict.SILENT: "implicitDeny",
+    Verdict.DENY: "explicitDeny",
+}
 _ANYTHING = {"Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}}
 
 
@@ -31,7 +36,7 @@ def _simulate(self: IamResponse) -> ActionResult:
         {
             "EvalActionName": action,
             "EvalResourceName": resource,
-            "EvalDecision": _decide(policies, action, resource),
+            "EvalDecision": _DECISIONS[verdict(policies, Need(action, resource))],
         }
         for action in self._get_param("ActionNames")
         for resource in resources
@@ -52,28 +57,3 @@ def _policies(iam: IAMBackend, arn: str) -> Iterator[dict[str, Any]]:
     documents += [policy.document for policy in entity.managed_policies.values()]
     for document in documents:
         yield json.loads(document) if isinstance(document, str) else document
-
-
-def _decide(policies: list[dict[str, Any]], action: str, resource: str) -> str:
-    effects = {
-        statement["Effect"]
-        for policy in policies
-        for statement in _listed(policy["Statement"])
-        if _matches(statement, "Action", action.lower(), str.lower)
-        and _matches(statement, "Resource", resource)
-    }
-    if "Deny" in effects:
-        return "explicitDeny"
-    return "allowed" if "Allow" in effects else "implicitDeny"
-
-
-def _matches(statement: dict[str, Any], element: str, value: str, prepare: Any = str) -> bool:
-    """Whether the statement is about the value: by its element, or by what Not… leaves over."""
-    negated = f"Not{element}"
-    patterns = _listed(statement.get(element, statement.get(negated, [])))
-    found = any(fnmatchcase(value, prepare(pattern)) for pattern in patterns)
-    return found != (negated in statement)
-
-
-def _listed(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]

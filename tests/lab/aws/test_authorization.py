@@ -283,3 +283,24 @@ def test_a_roles_session_has_the_roles_policies_less_what_bounds_them(someone, g
     given_role.put_role_permissions_boundary(RoleName="given", PermissionsBoundary=bound)
     assert "because no permissions boundary allows" in refusal(roles())[1]
     given_role.delete_role_permissions_boundary(RoleName="given")
+
+
+def test_the_simulation_decides_as_calls_are_decided(someone):
+    someone.may(
+        statement(["s3:Get*", "ec2:*"]),
+        statement("s3:GetObject", "arn:aws:s3:::secret/*", "Deny"),
+        statement("iam:GetRole", **where("StringEquals", "aws:RequestedRegion", REGION)),
+    )
+
+    def decision(action: str, resource: str = "*") -> str:
+        asked = {"PolicySourceArn": USER, "ActionNames": [action], "ResourceArns": [resource]}
+        return someone.iam.simulate_principal_policy(**asked)["EvaluationResults"][0]["EvalDecision"]
+
+    assert decision("s3:GetObject", "arn:aws:s3:::open/a") == decision("ec2:runinstances") == "allowed"
+    assert decision("s3:GetObject", "arn:aws:s3:::secret/a") == "explicitDeny"
+    # A condition does not hold where the simulation was not told its key.
+    assert decision("s3:PutObject") == decision("iam:GetRole") == "implicitDeny"
+    with pytest.raises(ClientError, match="NoSuchEntity"):
+        someone.iam.simulate_principal_policy(
+            PolicySourceArn=ROLE + "-none", ActionNames=["ec2:RunInstances"]
+        )
