@@ -251,11 +251,11 @@ def python(code: str, file: Path) -> subprocess.Popen[str]:
 def test_interruptions_lose_nothing(account, tmp_path, build):
     """A killed process and Ctrl-C, each in the middle of a wait: the next run makes nothing twice."""
     file = account.settings(tmp_path / "cloud.toml", STATE=str(build), KUBECONFIG=str(build / "kubeconfig"))
-    for ends in (signal.SIGKILL, signal.SIGINT):
+    for ends, wait in ((signal.SIGKILL, "… EKS cluster"), (signal.SIGINT, "… ")):
         program = python(MAKE_CLUSTERS, file)
         assert program.stdout
         for line in program.stdout:
-            if line.startswith("… "):  # the first wait
+            if line.startswith(wait):
                 program.send_signal(ends)
                 break
         program.communicate(timeout=LIMIT)
