@@ -65,7 +65,9 @@ faults: setup  ## a fault at each call of a full run, and a second run; prints t
 kills: setup  ## kill a run at each of its changing calls, clean up, and look what is left; prints the figure
 	@$(BIN)/python -m tests.faults.kills
 
-outputs: down up  ## run the whole series on a fresh lab and put its outputs into notebooks/
+outputs: down  ## run the whole series on a fresh lab and put its outputs into notebooks/
+	@rm -rf build/$(LAB_NAME) # certificates of an earlier run would show as "exists"
+	@$(MAKE) --no-print-directory up
 	@eval "$$($(LAB) env)" && $(BIN)/python -m helpers.series --write
 
 lint: $(VENV)/ready  ## ruff and mypy
