@@ -312,19 +312,19 @@ ANOTHER_AUTHORITY = """
 from helpers import certificates, curl, kube, settings
 from helpers.progress import until
 
-kube.secret("eks", "istio-ingress", "alb-ca", {"ca.crt": settings.current().ACM_ROOTS})
 certs = certificates.ensure()
 address = kube.service_address("eks", "istio-ingress", "istio-ingressgateway")
 door = curl.resolve("lambda.external", 443, address)
 door += ["--cacert", certs.mtls_ca, "--cert", certs.client_cert, "--key", certs.client_key]
 ask = lambda: curl.outside(*door, "https://lambda.external/hello-world")
-until(
-    "a refusal",
-    ask,
-    lambda answer: answer.status == 503 and "CERTIFICATE_VERIFY_FAILED" in answer.body,
-    limit=90,
-    state=lambda answer: str(answer.status),
-)
+
+for authority, status in ((settings.current().ACM_ROOTS, 503), (certs.alb_ca, 200)):
+    kube.secret("eks", "istio-ingress", "alb-ca", {"ca.crt": authority})
+    # An Envoy goes on using the connections that it has.
+    kube.kubectl("eks", "-n", "istio-ingress", "rollout", "restart", "deploy/istio-ingressgateway")
+    kube.rollout("eks", "istio-ingress", "deploy/istio-ingressgateway")
+    wanted = lambda answer: answer.status == status and (status == 200 or "connection failure" in answer.body)
+    until(f"status {status}", ask, wanted, limit=60, state=lambda answer: str(answer.status))
 """
 
 
