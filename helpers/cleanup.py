@@ -19,7 +19,6 @@ from helpers import (
     kube,
     kubeconfig,
     load_balancer,
-    log_groups,
     runs,
     show,
     zone,
@@ -169,8 +168,7 @@ def _delete_record(zone: str, record: dict[str, Any]) -> None:
 def _delete_function() -> None:
     if function.exists():
         _delete("lambda", "delete_function", FunctionName=function.name())
-    if log_groups.exists(function.log_group()):
-        _delete("logs", "delete_log_group", logGroupName=function.log_group())
+    _delete("logs", "delete_log_group", logGroupName=function.log_group())
 
 
 def _delete_eks() -> None:
@@ -186,8 +184,8 @@ def _delete_eks() -> None:
     if eks.status() not in ("", "DELETING"):
         _delete("eks", "delete_cluster", name=name)
     until("the EKS cluster to go", eks.status, lambda now: now == "", limit=_LIMIT)
-    if log_groups.exists(eks.log_group_name()):  # after the cluster, which would write into it again
-        _delete("logs", "delete_log_group", logGroupName=eks.log_group_name())
+    # After the cluster, which would write into it again.
+    _delete("logs", "delete_log_group", logGroupName=eks.log_group_name())
     for volume in inventory.kubernetes_volumes():
         _delete("ec2", "delete_volume", VolumeId=volume)
 

@@ -11,11 +11,6 @@ from helpers.progress import resumed
 from helpers.settings import current
 
 
-def find_zone() -> str | None:
-    """The id of the hosted zone of DOMAIN, ours or the reader's own."""
-    return zone.find()
-
-
 @resumed
 def ensure() -> str:
     """Make the zone where there is none, point alb.<domain> to the balancer; the host name."""
