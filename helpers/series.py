@@ -81,9 +81,8 @@ def main(
     start = time.monotonic()
     for notebook in chosen:
         _run_with_progress(notebook)
-    console.print(
-        f"\n{len(chosen)} notebooks in {time.monotonic() - start:.0f} s. Executed copies: {plain(executed())}/"
-    )
+    seconds = time.monotonic() - start
+    console.print(f"\n{len(chosen)} notebooks in {seconds:.0f} s. Executed copies: {plain(executed())}/")
     if write:
         moment = datetime.now(UTC).isoformat(timespec="seconds")
         for notebook in chosen:
