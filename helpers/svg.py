@@ -1,7 +1,7 @@
 """Pictures in the series' one style: boxes, words, arrows. Readable in light and dark theme and in print.
 
-Nothing is fetched and nothing runs. All rules hold within `svg.mesh` only, so pictures and a page's own style do
-not meet. Plain rules instead of CSS variables: some viewers of files know none.
+Nothing is fetched and nothing runs. All rules hold within `svg.mesh` only, so pictures and a page's own style
+do not meet. Plain rules instead of CSS variables: some viewers of files know none.
 """
 
 import hashlib
@@ -117,7 +117,7 @@ class Picture:
             f'<svg xmlns="http://www.w3.org/2000/svg" class="mesh" viewBox="0 0 {width:g} {height:g}" '
             f'width="{width:g}" height="{height:g}" style="max-width: 100%; height: auto" role="img" '
             f'aria-labelledby="{name}-title {name}-desc">\n'
-            + body.replace('"ID-', f'"{name}-').replace("(#ID-", f"(#{name}-")
+            + body.replace('"ID-', f'"{name}-').replace('"url(#ID-', f'"url(#{name}-')
             + "\n</svg>\n"
         )
 
