@@ -1,7 +1,6 @@
 """What exists now, in both clouds and both clusters: asked for, never changed. `state.now()` shows it."""
 
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 from helpers import (
     eks,
@@ -112,12 +111,9 @@ def _cluster(context: str, status: str, reason: str, version: str, url: str) -> 
     """The cluster and, where the kubeconfig leads to this one and no other, what is in it."""
     how = _CLUSTER.get(status, "making")
     said = f"{status}: {reason}" if how == "broken" and reason else status
-    inside: dict[str, Any] = {}
+    inside: dict[str, Part] = {}
     if how == "there" and url and kubeconfig.server(context) == url:
         inside = state_cluster.parts(context)
-        nodes = int(inside.pop("nodes", Part(state="0")).state)
-        more = f"{nodes} node{'' if nodes == 1 else 's'}" if nodes else ""
-    else:
-        more = _NOT_CONNECTED
+    more = inside.pop("nodes", Part(state=_NOT_CONNECTED)).state
     values = tuple(filter(None, (f"Kubernetes {version}" if version else "", more)))
     return {context: Part(how, said, values), **inside}

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from helpers import kube
 from helpers.errors import CommandFailed, NotYet, TimedOut
-from helpers.state_parts import OBJECTS, THINGS, Part
+from helpers.state_parts import OBJECTS, THINGS, How, Part
 
 _CORE = ("nodes", "deployments.apps", "pods", "services", "secrets")
 _ISTIO = tuple(
@@ -21,13 +21,14 @@ _COLUMNS = {
     "revision": r".metadata.labels.istio\.io/rev",
     "address": ".status.loadBalancer.ingress[0].ip",
     "host": ".status.loadBalancer.ingress[0].hostname",
-    "containers": ".spec['initContainers','containers'][*].name",
-    "waiting": ".status['initContainerStatuses','containerStatuses'][*].state.waiting.reason",
+    "containers": ".spec.containers[*].name",
+    "sidecars": ".spec.initContainers[*].name",  # Kubernetes' own kind of sidecar: it starts first and stays
+    "waiting": ".status.containerStatuses[*].state.waiting.reason",
+    "waiting_first": ".status.initContainerStatuses[*].state.waiting.reason",
     "unscheduled": '.status.conditions[?(@.type=="PodScheduled")].reason',
 }
 _LIMIT = 8  # seconds for one answer of the API server
 _STARTING = ("ContainerCreating", "PodInitializing", "")
-_UNKNOWN = tuple(key for key in THINGS if "/" in key)
 
 
 class Row(NamedTuple):
@@ -42,23 +43,25 @@ class Row(NamedTuple):
     address: str = ""
     host: str = ""
     containers: str = ""
+    sidecars: str = ""
     waiting: str = ""
+    waiting_first: str = ""
     unscheduled: str = ""
 
 
 def parts(cluster: str) -> dict[str, Part]:
-    """How all things in the cluster of that context are, and its nodes' number under "nodes"."""
+    """How all things in the cluster of that context are, and how many nodes under "nodes"."""
     try:
         rows = _rows(cluster)
     except (CommandFailed, TimedOut, NotYet) as failed:
-        return unknown(cluster, "no answer from the API server: " + failed.answer.splitlines()[-1])
+        return unknown(cluster, failed.answer.splitlines()[-1])
     gateway = "istio-ingressgateway" if cluster == "eks" else "istio-egressgateway"
     namespace = OBJECTS[cluster].namespace
     found = {
         f"{cluster}/istiod": _workload(rows, "istio-system", "istiod"),
         f"{cluster}/gateway": _workload(rows, namespace, gateway, address=True),
         "gke/sleep": _workload(rows, "sleep", "sleep"),
-        "nodes": Part("there", str(sum(row.kind == "Node" for row in rows))),
+        "nodes": Part("there", _nodes(sum(row.kind == "Node" for row in rows))),
     }
     there = {(row.kind, row.name) for row in rows if row.namespace == namespace}
     for kind, name in OBJECTS[cluster].names:
@@ -67,9 +70,14 @@ def parts(cluster: str) -> dict[str, Part]:
     return {key: part for key, part in found.items() if key == "nodes" or key.startswith(cluster)}
 
 
+def _nodes(number: int) -> str:
+    return "1 node" if number == 1 else f"{number or 'no'} nodes"
+
+
 def unknown(cluster: str, why: str) -> dict[str, Part]:
-    """Nothing can be said of what is in the cluster."""
-    return {key: Part("unknown", why) for key in _UNKNOWN if key.startswith(f"{cluster}/")}
+    """Nothing can be said of what is in the cluster; `why` is under "nodes"."""
+    inside = {key: Part("unknown") for key in THINGS if key.startswith(f"{cluster}/")}
+    return {**inside, "nodes": Part("unknown", f"no answer from the API server: {why}")}
 
 
 def _rows(cluster: str) -> list[Row]:
@@ -97,7 +105,10 @@ def _workload(rows: list[Row], namespace: str, name: str, address: bool = False)
         return Part()
     pods = [row for row in here if row.kind == "Pod"]
     values = [f"revision {deployment.revision}"] if name == "istiod" and deployment.revision else []
-    if any("istio-proxy" in pod.containers.split(",") for pod in pods) and "gateway" not in name:
+    if (
+        any("istio-proxy" in f"{pod.containers},{pod.sidecars}".split(",") for pod in pods)
+        and "gateway" not in name
+    ):
         values.append("with its sidecar")
     service = next((row for row in here if row.kind == "Service"), None)
     if service and (service.address or service.host):
@@ -108,14 +119,14 @@ def _workload(rows: list[Row], namespace: str, name: str, address: bool = False)
     return Part("making" if how == "there" and "no address yet" in values else how, state, tuple(values))
 
 
-def _readiness(deployment: Row, pods: list[Row]) -> tuple[str, str]:
+def _readiness(deployment: Row, pods: list[Row]) -> tuple[How, str]:
     if int(deployment.ready or 0) >= int(deployment.wanted or 0) > 0:
         return "there", "ready"
     if deployment.wanted == "0":
         return "broken", "scaled to 0 pods"
     if any(pod.unscheduled == "Unschedulable" for pod in pods):
         return "broken", "Unschedulable: no node takes the pod"
-    reasons = {reason for pod in pods for reason in pod.waiting.split(",")}
+    reasons = {reason for pod in pods for reason in f"{pod.waiting},{pod.waiting_first}".split(",")}
     bad = sorted(reasons - set(_STARTING))
     if bad:
         return "broken", f"pod is not ready: {bad[0]}"

@@ -130,5 +130,5 @@ def _said(part: Part, thing: Thing) -> tuple[str, str]:
     if part.how == "none":
         return "not yet", f"notebook {thing.notebook} makes it"
     if part.how == "unknown":
-        return "not known", part.state
+        return "not known", "the cluster gave no answer"
     return part.state, ", ".join(part.values)

@@ -18,15 +18,19 @@ _AROUND = {**_BOX, "there": "net"}
 _INK = {"none": "faint", "unknown": "faint", "making": "", "there": "", "broken": "bad"}
 _SMALL, _MONO = 11.5, 11  # pixels, as in svg.py
 _BOXES = {
-    "eks/istiod": (496, 234, 216, 46),
-    "eks/gateway": (496, 298, 216, 62),
+    "eks/istiod": (496, 234, 226, 46),
+    "eks/gateway": (496, 298, 226, 62),
     "alb": (752, 266, 164, 126),
-    "target": (752, 514, 164, 46),
-    "function": (484, 514, 228, 46),
+    "target": (752, 532, 164, 46),
+    "function": (484, 532, 228, 46),
     "gke/istiod": (184, 234, 180, 46),
     "gke/gateway": (184, 298, 180, 62),
     "gke/sleep": (44, 298, 104, 62),
 }
+_LEGEND = (
+    "Solid: it is there. Dashed: it is being made. Faint: not there yet. Red: broken, and why. "
+    "Green arrow: a way that is open."
+)
 _ROW = 329  # the gateways' middle
 
 
@@ -39,10 +43,9 @@ def draw(parts: Parts, here: str = "", title: str = "What exists now") -> svg.Pi
     for key in _BOXES:
         _box(picture, key, parts[key], _lines(key, parts))
     _objects(picture, parts, "gke", 44, 320)
-    _objects(picture, parts, "eks", 496, 216)
+    _objects(picture, parts, "eks", 496, 226)
     _ways(picture, parts)
-    legend = "Solid: it is there. Dashed: it is being made. Faint: not there yet. Red: broken, and why. Green arrow: a way that is open."
-    picture.text(20, 604, legend, "small")
+    picture.text(20, 614, _LEGEND, "small")
     return picture
 
 
@@ -81,15 +84,16 @@ def _bar(picture: svg.Picture, parts: Parts, here: str) -> None:
 
 
 def _clouds(picture: svg.Picture, parts: Parts) -> None:
-    picture.box(20, 94, 368, 478, "gcp", radius=10)
+    picture.box(20, 94, 368, 496, "gcp", radius=10)
     picture.text(32, 114, "GCP", "head")
-    picture.box(460, 94, 480, 478, "aws", radius=10)
+    picture.text(32, 144, "a network of its own, without a link to the VPC", "small")
+    picture.box(460, 94, 480, 496, "aws", radius=10)
     picture.text(472, 114, "AWS", "head")
-    _around(picture, "vpc", parts["vpc"], "VPC", (472, 124, 456, 378))
+    _around(picture, "vpc", parts["vpc"], "VPC", (472, 124, 456, 396))
     for y, key, name in ((162, "subnets", "subnets"), (180, "nat", "NAT gateway")):
         _line(picture, 484, y, name, parts[key], THINGS[key].notebook, 420)
-    _around(picture, "eks", parts["eks"], "EKS cluster", (484, 190, 240, 302))
-    _around(picture, "gke", parts["gke"], "GKE cluster", (32, 190, 344, 302))
+    _around(picture, "eks", parts["eks"], "EKS cluster", (484, 190, 250, 322))
+    _around(picture, "gke", parts["gke"], "GKE cluster", (32, 190, 344, 322))
 
 
 def _around(
@@ -114,7 +118,7 @@ def _around(
 def _line(
     picture: svg.Picture, x: float, y: float, name: str, part: Part, notebook: str, width: float
 ) -> None:
-    if part.how in ("none", "unknown"):
+    if part.how == "none":
         picture.text(x, y, f"{name}: notebook {notebook} makes this", "small faint")
         return
     said = f"{name}: {', '.join(part.values)} {part.state}"
@@ -124,7 +128,9 @@ def _line(
 def _lines(key: str, parts: Parts) -> list[tuple[str, str]]:
     """What stands in a box below its name: text and kind."""
     part = parts[key]
-    if part.how in ("none", "unknown"):
+    if part.how == "unknown":
+        return [("not known", "small faint")]
+    if part.how == "none":
         return [(f"notebook {THINGS[key].notebook} makes this", "small faint")]
     bad = "small bad" if part.how == "broken" else "small"
     if key == "alb":
@@ -144,7 +150,7 @@ def _box(picture: svg.Picture, key: str, part: Part, lines: list[tuple[str, str]
     fitted = [
         (line, kind)
         for text, kind in lines
-        for line in _fitted(text, width - 12, kind, int((height - 10) // 17) - len(lines))
+        for line in _fitted(text, width - 12, kind, int((height - 10) // 17) - 1 - len(lines))
     ]
     line = y + height / 2 - 17 * len(fitted) / 2 + 4
     picture.text(
@@ -169,18 +175,19 @@ def _fitted(text: str, width: float, kind: str, spare: int) -> list[str]:
 
 
 def _objects(picture: svg.Picture, parts: Parts, cluster: str, x: float, width: float) -> None:
-    """The Istio objects and Secrets of a cluster, each with its kind; those that are missing are faint."""
-    known = [parts[key].how for key in object_keys(cluster)]
-    there = sum(how == "there" for how in known)
-    kind = "thing" if there == len(known) else "dash" if there else "step"
-    picture.box(x, 374, width, 110, kind)
-    for number, (key, (kind, name)) in enumerate(
-        zip(object_keys(cluster), OBJECTS[cluster].names, strict=True)
-    ):
-        y, ink = 391 + number * 17.4, "" if parts[key].how == "there" else " faint"
-        picture.text(x + 8, y, kind, f"small{ink}")
-        room = width - 16 - 90
-        picture.text(x + 98, y, shortened(name, room, _MONO, True), f"mono{ink}")
+    """The Istio objects and Secrets of a cluster, in the order of their making; a tick says: it is there."""
+    keys, objects = object_keys(cluster), OBJECTS[cluster]
+    there = sum(parts[key].how == "there" for key in keys)
+    picture.box(x, 374, width, 128, "thing" if there == len(keys) else "dash" if there else "step")
+    head = f"notebook {objects.notebook} makes these" if not there else f"objects in {objects.namespace}"
+    picture.text(x + 20, 392, head, "small" if there else "small faint")
+    for number, (key, (kind, name)) in enumerate(zip(keys, objects.names, strict=True)):
+        y, is_there = 409 + number * 17, parts[key].how == "there"
+        if is_there:
+            picture.text(x + 6, y, "✓", "small good")
+        picture.text(x + 20, y, kind, "small" if is_there else "small faint")
+        fitted = shortened(name, width - 122, _MONO, True)
+        picture.text(x + 116, y, fitted, "mono" if is_there else "mono faint")
 
 
 def _ways(picture: svg.Picture, parts: Parts) -> None:
@@ -191,7 +198,7 @@ def _ways(picture: svg.Picture, parts: Parts) -> None:
         picture.arrow([(364, _ROW), (496, _ROW)])
         picture.text(424, 348, "mTLS", "small mid good")
     if ways["ingress gateway → internal ALB"]:
-        picture.arrow([(712, _ROW), (752, _ROW)])
+        picture.arrow([(722, _ROW), (752, _ROW)])
     if parts["alb"].how != "none":
         picture.box(752, 52, 164, 30)
         picture.text(834, 71, "outside the VPC", "small mid")
@@ -199,5 +206,5 @@ def _ways(picture: svg.Picture, parts: Parts) -> None:
         picture.cross(834, 124)
         picture.text(822, 112, "no route to private addresses", "small end bad")
     if ways["internal ALB → Lambda function"]:
-        picture.arrow([(834, 392), (834, 514)])
-        picture.arrow([(752, 537), (712, 537)])
+        picture.arrow([(834, 392), (834, 532)])
+        picture.arrow([(752, 555), (712, 555)])
