@@ -134,6 +134,8 @@ def _as_seen(outputs: list[Any]) -> list[Any]:
     for output in seen:
         if output.output_type == "stream":
             output.text = re.sub(r"[^\n]*\r(?!\n)", "", output.text)
+        elif "image/svg+xml" in output.get("data", {}):
+            output.data.pop("text/html", None)  # the same picture; GitHub strips SVG out of HTML
     return [output for output in seen if output.output_type != "stream" or output.text]
 
 

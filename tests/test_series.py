@@ -43,7 +43,8 @@ def papermill(env: Env, notebook: Path, out: Path) -> Path:
 
 def nbval(env: Env, notebook: Path) -> subprocess.CompletedProcess[str]:
     options = ("--nbval", "--nbval-current-env", f"--nbval-sanitize-with={RULES}", "--color=no", "-vv")
-    return run(env, sys.executable, "-m", "pytest", *options, "-p", "no:cacheprovider", str(notebook))
+    plugins = ("-p", "no:cacheprovider", "-p", "tests.notebooks.pictures")
+    return run(env, sys.executable, "-m", "pytest", *options, *plugins, str(notebook))
 
 
 @pytest.mark.parametrize("notebook", TUTORIAL[2:], ids=lambda p: p.stem)
