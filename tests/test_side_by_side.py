@@ -1,4 +1,4 @@
-"""Three participants on one machine: each with a lab of their own name, all running the whole series at once."""
+"""Three participants on one machine, each with a lab of their own name: all run the whole series at once."""
 
 import os
 import subprocess
