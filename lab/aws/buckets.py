@@ -13,6 +13,10 @@ from lab.aws.authorization.conditions import listed
 from lab.aws.authorization.policy import Need, Verdict, verdict
 from lab.aws.backends import Backed
 
+# What new buckets have: https://docs.aws.amazon.com/AmazonS3/latest/userguide/create-bucket-faq.html
+_CLOSED = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
+_ENCRYPTED = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}
+
 
 class Buckets(Backed, S3Backend):
     """All buckets: their names are shared by all regions."""
@@ -23,6 +27,8 @@ class Buckets(Backed, S3Backend):
         bucket = super().create_bucket(bucket_name, region_name, bucket_namespace)
         # moto reads bucket policies without their principals, and a condition that does not hold as a denial.
         bucket.get_permission = lambda action, resource: PermissionResult.NEUTRAL  # type: ignore[method-assign]
+        self.put_public_access_block(bucket_name, dict.fromkeys(_CLOSED, "true"))
+        self.put_bucket_encryption(bucket_name, {"Rule": _ENCRYPTED})
         if tags := _tags_of_the_call():
             self.put_bucket_tagging(bucket_name, tags)
         return bucket
