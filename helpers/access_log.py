@@ -30,7 +30,7 @@ FIELDS = (
 )  # fmt: skip
 _DELIVERY = "logdelivery.elasticloadbalancing.amazonaws.com"
 _RECENT = timedelta(minutes=15)  # entries come up to five minutes late, sometimes later
-_SKEW = timedelta(seconds=1)  # between the clocks of who asked and the load balancer
+_SKEW = timedelta(milliseconds=10)  # of the clocks of who asked and the load balancer
 _SETTLING = 120  # seconds until all of AWS knows a new bucket and its policy
 # S3 has not done with the bucket yet; ELB does not see it or its policy yet.
 _NOT_YET = {"OperationAborted", "NoSuchBucket", "InvalidConfigurationRequest"}

@@ -113,7 +113,7 @@ def test_an_entry_is_found_by_the_clients_address(bucket, capsys):
 
 
 def test_of_several_requests_on_a_connection_it_is_the_last_or_the_one_since(bucket):
-    times = [NOW - timedelta(seconds=seconds) for seconds in (90, 60, 30)]
+    times = [NOW - timedelta(seconds=seconds) for seconds in (90, 60, 59.9)]
     deliver(bucket, line(CLIENT, "/2", times[1]), line(CLIENT, "/3", times[2]))
     deliver(bucket, line(CLIENT, "/1", times[0]))
     assert ":443/3 " in access_log.entry(CLIENT, limit=1)["request"]
