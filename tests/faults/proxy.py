@@ -110,8 +110,10 @@ def read(method: str, path: str, headers: HTTPMessage, body: bytes) -> Call:
     elif service != "google" and (action := parse_qs(text).get("Action")):
         operation, protocol = action[0], "ec2" if service == "ec2" else "query"
     else:
-        operation = f"{method} {IDS.sub('#', urlsplit(path).path)}"
-        protocol = {"google": "google", "route53": "query"}.get(service, "rest-json")
+        # S3 says by the query which of a bucket's settings is meant.
+        asked = path if service == "s3" else urlsplit(path).path
+        operation = f"{method} {IDS.sub('#', asked)}"
+        protocol = {"google": "google", "route53": "query", "s3": "s3"}.get(service, "rest-json")
     reads = READS.match(operation) or method == "GET" or path == "/token"
     key = f"{service} {operation} {IDS.sub('#', text)[:2000] if protocol != 'rest-json' else ''}"
     return Call(service, operation, not reads, protocol, key)
@@ -126,6 +128,8 @@ def throttled(call: Call) -> Answer:
     if call.protocol == "ec2":
         xml = f"<Response><Errors>{error.format('RequestLimitExceeded')}</Errors></Response>"
         return Answer(503, [("Content-Type", "text/xml")], xml.encode())
+    if call.protocol == "s3":
+        return Answer(503, [("Content-Type", "application/xml")], error.format("SlowDown").encode())
     if call.protocol == "query":
         xml = f"<ErrorResponse>{error.format('Throttling')}</ErrorResponse>"
         return Answer(400, [("Content-Type", "text/xml")], xml.encode())
