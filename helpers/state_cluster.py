@@ -125,11 +125,11 @@ def _readiness(deployment: Row, pods: list[Row]) -> tuple[How, str]:
     if deployment.wanted == "0":
         return "broken", "scaled to 0 pods"
     if any(pod.unscheduled == "Unschedulable" for pod in pods):
-        return "broken", "Unschedulable: no node takes the pod"
+        return "broken", "Unschedulable"
     reasons = {reason for pod in pods for reason in f"{pod.waiting},{pod.waiting_first}".split(",")}
     bad = sorted(reasons - set(_STARTING))
     if bad:
-        return "broken", f"pod is not ready: {bad[0]}"
+        return "broken", f"{bad[0]}: the pod is not ready"
     if not pods or reasons - {""}:
         return "making", "starting"
-    return "broken", "pod is not ready"
+    return "broken", "the pod is not ready"
