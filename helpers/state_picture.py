@@ -109,11 +109,17 @@ def _around(
     picture.box(x, y, width, height, _AROUND[part.how], radius=10)
     picture.text(x + 12, y + 20, name, f"head {_INK[part.how]}".strip())
     right, room = x + width - 12, width - svg.width_of(name, _HEAD) - 36
-    if key == "vpc" and part.how != "none":
+    if key == "vpc" and part.values:
         picture.text(right, y + 20, shortened("  ".join(part.values), room), "mono end")
         return
-    said = f"notebook {THINGS[key].notebook} makes this" if part.how == "none" else part.state
-    state, _, reason = said.partition(": ")
+    if part.how == "none":
+        note = f"notebook {THINGS[key].notebook} makes this"
+        if key == "vpc":
+            picture.text(right, y + 20, note, "small faint end")
+        else:
+            picture.text(x + 12, y + 37, note, "small faint")
+        return
+    state, _, reason = part.state.partition(": ")
     picture.text(right, y + 20, state, f"small end {_INK[part.how]}".strip())
     if reason:
         picture.text(x + 12, y + 37, _cut(reason, width - 24), "small bad")

@@ -21,6 +21,7 @@ BROKEN = Parts(
         "target": Part("broken", f"unhealthy: {WHY}", ("the function",)),
         "function": Part("broken", "Failed", ("python3.13",)),
         "eks": Part("broken", f"FAILED: {WHY}", ("Kubernetes 1.35", "1 node")),
+        "gke/gateway": Part("there", "ready", ("198.51.100.51",)),
         "eks/gateway": Part("broken", "CrashLoopBackOff: the pod is not ready", (LONG,)),
         "gke/sleep": Part("broken", "Unschedulable", ()),
     }
