@@ -19,6 +19,7 @@ _COLUMNS = {
     "ready": ".status.readyReplicas",
     "wanted": ".spec.replicas",
     "revision": r".metadata.labels.istio\.io/rev",
+    "type": ".spec.type",
     "address": ".status.loadBalancer.ingress[0].ip",
     "host": ".status.loadBalancer.ingress[0].hostname",
     "containers": ".spec.containers[*].name",
@@ -40,6 +41,7 @@ class Row(NamedTuple):
     ready: str = ""
     wanted: str = ""
     revision: str = ""
+    type: str = ""
     address: str = ""
     host: str = ""
     containers: str = ""
@@ -59,7 +61,7 @@ def parts(cluster: str) -> dict[str, Part]:
     namespace = OBJECTS[cluster].namespace
     found = {
         f"{cluster}/istiod": _workload(rows, "istio-system", "istiod"),
-        f"{cluster}/gateway": _workload(rows, namespace, gateway, address=True),
+        f"{cluster}/gateway": _workload(rows, namespace, gateway),
         "gke/sleep": _workload(rows, "sleep", "sleep"),
         "nodes": Part("there", _nodes(sum(row.kind == "Node" for row in rows))),
     }
@@ -97,7 +99,7 @@ def _get(cluster: str, kinds: Iterable[str]) -> list[Row]:
     return [Row(*("" if cell == "<none>" else cell for cell in line)) for line in cells]
 
 
-def _workload(rows: list[Row], namespace: str, name: str, address: bool = False) -> Part:
+def _workload(rows: list[Row], namespace: str, name: str) -> Part:
     """A Deployment (istiod's name ends with its revision), with its Service's address where it has one."""
     here = [row for row in rows if row.namespace == namespace and row.name.startswith(name)]
     deployment = next((row for row in here if row.kind == "Deployment"), None)
@@ -113,7 +115,7 @@ def _workload(rows: list[Row], namespace: str, name: str, address: bool = False)
     service = next((row for row in here if row.kind == "Service"), None)
     if service and (service.address or service.host):
         values.append(service.address or service.host)
-    elif address:
+    elif service and service.type == "LoadBalancer":
         values.append("no address yet")
     how, state = _readiness(deployment, pods)
     return Part("making" if how == "there" and "no address yet" in values else how, state, tuple(values))
@@ -125,11 +127,11 @@ def _readiness(deployment: Row, pods: list[Row]) -> tuple[How, str]:
     if deployment.wanted == "0":
         return "broken", "scaled to 0 pods"
     if any(pod.unscheduled == "Unschedulable" for pod in pods):
-        return "broken", "Unschedulable: no node takes the pod"
+        return "broken", "Unschedulable"
     reasons = {reason for pod in pods for reason in f"{pod.waiting},{pod.waiting_first}".split(",")}
     bad = sorted(reasons - set(_STARTING))
     if bad:
-        return "broken", f"pod is not ready: {bad[0]}"
+        return "broken", f"{bad[0]}: the pod is not ready"
     if not pods or reasons - {""}:
         return "making", "starting"
-    return "broken", "pod is not ready"
+    return "broken", "the pod is not ready"

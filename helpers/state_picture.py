@@ -16,13 +16,13 @@ STAGES = {
 _BOX = {"none": "step", "unknown": "step", "making": "dash", "there": "thing", "broken": "refused"}
 _AROUND = {**_BOX, "there": "net"}
 _INK = {"none": "faint", "unknown": "faint", "making": "", "there": "", "broken": "bad"}
-_SMALL, _MONO = 11.5, 11  # pixels, as in svg.py
+_SMALL, _HEAD, _MONO = 12.5, 14, 11  # pixels to reckon with: where the fonts are wide ones
 _BOXES = {
     "eks/istiod": (496, 234, 226, 46),
     "eks/gateway": (496, 298, 226, 62),
     "alb": (752, 266, 164, 126),
-    "target": (752, 532, 164, 46),
-    "function": (484, 532, 228, 46),
+    "target": (752, 532, 164, 64),
+    "function": (484, 532, 228, 64),
     "gke/istiod": (184, 234, 180, 46),
     "gke/gateway": (184, 298, 180, 62),
     "gke/sleep": (44, 298, 104, 62),
@@ -45,18 +45,23 @@ def draw(parts: Parts, here: str = "", title: str = "What exists now") -> svg.Pi
     _objects(picture, parts, "gke", 44, 320)
     _objects(picture, parts, "eks", 496, 226)
     _ways(picture, parts)
-    picture.text(20, 614, _LEGEND, "small")
+    picture.text(20, 632, _LEGEND, "small")
     return picture
 
 
-def shortened(text: str, width: float, size: float, mono: bool = False) -> str:
-    """The text, at most that wide: where it is too long, its middle is left out."""
-    keep = len(text)
-    short = text
-    while svg.width_of(short, size, mono) > width and keep > 2:
+def shortened(name: str, width: float) -> str:
+    """A name in monospace, at most that wide: where it is too long, its middle is left out."""
+    keep, short = len(name), name
+    while svg.width_of(short, _MONO, mono=True) > width and keep > 2:
         keep -= 1
-        short = f"{text[: (keep + 1) // 2]}…{text[len(text) - keep // 2 :]}"
+        short = f"{name[: (keep + 1) // 2]}…{name[len(name) - keep // 2 :]}"
     return short
+
+
+def _cut(sentence: str, width: float) -> str:
+    """A sentence, at most that wide: where it is too long, its end is left out."""
+    first, *more = svg.wrapped(sentence, width - (8 if svg.width_of(sentence, _SMALL) > width else 0), _SMALL)
+    return f"{first} …" if more else first
 
 
 def _description(parts: Parts) -> str:
@@ -84,10 +89,10 @@ def _bar(picture: svg.Picture, parts: Parts, here: str) -> None:
 
 
 def _clouds(picture: svg.Picture, parts: Parts) -> None:
-    picture.box(20, 94, 368, 496, "gcp", radius=10)
+    picture.box(20, 94, 368, 514, "gcp", radius=10)
     picture.text(32, 114, "GCP", "head")
     picture.text(32, 144, "a network of its own, without a link to the VPC", "small")
-    picture.box(460, 94, 480, 496, "aws", radius=10)
+    picture.box(460, 94, 480, 514, "aws", radius=10)
     picture.text(472, 114, "AWS", "head")
     _around(picture, "vpc", parts["vpc"], "VPC", (472, 124, 456, 396))
     for y, key, name in ((162, "subnets", "subnets"), (180, "nat", "NAT gateway")):
@@ -103,16 +108,23 @@ def _around(
     x, y, width, height = place
     picture.box(x, y, width, height, _AROUND[part.how], radius=10)
     picture.text(x + 12, y + 20, name, f"head {_INK[part.how]}".strip())
-    left = svg.width_of(name, 12.5) + 20
-    said = f"notebook {THINGS[key].notebook} makes this" if part.how == "none" else part.state
-    if key == "vpc" and part.how != "none":
-        said = "  ".join(part.values)
-        picture.text(x + width - 12, y + 20, shortened(said, width - left - 12, _MONO, True), "mono end")
+    right, room = x + width - 12, width - svg.width_of(name, _HEAD) - 36
+    if key == "vpc" and part.values:
+        picture.text(right, y + 20, shortened("  ".join(part.values), room), "mono end")
         return
-    said = shortened(said, width - left - 12, _SMALL)
-    picture.text(x + width - 12, y + 20, said, f"small end {_INK[part.how]}".strip())
-    if part.values:
-        picture.text(x + 12, y + 37, shortened(", ".join(part.values), width - 24, _SMALL), "small")
+    if part.how == "none":
+        note = f"notebook {THINGS[key].notebook} makes this"
+        if key == "vpc":
+            picture.text(right, y + 20, note, "small faint end")
+        else:
+            picture.text(x + 12, y + 37, note, "small faint")
+        return
+    state, _, reason = part.state.partition(": ")
+    picture.text(right, y + 20, state, f"small end {_INK[part.how]}".strip())
+    if reason:
+        picture.text(x + 12, y + 37, _cut(reason, width - 24), "small bad")
+    elif part.values:
+        picture.text(x + 12, y + 37, _cut(", ".join(part.values), width - 24), "small")
 
 
 def _line(
@@ -121,8 +133,8 @@ def _line(
     if part.how == "none":
         picture.text(x, y, f"{name}: notebook {notebook} makes this", "small faint")
         return
-    said = f"{name}: {', '.join(part.values)} {part.state}"
-    picture.text(x, y, shortened(said, width, _SMALL), f"small {_INK[part.how]}".strip())
+    values = "" if part.how == "broken" else f"{', '.join(part.values)}, "
+    picture.text(x, y, _cut(f"{name}: {values}{part.state}", width), f"small {_INK[part.how]}".strip())
 
 
 def _lines(key: str, parts: Parts) -> list[tuple[str, str]]:
@@ -150,7 +162,7 @@ def _box(picture: svg.Picture, key: str, part: Part, lines: list[tuple[str, str]
     fitted = [
         (line, kind)
         for text, kind in lines
-        for line in _fitted(text, width - 12, kind, int((height - 10) // 17) - 1 - len(lines))
+        for line in _fitted(text, width - 12, kind, int((height - 8) // 17) - 1 - len(lines))
     ]
     line = y + height / 2 - 17 * len(fitted) / 2 + 4
     picture.text(
@@ -164,30 +176,31 @@ def _box(picture: svg.Picture, key: str, part: Part, lines: list[tuple[str, str]
 
 
 def _fitted(text: str, width: float, kind: str, spare: int) -> list[str]:
-    """In one line, or a sentence in as many as there is room for."""
-    mono = kind == "mono"
-    size = _MONO if mono else _SMALL
-    lines = [text] if mono else svg.wrapped(text, width, size)
-    if len(lines) > 1 + max(spare, 0):
-        kept = lines[: max(spare, 0)]
-        lines = [*kept, " ".join(lines[len(kept) :])]
-    return [shortened(line, width, size, mono) for line in lines]
+    """A name in one line, or a sentence in as many as there is room for."""
+    if kind == "mono":
+        return [shortened(text, width)]
+    lines, room = svg.wrapped(text, width, _SMALL), 1 + max(spare, 0)
+    if len(lines) <= room:
+        return lines
+    return [*lines[: room - 1], _cut(" ".join(lines[room - 1 :]), width)]
 
 
 def _objects(picture: svg.Picture, parts: Parts, cluster: str, x: float, width: float) -> None:
     """The Istio objects and Secrets of a cluster, in the order of their making; a tick says: it is there."""
     keys, objects = object_keys(cluster), OBJECTS[cluster]
-    there = sum(parts[key].how == "there" for key in keys)
+    known = [parts[key].how for key in keys]
+    there = known.count("there")
     picture.box(x, 374, width, 128, "thing" if there == len(keys) else "dash" if there else "step")
-    head = f"notebook {objects.notebook} makes these" if not there else f"objects in {objects.namespace}"
+    missing = "not known" if "unknown" in known else f"notebook {objects.notebook} makes these"
+    head = f"objects in {objects.namespace}" if there else missing
     picture.text(x + 20, 392, head, "small" if there else "small faint")
     for number, (key, (kind, name)) in enumerate(zip(keys, objects.names, strict=True)):
         y, is_there = 409 + number * 17, parts[key].how == "there"
         if is_there:
             picture.text(x + 6, y, "✓", "small good")
         picture.text(x + 20, y, kind, "small" if is_there else "small faint")
-        fitted = shortened(name, width - 122, _MONO, True)
-        picture.text(x + 116, y, fitted, "mono" if is_there else "mono faint")
+        fitted = shortened(name, width - 124)
+        picture.text(x + 118, y, fitted, "mono" if is_there else "mono faint")
 
 
 def _ways(picture: svg.Picture, parts: Parts) -> None:
@@ -207,4 +220,4 @@ def _ways(picture: svg.Picture, parts: Parts) -> None:
         picture.text(822, 112, "no route to private addresses", "small end bad")
     if ways["internal ALB → Lambda function"]:
         picture.arrow([(834, 392), (834, 532)])
-        picture.arrow([(752, 555), (712, 555)])
+        picture.arrow([(752, 564), (712, 564)])

@@ -56,6 +56,18 @@ def test_out_of_order_a_notebook_says_which_comes_first(lab_environment, noteboo
     assert re.search(r"0\d-[a-z]", failed.value.evalue), failed.value.evalue
 
 
+def exists_now(env: Env) -> dict[str, str]:
+    """The state of each thing and way, as the picture's words have it."""
+    words = answer(env, sys.executable, "-c", "from helpers import state; print(state.now().words)")
+    return {row[0]: row[1] for row in (re.split(" {2,}", line) for line in words.splitlines()[2:])}
+
+
+def test_before_the_first_notebook_nothing_exists(lab_environment):
+    found = exists_now(lab_environment)
+    assert set(found.values()) == {"not yet", "not open yet"}
+    assert {"VPC", "GKE cluster", "way ingress gateway → internal ALB"} < set(found)
+
+
 @pytest.mark.parametrize("notebook", TUTORIAL, ids=lambda p: p.stem)
 def test_it_shows_what_is_committed(lab_environment, notebook):
     compared = nbval(lab_environment, notebook)
@@ -94,6 +106,13 @@ def test_another_output_is_noticed(lab_environment, tmp_path, number, true, fals
 @pytest.mark.parametrize("notebook", TUTORIAL, ids=lambda p: p.stem)
 def test_a_second_run_by_papermill_passes_too(lab_environment, notebook, tmp_path):
     papermill(lab_environment, notebook, tmp_path)
+
+
+def test_in_the_end_all_exists_and_all_ways_are_open(lab_environment):
+    found = exists_now(lab_environment)
+    assert not {"not yet", "not known", "not open yet"} & set(found.values()), found
+    assert found["target group"] == "healthy" and found["GKE: sleep"] == "ready"
+    assert found["way egress gateway → ingress gateway"] == "open"
 
 
 def test_the_page_came_from_the_pod(lab_environment, tmp_path):
@@ -223,6 +242,7 @@ def test_a_broken_manifest_changes_nothing(lab_environment, tmp_path):
 def test_the_clean_up_leaves_nothing_in_either_cloud(lab_environment):
     compared = nbval(lab_environment, CLEAN_UP)
     assert compared.returncode == 0, compared.stdout
+    assert set(exists_now(lab_environment).values()) == {"not yet", "not open yet"}
     assert json.loads(answer(lab_environment, "aws", "eks", "list-clusters"))["clusters"] == []
     assert (
         json.loads(answer(lab_environment, "aws", "elbv2", "describe-load-balancers"))["LoadBalancers"] == []

@@ -17,6 +17,7 @@ from helpers import (
     state,
     state_cluster,
 )
+from helpers.settings import current
 from helpers.state_parts import Parts
 
 GATEWAY = """
@@ -102,8 +103,9 @@ def test_a_cluster_without_istio_is_empty_and_no_error(cluster):
     assert found["nodes"].state == "no nodes"
 
 
-def test_an_api_server_that_does_not_answer_leaves_all_unknown(cluster, programs):
-    kubeconfig.write("eks", "https://127.0.0.1:1", "", {"command": "true"})
+def test_an_api_server_that_does_not_answer_leaves_all_unknown(cluster):
+    path = current().KUBECONFIG
+    path.write_text(path.read_text().replace(kubeconfig.server("eks"), "https://127.0.0.1:1"))
     found = state_cluster.parts("eks")
     assert {part.how for part in found.values()} == {"unknown"}
     assert found["nodes"].state.startswith("no answer from the API server: ")
@@ -128,7 +130,7 @@ def test_a_gateway_starts_breaks_and_is_ready(cluster, tmp_path):
     pod = "pod/istio-ingressgateway-1"
     for reason, seen in (
         ("ContainerCreating", ("making", "starting")),
-        ("CrashLoopBackOff", ("broken", "pod is not ready: CrashLoopBackOff")),
+        ("CrashLoopBackOff", ("broken", "CrashLoopBackOff: the pod is not ready")),
     ):
         waiting = {"name": "istio-proxy", "ready": False, "restartCount": 0, "image": "auto", "imageID": ""}
         status(pod, containerStatuses=[{**waiting, "state": {"waiting": {"reason": reason}}}])

@@ -39,7 +39,7 @@ EKS = {
 GKE = {
     "gke": Part("there", "RUNNING", ("Kubernetes 1.35.4-gke.1000", "1 node")),
     "gke/istiod": ISTIOD,
-    "gke/gateway": Part("there", "ready", ("198.51.100.51",)),
+    "gke/gateway": Part("there", "ready"),
     "gke/sleep": Part("there", "ready", ("with its sidecar",)),
 }
 MADE_BY = {
