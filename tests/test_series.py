@@ -16,6 +16,7 @@ from papermill.exceptions import PapermillExecutionError
 from tenacity import Retrying, stop_after_delay, wait_fixed
 
 from helpers import series
+from tests import solutions
 
 PROJECT = Path(__file__).parent.parent
 NOTEBOOKS = series.notebooks()
@@ -74,8 +75,17 @@ def test_another_output_is_noticed(lab_environment, tmp_path, true, false):
 
 
 @pytest.mark.parametrize("notebook", TUTORIAL, ids=lambda p: p.stem)
-def test_a_second_run_by_papermill_passes_too(lab_environment, notebook, tmp_path):
-    papermill(lab_environment, notebook, tmp_path)
+def test_a_second_run_by_papermill_passes_too_and_so_do_the_solutions(lab_environment, notebook, tmp_path):
+    papermill(lab_environment, solutions.as_cells(notebook, tmp_path / "solved"), tmp_path)
+
+
+def test_a_wrong_solution_is_noticed(lab_environment, tmp_path):
+    wrong = tmp_path / TUTORIAL[0].name
+    wrong.write_text(TUTORIAL[0].read_text().replace("assert ", "assert not "))
+    assert solutions.of(wrong) != solutions.of(TUTORIAL[0])
+    with pytest.raises(PapermillExecutionError) as failed:
+        papermill(lab_environment, solutions.as_cells(wrong, tmp_path / "solved"), tmp_path)
+    assert failed.value.ename == "AssertionError"
 
 
 def test_the_page_came_from_the_pod(lab_environment, tmp_path):
@@ -220,5 +230,5 @@ def test_the_clean_up_leaves_nothing_in_either_cloud(lab_environment):
     assert [arn for arn in left if ":natgateway/" not in arn] == []
 
 
-def test_a_second_clean_up_finds_nothing_to_do(lab_environment, tmp_path):
-    papermill(lab_environment, CLEAN_UP, tmp_path)
+def test_a_second_clean_up_finds_nothing_to_do_and_its_solutions_hold(lab_environment, tmp_path):
+    papermill(lab_environment, solutions.as_cells(CLEAN_UP, tmp_path / "solved"), tmp_path)
