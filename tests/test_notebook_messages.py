@@ -64,6 +64,6 @@ def test_every_notebook_has_such_a_table():
     assert {number for number, *_ in MESSAGES} == {path.name[:2] for path in NOTEBOOKS}
 
 
-@pytest.mark.parametrize("who", ["helpers", "AWS", "Google", "botocore", "Envoy", "curl", "kubectl", "nobody"])
+@pytest.mark.parametrize("who", ["helpers", "AWS", "Google", "botocore", *PROGRAMS, "nobody"])
 def test_what_nobody_says_is_noticed(who):
     assert not said(who, "upstream is having a bad … day today")

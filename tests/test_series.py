@@ -178,6 +178,48 @@ class TestServersCertificate:
                 assert answer(env, "kubectl", "--context", "gke", *pod, *curl) == status
 
 
+class TestWhatCouldGoWrong:
+    """Causes in the tables of 04 and 05 have the effects that stand beside them."""
+
+    @pytest.mark.parametrize(
+        ("address", "says"),
+        [("gone.example.com", "no healthy upstream"), ("198.51.100.250", "connection timeout")],
+    )
+    def test_an_old_address_of_the_other_gateway(self, lab_environment, address, says):
+        words = ("--context", "eks", "-n", "istio-ingress", "get", "service", "istio-ingressgateway")
+        found = json.loads(answer(lab_environment, "kubectl", *words, "-o", "json"))
+        try:
+            self.lead_to(lab_environment, address)
+            self.pod_hears(lab_environment, says)
+        finally:
+            self.lead_to(lab_environment, found["status"]["loadBalancer"]["ingress"][0]["hostname"])
+        self.pod_hears(lab_environment, "Hello World from Lambda")
+
+    def test_another_authority_for_the_load_balancer(self, lab_environment):
+        try:
+            self.trust(lab_environment, "stranger-ca.crt")
+            self.pod_hears(lab_environment, "remote connection failure")
+        finally:
+            self.trust(lab_environment, "alb-ca.crt")
+        self.pod_hears(lab_environment, "Hello World from Lambda")
+
+    def lead_to(self, env: Env, address: str) -> None:
+        code = f"kube.apply('gke', 'manifests/gke/se-lambda-ext.yaml', GATEWAY_ADDRESS={address!r})"
+        answer(env, sys.executable, "-c", f"from helpers import kube; {code}")
+
+    def trust(self, env: Env, name: str) -> None:
+        file = Path(env["KUBECONFIG"]).parent / "certs" / name
+        code = f"kube.secret('eks', 'istio-ingress', 'alb-ca', {{'ca.crt': Path({str(file)!r})}})"
+        answer(env, sys.executable, "-c", f"from pathlib import Path; from helpers import kube; {code}")
+
+    def pod_hears(self, env: Env, words: str) -> None:
+        pod = ("exec", "-n", "sleep", "deploy/sleep", "-c", "sleep", "--")
+        for attempt in Retrying(stop=stop_after_delay(90), wait=wait_fixed(1), reraise=True):
+            with attempt:
+                got = answer(env, "kubectl", "--context", "gke", *pod, "curl", "-s", "lambda.external")
+                assert words in got
+
+
 def issue(certs: Path, folder: Path, host: str, days: int) -> tuple[Path, Path]:
     """A server's certificate from the tutorial's own authority, by openssl."""
     (folder / "mtls-ca.crt").write_bytes((certs / "mtls-ca.crt").read_bytes())
