@@ -223,3 +223,8 @@ def test_the_clean_up_leaves_nothing_in_either_cloud(lab_environment):
 
 def test_a_second_clean_up_finds_nothing_to_do(lab_environment, tmp_path):
     papermill(lab_environment, CLEAN_UP, tmp_path)
+
+
+def test_nothing_was_written_into_the_readers_own_settings(lab_environment):
+    home = Path(lab_environment["HOME"])
+    assert [name for name in (".kube", ".aws", ".config/gcloud", ".docker") if (home / name).exists()] == []

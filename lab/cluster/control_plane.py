@@ -203,6 +203,7 @@ class ControlPlane:
             "--kube-api-burst=1000",
             f"--cluster-signing-cert-file={self._pki('ca.crt')}",
             f"--cluster-signing-key-file={self._pki('ca.key')}",
+            f"--flex-volume-plugin-dir={self.folder / 'volume-plugins'}",  # made at the start; else in /usr
             "--allocate-node-cidrs=true",
             f"--cluster-cidr={self.spec.pod_range}",
             f"--node-cidr-mask-size={max(24, ip_network(self.spec.pod_range).prefixlen)}",
