@@ -91,6 +91,7 @@ def _in_words(answer: Answer) -> str:
 def _refused_by(first: Hop, answer: Answer) -> None:
     """Nothing logs a connection that ends before HTTP begins: what curl saw is all there is."""
     first.state, first.why = "refused", _in_words(answer)
+    first.status = "no answer" if answer.exit_code == 28 else ""
     if answer.url.startswith("https:") and first.name != "edge of the VPC":
         given = next((file for word, file in pairwise(answer.words) if word in ("--cert", "-E")), "")
         first.client = f"the certificate in {Path(given).name}" if given else "no certificate"

@@ -7,8 +7,6 @@ from helpers import hop, journey_picture, show
 from helpers.hop import Hop
 from helpers.svg import Picture
 
-_ENDS = {"never": "never reached", "unknown": "no log found"}
-
 
 @dataclass
 class Journey:
@@ -43,7 +41,7 @@ class Journey:
             [
                 {
                     "where": f"{one.name} ({one.where})" if one.where else one.name,
-                    "status": one.status or _ENDS.get(one.state, ""),
+                    "status": one.status or journey_picture.ENDS[one.state],
                     "called at": one.called,
                     "by": " ".join(filter(None, (one.protocol, one.tls))),
                     "server showed": hop.short(one.server),

@@ -9,9 +9,14 @@ from helpers.svg import Picture, wrapped
 
 _BANDS = {"GKE": "gcp", "EKS": "aws", "VPC": "aws", "AWS": "aws", "outside": "net"}
 _CLOUDS = {"gcp": "Google Cloud", "aws": "AWS", "net": "Outside both clouds"}
-_PLACES = {"GKE": "GKE cluster", "EKS": "EKS cluster", "VPC": "VPC", "AWS": "", "outside": ""}
+_PLACES = {"GKE": "GKE cluster", "EKS": "EKS cluster", "VPC": "VPC"}
 _BAND, _BOX, _SIDE, _LEG, _LANE, _EDGE = 20.0, 36.0, 212.0, 76.0, 640.0, 940.0  # x of each column
 _BOX_HEIGHT, _LINE = 44.0, 15.0
+ENDS = {"passed": "logged it", "refused": "refused", "unknown": "no log found", "never": "never reached"}
+_LEGEND = (
+    "A bar lasts until the answer was complete; the strong part of it is this place's own time. "
+    "Clocks are not compared: each bar is in the middle of the one above."
+)
 
 
 @dataclass
@@ -44,18 +49,7 @@ def draw(hops: Sequence[Hop], url: str, own: Sequence[float | None], words: str)
         _draw_hop(picture, row)
     _draw_times(picture, rows)
     bottom = rows[-1].y + rows[-1].height + 34
-    picture.text(
-        _BAND,
-        bottom,
-        "A bar is as long as the answer took, its dark part as long as this place itself",
-        "small",
-    )
-    picture.text(
-        _BAND,
-        bottom + _LINE,
-        "needed. Clocks are not compared: each bar is in the middle of its caller's.",
-        "small",
-    )
+    picture.text(_BAND, bottom, _LEGEND, "small")
     return picture
 
 
@@ -66,13 +60,7 @@ def _title(hops: Sequence[Hop], url: str) -> str:
 
 
 def _description(hops: Sequence[Hop]) -> str:
-    states = {
-        "passed": "passed on",
-        "refused": "refused",
-        "unknown": "no log found",
-        "never": "never reached",
-    }
-    return "; ".join(f"{each.name}: {each.status or states[each.state]} {each.why}".strip() for each in hops)
+    return "; ".join(f"{each.name}: {each.status or ENDS[each.state]} {each.why}".strip() for each in hops)
 
 
 def _place(rows: list[_Row]) -> None:
@@ -96,15 +84,15 @@ def _bands(picture: Picture, rows: list[_Row]) -> None:
             continue
         top, last = rows[start].y - 28, rows[index - 1]
         picture.box(_BAND, top, _LANE - 20 - _BAND, last.y + last.height + 12 - top, kind, 10)
-        picture.text(_BOX, top + 18, _CLOUDS[kind], "head")
+        picture.text(_LANE - 36, top + 18, _CLOUDS[kind], "head end")
         start = index
 
 
 def _beside(one: Hop) -> list[tuple[str, str]]:
     """The words at the right of a box."""
-    end = {"never": "never reached", "unknown": "no log found"}.get(one.state, "")
-    tone = {"passed": "good", "refused": "bad"}.get(one.state, "faint")
-    lines = [(one.status or end or "refused", f"head {tone}")]
+    fine = one.status[-3:-2] in ("2", "3")
+    tone = {"passed": "good" if fine else "", "refused": "bad"}.get(one.state, "faint")
+    lines = [(one.status or ENDS[one.state], f"head {tone}".strip())]
     places = dict.fromkeys(place for place in (one.called, one.address) if place)
     room = _LANE - 36 - _SIDE
     lines += [(line, "mono") for line in wrapped(" → ".join(places), room, 11, mono=True) if line]
@@ -116,9 +104,9 @@ def _leg(before: Hop | None, one: Hop) -> list[tuple[str, str]]:
     """The words beside the arrow to a hop: how it was called, and who showed which certificate."""
     if before is None or not (one.protocol or one.tls or one.server or one.client):
         return []
-    how = f"{one.protocol or 'nothing'} in {one.tls}" if one.tls else f"{one.protocol}, not encrypted"
-    if one.name == "function":
-        how = one.protocol
+    how = f"{one.protocol} in {one.tls}" if one.tls else f"{one.protocol}, not encrypted"
+    if one.name == "function" or not one.protocol:
+        how = one.protocol or f"{one.tls}, no answer in it"
     elif one.state == "never":
         how = f"tried: {how}"
     lines = [(how, "small")]
@@ -132,7 +120,7 @@ def _leg(before: Hop | None, one: Hop) -> list[tuple[str, str]]:
 def _draw_leg(picture: Picture, before: _Row, row: _Row) -> None:
     x, top, bottom = 56.0, before.y + before.height, row.y
     arrived = row.hop.state in ("passed", "unknown") or bool(row.hop.entry)
-    stopped = not arrived and (row.hop.state == "refused" or before.hop.state == "refused")
+    stopped = not arrived and (row.hop.state == "refused" or _gave_up(before.hop))
     picture.arrow(
         [(x, top), (x, bottom - (14 if stopped else 0))],
         "way" if arrived else "no" if stopped else "lost",
@@ -147,10 +135,15 @@ def _draw_leg(picture: Picture, before: _Row, row: _Row) -> None:
         y += _LINE
 
 
+def _gave_up(one: Hop) -> bool:
+    """Whether it was reached itself and could not get further."""
+    return one.state == "refused" and bool(one.entry)
+
+
 def _draw_hop(picture: Picture, row: _Row) -> None:
     kind = {"passed": "thing", "refused": "refused"}.get(row.hop.state, "never")
     tone = {"passed": "", "refused": " bad"}.get(row.hop.state, " faint")
-    place = _PLACES[row.hop.where]
+    place = _PLACES.get(row.hop.where, "")
     picture.box(_BOX, row.y, _SIDE - 14 - _BOX, row.height, kind)
     middle = (_BOX + _SIDE - 14) / 2
     y = row.y + row.height / 2 + (-2 if place else 4)
@@ -168,13 +161,20 @@ def _draw_times(picture: Picture, rows: list[_Row]) -> None:
     for index, row in enumerate(timed):
         x, width = spans[index]
         y = row.y + 4
-        picture.box(x, y, width, 14, "bad" if row.hop.state == "refused" else "own", 2)
+        untimed = index + 1 == len(timed) and _goes_on(row, rows)
+        kind = "bad" if row.hop.state == "refused" else "span" if untimed else "own"
+        picture.box(x, y, width, 14, kind, 2)
         if index + 1 < len(timed):
             inner, inside = spans[index + 1]
             picture.box(inner, y, inside, 14, "span", 0)
         took = f"{(row.hop.seconds or 0) * 1000:.1f} ms"
         mine = f", {(row.own or 0) * 1000:.1f} ms of them its own" if index + 1 < len(timed) else ""
         picture.text(_LANE, y + 30, took + mine, "small")
+
+
+def _goes_on(row: _Row, rows: list[_Row]) -> bool:
+    """Whether the request went further, so that this place's own time is not known."""
+    return any(each.hop.state != "never" for each in rows[rows.index(row) + 1 :])
 
 
 def _spans(seconds: Sequence[float]) -> list[tuple[float, float]]:
