@@ -1,4 +1,4 @@
-"""The picture of a request's way: what is written, what is red, bars to scale, and that it is safe to show."""
+"""The picture of a request's way: what is written, what is red, bars to scale; and that it is safe."""
 
 import copy
 import re
