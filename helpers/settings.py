@@ -78,6 +78,7 @@ class Settings(BaseSettings):
     CONNECT_TIMEOUT: float = Field(default=3, gt=0, le=300)
     OUTSIDE: Command = []
     INSIDE_VPC: Command = []
+    STATUS: Command = []
     CURL_IMAGE: str = "curlimages/curl:8.17.0"
 
     AWS_ENDPOINT_URL: str | None = None

@@ -59,6 +59,7 @@ def values(lab: Lab, aws_endpoint: str, gke_endpoint: str, credentials: Path) ->
         "CALLER": str(PUBLIC),
         "OUTSIDE": shlex.join([*python, "exec", "outside", "--"]),
         "INSIDE_VPC": shlex.join([*python, "exec", "vpc", "--"]),
+        "STATUS": shlex.join([*python, "status"]),
         "TOOLS": str(binaries.folder(lab.cache)),
         "ISTIO_HUB": binaries.ISTIO_HUB,
         "ISTIO_TAG": binaries.ISTIO_VERSION,

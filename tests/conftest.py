@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from lab import binaries
+from lab import binaries, packages
+from lab.progress import Progress
 from lab.settings import Lab
 
 PROJECT = Path(__file__).parent.parent
@@ -34,6 +35,15 @@ def lab_environment(programs: Path, tmp_path_factory: pytest.TempPathFactory) ->
     lab_command(environment, "up")
     yield environment | exports(lab_command(environment, "env"))
     lab_command(environment, "down")
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """Debian's, installed like the lab's own packages where it is missing."""
+    packages.install(Progress(), [packages.BROWSER])
+    found = packages.BROWSER.found()
+    assert found
+    return found
 
 
 def lab_command(environment: dict[str, str], *arguments: str) -> str:
