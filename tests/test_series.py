@@ -19,6 +19,7 @@ from papermill.exceptions import PapermillExecutionError
 from tenacity import Retrying, stop_after_delay, wait_fixed
 
 from helpers import series
+from tests import solutions
 
 PROJECT = Path(__file__).parent.parent
 NOTEBOOKS = series.notebooks()
@@ -94,8 +95,17 @@ def test_another_output_is_noticed(lab_environment, tmp_path, number, true, fals
 
 
 @pytest.mark.parametrize("notebook", TUTORIAL, ids=lambda p: p.stem)
-def test_a_second_run_by_papermill_passes_too(lab_environment, notebook, tmp_path):
-    papermill(lab_environment, notebook, tmp_path)
+def test_a_second_run_by_papermill_passes_too_and_so_do_the_solutions(lab_environment, notebook, tmp_path):
+    papermill(lab_environment, solutions.as_cells(notebook, tmp_path / "solved"), tmp_path)
+
+
+def test_a_wrong_solution_is_noticed(lab_environment, tmp_path):
+    wrong = tmp_path / TUTORIAL[0].name
+    wrong.write_text(TUTORIAL[0].read_text().replace("assert ", "assert not "))
+    assert solutions.of(wrong) != solutions.of(TUTORIAL[0])
+    with pytest.raises(PapermillExecutionError) as failed:
+        papermill(lab_environment, solutions.as_cells(wrong, tmp_path / "solved"), tmp_path)
+    assert failed.value.ename == "AssertionError"
 
 
 def test_the_page_came_from_the_pod(lab_environment, tmp_path):
@@ -232,6 +242,48 @@ class TestServersCertificate:
                 assert answer(env, "kubectl", "--context", "gke", *pod, *curl) == status
 
 
+class TestWhatCouldGoWrong:
+    """Causes in the tables of 04 and 05 have the effects that stand beside them."""
+
+    @pytest.mark.parametrize(
+        ("address", "says"),
+        [("gone.example.com", "no healthy upstream"), ("198.51.100.250", "connection timeout")],
+    )
+    def test_an_old_address_of_the_other_gateway(self, lab_environment, address, says):
+        words = ("--context", "eks", "-n", "istio-ingress", "get", "service", "istio-ingressgateway")
+        found = json.loads(answer(lab_environment, "kubectl", *words, "-o", "json"))
+        try:
+            self.lead_to(lab_environment, address)
+            self.pod_hears(lab_environment, says)
+        finally:
+            self.lead_to(lab_environment, found["status"]["loadBalancer"]["ingress"][0]["hostname"])
+        self.pod_hears(lab_environment, "Hello World from Lambda")
+
+    def test_another_authority_for_the_load_balancer(self, lab_environment):
+        try:
+            self.trust(lab_environment, "stranger-ca.crt")
+            self.pod_hears(lab_environment, "remote connection failure")
+        finally:
+            self.trust(lab_environment, "alb-ca.crt")
+        self.pod_hears(lab_environment, "Hello World from Lambda")
+
+    def lead_to(self, env: Env, address: str) -> None:
+        code = f"kube.apply('gke', 'manifests/gke/se-lambda-ext.yaml', GATEWAY_ADDRESS={address!r})"
+        answer(env, sys.executable, "-c", f"from helpers import kube; {code}")
+
+    def trust(self, env: Env, name: str) -> None:
+        file = Path(env["KUBECONFIG"]).parent / "certs" / name
+        code = f"kube.secret('eks', 'istio-ingress', 'alb-ca', {{'ca.crt': Path({str(file)!r})}})"
+        answer(env, sys.executable, "-c", f"from pathlib import Path; from helpers import kube; {code}")
+
+    def pod_hears(self, env: Env, words: str) -> None:
+        pod = ("exec", "-n", "sleep", "deploy/sleep", "-c", "sleep", "--")
+        for attempt in Retrying(stop=stop_after_delay(90), wait=wait_fixed(1), reraise=True):
+            with attempt:
+                got = answer(env, "kubectl", "--context", "gke", *pod, "curl", "-s", "lambda.external")
+                assert words in got
+
+
 def issue(certs: Path, folder: Path, host: str, days: int) -> tuple[Path, Path]:
     """A server's certificate from the tutorial's own authority, by openssl."""
     (folder / "mtls-ca.crt").write_bytes((certs / "mtls-ca.crt").read_bytes())
@@ -284,8 +336,8 @@ def test_the_clean_up_leaves_nothing_in_either_cloud(lab_environment):
     assert [arn for arn in left if ":natgateway/" not in arn] == []
 
 
-def test_a_second_clean_up_finds_nothing_to_do(lab_environment, tmp_path):
-    papermill(lab_environment, CLEAN_UP, tmp_path)
+def test_a_second_clean_up_finds_nothing_to_do_and_its_solutions_hold(lab_environment, tmp_path):
+    papermill(lab_environment, solutions.as_cells(CLEAN_UP, tmp_path / "solved"), tmp_path)
 
 
 def test_nothing_was_written_into_the_readers_own_settings(lab_environment):

@@ -1,8 +1,5 @@
 """Every message on the troubleshooting page is one that the program beside it really prints."""
 
-import ast
-import importlib.util
-import mmap
 import re
 import socket
 import ssl
@@ -12,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from lab import binaries
-from lab.settings import Lab
+from tests.messages import files, in_program, pieces, printed
 
 PROJECT = Path(__file__).parent.parent
 PAGE = (PROJECT / "docs/troubleshooting.md").read_text()
@@ -23,37 +19,6 @@ MESSAGES = [(said_by, message) for seen, said_by in ROWS for message in re.finda
 
 def messages(*said_by):
     return [message for who, message in MESSAGES if who in said_by]
-
-
-def pieces(message):
-    """What a message says literally."""
-    return [piece.strip() for piece in message.split("…") if piece.strip(" .")]
-
-
-def literals(path):
-    """Each string of a Python file, with NUL for what is filled in."""
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.JoinedStr):
-            yield "".join(part.value if isinstance(part, ast.Constant) else "\0" for part in node.values)
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-            yield node.value
-
-
-def files(package):
-    return sorted((PROJECT / package).rglob("*.py"))
-
-
-def printed(package, message):
-    """Whether the strings of one of its files have all of the message's pieces.
-
-    "doing: answer" is joined by the errors themselves, and a value is printed as the settings print it.
-    """
-    wanted = [part for piece in pieces(message) for part in re.split(r": (?=[a-z])| = '[^']*': ", piece)]
-    for path in files(package):
-        said = list(literals(path))
-        if all(any(part.strip(": ") in text for text in said) for part in wanted):
-            return True
-    return False
 
 
 def test_the_page_has_rows_of_everybody():
@@ -96,23 +61,12 @@ def test_the_stand_ins_say_it_as_aws_does(message):
     assert any(all(piece in text for piece in pieces(message)) for text in sources)
 
 
-def program_file(program):
-    if program == "Envoy":
-        return Path(importlib.util.find_spec("envoy").origin).parent / "_bin/envoy"
-    return binaries.folder(Lab().cache) / program
-
-
 @pytest.mark.parametrize(
     ("program", "message"), [row for row in MESSAGES if row[0] in ("kubectl", "istioctl", "Envoy")]
 )
 def test_the_program_has_the_message(program, message):
-    with (
-        open(program_file(program), "rb") as file,
-        mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content,
-    ):
-        for piece in pieces(message):
-            assert content.find(piece.encode()) >= 0, f"{program} never says {piece!r}"
-        assert content.find(b"no message of any program") < 0
+    assert in_program(program, message)
+    assert not in_program(program, "no message of any program")
 
 
 class Server:
