@@ -3,12 +3,14 @@
 nbval executes each notebook and compares what it shows with the outputs that are committed.
 """
 
+import itertools
 import json
 import os
 import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 import nbformat
@@ -178,6 +180,50 @@ class TestOtherPeoplesClients:
         gke = answer(lab_environment, "istioctl", "--context", "gke", "proxy-status")
         assert "istio-ingressgateway" in eks and "istio-egressgateway" not in eks
         assert "istio-egressgateway" in gke and "sleep" in gke
+
+
+FOLLOW = """
+import json
+from dataclasses import asdict
+from helpers import curl, follow
+sent = ("-so", "/dev/null", "-H", f"traceparent: {curl.traceparent()}", "lambda.external/hello-world")
+way = follow.request(curl.in_pod("gke", "sleep", "deploy/sleep", *sent, container="sleep"))
+print("\\n" + json.dumps([asdict(each) for each in way.hops]))
+"""
+
+
+class TestARequestFollowed:
+    """From the live logs: where it was, and where it stopped."""
+
+    def test_it_was_in_six_places_each_within_the_time_of_the_one_before(self, lab_environment):
+        hops = self.follow(lab_environment, "200")
+        names = ["curl", "sidecar", "egress gateway", "ingress gateway", "load balancer", "function"]
+        assert [(each["name"], each["state"]) for each in hops] == [(name, "passed") for name in names]
+        assert [each["server"] for each in hops[3:5]] == ["CN=lambda.external", "CN=alb.example.com"]
+        assert hops[3]["client"] == "CN=client.lambda.external"
+        times = [each["seconds"] for each in hops]
+        # The load balancer logs whole milliseconds.
+        assert all(inner <= outer + 0.002 for outer, inner in itertools.pairwise(times)), times
+
+    def test_without_its_certificate_the_egress_gateway_is_where_it_stops(self, lab_environment):
+        kubectl = ("kubectl", "--context", "gke", "-n", "istio-egress")
+        answer(lab_environment, *kubectl, "delete", "destinationrule", "dr-lambda-ext")
+        try:
+            hops = self.follow(lab_environment, "503")
+        finally:
+            code = "from helpers import kube; kube.apply('gke', 'manifests/gke/dr-lambda-ext.yaml')"
+            answer(lab_environment, sys.executable, "-c", code)
+        assert [each["state"] for each in hops] == ["passed", "passed", "refused", "never", "never", "never"]
+        assert hops[2]["why"].startswith(("UC: ", "UPE: "))
+        assert [each["state"] for each in self.follow(lab_environment, "200")] == ["passed"] * 6
+
+    def follow(self, env: Env, status: str) -> list[dict[str, Any]]:
+        """As soon as the answer has this status: configuration takes a moment to arrive."""
+        for attempt in Retrying(stop=stop_after_delay(120), wait=wait_fixed(2), reraise=True):
+            with attempt:
+                hops = json.loads(answer(env, sys.executable, "-c", FOLLOW).splitlines()[-1])
+                assert hops[0]["status"] == f"HTTP/1.1 {status}"
+        return hops
 
 
 class TestServersCertificate:
