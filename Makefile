@@ -34,10 +34,12 @@ destroy: $(VENV)/ready  ## delete what the tutorial made in both clouds; ARGS=--
 test: setup  ## run all tests, as CI does
 	@$(BIN)/python -m pytest
 
-lab: $(READY)  ## open JupyterLab on the notebooks; TARGET as above
-	@$(BIN)/jupyter trust --log-level=ERROR notebooks/*.ipynb >/dev/null # else their pictures are not shown
-	@$(PLACE) && $(LOOK) && $(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) --log-level=WARN \
-	  --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/notebooks/00-introduction.ipynb
+lab: $(READY)  ## open JupyterLab on the series' start page; TARGET as above
+	@$(PLACE) && $(LOOK) && $(BIN)/python -m helpers.start
+	@$(BIN)/jupyter trust --log-level=ERROR build/start.ipynb notebooks/*.ipynb >/dev/null # else no picture is shown
+	@$(PLACE) && $(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) --log-level=WARN \
+	  --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/build/start.ipynb --LabApp.news_url=None \
+	  --LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate
 
 up: setup  ## bring the lab up
 	@$(LAB) up

@@ -78,6 +78,12 @@ def ensure() -> Certificates:
     )
 
 
+def another_client(host: str) -> tuple[Path, Path]:
+    """Certificate and key of one more client of the mTLS authority, in files named after it."""
+    _leaf(host, host, "mtls-ca", ExtendedKeyUsageOID.CLIENT_AUTH)
+    return _cert(host), _key(host)
+
+
 def table() -> show.Table:
     """Who vouches for whom: subject, issuer, names and the days left."""
     now = datetime.datetime.now(datetime.UTC)

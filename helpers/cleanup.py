@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from helpers import (
+    access_log,
     aws,
     eks,
     function,
@@ -134,7 +135,7 @@ def _delete_services() -> None:
 
 
 def _delete_front() -> None:
-    """Record, zone, balancers, target group, certificate."""
+    """Record, zone, balancers, target group, the bucket with the balancer's log, certificate."""
     if zone_id := zone.find():
         for record in zone.records(zone_id):
             _delete_record(zone_id, record)
@@ -148,8 +149,24 @@ def _delete_front() -> None:
         _delete("elbv2", "delete_load_balancer", LoadBalancerArn=balancer["LoadBalancerArn"])
     if group:
         _delete("elbv2", "delete_target_group", TargetGroupArn=group["TargetGroupArn"])
+    if access_log.exists():
+        _delete_bucket(access_log.bucket())
     for arn in inventory.certificates():
         _delete("acm", "delete_certificate", CertificateArn=arn)
+
+
+def _delete_bucket(name: str) -> None:
+    """With what is in it; the load balancer's last entries may come while this goes on."""
+
+    def delete() -> bool:
+        for each in aws.items("s3", "list_objects_v2", "Contents", Bucket=name):
+            _undo("s3", "delete_object", Bucket=name, Key=each["Key"])
+        return _undo("s3", "delete_bucket", Bucket=name)
+
+    again = {"BucketNotEmpty", "OperationAborted"}
+    busy = lambda error: isinstance(error, Refused) and error.code in again  # noqa: E731
+    if patiently(f"delete-bucket {name}", delete, busy, limit=_PATIENCE):
+        aws.said(f"s3 rb --force s3://{name}")
 
 
 def _empty(zone: str) -> None:

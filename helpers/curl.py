@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from subprocess import CompletedProcess
+from typing import Any
 
 from helpers import command, kube, vpc_pod
 from helpers.errors import TutorialError
@@ -33,6 +34,12 @@ class Answer:
     remote_ip: str = ""
     error: str = ""
     verbose: str = ""
+    url: str = ""
+    local: str = ""
+    remote: str = ""
+    words: tuple[str, ...] = ()
+    inside: bool = False
+    pod: tuple[str, str, str] | None = None
 
     @property
     def ok(self) -> bool:
@@ -43,6 +50,17 @@ class Answer:
     def trying(self) -> list[str]:
         """The addresses that curl tried to connect to."""
         return re.findall(r"^\* +Trying \[?([0-9a-f.:]+?)\]?:\d+", self.verbose, re.MULTILINE)
+
+    @property
+    def traceparent(self) -> str:
+        """The trace context that was sent along, if any."""
+        sent = (word.partition(":") for word in self.words if word.lower().startswith("traceparent:"))
+        return next((value.strip() for _, _, value in sent), "")
+
+    def said(self, pattern: str) -> str:
+        """The part of what curl -v says of the connection that is in the pattern's parentheses."""
+        found = re.search(rf"^\* +{pattern}", self.verbose, re.MULTILINE)
+        return found[1] if found else ""
 
     def _ipython_display_(self) -> None: ...
 
@@ -56,8 +74,11 @@ def inside_vpc(*args: str | Path) -> Answer:
     """curl from a machine inside the VPC: by INSIDE_VPC where it is set, else from a pod in EKS."""
     words = [str(word) for word in args]
     if prefix := current().INSIDE_VPC:
-        return _shown(prefix, words)
-    return _shown(vpc_pod.ensure(), words, vpc_pod.carry(words))
+        answer = _shown(prefix, words)
+    else:
+        answer = _shown(vpc_pod.ensure(), words, vpc_pod.carry(words))
+    answer.inside = True
+    return answer
 
 
 def in_pod(context: str, namespace: str, target: str, *args: str, container: str | None = None) -> Answer:
@@ -65,7 +86,9 @@ def in_pod(context: str, namespace: str, target: str, *args: str, container: str
     start = ["kubectl", "--context", kube.needed(context), *kube.exec_words(namespace, target, container)]
     done = command.run_raw([*start, "curl", *_MORE, *args])
     shown = command.written([*start, "curl", *args])
-    return _print(shown, args, _parse(done, shown, "look whether that pod is running."))
+    answer = _print(shown, args, _parse(done, shown, "look whether that pod is running."))
+    answer.pod = (context, namespace, target)
+    return answer
 
 
 def resolve(host: str, port: int, address: str) -> list[str]:
@@ -116,7 +139,14 @@ def _parse(done: CompletedProcess[bytes], doing: str, hint: str) -> Answer:
         remote_ip=facts["remote_ip"],
         error=facts["errormsg"] or "",
         verbose=verbose,
+        url=facts["url_effective"],
+        local=_address(facts, "local"),
+        remote=_address(facts, "remote"),
     )
+
+
+def _address(facts: dict[str, Any], side: str) -> str:
+    return f"{facts[f'{side}_ip']}:{facts[f'{side}_port']}" if facts[f"{side}_ip"] else ""
 
 
 def _print(shown: str, args: Sequence[str], answer: Answer) -> Answer:
@@ -132,4 +162,5 @@ def _print(shown: str, args: Sequence[str], answer: Answer) -> Answer:
     if answer.exit_code:
         parts.append(f"curl: ({answer.exit_code}) {answer.error}")
     command.show(shown, "\n".join(parts))
+    answer.words = tuple(args)
     return answer

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from helpers import aws, eks, function, gke, load_balancer, log_groups, roles, zone
+from helpers import access_log, aws, eks, function, gke, load_balancer, log_groups, roles, zone
 from helpers.errors import Refused
 from helpers.settings import current
 
@@ -169,6 +169,8 @@ def _front() -> Iterable[tuple[str, str]]:
         yield "load balancer", load_balancer.name()
     if load_balancer.target_group():
         yield "target group", function.name()
+    if access_log.exists():
+        yield "bucket", access_log.bucket()
     yield from (("certificate", arn) for arn in certificates())
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from helpers import aws, certificate, function, network, show
+from helpers import access_log, aws, certificate, function, network, show
 from helpers.errors import NotYet
 from helpers.progress import resumed, until
 from helpers.settings import current
@@ -51,12 +51,13 @@ def find() -> LoadBalancer:
 
 @resumed
 def ensure() -> LoadBalancer:
-    """Make what is missing: security group, target group with the function, balancer, two listeners."""
+    """Make what is missing: security group, target group with the function, balancer, log, two listeners."""
     place = network.find()
     security_group = _ensure_security_group(place.vpc_id)
     group = _ensure_target_group()
     _ensure_target(group, function.find().arn)
     arn = _ensure_balancer(place.private, security_group)
+    access_log.ensure(arn)
     _ensure_listener(arn, group, 80, Protocol="HTTP")
     secure = {"Certificates": [{"CertificateArn": certificate.find()}], "SslPolicy": TLS_POLICY}
     _ensure_listener(arn, group, 443, Protocol="HTTPS", **secure)

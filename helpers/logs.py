@@ -1,30 +1,10 @@
-"""One request, found again in the logs on its way, by the traceparent that curl sent."""
+"""One request, found again in an Envoy's log by the traceparent that curl sent."""
 
 import json
-from dataclasses import dataclass
 from typing import Any
 
-from helpers import command, function, kube, show
+from helpers import command, kube
 from helpers.progress import until
-
-# context, namespace, workload, and its name in a table
-HOPS = (
-    ("gke", "sleep", "deploy/sleep", "sleep's sidecar (GKE)"),
-    ("gke", "istio-egress", "deploy/istio-egressgateway", "egress gateway (GKE)"),
-    ("eks", "istio-ingress", "deploy/istio-ingressgateway", "ingress gateway (EKS)"),
-)
-_COLUMNS = {"status": "status", "downstream_tls": "TLS in", "downstream_subject": "client showed"} | {
-    "upstream_tls": "TLS out",
-    "upstream_subject": "server showed",
-}
-
-
-@dataclass
-class Hop:
-    """One place on the way and what its log says about the request."""
-
-    where: str
-    entry: dict[str, Any]
 
 
 def envoy(
@@ -55,26 +35,6 @@ def envoy(
         state=lambda _: "not there yet",
         try_="look whether the request took this way, and whether access logs are on (meshConfig).",
     )
-
-
-def follow(traceparent: str) -> list[Hop]:
-    """The request in all three Envoys and in the function's log group, in the order of its way."""
-    hops = [
-        Hop(where, envoy(context, namespace, target, traceparent))
-        for context, namespace, target, where in HOPS
-    ]
-    line = function.log_lines(traceparent)[-1]
-    return [*hops, Hop("function (Lambda)", _entry(line))]
-
-
-def table(hops: list[Hop]) -> show.Table:
-    """The hops with status and TLS as each of them saw it."""
-    rows = []
-    for hop in hops:
-        values = {title: hop.entry.get(key) for key, title in _COLUMNS.items()}
-        empty = (None, "-", "")
-        rows.append({"where": hop.where, **{k: "" if v in empty else v for k, v in values.items()}})
-    return show.table(rows)
 
 
 def _entry(line: str) -> dict[str, Any]:

@@ -12,7 +12,10 @@ from typing import Any
 from helpers.settings import ROOT, current
 
 FILE = "policies/aws.json"
-_MISSING = re.compile(r"not authorized to perform: ([\w-]+:\w+)(?: on resource: (.+?))?(?: because| with|$)")
+_MISSING = re.compile(
+    r"not authorized to perform: ([\w-]+:\w+)"
+    r'(?: on resource: "?(.+?)"?)?(?: because| with|$)'  # S3 puts it in quotes
+)
 _FAILED = re.compile(r"missing permissions for '([\w-]+:\w+)'")  # EKS's own way to say it
 
 

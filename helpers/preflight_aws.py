@@ -59,6 +59,7 @@ ACTIONS = (
     "lambda:CreateFunction",
     "logs:CreateLogGroup",
     "route53:ChangeResourceRecordSets",
+    "s3:CreateBucket",
 )
 
 

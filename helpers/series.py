@@ -15,11 +15,12 @@ from rich.console import Console
 from traitlets.config import Config
 
 from helpers import fingerprint
+from helpers.command import plain
 from helpers.series_progress import ENGINE, Shown
+from helpers.settings import current
 
 PROJECT = Path(__file__).parent.parent
 NOTEBOOKS = PROJECT / "notebooks"
-EXECUTED = PROJECT / "build" / "run"
 CLEAN_UP = "99-clean-up"
 
 # Files instead of ports: the kernel is out of other users' reach, and says no word about that.
@@ -33,7 +34,12 @@ def notebooks() -> list[Path]:
     return sorted(NOTEBOOKS.glob("[0-9][0-9]-*.ipynb"))
 
 
-def run(notebook: Path, out: Path = EXECUTED, shown: Shown | None = None) -> Path:
+def executed() -> Path:
+    """The folder of the executed copies; each lab, and the real accounts, have one of their own."""
+    return current().STATE / "run"
+
+
+def run(notebook: Path, out: Path, shown: Shown | None = None) -> Path:
     """Execute one notebook as a reader would, in its own folder; returns the executed copy.
 
     `shown` is told which cell runs and what it prints, while it does.
@@ -75,14 +81,13 @@ def main(
     start = time.monotonic()
     for notebook in chosen:
         _run_with_progress(notebook)
-    console.print(
-        f"\n{len(chosen)} notebooks in {time.monotonic() - start:.0f} s. Executed copies: build/run/"
-    )
+    seconds = time.monotonic() - start
+    console.print(f"\n{len(chosen)} notebooks in {seconds:.0f} s. Executed copies: {plain(executed())}/")
     if write:
         moment = datetime.now(UTC).isoformat(timespec="seconds")
         for notebook in chosen:
             _write_back(notebook, moment)
-    if page := "".join(text_of(EXECUTED / n.name, "the-page") for n in chosen):
+    if page := "".join(text_of(executed() / n.name, "the-page") for n in chosen):
         console.print("\nThe answer that the pod in Google's cloud got from the private Lambda function:\n")
         console.print(page, markup=False)
         console.print("Read on: notebooks/00-introduction.ipynb, or `make lab` to run it cell by cell.")
@@ -91,25 +96,23 @@ def main(
 def _run_with_progress(notebook: Path) -> None:
     try:
         with Shown(console, notebook.stem, nbformat.read(notebook, as_version=4)) as shown:
-            run(notebook, shown=shown)
+            run(notebook, executed(), shown)
     except PapermillExecutionError as error:
         console.print(f"\n{notebook.name}, cell {error.exec_count}:\n\n{error.source}\n", markup=False)
         console.print(f"{error.ename}: {error.evalue}", markup=False)
         console.print(
-            f"\nIts outputs up to there: build/run/{notebook.name}. Fix the cause and run it again."
+            f"\nIts outputs up to there: {plain(executed() / notebook.name)}. Fix the cause and run it again."
         )
         sys.exit(1)
 
 
 def _write_back(notebook: Path, run: str) -> None:
     """Outputs go into the committed notebook; what papermill adds does not, but for the seconds."""
-    executed = nbformat.read(EXECUTED / notebook.name, as_version=4)
-    seconds = [
-        round(cell.metadata.papermill.duration, 1) for cell in executed.cells if cell.cell_type == "code"
-    ]
-    fingerprint.stamp(executed, run, seconds)
-    executed.metadata.pop("papermill", None)
-    for cell in executed.cells:
+    made = nbformat.read(executed() / notebook.name, as_version=4)
+    seconds = [round(cell.metadata.papermill.duration, 1) for cell in made.cells if cell.cell_type == "code"]
+    fingerprint.stamp(made, run, seconds)
+    made.metadata.pop("papermill", None)
+    for cell in made.cells:
         cell.metadata.pop("papermill", None)
         cell.metadata.pop("execution", None)
         if cell.cell_type == "code":
@@ -117,7 +120,7 @@ def _write_back(notebook: Path, run: str) -> None:
         # papermill adds the key where the author gave no tags
         if not cell.metadata.get("tags"):
             cell.metadata.pop("tags", None)
-    nbformat.write(executed, notebook)
+    nbformat.write(made, notebook)
 
 
 def _as_seen(outputs: list[Any]) -> list[Any]:

@@ -78,6 +78,7 @@ class Settings(BaseSettings):
     CONNECT_TIMEOUT: float = Field(default=3, gt=0, le=300)
     OUTSIDE: Command = []
     INSIDE_VPC: Command = []
+    STATUS: Command = []
     CURL_IMAGE: str = "curlimages/curl:8.17.0"
 
     AWS_ENDPOINT_URL: str | None = None
@@ -193,6 +194,7 @@ class Settings(BaseSettings):
             **values,
             "AWS_DEFAULT_REGION": self.AWS_REGION,
             "AWS_PAGER": "",
+            "KUBECACHEDIR": str(self.STATE / "kube-cache"),  # kubectl's and istioctl's; else ~/.kube/cache
             "PATH": os.pathsep.join(folders),
         }
 

@@ -22,6 +22,7 @@ _PROGRAMS = {
     "aws": ("aws", "--version"),
     "openssl": ("openssl", "version"),
 }
+_LONG = 40  # lines; a longer manifest is folded
 _SECRET = ("AWS_SECRET_ACCESS_KEY", "AWS_ACCESS_KEY_ID", "AWS_SESSION_TOKEN")
 
 
@@ -124,6 +125,9 @@ def page(markup: str) -> Rich:
 
 
 def manifest(path: str, **values: str) -> Rich:
-    """A manifest as it will be applied, with its ${NAME}s filled in."""
+    """A manifest as it will be applied, with its ${NAME}s filled in; a long one opens with a click."""
     text = manifests.render(path, **values).rstrip()
-    return Rich(text, markdown=f"```yaml\n{text}\n```")
+    shown, lines = f"```yaml\n{text}\n```", len(text.splitlines())
+    if lines > _LONG:
+        shown = f"<details><summary>{path}: {lines} lines</summary>\n\n{shown}\n\n</details>"
+    return Rich(text, markdown=shown)

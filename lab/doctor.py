@@ -12,7 +12,7 @@ from pathlib import Path
 
 from rich.table import Table
 
-from lab import binaries, packages
+from lab import binaries, inotify, packages
 from lab.errors import LabError
 from lab.progress import Progress
 from lab.settings import Lab
@@ -60,6 +60,7 @@ def _rows(lab: Lab) -> Iterator[Row]:
     yield Row(free > MEMORY, "4 GB of free memory", f"{free / 2**30:.1f} GB", "end something else")
     yield _disk(lab)
     yield _overlay()
+    yield _inotify()
     yield from _ports(lab)
 
 
@@ -101,6 +102,12 @@ def _overlay() -> Row:
     found = "in the kernel" if known else "missing"
     fix = f"{'' if os.getuid() == 0 else 'sudo '}modprobe overlay"
     return Row(known, "the file system overlay: containers", found, fix)
+
+
+def _inotify() -> Row:
+    wanted, left = f"{2 * inotify.CLUSTER} inotify instances for root", inotify.limit() - inotify.used()
+    fix = "end another lab, or: sudo sysctl fs.inotify.max_user_instances=512"
+    return Row(left >= 2 * inotify.CLUSTER, wanted, f"{left} of {inotify.limit()} are free", fix)
 
 
 def _ports(lab: Lab) -> Iterator[Row]:

@@ -40,10 +40,11 @@ NEEDS = [
     Need("openssl", "openssl", "a look at certificates"),
     Need("/etc/ssl/certs/ca-certificates.crt", "ca-certificates", "public certificate authorities"),
 ]
+BROWSER = Need("chromium", "chromium", "PDFs of the handouts, and tests of what a reader sees")
 
 
-def missing() -> list[Need]:
-    return [need for need in NEEDS if not need.found()]
+def missing(needs: list[Need] = NEEDS) -> list[Need]:
+    return [need for need in needs if not need.found()]
 
 
 def command(needs: list[Need]) -> str:
@@ -52,14 +53,14 @@ def command(needs: list[Need]) -> str:
     return f"{'sudo ' if _by_sudo() else ''}apt-get install --no-install-recommends {' '.join(names)}"
 
 
-def install(progress: Progress) -> None:
-    """Install what is missing by apt-get, if that removes nothing.
+def install(progress: Progress, wanted: list[Need] = NEEDS) -> None:
+    """Install what is missing of these by apt-get, if that removes nothing.
 
     Raises:
         LabError: no apt-get, it would remove packages (Docker's containerd.io and Debian's containerd
             exclude each other), it failed, or the user is not root and there is no sudo.
     """
-    needs = missing()
+    needs = missing(wanted)
     if not needs:
         return
     names = ", ".join(need.what for need in needs)
@@ -82,7 +83,7 @@ def install(progress: Progress) -> None:
         )
     if answer.returncode:
         raise LabError(doing, answer.stderr.strip()[-1500:], command(needs))
-    if still := missing():
+    if still := missing(wanted):
         raise LabError(
             doing,
             f"apt-get ended well, but still missing: {', '.join(need.what for need in still)}",

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from lab import binaries
+from lab import binaries, packages
+from lab.progress import Progress
 from lab.settings import Lab
 
 PROJECT = Path(__file__).parent.parent
@@ -23,13 +24,26 @@ def programs() -> Path:
 
 
 @pytest.fixture(scope="session")
-def lab_environment(programs: Path) -> Iterator[dict[str, str]]:
-    """A running lab: the environment that `python -m lab env` gives to anyone's tools."""
-    environment = os.environ | {"LAB_NAME": LAB_NAME}
+def lab_environment(programs: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """A running lab: the environment that `python -m lab env` gives to anyone's tools.
+
+    Its home is an empty one, so that a test can look what was written there.
+    """
+    home, caches = tmp_path_factory.mktemp("home"), Lab().cache.parent
+    environment = os.environ | {"LAB_NAME": LAB_NAME, "HOME": str(home), "XDG_CACHE_HOME": str(caches)}
     lab_command(environment, "down")
     lab_command(environment, "up")
     yield environment | exports(lab_command(environment, "env"))
     lab_command(environment, "down")
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """Debian's, installed like the lab's own packages where it is missing."""
+    packages.install(Progress(), [packages.BROWSER])
+    found = packages.BROWSER.found()
+    assert found
+    return found
 
 
 def lab_command(environment: dict[str, str], *arguments: str) -> str:

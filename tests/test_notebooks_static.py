@@ -13,6 +13,8 @@ import nbformat
 import pytest
 from nbval.plugin import get_sanitize_patterns
 
+from tests.solutions import of as solutions
+
 PROJECT = Path(__file__).parent.parent
 FOLDER = PROJECT / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
@@ -20,13 +22,22 @@ SANITIZE = PROJECT / "tests/notebooks/sanitize.cfg"
 PICTURES = sorted((FOLDER / "images").glob("*.svg"))
 SECTIONS = [
     "What you'll learn",
-    "Time and cost",
     "Before you begin",
+    "Time and cost",
+    "The picture",
     "What could go wrong here",
     "Check",
     "Exercises",
+    "Questions",
+    "Further reading",
     "Next",
 ]
+PRIMARY = re.compile(
+    r"https://(docs\.aws\.amazon\.com|aws\.amazon\.com|cloud\.google\.com|istio\.io|www\.envoyproxy\.io"
+    r"|kubernetes\.io|spiffe\.io|www\.rfc-editor\.org|www\.w3\.org)/"
+)
+LONGEST = 40  # lines of an output that is not folded
+HELPERS = {path.stem for path in PROJECT.glob("helpers/*.py")}
 each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
 
 
@@ -38,10 +49,9 @@ def prose(path: Path) -> str:
     return "\n\n".join(cells(path, "markdown"))
 
 
-def solutions(path: Path) -> list[str]:
-    """The code of the exercises' collapsed solutions."""
-    hidden = re.findall(r"<details>.*?</details>", prose(path), re.S)
-    return [code for text in hidden for code in re.findall(r"```python\n(.*?)```", text, re.S)]
+def section(path: Path, heading: str) -> str:
+    """The prose under a heading, up to the next one."""
+    return prose(path).partition(f"## {heading}\n")[2].partition("\n## ")[0]
 
 
 def anchors(text: str) -> list[str]:
@@ -98,17 +108,93 @@ def test_cells_are_short_and_prose_is_longer_than_code(path):
 
 
 @each_notebook
-def test_exercises_have_solutions_that_parse(path):
-    text = prose(path)
+def test_each_exercise_has_a_folded_solution_that_ends_with_a_proof(path):
+    text = section(path, "Exercises")
     exercises = re.findall(r"^\*\*\d\.\*\* ", text, re.M)
     assert 2 <= len(exercises) <= 4
     assert text.count("<details><summary>Solution</summary>") == len(exercises) == text.count("</details>")
+    assert set(re.findall(r"^```(\w+)", text, re.M)) == {"python"}  # what is in bash would not be run
+    assert len(solutions(path)) == len(exercises)
     for code in solutions(path):
-        ast.parse(code)
+        assert proves(code), code
+
+
+def proves(code: str) -> bool:
+    """Whether its last statement is an assertion."""
+    body = ast.parse(code).body
+    return bool(body) and isinstance(body[-1], ast.Assert)
+
+
+def test_a_solution_without_proof_is_noticed():
+    assert proves("x = 1\nassert x")
+    assert not proves("assert 1\nx = 1") and not proves("")
+
+
+@each_notebook
+def test_questions_have_folded_answers(path):
+    text = section(path, "Questions")
+    questions = re.findall(r"^\*\*\d\.\*\* .+\?.*$", text, re.M)
+    assert 3 <= len(questions) <= 5
+    assert text.count("<details><summary>Answer</summary>") == len(questions) == text.count("</details>")
+
+
+@each_notebook
+def test_further_reading_is_primary_and_says_why(path):
+    lines = section(path, "Further reading").strip().splitlines()
+    assert len(lines) >= 3
+    for line in lines:
+        (target,) = anchors(line)
+        assert PRIMARY.match(target), target
+        assert re.match(r"- \[.+\]\(.+\): .{15,}", line), line
+
+
+@each_notebook
+def test_costs_are_named_and_no_price_is_typed(path):
+    assert "lab" in section(path, "Time and cost") and "cost" in section(path, "Time and cost")
+    assert not PRICE.search(prose(path))
+
+
+PRICE = re.compile(r"\$ ?\d|\d\s*(?:USD|US dollars|dollars)\b")
+
+
+def test_a_typed_price_is_noticed():
+    assert PRICE.search("about 2 US dollars") and PRICE.search("$0.10 an hour")
+    assert not PRICE.search("f'{cost.per_hour()} USD' and `$ kubectl`")
+
+
+def walls(notebook: nbformat.NotebookNode) -> list[str]:
+    """Ids of the cells that show more lines than one wants to scroll over."""
+    found = []
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            data = output.get("data", {})
+            if "<details>" in data.get("text/markdown", "") + data.get("text/html", ""):
+                continue
+            text = output.get("text") or data.get("text/plain", "")
+            if len(text.splitlines()) > LONGEST:
+                found.append(cell.id)
+    return found
+
+
+@each_notebook
+def test_no_output_is_a_wall_of_text(path):
+    assert walls(nbformat.read(path, as_version=4)) == []
+
+
+def test_a_wall_of_text_is_noticed():
+    text = "line\n" * (LONGEST + 1)
+    cell = nbformat.v4.new_code_cell(outputs=[nbformat.v4.new_output("stream", text=text)], id="wall")
+    assert walls(nbformat.v4.new_notebook(cells=[cell])) == ["wall"]
 
 
 def names(tree: ast.AST, context: type[ast.expr_context]) -> set[str]:
     return {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, context)}
+
+
+def defined(tree: ast.AST) -> set[str]:
+    """Names of functions, of what they take, and of exceptions."""
+    found = (n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef | ast.arg | ast.ExceptHandler))
+    return {str(node.arg if isinstance(node, ast.arg) else node.name) for node in found}
 
 
 def imported(tree: ast.AST) -> set[str]:
@@ -121,7 +207,7 @@ def test_no_variable_comes_from_another_notebook(path):
     known = set(dir(builtins))
     for code in [*cells(path, "code"), *solutions(path)]:
         tree = ast.parse(code)
-        known |= names(tree, ast.Store) | imported(tree)
+        known |= names(tree, ast.Store) | imported(tree) | defined(tree)
         assert names(tree, ast.Load) <= known, code
 
 
@@ -148,7 +234,7 @@ def helper_calls(code: str, modules: set[str]) -> list[tuple[str, str, ast.Call]
 def test_every_helper_that_is_called_exists_and_takes_these_arguments(path):
     modules: set[str] = set()
     for code in [*cells(path, "code"), *solutions(path)]:
-        modules |= imported(ast.parse(code)) - {"check"}
+        modules |= {name for name in imported(ast.parse(code)) - {"check"} if name in HELPERS}
         for module, function, call in helper_calls(code, modules):
             signature = inspect.signature(getattr(importlib.import_module(f"helpers.{module}"), function))
             if any(isinstance(argument, ast.Starred) for argument in call.args):

@@ -3,19 +3,23 @@
 nbval executes each notebook and compares what it shows with the outputs that are committed.
 """
 
+import itertools
 import json
 import os
 import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
+import nbformat
 import pytest
 from papermill.exceptions import PapermillExecutionError
 from tenacity import Retrying, stop_after_delay, wait_fixed
 
 from helpers import series
+from tests import solutions
 
 PROJECT = Path(__file__).parent.parent
 NOTEBOOKS = series.notebooks()
@@ -73,22 +77,47 @@ def test_it_shows_what_is_committed(lab_environment, notebook):
     assert compared.returncode == 0, compared.stdout
 
 
+def falsified(notebook: Path, true: str, false: str, folder: Path) -> Path:
+    """A copy whose committed outputs claim something else."""
+    made = nbformat.read(notebook, as_version=4)
+    count = 0
+    for output in (output for cell in made.cells for output in cell.get("outputs", [])):
+        texts = output if "text" in output else output.get("data", {})
+        for key in ("text", "text/plain", "text/html"):
+            count += texts.get(key, "").count(true)
+            if key in texts:
+                texts[key] = texts[key].replace(true, false)
+    assert count, f"{notebook.name} does not show {true!r}"
+    nbformat.write(made, folder / notebook.name)
+    return folder / notebook.name
+
+
 @pytest.mark.parametrize(
-    ("true", "false"), [("HTTP/1.1 200 OK", "HTTP/1.1 503 OK"), ("CN=client.lambda.external", "CN=stranger")]
+    ("number", "true", "false"),
+    [
+        pytest.param(6, "HTTP/1.1 200 OK", "HTTP/1.1 503 OK", id="another status"),
+        pytest.param(6, "server: envoy\n", "", id="a missing line"),
+        pytest.param(4, "CN=Lambda external CA", "CN=A stranger's CA", id="another root"),
+    ],
 )
-def test_another_output_is_noticed(lab_environment, tmp_path, true, false):
-    changed = tmp_path / TUTORIAL[6].name
-    text = TUTORIAL[6].read_text()
-    changed.write_text(text.replace(true, false))
-    assert changed.read_text() != text
-    compared = nbval(lab_environment, changed)
+def test_another_output_is_noticed(lab_environment, tmp_path, number, true, false):
+    compared = nbval(lab_environment, falsified(TUTORIAL[number], true, false, tmp_path))
     assert compared.returncode == 1
-    assert false in compared.stdout
+    assert true.strip() in compared.stdout and "mismatch" in compared.stdout
 
 
 @pytest.mark.parametrize("notebook", TUTORIAL, ids=lambda p: p.stem)
-def test_a_second_run_by_papermill_passes_too(lab_environment, notebook, tmp_path):
-    papermill(lab_environment, notebook, tmp_path)
+def test_a_second_run_by_papermill_passes_too_and_so_do_the_solutions(lab_environment, notebook, tmp_path):
+    papermill(lab_environment, solutions.as_cells(notebook, tmp_path / "solved"), tmp_path)
+
+
+def test_a_wrong_solution_is_noticed(lab_environment, tmp_path):
+    wrong = tmp_path / TUTORIAL[0].name
+    wrong.write_text(TUTORIAL[0].read_text().replace("assert ", "assert not "))
+    assert solutions.of(wrong) != solutions.of(TUTORIAL[0])
+    with pytest.raises(PapermillExecutionError) as failed:
+        papermill(lab_environment, solutions.as_cells(wrong, tmp_path / "solved"), tmp_path)
+    assert failed.value.ename == "AssertionError"
 
 
 def test_in_the_end_all_exists_and_all_ways_are_open(lab_environment):
@@ -153,6 +182,50 @@ class TestOtherPeoplesClients:
         assert "istio-egressgateway" in gke and "sleep" in gke
 
 
+FOLLOW = """
+import json
+from dataclasses import asdict
+from helpers import curl, follow
+sent = ("-so", "/dev/null", "-H", f"traceparent: {curl.traceparent()}", "lambda.external/hello-world")
+way = follow.request(curl.in_pod("gke", "sleep", "deploy/sleep", *sent, container="sleep"))
+print("\\n" + json.dumps([asdict(each) for each in way.hops]))
+"""
+
+
+class TestARequestFollowed:
+    """From the live logs: where it was, and where it stopped."""
+
+    def test_it_was_in_six_places_each_within_the_time_of_the_one_before(self, lab_environment):
+        hops = self.follow(lab_environment, "200")
+        names = ["curl", "sidecar", "egress gateway", "ingress gateway", "load balancer", "function"]
+        assert [(each["name"], each["state"]) for each in hops] == [(name, "passed") for name in names]
+        assert [each["server"] for each in hops[3:5]] == ["CN=lambda.external", "CN=alb.example.com"]
+        assert hops[3]["client"] == "CN=client.lambda.external"
+        times = [each["seconds"] for each in hops]
+        # The load balancer logs whole milliseconds.
+        assert all(inner <= outer + 0.002 for outer, inner in itertools.pairwise(times)), times
+
+    def test_without_its_certificate_the_egress_gateway_is_where_it_stops(self, lab_environment):
+        kubectl = ("kubectl", "--context", "gke", "-n", "istio-egress")
+        answer(lab_environment, *kubectl, "delete", "destinationrule", "dr-lambda-ext")
+        try:
+            hops = self.follow(lab_environment, "503")
+        finally:
+            code = "from helpers import kube; kube.apply('gke', 'manifests/gke/dr-lambda-ext.yaml')"
+            answer(lab_environment, sys.executable, "-c", code)
+        assert [each["state"] for each in hops] == ["passed", "passed", "refused", "never", "never", "never"]
+        assert hops[2]["why"].startswith(("UC: ", "UPE: "))
+        assert [each["state"] for each in self.follow(lab_environment, "200")] == ["passed"] * 6
+
+    def follow(self, env: Env, status: str) -> list[dict[str, Any]]:
+        """As soon as the answer has this status: configuration takes a moment to arrive."""
+        for attempt in Retrying(stop=stop_after_delay(120), wait=wait_fixed(2), reraise=True):
+            with attempt:
+                hops = json.loads(answer(env, sys.executable, "-c", FOLLOW).splitlines()[-1])
+                assert hops[0]["status"] == f"HTTP/1.1 {status}"
+        return hops
+
+
 class TestServersCertificate:
     """Signed by the right authority, and yet not good enough for the egress gateway."""
 
@@ -186,6 +259,48 @@ class TestServersCertificate:
         for attempt in Retrying(stop=stop_after_delay(60), wait=wait_fixed(1), reraise=True):
             with attempt:
                 assert answer(env, "kubectl", "--context", "gke", *pod, *curl) == status
+
+
+class TestWhatCouldGoWrong:
+    """Causes in the tables of 04 and 05 have the effects that stand beside them."""
+
+    @pytest.mark.parametrize(
+        ("address", "says"),
+        [("gone.example.com", "no healthy upstream"), ("198.51.100.250", "connection timeout")],
+    )
+    def test_an_old_address_of_the_other_gateway(self, lab_environment, address, says):
+        words = ("--context", "eks", "-n", "istio-ingress", "get", "service", "istio-ingressgateway")
+        found = json.loads(answer(lab_environment, "kubectl", *words, "-o", "json"))
+        try:
+            self.lead_to(lab_environment, address)
+            self.pod_hears(lab_environment, says)
+        finally:
+            self.lead_to(lab_environment, found["status"]["loadBalancer"]["ingress"][0]["hostname"])
+        self.pod_hears(lab_environment, "Hello World from Lambda")
+
+    def test_another_authority_for_the_load_balancer(self, lab_environment):
+        try:
+            self.trust(lab_environment, "stranger-ca.crt")
+            self.pod_hears(lab_environment, "remote connection failure")
+        finally:
+            self.trust(lab_environment, "alb-ca.crt")
+        self.pod_hears(lab_environment, "Hello World from Lambda")
+
+    def lead_to(self, env: Env, address: str) -> None:
+        code = f"kube.apply('gke', 'manifests/gke/se-lambda-ext.yaml', GATEWAY_ADDRESS={address!r})"
+        answer(env, sys.executable, "-c", f"from helpers import kube; {code}")
+
+    def trust(self, env: Env, name: str) -> None:
+        file = Path(env["KUBECONFIG"]).parent / "certs" / name
+        code = f"kube.secret('eks', 'istio-ingress', 'alb-ca', {{'ca.crt': Path({str(file)!r})}})"
+        answer(env, sys.executable, "-c", f"from pathlib import Path; from helpers import kube; {code}")
+
+    def pod_hears(self, env: Env, words: str) -> None:
+        pod = ("exec", "-n", "sleep", "deploy/sleep", "-c", "sleep", "--")
+        for attempt in Retrying(stop=stop_after_delay(90), wait=wait_fixed(1), reraise=True):
+            with attempt:
+                got = answer(env, "kubectl", "--context", "gke", *pod, "curl", "-s", "lambda.external")
+                assert words in got
 
 
 def issue(certs: Path, folder: Path, host: str, days: int) -> tuple[Path, Path]:
@@ -241,5 +356,10 @@ def test_the_clean_up_leaves_nothing_in_either_cloud(lab_environment):
     assert [arn for arn in left if ":natgateway/" not in arn] == []
 
 
-def test_a_second_clean_up_finds_nothing_to_do(lab_environment, tmp_path):
-    papermill(lab_environment, CLEAN_UP, tmp_path)
+def test_a_second_clean_up_finds_nothing_to_do_and_its_solutions_hold(lab_environment, tmp_path):
+    papermill(lab_environment, solutions.as_cells(CLEAN_UP, tmp_path / "solved"), tmp_path)
+
+
+def test_nothing_was_written_into_the_readers_own_settings(lab_environment):
+    home = Path(lab_environment["HOME"])
+    assert [name for name in (".kube", ".aws", ".config/gcloud", ".docker") if (home / name).exists()] == []

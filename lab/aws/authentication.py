@@ -15,6 +15,7 @@ log = logging.getLogger(__name__)
 
 _UNSIGNED = """<ErrorResponse><Error><Type>Sender</Type><Code>MissingAuthenticationToken</Code>\
 <Message>Request is missing Authentication Token</Message></Error></ErrorResponse>"""
+_S3 = ("InvalidAccessKeyId", "The AWS Access Key Id you provided does not exist in our records.")
 _EC2 = ("AuthFailure", "AWS was not able to validate the provided access credentials", 401)
 # https://docs.aws.amazon.com/IAM/latest/APIReference/CommonErrors.html and its like
 _UNKNOWN_KEY = {"json": "UnrecognizedClientException", "rest-json": "UnrecognizedClientException"}
@@ -31,6 +32,8 @@ def authenticated(environ: "WSGIEnvironment") -> Response | None:
     if call is None:
         return Response(_UNSIGNED, 403, content_type="text/xml")
     principal = principals.find(call.access_key_id)
+    if principal is None and call.service == "s3":
+        return _refusal(call, *_S3)
     if principal is None:
         code = _UNKNOWN_KEY.get(call.protocol, "InvalidClientTokenId")
         return _refusal(call, code, "The security token included in the request is invalid.")

@@ -12,6 +12,7 @@ FUNCTION = 1.0  # Pending, and an update InProgress
 BALANCER = 1.0  # provisioning; AWS: two to three minutes
 INTERFACES = 1.0  # of a deleted load balancer; AWS: minutes
 NAT_GATEWAY = 1.0  # pending, and deleting; AWS: one to three minutes
+ACCESS_LOG = 1.0  # of a load balancer, until it is delivered; AWS: five minutes
 CERTIFICATE = 1.0  # a requested one's DNS record to be named, and then to be found; AWS: seconds, minutes
 
 

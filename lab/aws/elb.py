@@ -17,6 +17,7 @@ from moto.elbv2.models import (
 from moto.elbv2.ssl_policies import SSL_POLICIES
 
 from lab.aws import delays
+from lab.aws.access_logs import AccessLog
 from lab.aws.load_balancer import Action, Balancer, Certificate, FixedResponse, Forward, Policy, Redirect
 from lab.aws.refusals import elb as refusals
 from lab.aws.target_groups import TargetGroups
@@ -32,6 +33,7 @@ class LoadBalancers(TargetGroups):
     def __init__(self, region_name: str, account_id: str) -> None:
         super().__init__(region_name, account_id)
         self._balancers: dict[str, Future[Balancer]] = {}
+        self._access_logs: dict[str, AccessLog] = {}
 
     @property
     def networks(self) -> Networks:
@@ -64,6 +66,8 @@ class LoadBalancers(TargetGroups):
         )
         lb.dns_name = _host_name(lb, self.region_name)
         lb.activate = lambda: None  # type: ignore[method-assign]  # moto would call it active when it is described
+        lb.attrs.setdefault("access_logs.s3.enabled", "false")
+        self._access_logs[lb.arn] = AccessLog(lb, self.region_name, self.aws.buckets())
         self._balancers[lb.arn] = _provisioning.submit(self._provision, lb)
         return lb
 
@@ -86,7 +90,9 @@ class LoadBalancers(TargetGroups):
             ]
             access_log = self.aws.lab.data / "log" / "alb" / f"{lb.name}.log"
             access_log.parent.mkdir(parents=True, exist_ok=True)
-            balancer = Balancer(_resource_id(lb), addresses, vpc.namespace.path, access_log)
+            deliver = self._access_logs[lb.arn].write
+            path = vpc.namespace.path
+            balancer = Balancer(_resource_id(lb), addresses, path, access_log, deliver=deliver)
             self.aws.dns.publish(lb.dns_name, addresses)
             lb.state = "active"
             return balancer
@@ -107,6 +113,7 @@ class LoadBalancers(TargetGroups):
         super().delete_load_balancer(arn)
         self._update_use()
         balancer = self._balancers.pop(arn)
+        del self._access_logs[arn]
         if not balancer.exception():
             balancer.result().close()
         self.aws.dns.withdraw(lb.dns_name)
@@ -119,6 +126,14 @@ class LoadBalancers(TargetGroups):
                 vpc.remove_private(str(interface.private_ip_address))
                 vpc.release_public(str(interface.public_ip))
             self.networks.delete_managed_interface(interface)
+
+    def modify_load_balancer_attributes(self, arn: str, attrs: dict[str, Any]) -> dict[str, Any]:
+        wanted = {**super().describe_load_balancer_attributes(arn), **attrs}
+        if wanted["access_logs.s3.enabled"] == "true" and any(
+            key.startswith("access_logs.") for key in attrs
+        ):
+            self._access_logs[arn].enable(wanted)
+        return super().modify_load_balancer_attributes(arn, attrs)
 
     def close(self) -> None:
         """End all balancers and health checks; the API's view is left as it is."""

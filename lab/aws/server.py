@@ -21,6 +21,7 @@ from moto.moto_server.werkzeug_app import (
     create_backend_app,
 )
 from moto.route53.models import route53_backends
+from moto.s3.models import s3_backends
 from moto.sts.models import sts_backends
 from werkzeug.serving import BaseWSGIServer, make_server
 
@@ -28,6 +29,7 @@ from lab.aws import dry_run, simulation, versions
 from lab.aws.authentication import authenticated
 from lab.aws.authorization import authorized
 from lab.aws.backends import Backends
+from lab.aws.buckets import Buckets
 from lab.aws.certificate_authority import CertificateAuthority
 from lab.aws.certificates import Certificates
 from lab.aws.classic import ClassicLoadBalancers
@@ -63,6 +65,7 @@ _REPLACEMENTS: list[tuple[BackendDict, type[Any]]] = [
     (acm_backends, Certificates),
     (route53_backends, HostedZones),
     (iam_backends, Identities),
+    (s3_backends, Buckets),
     (sts_backends, TokenService),
 ]
 _ENVIRONMENT = {
@@ -167,6 +170,9 @@ class Aws:
 
     def classic_load_balancers(self, region: str) -> ClassicLoadBalancers:
         return elb_backends[ACCOUNT_ID][region]  # type: ignore[return-value]
+
+    def buckets(self) -> Buckets:
+        return s3_backends[ACCOUNT_ID]["aws"]  # type: ignore[return-value]
 
     def certificates(self, region: str) -> Certificates:
         return acm_backends[ACCOUNT_ID][region]  # type: ignore[return-value]

@@ -31,6 +31,7 @@ _OTHERS = [
     ("iam", "list_roles", "Roles", "RoleName"),
     ("route53", "list_hosted_zones", "HostedZones", "Id"),
     ("logs", "describe_log_groups", "logGroups", "logGroupName"),
+    ("s3", "list_buckets", "Buckets", "Name"),
 ]
 
 

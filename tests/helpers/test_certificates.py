@@ -39,6 +39,14 @@ def test_stranger_has_the_clients_name_and_is_not_accepted(files):
     assert "client.lambda.external" in subject
 
 
+def test_another_client_is_of_the_same_authority_under_its_own_name(files):
+    cert, key = certificates.another_client("other.lambda.external")
+    certificates.verify(cert, key, files.mtls_ca, "other.lambda.external")
+    assert openssl("verify", "-purpose", "sslclient", "-CAfile", files.mtls_ca, cert).returncode == 0
+    with pytest.raises(CertificateWrong, match=r"for other\.lambda\.external"):
+        certificates.verify(cert, key, files.mtls_ca, certificates.CLIENT)
+
+
 def test_client_certificate_is_no_servers(files):
     done = openssl("verify", "-purpose", "sslserver", "-CAfile", files.mtls_ca, files.client_cert)
     assert done.returncode != 0

@@ -57,6 +57,7 @@ WHY = "because no identity-based policy allows the"
         (f"{USER} eks:ListClusters on resource: arn:a:b {WHY} …", "eks:ListClusters", "arn:a:b"),
         (f"{USER} iam:GetRole on resource: role x {WHY} …", "iam:GetRole", "role x"),
         (f"You are not authorized. {USER} ec2:DescribeVpcs {WHY} …", "ec2:DescribeVpcs", ""),
+        (f'{USER} s3:GetObject on resource: "arn:a" {WHY} s3:GetObject action', "s3:GetObject", "arn:a"),
         (f"{USER} lambda:GetPolicy on resource: arn:a with an explicit deny", "lambda:GetPolicy", "arn:a"),
         ("Failed: X due to missing permissions for 'iam:PassRole'", "iam:PassRole", ""),
     ],
@@ -69,7 +70,7 @@ def test_a_refusal_names_action_and_resource(message, action, resource):
 def test_advice_names_the_statement():
     message = f"{USER} iam:PassRole on resource: arn:a {WHY} iam:PassRole action"
     assert "statement PassRoles of policies/aws.json" in policy.advice(message)
-    message = f"{USER} s3:GetObject on resource: arn:a {WHY} s3:GetObject action"
+    message = f"{USER} s3:PutObject on resource: arn:a {WHY} s3:PutObject action"
     assert "which policies/aws.json does not allow" in policy.advice(message)
 
 

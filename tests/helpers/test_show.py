@@ -59,6 +59,15 @@ def test_manifest_is_filled_in_from_values_and_settings(manifest):
     assert repr(show.manifest(manifest, HOST="h")).startswith("host: h")
 
 
+@pytest.mark.parametrize(("lines", "folded"), [(40, False), (41, True)])
+def test_long_manifest_is_folded_in_a_notebook_and_whole_elsewhere(tmp_path, lines, folded):
+    path = tmp_path / "long.yaml"
+    path.write_text("a: 1\n" * lines)
+    shown = show.manifest(str(path))._repr_mimebundle_()
+    assert shown["text/markdown"].startswith("<details>") == folded
+    assert shown["text/markdown"].count("a: 1") == shown["text/plain"].count("a: 1") == lines
+
+
 def test_value_given_wins_over_the_setting(manifest):
     assert "domain: d" in manifests.render(manifest, HOST="h", DOMAIN="d")
 

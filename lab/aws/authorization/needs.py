@@ -8,7 +8,7 @@ any other service needs its action on "*".
 
 from collections.abc import Callable
 
-from lab.aws.authorization import balancing, ec2, roles
+from lab.aws.authorization import balancing, buckets, ec2, roles
 from lab.aws.authorization.policy import Need
 from lab.aws.authorization.resources import arn, request_tags, resource_tags, role
 from lab.aws.requests import Call
@@ -167,6 +167,7 @@ _SERVICES: dict[str, Callable[[Call], list[Need]]] = {
     "lambda": _lambda,
     "logs": _logs,
     "route53": _route53,
+    "s3": buckets.needs,
     "service-quotas": _quotas,
     "sts": _sts,
 }

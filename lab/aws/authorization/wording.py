@@ -30,7 +30,8 @@ def _on(need: Need) -> str:
     about_role = service == "iam" and action.endswith(("Role", "RolePolicy", "RolePolicies"))
     if about_role and need.action not in _LONG_NAMES:
         return f" on resource: role {need.resource.rpartition('/')[2]}"
-    return f" on resource: {need.resource}"
+    resource = f'"{need.resource}"' if service == "s3" else need.resource
+    return f" on resource: {resource}"
 
 
 def _eks(need: Need) -> str:

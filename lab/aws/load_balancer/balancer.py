@@ -21,8 +21,9 @@ class Balancer:
 
     `name` is the resource id "app/<name>/<id>", `addresses` its private addresses (one per subnet), in the
     network namespace `namespace` (None: the machine's own, for tests). Each request appends a line to
-    `access_log` and calls `record(dict)`, which has the fields of AWS's access log and `traceparent` (None
-    without one); it is called on the event loop that serves all balancers, so it must not take long.
+    `access_log`, calls `deliver(address, line)` with the private address that it came to, and `record(dict)`,
+    which has the fields of AWS's access log and `traceparent` (None without one). Both are called on the
+    event loop that serves all balancers, so they must not take long.
     """
 
     def __init__(
@@ -32,9 +33,10 @@ class Balancer:
         namespace: Path | None = None,
         access_log: Path | None = None,
         record: Callable[[dict], None] | None = None,
+        deliver: Callable[[str, str], None] | None = None,
     ) -> None:
         self.name, self._addresses, self._namespace = name, addresses, namespace
-        self._access_log, self._record = access_log, record
+        self._access_log, self._record, self._deliver = access_log, record, deliver
         self._listeners: dict[int, Listener] = {}
 
     def set_listener(
@@ -87,6 +89,8 @@ class Balancer:
         fields = access_log.entry(self.name, connection, exchange, status)
         if self._access_log:
             access_log.append(self._access_log, fields)
+        if self._deliver:
+            self._deliver(connection.server, access_log.line(fields))
         if self._record:
             self._record(fields | {"traceparent": exchange.request.header("traceparent")})
 

@@ -14,6 +14,7 @@ from botocore.client import BaseClient
 from botocore.exceptions import ClientError
 
 from helpers import (
+    access_log,
     certificate,
     certificates,
     cleanup,
@@ -26,6 +27,7 @@ from helpers import (
     preflight_aws,
 )
 from helpers.settings import Settings
+from lab.aws.server import Aws
 from lab.settings import ACCOUNT_ID
 from tests.lab.aws.conftest import REGION
 
@@ -136,7 +138,7 @@ class Proof:
 
 
 @pytest.fixture(scope="module")
-def proof(reader, client, settings, tmp_path_factory) -> Proof:
+def proof(reader, client, aws, settings, tmp_path_factory) -> Proof:
     """After everything that the tutorial does in AWS, from the network to the clean-up."""
     proof, send = Proof(reader), BaseClient._make_api_call
     ours = reader.keys["AccessKeyId"]
@@ -148,14 +150,14 @@ def proof(reader, client, settings, tmp_path_factory) -> Proof:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(BaseClient, "_make_api_call", checked)
-        _make(patch, client, tmp_path_factory.mktemp("source"))
+        _make(patch, client, aws, tmp_path_factory.mktemp("source"))
         cleanup.everything()
         assert cleanup.listing() == []
     reader.grant()
     return proof
 
 
-def _make(patch: pytest.MonkeyPatch, client: Any, source: Any) -> None:
+def _make(patch: pytest.MonkeyPatch, client: Any, aws: Aws, source: Any) -> None:
     for check in preflight_aws.CHECKS:
         list(check())
     for quota in preflight_aws.QUOTAS:  # the lab knows some of them only, and the others are not counted then
@@ -164,7 +166,10 @@ def _make(patch: pytest.MonkeyPatch, client: Any, source: Any) -> None:
     function.ensure()
     certificate.ensure()
     load_balancer.ensure()
-    load_balancer.addresses(), load_balancer.listeners(), load_balancer.target_health()
+    load_balancer.listeners(), load_balancer.target_health()
+    url, seen = f"http://{load_balancer.addresses()[0]}/", "%{local_ip}:%{local_port}"
+    curl = aws.vpcs[place.vpc_id].namespace.run("curl", "-s", "-o", "/dev/null", "-w", seen, url)
+    assert access_log.entry(curl.stdout)["elb_status_code"] == "200"
     dns.ensure()
     eks.ensure()
     function.invoke()

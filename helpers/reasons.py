@@ -1,0 +1,89 @@
+"""What Envoy, the load balancer and curl say in codes, in words."""
+
+# https://www.envoyproxy.io/docs/envoy/latest/configuration/observability/access_log/usage#response-flags-short
+_FLAGS = {
+    "DC": "the caller closed the connection before it had the answer",
+    "DI": "delayed on purpose, by fault injection",
+    "DF": "the name of the next hop could not be looked up",
+    "DO": "dropped, because Envoy is overloaded",
+    "DPE": "the caller broke the rules of HTTP",
+    "DT": "the request, or its connection, lasted longer than allowed",
+    "FI": "refused on purpose, by fault injection",
+    "IH": "a header that Envoy is strict about has a value that is not allowed",
+    "LH": "the local service failed a health check",
+    "LR": "Envoy reset the connection to the next hop itself",
+    "NC": "there is no such cluster: the route leads to a destination that this Envoy does not know",
+    "NFCF": "no filter of the configuration could be loaded",
+    "NR": "no route, or no listener, for this request",
+    "OM": "Envoy's overload manager ended the request",
+    "RL": "too many requests: Envoy's own rate limit",
+    "RLSE": "the rate limit service did not answer",
+    "SI": "nothing was sent for too long",
+    "UAEX": "the external authorization service refused it",
+    "UC": "the next hop closed the connection before it answered",
+    "UF": "no connection to the next hop",
+    "UH": "the next hop has no healthy address",
+    "UMSDR": "the request lasted longer than its connection may",
+    "UO": "too many connections or requests for the next hop: the circuit breaker is open",
+    "UPE": "what the next hop answered is not HTTP",
+    "UR": "the next hop reset the request",
+    "URX": "tried as often as allowed, in vain",
+    "UT": "the next hop did not answer in time",
+}
+# After these the next hop may have seen the request all the same.
+_SENT = {"DC", "DT", "SI", "UMSDR", "UR", "UT"}
+
+# https://curl.se/docs/manpage.html#EXIT
+_EXIT_CODES = {
+    6: "the name could not be looked up",
+    7: "nothing accepts connections there",
+    28: "no packet came back in time",
+    52: "the connection was closed without an answer",
+    58: "curl could not use its own certificate",
+    60: "curl did not accept the certificate that it was shown",
+    77: "curl could not read the authority's certificate",
+}
+_CURLS_OWN = {1, 2, 3, 5, 6, 58, 60, 77}
+
+# https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-access-logs.html
+_BALANCER = {
+    "LambdaAccessDenied": "it may not call the function",
+    "LambdaConnectionTimeout": "the function could not be called in time",
+    "LambdaInvalidResponse": "what the function returned is no answer",
+    "LambdaResponseTooLarge": "what the function returned is larger than 1 MB",
+    "LambdaThrottling": "the function is called too often at once",
+    "LambdaUnhandled": "the function failed",
+    "RequestLambdaEventTooLarge": "the request is too large for an event",
+}
+
+
+def envoy(flags: str, details: str, failure: str) -> str:
+    """Why an Envoy answered by itself: its response flags in words, its details, and what TLS said."""
+    words = [f"{flag}: {_FLAGS.get(flag, 'a response flag')}" for flag in flags.split(",") if flag != "-"]
+    return "; ".join([*words, *(said for said in (details, failure) if said)])
+
+
+def may_have_been_sent(flags: str) -> bool:
+    """Whether the next hop may have seen a request although this Envoy gave up on it."""
+    return bool(_SENT & set(flags.split(",")))
+
+
+def balancer(code: str) -> str:
+    """Why a load balancer answered by itself."""
+    return (
+        f"{code}: {_BALANCER.get(code, 'see the access log')}" if code not in ("-", "") else "its own answer"
+    )
+
+
+def curl(exit_code: int, error: str, tls: bool) -> str:
+    """Why curl has no answer. With TLS, which of three codes it is depends on which packet comes first."""
+    words = _EXIT_CODES.get(exit_code, "")
+    if exit_code in (35, 55, 56):
+        ended = "in the TLS handshake or right after it" if tls else "without an answer"
+        words = f"the connection was closed {ended}"
+    return f"{words}; curl: ({exit_code}) {error}".removeprefix("; ")
+
+
+def is_curls_own(exit_code: int) -> bool:
+    """Whether curl gave up before, or because of, what it was shown: nobody refused it."""
+    return exit_code in _CURLS_OWN

@@ -1,0 +1,223 @@
+"""Where a request stopped, told from recorded logs: Envoys' lines by kubectl, AWS's in plain moto."""
+
+import gzip
+import json
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from helpers import access_log, aws, curl, follow, function, kubeconfig, reasons
+from helpers.curl import Answer
+from helpers.settings import current
+
+TRACE = "00-11111111111111111111111111111111-2222222222222222-01"
+MARKED = ("-H", f"traceparent: {TRACE}")
+NOW = datetime.now(UTC)
+WAY = ["curl", "sidecar", "egress gateway", "ingress gateway", "load balancer", "function"]
+KUBECTL = """#!/bin/sh
+echo "$5" >> "$0.asked"
+cat "$(dirname "$0")/$5.log" 2>/dev/null
+exit 0
+"""
+
+
+def line(status: int = 200, details: str = "via_upstream", flags: str = "-", **more: Any) -> dict[str, Any]:
+    """A line as an Envoy writes it: what is not known is null."""
+    start = NOW.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    entry = {"traceparent": TRACE, "start": start, "protocol": "HTTP/2", "status": status, "details": details}
+    return (
+        entry
+        | {"flags": flags, "microseconds": 9000, "downstream_tls": None, "upstream_failure": None}
+        | more
+    )
+
+
+SIDECAR = line(protocol="HTTP/1.1", upstream="10.8.0.4:8080", upstream_tls="TLSv1.3", microseconds=12000)
+EGRESS = line(
+    downstream_uri_san="spiffe://cluster.local/ns/sleep/sa/sleep",
+    upstream="198.51.100.51:443",
+    upstream_subject="CN=lambda.external",
+    microseconds=11000,
+)
+INGRESS = line(downstream_subject="CN=client", upstream="10.0.2.232:443", upstream_local="100.64.0.4:41640")
+
+
+class Clusters:
+    """What `kubectl logs` says, by namespace, and which namespaces were asked."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        (folder / "kubectl").write_text(KUBECTL)
+        (folder / "kubectl").chmod(0o755)
+
+    def log(self, **lines: dict[str, Any]) -> None:
+        for name, entry in lines.items():
+            (self.folder / f"{name.replace('_', '-')}.log").write_text(f"{json.dumps(entry)}\n")
+
+    @property
+    def asked(self) -> list[str]:
+        record = self.folder / "kubectl.asked"
+        return record.read_text().split() if record.exists() else []
+
+
+@pytest.fixture
+def clusters(moto, monkeypatch, tmp_path) -> Clusters:
+    """Two contexts, an empty bucket of the load balancer's, an empty log group of the function's."""
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    monkeypatch.setenv("TOOLS", str(tools))
+    for context in ("gke", "eks"):
+        kubeconfig.write(context, "https://127.0.0.1:1", "", {"command": "false"})
+    aws.call("s3", "create_bucket", Bucket=access_log.bucket())
+    aws.call("logs", "create_log_group", logGroupName=function.log_group())
+    return Clusters(tools)
+
+
+def deliver(client: str, target: str = "200", status: str = "200", reason: str = "-") -> None:
+    """A line of the load balancer's access log."""
+    moment = NOW.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    text = (
+        f"https {moment} app/a/b {client} - 0.001 0.006 0.001 {status} {target} 310 1523 "
+        '"GET https://alb.example.com:443/ HTTP/1.1" "curl" TLS_AES_128_GCM_SHA256 TLSv1.3 arn:t "Root=1" '
+        f'"alb.example.com" "arn:c" 0 {moment} "forward" "-" "{reason}" "-" "-" "-" "-" TID_1 "-" "-" "-"\n'
+    )
+    folder = f"AWSLogs/{aws.account_id()}/elasticloadbalancing/{current().AWS_REGION}/{NOW:%Y/%m/%d}"
+    body = gzip.compress(text.encode())
+    aws.call("s3", "put_object", Bucket=access_log.bucket(), Key=f"{folder}/1.log.gz", Body=body)
+
+
+def function_says(text: str) -> None:
+    where = {"logGroupName": function.log_group(), "logStreamName": "1"}
+    aws.call("logs", "create_log_stream", **where)
+    event = {"timestamp": int(time.time() * 1000), "message": text}
+    aws.call("logs", "put_log_events", **where, logEvents=[event])
+
+
+def from_pod(**more: Any) -> Answer:
+    known = {"exit_code": 0, "http_version": "1.1", "status": 200, "remote": "240.240.0.1:80"} | more
+    pod = ("gke", "sleep", "deploy/sleep")
+    return Answer(url="http://lambda.external/hello-world", words=MARKED, pod=pod, seconds=0.02, **known)
+
+
+def from_outside(exit_code: int, url: str = "https://lambda.external/", **more: Any) -> Answer:
+    return Answer(exit_code=exit_code, url=url, seconds=0.02, **({"words": MARKED} | more))
+
+
+def states(journey: follow.Journey) -> dict[str, str]:
+    return {each.name: each.state for each in journey.hops}
+
+
+def test_a_request_that_came_through_has_six_places(clusters):
+    clusters.log(sleep=SIDECAR, istio_egress=EGRESS, istio_ingress=INGRESS)
+    deliver("100.64.0.4:41640")
+    function_says(json.dumps({"path": "/hello-world", "traceparent": TRACE}))
+    journey = follow.request(from_pod(), limit=5)
+    assert states(journey) == dict.fromkeys(WAY, "passed")
+    assert journey.reached == WAY and journey.refused is None
+    _, sidecar, egress, ingress, balancer, _ = journey.hops
+    assert (sidecar.called, egress.called, ingress.called) == (
+        "240.240.0.1:80",
+        "10.8.0.4:8080",
+        "198.51.100.51:443",
+    )
+    assert (ingress.server, ingress.client) == ("CN=lambda.external", "CN=client")
+    assert [each.seconds for each in journey.hops] == pytest.approx([0.02, 0.012, 0.011, 0.009, 0.008, 0.006])
+    assert (balancer.tls, balancer.protocol) == ("TLSv1.3", "HTTP/1.1")
+
+
+def test_an_envoy_that_answers_itself_is_where_it_stopped_and_nobody_waits_for_the_next_log(clusters):
+    broken = "upstream_reset_before_response_started{connection_termination}"
+    clusters.log(
+        sleep=SIDECAR | {"status": 503}, istio_egress=EGRESS | line(503, broken, "UC", upstream="1.2.3.4:443")
+    )
+    journey = follow.request(from_pod(status=503), limit=600)
+    assert list(states(journey).values()) == ["passed", "passed", "refused", "never", "never", "never"]
+    assert journey.refused is not None
+    assert "closed the connection before it answered" in journey.refused.why and broken in journey.refused.why
+    assert clusters.asked == ["sleep", "istio-egress", "istio-ingress"]
+
+
+def test_a_refusal_of_the_load_balancers_is_in_its_own_words(clusters):
+    clusters.log(istio_ingress=INGRESS | {"status": 502})
+    deliver("100.64.0.4:41640", target="-", status="502", reason="LambdaUnhandled")
+    answer = from_outside(0, status=502, http_version="2")
+    journey = follow.request(answer, limit=5)
+    assert states(journey) == {
+        "curl": "passed",
+        "ingress gateway": "passed",
+        "load balancer": "refused",
+        "function": "never",
+    }
+    assert journey.hops[2].why == "LambdaUnhandled: the function failed"
+
+
+@pytest.mark.parametrize("exit_code", [35, 55, 56])
+def test_a_refusal_in_the_handshake_is_known_from_curl_alone(clusters, exit_code):
+    words = (*MARKED, "--cert", "/somewhere/stranger.crt")
+    journey = follow.request(from_outside(exit_code, error="alert unknown ca", words=words))
+    assert list(states(journey).values()) == ["passed", "refused", "never", "never"]
+    assert (
+        "handshake" in journey.hops[1].why and f"curl: ({exit_code}) alert unknown ca" in journey.hops[1].why
+    )
+    assert journey.hops[1].client == "the certificate in stranger.crt"
+    assert clusters.asked == ["istio-ingress"]
+
+
+def test_outside_the_vpc_it_stops_at_the_edge_and_no_log_is_asked(clusters):
+    url = f"https://{current().alb_host}/"
+    tried = "*   Trying 10.0.1.28:443...\n*   Trying 10.0.2.232:443...\n"
+    journey = follow.request(from_outside(28, url, error="Timeout was reached", verbose=tried))
+    assert list(states(journey).items())[:2] == [("curl", "passed"), ("edge of the VPC", "refused")]
+    assert journey.hops[1].called == "10.0.1.28, 10.0.2.232"
+    assert clusters.asked == [] and journey.reached == ["curl"]
+
+
+def test_inside_the_vpc_curls_own_address_finds_the_entry_and_that_the_functions_answer(clusters):
+    deliver("10.0.4.7:40000")
+    url = f"https://{current().alb_host}/"
+    answer = Answer(0, "2", 200, url=url, local="10.0.4.7:40000", inside=True, seconds=0.02)
+    journey = follow.request(answer, limit=5)
+    assert states(journey) == {"curl": "passed", "load balancer": "passed", "function": "passed"}
+    assert journey.hops[2].seconds == pytest.approx(0.006)
+
+
+@pytest.mark.parametrize("exit_code", [6, 60])
+def test_where_curl_itself_gave_up_nobody_refused(clusters, exit_code):
+    journey = follow.request(from_pod(exit_code=exit_code, status=0, http_version="", error="so"))
+    assert list(states(journey).values()) == ["refused", *["never"] * 5]
+    assert clusters.asked == []
+
+
+def test_logs_that_are_late_are_said_to_be(clusters):
+    clusters.log(sleep=SIDECAR, istio_egress=EGRESS, istio_ingress=INGRESS)
+    journey = follow.request(from_pod(), limit=0)
+    assert list(states(journey).values()) == [*["passed"] * 4, "unknown", "unknown"]
+    assert "every five minutes" in journey.hops[4].why
+
+
+def test_without_a_traceparent_no_log_is_searched(clusters):
+    answer = from_pod()
+    answer.words = ()
+    journey = follow.request(answer, limit=0)
+    assert states(journey)["sidecar"] == "unknown"
+    assert clusters.asked == []
+
+
+def test_curl_tells_where_it_went_and_what_it_sent(monkeypatch):
+    monkeypatch.setenv("CONNECT_TIMEOUT", "1")
+    answer = curl.outside("-H", f"Traceparent: {TRACE}", "http://127.0.0.1:1/there")
+    assert (answer.traceparent, answer.url) == (TRACE, "http://127.0.0.1:1/there")
+    assert answer.exit_code == 7
+    assert curl.outside("http://127.0.0.1:1/").traceparent == ""
+
+
+@pytest.mark.parametrize(
+    ("flags", "word"),
+    [("UF", "no connection"), ("UF,URX", "as often as allowed"), ("NC", "no such cluster"), ("XX", "XX: ")],
+)
+def test_flags_in_words(flags, word):
+    assert word in reasons.envoy(flags, "details", "TLS_error")
+    assert reasons.envoy("-", "", "") == ""

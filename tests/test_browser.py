@@ -1,0 +1,89 @@
+"""What a reader sees in JupyterLab: the start page, and notebook 01 run in a real browser."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from unittest.mock import patch
+
+import pytest
+from playwright.sync_api import Page, expect, sync_playwright
+
+from helpers import start
+
+PROJECT = Path(__file__).parent.parent
+MINUTE = 60_000  # milliseconds
+expect.set_options(timeout=2 * MINUTE)
+
+
+@pytest.fixture(scope="module")
+def server(lab_environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """JupyterLab as `make lab` starts it, on copies: what runs in a browser is saved."""
+    root = tmp_path_factory.mktemp("root")
+    shutil.copytree(PROJECT / "notebooks", root / "notebooks")
+    first = root / "notebooks/01-create-the-lambda-function.ipynb"
+    subprocess.run([sys.executable, "-m", "nbconvert", "--clear-output", "--inplace", first], check=True)
+    with patch.dict(os.environ, lab_environment):
+        page = start.write(root / "build/start.ipynb")
+    trust = [
+        sys.executable,
+        "-m",
+        "jupyter",
+        "trust",
+        str(page),
+        *map(str, (root / "notebooks").glob("*.ipynb")),
+    ]
+    subprocess.run(trust, env=lab_environment, check=True, capture_output=True)
+    argv = [sys.executable, "-m", "jupyter", "lab", "--no-browser", "--allow-root", "--port=0"]
+    log = root / "jupyter.log"
+    with log.open("wb") as out:
+        jupyter = subprocess.Popen(
+            [*argv, f"--ServerApp.root_dir={root}"], env=lab_environment, stdout=out, stderr=out
+        )
+    try:
+        yield address(log, jupyter)
+    finally:
+        jupyter.terminate()
+        jupyter.wait()
+
+
+def address(log: Path, jupyter: subprocess.Popen[bytes]) -> str:
+    """http://127.0.0.1:port/lab?token=…, which it says when it is ready."""
+    while jupyter.poll() is None:
+        if found := re.search(r"http://127\.0\.0\.1:\d+/lab\?token=\w+", log.read_text()):
+            return found[0]
+    pytest.fail(log.read_text())
+
+
+@pytest.fixture
+def page(server: str, chromium: str, tmp_path: Path) -> Iterator[Page]:
+    """The start page; what was seen last stays in the test's folder."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        tab = browser.new_page(viewport={"width": 1400, "height": 1200})
+        tab.set_default_timeout(2 * MINUTE)
+        tab.goto(server.replace("/lab?", "/lab/tree/build/start.ipynb?"))
+        yield tab
+        tab.screenshot(path=tmp_path / "last.png")
+        browser.close()
+
+
+def test_from_the_start_page_through_all_of_01(page: Page) -> None:
+    expect(page.get_by_role("link", name=re.compile(r"^\d+ · "))).to_have_count(8)
+    expect(page.locator("svg.mesh")).to_be_visible()
+    expect(page.get_by_text("has been up")).to_be_visible()
+    page.get_by_role("link", name=re.compile("^1 · ")).click()
+    notebook = page.locator(".jp-NotebookPanel:not(.lm-mod-hidden)")
+    expect(notebook.get_by_role("heading", name=re.compile("^1 · "))).to_be_visible()
+    expect(notebook.get_by_text("✓")).to_have_count(0)
+    page.get_by_role("menuitem", name="Run", exact=True).click()
+    page.get_by_role("menuitem", name=re.compile("^Run All Cells")).click()
+    last = notebook.locator(".jp-OutputArea-output", has_text="✓")
+    expect(last).to_be_visible(timeout=5 * MINUTE)
+    expect(last).not_to_contain_text("✗")
+    picture = notebook.locator("svg.mesh").last
+    picture.scroll_into_view_if_needed()
+    expect(picture.locator("text", has_text="internal").first).to_be_visible()

@@ -1,0 +1,86 @@
+"""The glossary has every word that a notebook introduces, and a notebook explains every word that it has."""
+
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+
+PROJECT = Path(__file__).parent.parent
+NOTEBOOKS = sorted((PROJECT / "notebooks").glob("*.ipynb"))
+ROWS = re.findall(
+    r"^\| (.+?) \| (.+) \| \[(.+)\]\(\.\./notebooks/(.+)\.ipynb\) \|$",
+    (PROJECT / "docs/glossary.md").read_text(),
+    re.M,
+)
+# Acronyms that need no entry, by the reason.
+KNOWN = {
+    "whoever knows Kubernetes knows them": "API CNI DNS HTTP HTTPS ID IP JSON MB REST TCP URI VPN CNAME",
+    "the clouds themselves, and a part of one": "AWS GCP EC2",
+    "those who publish a standard, and its name": "W3C RFC PROXY",
+    "a file's name": "README",
+}
+EXCEPTIONS = {word for words in KNOWN.values() for word in words.split()}
+
+
+def plain(path: Path) -> str:
+    """A notebook's prose without code and without where its links lead."""
+    cells = nbformat.read(path, as_version=4).cells
+    text = "\n\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+    text = re.sub(r"```.*?```|`[^`\n]*`|<[^>\n]+>", " ", text, flags=re.S)
+    return re.sub(r"\]\([^)]*\)", "]", text)
+
+
+def introduced(text: str) -> list[str]:
+    """The words in *emphasis*, which is kept for words that are explained there; stress is _so_."""
+    return re.findall(r"(?<![*\w])\*([^*\n]+)\*(?!\*)", text)
+
+
+def acronyms(text: str) -> set[str]:
+    return {word.removesuffix("s") for word in re.findall(r"\bm?[A-Z][A-Z0-9]+s?\b", text)}
+
+
+def forms(term: str) -> set[str]:
+    """ "mutual TLS (mTLS)" is two words for one thing."""
+    return {word.strip() for word in re.split(r"[()]", term) if word.strip()}
+
+
+TERMS = {form: notebook for term, _, _, notebook in ROWS for form in forms(term)}
+
+
+def missing(text: str, known: set[str]) -> set[str]:
+    """Words of a text that a glossary with these words should have."""
+    words = {word for term in known for word in re.findall(r"[\w]+", term)} | EXCEPTIONS
+    return {word for word in introduced(text) if word not in known} | (acronyms(text) - words)
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
+def test_no_word_of_a_notebook_is_missing(path):
+    assert missing(plain(path), set(TERMS)) == set()
+
+
+def test_a_missing_word_is_noticed():
+    assert missing("A *gizmo* with TLS, mTLS and QUIC in AWS", {"TLS", "mTLS"}) == {"gizmo", "QUIC"}
+
+
+@pytest.mark.parametrize(("term", "_meaning", "title", "notebook"), ROWS, ids=lambda value: value[:30])
+def test_a_word_is_explained_in_the_notebook_that_is_named_and_in_none_before(
+    term, _meaning, title, notebook
+):
+    named = [path.stem for path in NOTEBOOKS if forms(term) & set(introduced(plain(path)))]
+    assert named and named[0] == notebook == title
+
+
+def test_the_words_are_in_order_and_there_is_one_entry_for_each():
+    terms = [term for term, *_ in ROWS]
+    assert len(terms) > 50
+    assert terms == sorted(set(terms), key=lambda term: (term.lower(), term))
+
+
+def test_every_exception_is_used():
+    used = {word for path in NOTEBOOKS for word in acronyms(plain(path))}
+    assert used >= EXCEPTIONS
+
+
+def test_the_introduction_leads_to_the_glossary():
+    assert "](../docs/glossary.md)" in NOTEBOOKS[0].read_text()

@@ -1,0 +1,69 @@
+"""What a notebook says could go wrong: each message is one that the program beside it really prints.
+
+That these causes have these effects, the solutions and tests/lab prove where a request can show it.
+"""
+
+import re
+from http import HTTPStatus
+from pathlib import Path
+
+import botocore.exceptions
+import nbformat
+import pytest
+
+from tests.messages import in_program, in_stand_ins, literals, pieces, printed
+
+PROJECT = Path(__file__).parent.parent
+NOTEBOOKS = sorted((PROJECT / "notebooks").glob("*.ipynb"))
+PROGRAMS = ("Envoy", "curl", "istioctl", "kubectl")
+# Said by Kubernetes' scheduler and kubelet, and by iptables, where a node is too small or forbids it.
+ELSEWHERE = {
+    "Failed to pull image",
+    "Insufficient memory",
+    "istio-init",
+    "Permission denied (you must be root)",
+}
+
+
+def rows(path: Path) -> list[tuple[str, str]]:
+    """Who says what, of the table in "What could go wrong here"."""
+    cells = nbformat.read(path, as_version=4).cells
+    (text,) = [cell.source for cell in cells if cell.source.startswith("## What could go wrong here")]
+    table = re.findall(r"^\| (.+?) \| ([\w.]+) \| (.{30,}) \|$", text, re.M)
+    assert len(table) == text.count("\n|") - 2  # less the heading and the line below it
+    return [(who, message) for seen, who, _ in table for message in re.findall(r"`([^`]+)`", seen)]
+
+
+def said(who: str, message: str) -> bool:
+    """Whether those who are said to say it do."""
+    if re.match(r"HTTP/[\d.]+ \d+", message):
+        return int(message.split()[1]) in set(HTTPStatus)
+    if re.match(r"server: ", message):
+        return in_program("Envoy", "envoy")
+    if who == "helpers":
+        return printed("helpers", message)
+    if who in ("AWS", "Google"):
+        return in_stand_ins(message)
+    if who == "botocore":
+        texts = literals(Path(botocore.exceptions.__file__))
+        return any(all(piece in text for piece in pieces(message)) for text in texts)
+    if who in PROGRAMS:
+        return in_program(who, message)
+    return message in ELSEWHERE
+
+
+MESSAGES = [(path.name[:2], *row) for path in NOTEBOOKS for row in rows(path)]
+
+
+@pytest.mark.parametrize(("_notebook", "who", "message"), MESSAGES)
+def test_it_is_said(_notebook, who, message):
+    assert said(who, message)
+
+
+def test_every_notebook_has_such_a_table():
+    assert {number for number, *_ in MESSAGES} == {path.name[:2] for path in NOTEBOOKS}
+
+
+@pytest.mark.parametrize("who", ["helpers", "AWS", "Google", "botocore", *PROGRAMS, "nobody"])
+def test_what_nobody_says_is_noticed(who):
+    assert not said(who, "upstream is having a bad … day today")
