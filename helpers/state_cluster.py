@@ -28,7 +28,7 @@ _COLUMNS = {
     "waiting_first": ".status.initContainerStatuses[*].state.waiting.reason",
     "unscheduled": '.status.conditions[?(@.type=="PodScheduled")].reason',
 }
-_LIMIT = 8  # seconds for one answer of the API server
+_LIMIT = 10  # seconds for one answer of the API server; twice that for all of them
 _STARTING = ("ContainerCreating", "PodInitializing", "")
 
 

@@ -35,13 +35,13 @@ _ROW = 329  # the gateways' middle
 
 
 def draw(parts: Parts, here: str = "", title: str = "What exists now") -> svg.Picture:
-    """The picture of these parts; `here` marks a stage of the bar on top."""
+    """The picture of these parts; `here` marks a stage in the bar, and what it makes by green edges."""
     picture = svg.Picture(title, _description(parts))
     picture.words = f"{title}\n{words(parts)}"
     _bar(picture, parts, here)
     _clouds(picture, parts)
     for key in _BOXES:
-        _box(picture, key, parts[key], _lines(key, parts))
+        _box(picture, key, parts[key], _lines(key, parts), new=key in STAGES.get(here, ()))
     _objects(picture, parts, "gke", 44, 320)
     _objects(picture, parts, "eks", 496, 226)
     _ways(picture, parts)
@@ -155,10 +155,10 @@ def _lines(key: str, parts: Parts) -> list[tuple[str, str]]:
     return [(", ".join([*part.values, part.state]) if key != "target" else part.state, bad)]
 
 
-def _box(picture: svg.Picture, key: str, part: Part, lines: list[tuple[str, str]]) -> None:
+def _box(picture: svg.Picture, key: str, part: Part, lines: list[tuple[str, str]], new: bool) -> None:
     """A thing: its name and what is known of it, in the middle of its box."""
     x, y, width, height = _BOXES[key]
-    picture.box(x, y, width, height, _BOX[part.how])
+    picture.box(x, y, width, height, "new" if new and part.how == "there" else _BOX[part.how])
     fitted = [
         (line, kind)
         for text, kind in lines

@@ -139,6 +139,11 @@ def test_what_is_being_made_is_dashed_with_its_state():
     assert ">CREATING<" in svg_ and ">PROVISIONING<" in svg_
 
 
+def test_what_a_notebook_makes_has_green_edges_in_its_picture():
+    assert str(state_picture.draw(stages.after("03"), "3 GKE")).count('<rect class="new"') == 3
+    assert '<rect class="new"' not in drawn(stages.after("03"))
+
+
 def test_what_is_broken_is_red_with_the_reason():
     svg_ = drawn(BROKEN)
     assert svg_.count('<rect class="refused"') == 6
