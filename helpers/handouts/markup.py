@@ -5,8 +5,8 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-FITS = 85  # characters that one line has room for on paper
-SHORT = 16  # lines that stay together on a page
+FITS = 85  # characters for which a line has room on paper; a sign behind every line would make 50 MB
+SHORT = 10  # lines that stay together on a page
 
 
 def headings(body: str, number: str) -> str:
@@ -62,20 +62,25 @@ def lines(body: str) -> str:
     """Each line of code and of output as a block, so that a style can mark where it wraps."""
 
     def blocks(match: re.Match[str]) -> str:
-        text = match[2].replace("<span></span>", "", 1).strip("\n")
-        split = text.split("\n")
-        size = ' class="short"' if len(split) <= SHORT and "class=" not in match[1] else ""
+        split = match[2].replace("<span></span>", "", 1).strip("\n").split("\n")
         if any(len(re.findall(r"<[a-z]", line)) != line.count("</") for line in split):
             return match[0]  # a tag spans lines
-        marked = "".join(f'<span class="line{_long(line)}">{line}\n</span>' for line in split)
-        return f"<pre{match[1]}{size}>{marked}</pre>"
+        texts = [html.unescape(re.sub("<[^>]+>", "", line)) for line in split]
+        marked = "".join(
+            f'<span class="line{" long" if len(text) > FITS else ""}">{line}\n</span>'
+            for line, text in zip(split, texts, strict=True)
+        )
+        return f'<pre class="{_kind(match[1], texts)}">{marked}</pre>'
 
     return re.sub(r"<pre([^>]*)>(.*?)</pre>", blocks, body, flags=re.S)
 
 
-def _long(line: str) -> str:
-    """On paper it is known which lines may wrap; a sign behind each would make a PDF of 50 MB."""
-    return " long" if len(html.unescape(re.sub("<[^>]+>", "", line))) > FITS else ""
+def _kind(attributes: str, texts: list[str]) -> str:
+    """How a block is set on paper: short ones stay together, wide tables are in small print."""
+    kinds = re.findall('class="([^"]*)"', attributes)
+    kinds += ["short"] if len(texts) <= SHORT else []
+    kinds += ["wide"] if any(len(text) > FITS and re.search(r"\S {3,}\S", text) for text in texts) else []
+    return " ".join(kinds)
 
 
 def tables(body: str) -> str:
