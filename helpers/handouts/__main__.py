@@ -1,7 +1,9 @@
 """`python -m helpers.handouts`: HTML, PDF and participants' notebooks of the series in build/handouts."""
 
+import os
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Annotated
 
@@ -36,7 +38,7 @@ def make(source: Path = NOTEBOOKS, out: Path = OUT) -> None:
     Raises:
         TutorialError: the folder has no notebook, or Chromium did not print.
     """
-    start = time.monotonic()
+    start, source, out = time.monotonic(), source.resolve(), out.resolve()
     paths = [source / path.name for path in notebooks() if (source / path.name).exists()]
     if not paths:
         raise TutorialError("Making handouts", f"no notebook of the series is in {source}")
@@ -65,13 +67,13 @@ def _pdfs(documents: dict[str, str], out: Path) -> None:
     except ToolMissing as missing:
         console.print(f"No PDFs: {missing.answer}. Try: {missing.try_}", markup=False)
         return
-    for name, text in documents.items():
-        count = pdf.write(text, out / f"{name}.pdf")
-        console.print(f"{name}.pdf: {count} pages")
+    with ThreadPoolExecutor(os.cpu_count()) as printers:
+        counts = printers.map(lambda name: pdf.write(documents[name], out / f"{name}.pdf"), documents)
+        for name, count in zip(documents, counts, strict=True):
+            console.print(f"{name}.pdf: {count} pages")
 
 
 def _shown(path: Path) -> str:
-    path = path.resolve()
     return str(path.relative_to(PROJECT) if path.is_relative_to(PROJECT) else path)
 
 

@@ -63,7 +63,7 @@ def _readme() -> tuple[str, str]:
 
 def _front(chapters: Sequence[Chapter]) -> Front:
     markdown = exporter().environment.from_string("{{ text | markdown2html }}")
-    first = re.search(r'<div class="picture">.*?</svg></div>', chapters[0].body, re.S)
+    first = re.search(r'<div class="picture".*?</svg></div>', chapters[0].body, re.S)
     return Front(
         markdown.render(text=_readme()[1]),
         first[0].replace("picture-", "front-") if first else "",

@@ -31,14 +31,15 @@ def pictures(body: str, number: str, images: Path) -> str:
     count = iter(range(1, 1000))
 
     def own(match: re.Match[str]) -> str:
-        return f'<div class="picture">{isolated(match[0], f"picture-{number}-{next(count)}")}</div>'
+        name = f"picture-{number}-{next(count)}"
+        return f'<div class="picture" id="{name}">{isolated(match[0], name)}</div>'
 
     body = re.sub(r"<svg\b.*?</svg>", own, body, flags=re.S)
-    return re.sub(r"<p>\s*(<div class=\"picture\">.*?</svg></div>)\s*</p>", r"\1", body, flags=re.S)
+    return re.sub(r"<p>\s*(<div class=\"picture\".*?</svg></div>)\s*</p>", r"\1", body, flags=re.S)
 
 
 def isolated(svg: str, name: str) -> str:
-    """An SVG whose ids and styles meet no other's in the same document."""
+    """An SVG whose ids and styles meet no other's, within an element that has this name as its id."""
     ids = set(re.findall(r'\bid="([^"]+)"', svg))
 
     def prefixed(text: str) -> str:
@@ -49,9 +50,8 @@ def isolated(svg: str, name: str) -> str:
     svg = re.sub(r'(href)="#([^"]+)"', lambda m: f'{m[1]}="#{prefixed(m[2])}"', svg)
     # In the dark only on screens: paper is white.
     svg = svg.replace("@media (prefers-color-scheme: dark)", "@media screen and (prefers-color-scheme: dark)")
-    svg = re.sub(r"<style>(.*?)</style>", lambda m: f"<style>#{name} {{{m[1]}}}</style>", svg, flags=re.S)
-    root = re.sub(r'^<svg\b([^>]*?)\sid="[^"]*"', r"<svg\1", svg)
-    return f'<svg id="{name}"{root.removeprefix("<svg")}'
+    # Its rules are nested into the name of what is around it.
+    return re.sub(r"<style>(.*?)</style>", lambda m: f"<style>#{name} {{{m[1]}}}</style>", svg, flags=re.S)
 
 
 def _attribute(change: Callable[[str], str]) -> Callable[[re.Match[str]], str]:

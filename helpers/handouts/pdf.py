@@ -31,7 +31,7 @@ def chromium() -> str:
 
 
 def write(document: str, out: Path) -> int:
-    """Print the document, twice: only what has been printed knows its pages. Returns their number.
+    """Print the document, and once more with its pages in its contents. Returns the number of pages.
 
     Raises:
         ToolMissing: there is no Chromium.
@@ -43,7 +43,7 @@ def write(document: str, out: Path) -> int:
         page = Path(folder) / "page.html"
         page.write_text(document)
         _print(program, page, out)
-        if 'data-of="' in document:
+        if 'class="contents"' in document:
             page.write_text(with_pages(document, anchors(out)))
             _print(program, page, out)
     return len(PdfReader(out).pages)
