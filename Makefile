@@ -35,6 +35,7 @@ test: setup  ## run all tests, as CI does
 	@$(BIN)/python -m pytest
 
 lab: $(READY)  ## open JupyterLab on the notebooks; TARGET as above
+	@$(BIN)/jupyter trust --log-level=ERROR notebooks/*.ipynb >/dev/null # else their pictures are not shown
 	@$(PLACE) && $(LOOK) && $(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) --log-level=WARN \
 	  --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/notebooks/00-introduction.ipynb
 

@@ -24,13 +24,13 @@ _NODES_LIMIT = 1200  # two to three minutes
 
 def status() -> str:
     """The state that EKS gives: CREATING, ACTIVE, DELETING, FAILED; "" where there is no cluster."""
-    found = _describe()
+    found = describe()
     return found["status"] if found else ""
 
 
 def find() -> Cluster:
     """Look the cluster up by its name; raises NotYet."""
-    found = _describe()
+    found = describe()
     if found is None:
         raise NotYet(f"no EKS cluster {current().TUTORIAL_NAME}", NOTEBOOK)
     return Cluster(CONTEXT, found["name"], found["status"], found.get("endpoint", ""), found["version"])
@@ -81,7 +81,7 @@ def _ensure_endpoint() -> None:
     name, wanted = current().TUTORIAL_NAME, _endpoint()
 
     def there() -> bool:
-        found = _describe() or {"resourcesVpcConfig": {}}
+        found = describe() or {"resourcesVpcConfig": {}}
         return found["status"] == "ACTIVE" and found["resourcesVpcConfig"].items() >= wanted.items()
 
     if there():
@@ -97,7 +97,7 @@ def ensure() -> Cluster:
     """The cluster, active, with its nodes and the context `eks` in the kubeconfig."""
     create()
     name = current().TUTORIAL_NAME
-    found = _settled(f"EKS cluster {name}", _describe, _CLUSTER_LIMIT)
+    found = _settled(f"EKS cluster {name}", describe, _CLUSTER_LIMIT)
     aws.said(f"eks describe-cluster --name {name}", f"{found['status']}, Kubernetes {found['version']}")
     _ensure_endpoint()
     _ensure_nodes()
@@ -107,7 +107,7 @@ def ensure() -> Cluster:
 
 def connect() -> None:
     """Write the context `eks` into the kubeconfig, as `aws eks update-kubeconfig` does."""
-    found = _describe() or {}
+    found = describe() or {}
     kubeconfig.write(CONTEXT, found["endpoint"], found["certificateAuthority"]["data"], _plugin())
 
 
@@ -170,7 +170,8 @@ def _plugin() -> dict[str, Any]:
     return plugin
 
 
-def _describe() -> dict[str, Any] | None:
+def describe() -> dict[str, Any] | None:
+    """The cluster as EKS describes it, or None."""
     missing = "ResourceNotFoundException"
     name = current().TUTORIAL_NAME
     found = aws.found(missing, service="eks", operation="describe_cluster", name=name)

@@ -38,9 +38,13 @@ def write(context: str, server: str, ca_data: str, exec_: dict[str, Any]) -> Non
 
 def has(context: str) -> bool:
     """Whether the kubeconfig has this context."""
-    path = current().KUBECONFIG
-    config = yaml.safe_load(path.read_text(encoding="utf-8")) if path.exists() else None
-    return any(entry["name"] == context for entry in (config or {}).get("contexts") or [])
+    return any(entry["name"] == context for entry in _read().get("contexts") or [])
+
+
+def server(context: str) -> str:
+    """The URL of the API server of that context; "" where there is none."""
+    clusters = [entry for entry in _read().get("clusters") or [] if entry["name"] == context]
+    return clusters[0]["cluster"]["server"] if clusters else ""
 
 
 def remove(context: str) -> None:
@@ -56,6 +60,11 @@ def remove(context: str) -> None:
         return
     config["current-context"] = config["contexts"][0]["name"]
     _save(path, config)
+
+
+def _read() -> dict[str, Any]:
+    path = current().KUBECONFIG
+    return (yaml.safe_load(path.read_text(encoding="utf-8")) if path.exists() else None) or {}
 
 
 def _save(path: Path, config: dict[str, Any]) -> None:

@@ -73,14 +73,19 @@ def listeners() -> show.Table:
             "certificate": _certificate_of(listener),
             "forwards to": _target_of(listener).partition("targetgroup/")[2].split("/")[0],
         }
-        for listener in sorted(_listeners(find().arn), key=lambda listener: listener["Port"])
+        for listener in sorted(listeners_of(find().arn), key=lambda listener: listener["Port"])
     ]
     return show.table(rows)
 
 
 def addresses() -> list[str]:
     """Its private addresses, one in each subnet: those of the network interfaces that AWS made for it."""
-    description = "ELB " + find().arn.partition("loadbalancer/")[2]
+    return addresses_of(find().arn)
+
+
+def addresses_of(arn: str) -> list[str]:
+    """The same of a balancer that was looked up already."""
+    description = "ELB " + arn.partition("loadbalancer/")[2]
     interfaces = aws.items(
         "ec2",
         "describe_network_interfaces",
@@ -92,7 +97,12 @@ def addresses() -> list[str]:
 
 def target_health() -> tuple[str, str]:
     """State ("healthy", "unhealthy", "initial", …) and reason of the function as a target."""
-    answer = aws.call("elbv2", "describe_target_health", TargetGroupArn=find().target_group_arn)
+    return health_of(find().target_group_arn)
+
+
+def health_of(target_group_arn: str) -> tuple[str, str]:
+    """The same of a target group that was looked up already."""
+    answer = aws.call("elbv2", "describe_target_health", TargetGroupArn=target_group_arn)
     descriptions = answer["TargetHealthDescriptions"]
     if not descriptions:
         return "unused", "no target is registered"
@@ -201,7 +211,7 @@ def _ensure_balancer(subnets: list[str], security_group: str) -> str:
 
 
 def _ensure_listener(arn: str, group: str, port: int, **parameters: Any) -> None:
-    there = next((listener for listener in _listeners(arn) if listener["Port"] == port), None)
+    there = next((listener for listener in listeners_of(arn) if listener["Port"] == port), None)
     wanted = parameters.get("Certificates", [{}])[0].get("CertificateArn", "")
     forward = [{"Type": "forward", "TargetGroupArn": group}]
     verb = f"--port {port} --protocol {parameters['Protocol']}"
@@ -232,7 +242,8 @@ def _target_of(listener: dict[str, Any]) -> str:
     return listener["DefaultActions"][0].get("TargetGroupArn", "")
 
 
-def _listeners(arn: str) -> list[dict[str, Any]]:
+def listeners_of(arn: str) -> list[dict[str, Any]]:
+    """The balancer's listeners as AWS describes them."""
     return aws.items("elbv2", "describe_listeners", "Listeners", LoadBalancerArn=arn)
 
 

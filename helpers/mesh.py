@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -9,11 +10,14 @@ from cryptography.hazmat.primitives import hashes
 from helpers import command, kube, manifests
 from helpers.command import Output
 from helpers.errors import CommandFailed, TutorialError
+from helpers.progress import patiently
 from helpers.settings import current
 
 # Lowest and highest minor version of Kubernetes that Istio 1.30 supports:
 # https://istio.io/latest/docs/releases/supported-releases/
 KUBERNETES = ((1, 32), (1, 36))
+# istioctl waits 15 seconds for an answer, which an API server on a busy machine may need longer for.
+_SLOW = re.compile("Client.Timeout exceeded|context deadline exceeded|connection refused")
 
 
 def istioctl(context: str, *args: str, check: bool = True, show: bool = True, limit: float = 600) -> Output:
@@ -40,7 +44,12 @@ def install(context: str, path: str, **values: object) -> Output:
     ]
     sets = [word for value in [*extra, *settings.ISTIO_VALUES] for word in ("--set", value)]
     args = ("install", "-y", "-r", settings.ISTIO_REVISION, "-f", str(file), *sets)
-    output = istioctl(context, *args, show=False, limit=900)
+    output = patiently(
+        f"istioctl install on {context}",
+        lambda: istioctl(context, *args, show=False, limit=900),
+        lambda error: isinstance(error, CommandFailed) and bool(_SLOW.search(error.output)),
+        limit=900,
+    )
     shown = command.written(["istioctl", "--context", context, *args])
     # Its sailing boat and its spinner are for a terminal; the lines with a tick say what was done.
     ticks = [line for line in (output.text + output.errors).replace("\r", "\n").splitlines() if "✔" in line]

@@ -3,6 +3,7 @@
 import re
 import sys
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,9 +14,13 @@ from papermill.exceptions import PapermillExecutionError
 from rich.console import Console
 from traitlets.config import Config
 
+from helpers import fingerprint
+from helpers.command import plain
+from helpers.series_progress import ENGINE, Shown
+from helpers.settings import current
+
 PROJECT = Path(__file__).parent.parent
 NOTEBOOKS = PROJECT / "notebooks"
-EXECUTED = PROJECT / "build" / "run"
 CLEAN_UP = "99-clean-up"
 
 # Files instead of ports: the kernel is out of other users' reach, and says no word about that.
@@ -29,25 +34,15 @@ def notebooks() -> list[Path]:
     return sorted(NOTEBOOKS.glob("[0-9][0-9]-*.ipynb"))
 
 
-class Waits:
-    """What a notebook prints, of which the terminal hears once a minute what is waited for."""
-
-    def __init__(self) -> None:
-        self._minute = 0
-
-    def write(self, text: str) -> None:
-        for line, seconds in re.findall(r"(… [^\r\n]*? \((\d+) s\))", text):
-            minute, self._minute = self._minute, int(seconds) // 60
-            if self._minute > minute:
-                console.print(f"\n   {line}", end=" ", markup=False)
-
-    def flush(self) -> None: ...
+def executed() -> Path:
+    """The folder of the executed copies; each lab, and the real accounts, have one of their own."""
+    return current().STATE / "run"
 
 
-def run(notebook: Path, out: Path = EXECUTED, heard: Waits | None = None) -> Path:
+def run(notebook: Path, out: Path, shown: Shown | None = None) -> Path:
     """Execute one notebook as a reader would, in its own folder; returns the executed copy.
 
-    `heard` is told what the cells print, while they do.
+    `shown` is told which cell runs and what it prints, while it does.
 
     Raises:
         PapermillExecutionError: a cell failed; the copy holds the output up to there.
@@ -62,8 +57,8 @@ def run(notebook: Path, out: Path = EXECUTED, heard: Waits | None = None) -> Pat
         start_timeout=300,  # seconds; on a slow machine, Python and its packages take more than the usual 60
         progress_bar=False,
         request_save_on_cell_execute=False,
-        stdout_file=heard,
         config=LOCAL,
+        **({"engine_name": ENGINE, "shown": shown, "stdout_file": shown} if shown else {}),
     )
     return copy
 
@@ -86,39 +81,38 @@ def main(
     start = time.monotonic()
     for notebook in chosen:
         _run_with_progress(notebook)
-    console.print(
-        f"\n{len(chosen)} notebooks in {time.monotonic() - start:.0f} s. Executed copies: build/run/"
-    )
+    seconds = time.monotonic() - start
+    console.print(f"\n{len(chosen)} notebooks in {seconds:.0f} s. Executed copies: {plain(executed())}/")
     if write:
+        moment = datetime.now(UTC).isoformat(timespec="seconds")
         for notebook in chosen:
-            _write_back(notebook)
-    if page := "".join(text_of(EXECUTED / n.name, "the-page") for n in chosen):
+            _write_back(notebook, moment)
+    if page := "".join(text_of(executed() / n.name, "the-page") for n in chosen):
         console.print("\nThe answer that the pod in Google's cloud got from the private Lambda function:\n")
         console.print(page, markup=False)
         console.print("Read on: notebooks/00-introduction.ipynb, or `make lab` to run it cell by cell.")
 
 
 def _run_with_progress(notebook: Path) -> None:
-    start = time.monotonic()
-    console.print(f"{notebook.stem} … ", end="")
     try:
-        run(notebook, heard=Waits())
+        with Shown(console, notebook.stem, nbformat.read(notebook, as_version=4)) as shown:
+            run(notebook, executed(), shown)
     except PapermillExecutionError as error:
-        console.print(f"failed after {time.monotonic() - start:.1f} s")
         console.print(f"\n{notebook.name}, cell {error.exec_count}:\n\n{error.source}\n", markup=False)
         console.print(f"{error.ename}: {error.evalue}", markup=False)
         console.print(
-            f"\nIts outputs up to there: build/run/{notebook.name}. Fix the cause and run it again."
+            f"\nIts outputs up to there: {plain(executed() / notebook.name)}. Fix the cause and run it again."
         )
         sys.exit(1)
-    console.print(f"{time.monotonic() - start:.1f} s")
 
 
-def _write_back(notebook: Path) -> None:
-    """Outputs go into the committed notebook; what papermill and the clock add does not."""
-    executed = nbformat.read(EXECUTED / notebook.name, as_version=4)
-    executed.metadata.pop("papermill", None)
-    for cell in executed.cells:
+def _write_back(notebook: Path, run: str) -> None:
+    """Outputs go into the committed notebook; what papermill adds does not, but for the seconds."""
+    made = nbformat.read(executed() / notebook.name, as_version=4)
+    seconds = [round(cell.metadata.papermill.duration, 1) for cell in made.cells if cell.cell_type == "code"]
+    fingerprint.stamp(made, run, seconds)
+    made.metadata.pop("papermill", None)
+    for cell in made.cells:
         cell.metadata.pop("papermill", None)
         cell.metadata.pop("execution", None)
         if cell.cell_type == "code":
@@ -126,7 +120,7 @@ def _write_back(notebook: Path) -> None:
         # papermill adds the key where the author gave no tags
         if not cell.metadata.get("tags"):
             cell.metadata.pop("tags", None)
-    nbformat.write(executed, notebook)
+    nbformat.write(made, notebook)
 
 
 def as_seen(outputs: list[Any]) -> list[Any]:
@@ -140,6 +134,8 @@ def as_seen(outputs: list[Any]) -> list[Any]:
     for output in seen:
         if output.output_type == "stream":
             output.text = re.sub(r"[^\n]*\r(?!\n)", "", output.text)
+        elif "image/svg+xml" in output.get("data", {}):
+            output.data.pop("text/html", None)  # the same picture; GitHub strips SVG out of HTML
     return [output for output in seen if output.output_type != "stream" or output.text]
 
 

@@ -193,6 +193,7 @@ class Settings(BaseSettings):
             **values,
             "AWS_DEFAULT_REGION": self.AWS_REGION,
             "AWS_PAGER": "",
+            "KUBECACHEDIR": str(self.STATE / "kube-cache"),  # kubectl's and istioctl's; else ~/.kube/cache
             "PATH": os.pathsep.join(folders),
         }
 

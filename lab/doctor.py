@@ -1,76 +1,128 @@
 """What the lab needs, what this machine has, and how to get the rest."""
 
 import os
+import re
 import shutil
+import socket
+import subprocess
+import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from rich.table import Table
 
-from lab import binaries, packages
+from lab import binaries, inotify, packages
 from lab.errors import LabError
 from lab.progress import Progress
 from lab.settings import Lab
 
-MEMORY = 4 * 2**30  # both clusters with both meshes hold about 2.5 GB
+MEMORY = 4 * 2**30  # both clusters with both meshes hold about 2 GB
 DISK = 8 * 2**30  # Go's caches while building take most of it
+CURL = (7, 75)  # the first that reports a request as JSON with its exit code
 
-Row = tuple[bool, str, str, str]
+
+@dataclass(frozen=True)
+class Row:
+    """One prerequisite: what is wanted and why, what is there, and the command that fixes it."""
+
+    met: bool
+    wanted: str
+    found: str
+    fix: str
 
 
 def report(lab: Lab, progress: Progress) -> int:
     """Print one line per prerequisite; returns the number of those that are not met."""
-    table = Table("", "needed", "found", "to fix")
+    table = Table("", "wanted", "found", "to fix")
+    for column in table.columns[1:]:
+        column.overflow = "fold"  # a path that is cut off helps nobody
     rows = list(_rows(lab))
-    for met, needed, found, fix in rows:
-        table.add_row("✓" if met else "✗", needed, found, "" if met else fix)
+    for row in rows:
+        table.add_row("✓" if row.met else "✗", row.wanted, row.found, "" if row.met else row.fix)
     progress.console.print(table)
-    return sum(not met for met, *_ in rows)
+    return sum(not row.met for row in rows)
 
 
 def _rows(lab: Lab) -> Iterator[Row]:
-    yield _root()
+    root, sudo = os.getuid() == 0, shutil.which("sudo")
+    yield Row(root or bool(sudo), "root, or sudo", "root" if root else sudo or "neither", "run it as root")
+    version = ".".join(map(str, sys.version_info[:3]))
+    fit = (3, 11) <= sys.version_info < (3, 14)
+    yield Row(fit, "Python 3.11 to 3.13", version, "rm -rf .venv; make setup PYTHON=python3.11")
     for need in packages.NEEDS:
         found = need.found()
-        yield bool(found), f"{need.what}: {need.why}", found or "missing", packages.command([need])
+        fix = packages.command([need])
+        yield Row(bool(found), f"{need.what}: {need.why}", found or "missing", fix)
+    yield _curl()
     yield _go(lab)
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES")
-    yield memory > MEMORY, "4 GB of free memory", f"{memory / 2**30:.1f} GB", "end something else"
+    free = _available()
+    yield Row(free > MEMORY, "4 GB of free memory", f"{free / 2**30:.1f} GB", "end something else")
     yield _disk(lab)
     yield _overlay()
+    yield _inotify()
+    yield from _ports(lab)
 
 
-def _root() -> Row:
-    root = os.getuid() == 0
-    sudo = shutil.which("sudo")
-    return root or bool(sudo), "root, or sudo", "root" if root else sudo or "neither", "run it as root"
+def _available() -> int:
+    """Bytes that programs can have; the page cache, which the kernel gives back, counts."""
+    text = Path("/proc/meminfo").read_text()
+    return int(re.search(r"^MemAvailable: +(\d+) kB", text, re.M)[1]) * 1024  # type: ignore[index]
+
+
+def _curl() -> Row:
+    wanted, fix = "curl 7.75 or newer", "install a newer curl"
+    if not (curl := shutil.which("curl", path=packages.PATH)):
+        return Row(False, wanted, "missing", fix)
+    text = subprocess.run([curl, "--version"], capture_output=True, text=True).stdout
+    version = re.match(r"curl (\d+)\.(\d+)", text)
+    met = bool(version) and (int(version[1]), int(version[2])) >= CURL  # type: ignore[index]
+    return Row(met, wanted, " ".join(text.split()[:2]) or "it does not start", fix)
 
 
 def _go(lab: Lab) -> Row:
     if binaries.is_built(lab.cache):
-        return True, "the lab's programs", str(binaries.folder(lab.cache)), ""
+        return Row(True, "the lab's programs", str(binaries.folder(lab.cache)), "")
+    wanted = "Go to build the programs"
     try:
-        return True, "Go to build the programs", binaries.toolchain(), ""
+        return Row(True, wanted, binaries.toolchain(), "")
     except LabError as error:
-        return False, "Go to build the programs", error.answer, error.try_
+        return Row(False, wanted, error.answer, error.try_)
 
 
 def _disk(lab: Lab) -> Row:
     place = next(folder for folder in (lab.cache, *lab.cache.parents) if folder.exists())
     free = shutil.disk_usage(place).free
-    return (
-        free > DISK or binaries.is_built(lab.cache),
-        f"8 GB of disk for {place}",
-        f"{free / 2**30:.0f} GB",
-        "free some",
-    )
+    met = free > DISK or binaries.is_built(lab.cache)
+    return Row(met, f"8 GB of disk for {place}", f"{free / 2**30:.0f} GB", "free some")
 
 
 def _overlay() -> Row:
     known = "overlay" in Path("/proc/filesystems").read_text()
-    return (
-        known,
-        "the file system overlay: containers",
-        "in the kernel" if known else "missing",
-        "modprobe overlay",
-    )
+    found = "in the kernel" if known else "missing"
+    fix = f"{'' if os.getuid() == 0 else 'sudo '}modprobe overlay"
+    return Row(known, "the file system overlay: containers", found, fix)
+
+
+def _inotify() -> Row:
+    wanted, left = f"{2 * inotify.CLUSTER} inotify instances for root", inotify.limit() - inotify.used()
+    fix = "end another lab, or: sudo sysctl fs.inotify.max_user_instances=512"
+    return Row(left >= 2 * inotify.CLUSTER, wanted, f"{left} of {inotify.limit()} are free", fix)
+
+
+def _ports(lab: Lab) -> Iterator[Row]:
+    """The ports that the reader chose; with none chosen, the lab takes free ones."""
+    for name, port in (("LAB_AWS_PORT", lab.aws_port), ("LAB_GKE_PORT", lab.gke_port)):
+        if port and not lab.run.exists():  # else the lab itself listens there
+            free = _is_free(port)
+            yield Row(free, f"{name}={port}", "free" if free else "taken", f"choose another {name}")
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True

@@ -87,6 +87,7 @@ def exports(lab: Lab, named: dict[str, str | list[str]]) -> str:
     exported = {name: str(value) for name, value in named.items() if name.startswith(ours)}
     gke, key = named["CLOUDSDK_API_ENDPOINT_OVERRIDES_CONTAINER"], named["GOOGLE_APPLICATION_CREDENTIALS"]
     exported |= {"LAB_NAME": lab.name, "AWS_DEFAULT_REGION": REGION}
+    exported |= {"KUBECACHEDIR": str(Path(exported["KUBECONFIG"]).with_name("kube-cache"))}  # else in ~/.kube
     # gcloud has names of its own, and without its token host would ask Google's real one.
     exported |= {
         "CLOUDSDK_AUTH_CREDENTIAL_FILE_OVERRIDE": str(key),

@@ -63,7 +63,7 @@ def warm() -> None:
         [sys.executable, "-m", "helpers.series"], cwd=PROJECT, env=env, capture_output=True, text=True
     )
     assert series.returncode == 0, series.stdout
-    for notebook, seconds in re.findall(r"^(\d\d-\S+) … ([\d.]+) s$", series.stdout, re.M):
+    for notebook, seconds in re.findall(r"^(\d\d-\S+) +([\d.]+) s", series.stdout, re.M):
         report(f"warm: {notebook}", f"{seconds} s", "python -m helpers.series")
     report("warm: notebooks 00-06", f"{time.monotonic() - start:.1f} s", "python -m helpers.series")
     memory(env)

@@ -23,9 +23,13 @@ def programs() -> Path:
 
 
 @pytest.fixture(scope="session")
-def lab_environment(programs: Path) -> Iterator[dict[str, str]]:
-    """A running lab: the environment that `python -m lab env` gives to anyone's tools."""
-    environment = os.environ | {"LAB_NAME": LAB_NAME}
+def lab_environment(programs: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """A running lab: the environment that `python -m lab env` gives to anyone's tools.
+
+    Its home is an empty one, so that a test can look what was written there.
+    """
+    home, caches = tmp_path_factory.mktemp("home"), Lab().cache.parent
+    environment = os.environ | {"LAB_NAME": LAB_NAME, "HOME": str(home), "XDG_CACHE_HOME": str(caches)}
     lab_command(environment, "down")
     lab_command(environment, "up")
     yield environment | exports(lab_command(environment, "env"))

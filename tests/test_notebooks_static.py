@@ -84,6 +84,13 @@ def test_it_starts_with_imports_and_ends_with_a_check(path):
 
 
 @each_notebook
+def test_it_shows_what_exists_before_its_check(path):
+    code = cells(path, "code")
+    assert code[-2] == "state.now()"
+    assert re.search(r"^## What exists now\n\n.*\n\n## Check$", prose(path), re.M)
+
+
+@each_notebook
 def test_cells_are_short_and_prose_is_longer_than_code(path):
     code = cells(path, "code")
     assert max(len(cell.splitlines()) for cell in code) <= 10
@@ -233,6 +240,10 @@ def test_nbval_takes_every_sanitize_rule_and_each_has_a_reason():
         ("x-envoy-upstream-service-time: 330", "x-envoy-upstream-service-time: 4"),
         ("\r… node: CREATING (2 s)   \r           \rready", "ready"),
         ("address  name\n10.0.1.1  x", "address    name\n10.0.1.123 x"),
+        (
+            "EKS cluster  CREATING   Kubernetes 1.35, not connected yet",
+            "EKS cluster  ACTIVE     Kubernetes 1.35, not connected yet",
+        ),
     ],
 )
 def test_what_is_chance_is_not_compared(one, other):
@@ -250,6 +261,8 @@ def test_what_is_chance_is_not_compared(one, other):
         ("*   Trying 10.0.1.186:443...", "*   Trying 10.0.1.186:80..."),
         ("private  10.0.1.0/24", "private  10.0.2.0/24"),
         ("CN=client.lambda.external", "CN=lambda.external"),
+        ("EKS cluster  ACTIVE  Kubernetes 1.35, 1 node", "EKS cluster  CREATING  Kubernetes 1.35, 1 node"),
+        ("GKE cluster  RUNNING  Kubernetes 1.35.4, not connected yet", "GKE cluster  ERROR: no quota"),
     ],
 )
 def test_what_matters_is_compared(one, other):

@@ -43,7 +43,8 @@ def papermill(env: Env, notebook: Path, out: Path) -> Path:
 
 def nbval(env: Env, notebook: Path) -> subprocess.CompletedProcess[str]:
     options = ("--nbval", "--nbval-current-env", f"--nbval-sanitize-with={RULES}", "--color=no", "-vv")
-    return run(env, sys.executable, "-m", "pytest", *options, "-p", "no:cacheprovider", str(notebook))
+    plugins = ("-p", "no:cacheprovider", "-p", "tests.notebooks.pictures")
+    return run(env, sys.executable, "-m", "pytest", *options, *plugins, str(notebook))
 
 
 @pytest.mark.parametrize("notebook", TUTORIAL[2:], ids=lambda p: p.stem)
@@ -222,3 +223,8 @@ def test_the_clean_up_leaves_nothing_in_either_cloud(lab_environment):
 
 def test_a_second_clean_up_finds_nothing_to_do(lab_environment, tmp_path):
     papermill(lab_environment, CLEAN_UP, tmp_path)
+
+
+def test_nothing_was_written_into_the_readers_own_settings(lab_environment):
+    home = Path(lab_environment["HOME"])
+    assert [name for name in (".kube", ".aws", ".config/gcloud", ".docker") if (home / name).exists()] == []

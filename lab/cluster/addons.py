@@ -12,7 +12,9 @@ COREDNS = Path(__file__).with_name("coredns.yaml")
 def install_coredns(kubectl: Path, kubeconfig: Path, dns_ip: str) -> None:
     """Apply the Deployment coredns and the Service kube-dns. Other names go to the node's resolver."""
     text = COREDNS.read_text().replace("${DNS_IP}", dns_ip).replace("${IMAGE}", images.COREDNS)
-    command = [str(kubectl), f"--kubeconfig={kubeconfig}", "apply", "--server-side", "--filename=-"]
+    cache = kubeconfig.with_name("kubectl-cache")  # not in root's ~/.kube
+    own = [f"--kubeconfig={kubeconfig}", f"--cache-dir={cache}"]
+    command = [str(kubectl), *own, "apply", "--server-side", "--filename=-"]
 
     def applied() -> bool:
         # Fails at first: the namespace kube-system appears a moment after the API server is ready.

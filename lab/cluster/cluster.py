@@ -6,7 +6,7 @@ from pathlib import Path
 
 from kubernetes import client
 
-from lab import cgroups
+from lab import cgroups, inotify
 from lab.cluster import addons, runtime
 from lab.cluster.control_plane import ClusterSpec, ControlPlane
 from lab.cluster.load_balancer import Policy, ServiceController
@@ -55,6 +55,7 @@ class Cluster:
 
     def start_control_plane(self) -> None:
         """Blocks until the API server is ready. Pods wait for a node."""
+        inotify.refuse_a_cluster_too_many(self.spec.name)
         self._prepare_images()
         try:
             self._plane.start()

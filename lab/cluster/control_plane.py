@@ -201,8 +201,9 @@ class ControlPlane:
             # Each controller fetches an identity at the start: 4 s at the usual 20 requests per second.
             "--kube-api-qps=1000",
             "--kube-api-burst=1000",
-            f"--cluster-signing-cert-file={self._pki('ca.crt')}",
-            f"--cluster-signing-key-file={self._pki('ca.key')}",
+            # No --cluster-signing-cert-file: EKS, too, signs nobody's requests for client certificates, and
+            # each of the four signers would hold an inotify instance.
+            f"--flex-volume-plugin-dir={self.folder / 'volume-plugins'}",  # made at the start; else in /usr
             "--allocate-node-cidrs=true",
             f"--cluster-cidr={self.spec.pod_range}",
             f"--node-cidr-mask-size={max(24, ip_network(self.spec.pod_range).prefixlen)}",

@@ -1,6 +1,7 @@
 """Settings of the test's own, and plain moto as AWS: no lab, nothing of the reader's."""
 
 import itertools
+import json
 import logging
 import os
 from collections.abc import Iterator
@@ -12,7 +13,9 @@ os.environ["MOTO_IAM_LOAD_MANAGED_POLICIES"] = "true"
 import pytest
 from moto.server import ThreadedMotoServer
 
+from helpers import kubeconfig
 from helpers.settings import Settings
+from tests.helpers import api_server
 
 
 @pytest.fixture(autouse=True)
@@ -52,3 +55,21 @@ def moto(moto_url: str, monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.setenv("TUTORIAL_NAME", name)
     monkeypatch.setenv("DOMAIN", f"{name}.example.com")
     return moto_url
+
+
+@pytest.fixture(scope="module")
+def server(programs: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
+    with api_server.running(programs, tmp_path_factory.mktemp("server")) as running:
+        yield running
+
+
+@pytest.fixture
+def cluster(server, programs: Path, monkeypatch) -> None:
+    """The API server as the context `eks`; its user's token comes from a program, as with the clouds."""
+    monkeypatch.setenv("TOOLS", str(programs))
+    credential = {
+        "apiVersion": "client.authentication.k8s.io/v1",
+        "kind": "ExecCredential",
+        "status": {"token": api_server.TOKEN},
+    }
+    kubeconfig.write("eks", *server, {"command": "echo", "args": [json.dumps(credential)]})

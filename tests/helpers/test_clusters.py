@@ -75,8 +75,8 @@ def test_eks_cluster_that_failed_says_what_to_do(moto, monkeypatch):
     network.ensure()
     eks.create()
     issue = {"code": "AccessDenied", "message": "no permission for the role"}
-    failed = {**(eks._describe() or {}), "status": "FAILED", "health": {"issues": [issue]}}
-    monkeypatch.setattr(eks, "_describe", lambda: failed)
+    failed = {**(eks.describe() or {}), "status": "FAILED", "health": {"issues": [issue]}}
+    monkeypatch.setattr(eks, "describe", lambda: failed)
     with pytest.raises(TutorialError, match=r"FAILED.*no permission for the role.*\nTry: run 99-clean-up"):
         eks.ensure()
 

@@ -3,15 +3,12 @@
 import json
 import re
 import subprocess
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from helpers import certificates, kube, kubeconfig, logs, mesh
+from helpers import certificates, kube, logs, mesh
 from helpers.errors import CommandFailed, NotYet, TimedOut, ToolMissing, TutorialError
 from helpers.settings import current
-from tests.helpers import api_server
 
 SERVICE = """
 apiVersion: v1
@@ -19,24 +16,6 @@ kind: Service
 metadata: {name: door, namespace: ${PLACE}}
 spec: {type: LoadBalancer, ports: [{port: ${PORT}}], selector: {app: door}}
 """
-
-
-@pytest.fixture(scope="module")
-def server(programs: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
-    with api_server.running(programs, tmp_path_factory.mktemp("server")) as running:
-        yield running
-
-
-@pytest.fixture
-def cluster(server, programs: Path, monkeypatch) -> None:
-    """The API server as the context `eks`; its user's token comes from a program, as with the clouds."""
-    monkeypatch.setenv("TOOLS", str(programs))
-    credential = {
-        "apiVersion": "client.authentication.k8s.io/v1",
-        "kind": "ExecCredential",
-        "status": {"token": api_server.TOKEN},
-    }
-    kubeconfig.write("eks", *server, {"command": "echo", "args": [json.dumps(credential)]})
 
 
 @pytest.fixture

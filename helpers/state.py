@@ -1,0 +1,119 @@
+"""What exists now, in both clouds and both clusters: asked for, never changed. `state.now()` shows it."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+from helpers import (
+    eks,
+    function,
+    gke,
+    inventory,
+    kubeconfig,
+    load_balancer,
+    state_cluster,
+    state_picture,
+    svg,
+)
+from helpers.errors import NotYet
+from helpers.settings import current
+from helpers.state_parts import How, Part, Parts
+
+_NOT_CONNECTED = "not connected yet"
+# https://docs.aws.amazon.com/elasticloadbalancing/latest/application/target-group-health-checks.html
+_TARGET: dict[str, How] = {"healthy": "there", "unavailable": "there", "unhealthy": "broken"}
+# https://docs.aws.amazon.com/eks/latest/APIReference/API_Cluster.html
+# https://cloud.google.com/kubernetes-engine/docs/reference/rest/v1/projects.locations.clusters#status
+_CLUSTER: dict[str, How] = {
+    "ACTIVE": "there",
+    "UPDATING": "there",
+    "FAILED": "broken",
+    "RUNNING": "there",
+    "RECONCILING": "there",
+    "ERROR": "broken",
+    "DEGRADED": "broken",
+}
+
+
+def now() -> svg.Picture:
+    """A picture of what exists, what is being made, what is broken and what is not there yet."""
+    return state_picture.draw(gather())
+
+
+def gather() -> Parts:
+    """How each thing of the series is now. What does not exist is no error; a cloud without an answer is."""
+    asked = (_network, _front, _function, _eks, _gke)
+    with ThreadPoolExecutor(len(asked)) as pool:
+        answers = [pool.submit(one) for one in asked]
+    return Parts({key: part for answer in answers for key, part in answer.result().items()})
+
+
+def _network() -> dict[str, Part]:
+    found = {}
+    for vpc in inventory.ec2("VPC"):
+        found["vpc"] = Part("there", vpc["State"], (vpc["VpcId"], vpc["CidrBlock"]))
+    if subnets := inventory.ec2("subnet"):
+        names = [tag["Value"] for subnet in subnets for tag in subnet["Tags"] if tag["Key"] == "Name"]
+        kinds = [f"{sum(f'-{kind}-' in name for name in names)} {kind}" for kind in ("private", "public")]
+        found["subnets"] = Part("there", "available", tuple(kinds))
+    for gateway in inventory.ec2("NAT gateway"):
+        hows: dict[str, How] = {"available": "there", "pending": "making"}
+        state = ": ".join(filter(None, (gateway["State"], gateway.get("FailureMessage", ""))))
+        found["nat"] = Part(hows.get(gateway["State"], "broken"), state, (gateway["NatGatewayId"],))
+    return found
+
+
+def _front() -> dict[str, Part]:
+    found: dict[str, Part] = {}
+    if balancer := load_balancer.balancer():
+        arn, state = balancer["LoadBalancerArn"], balancer["State"]
+        hows: dict[str, How] = {"active": "there", "provisioning": "making"}
+        said = ": ".join(filter(None, (state["Code"], state.get("Reason", ""))))
+        addresses = tuple(load_balancer.addresses_of(arn))
+        found["alb"] = Part(hows.get(state["Code"], "broken"), said, addresses)
+        listeners = sorted(load_balancer.listeners_of(arn), key=lambda one: one["Port"])
+        if listeners:
+            values = tuple(f"{one['Protocol']} {one['Port']}" for one in listeners)
+            found["listeners"] = Part("there", "open", values)
+    if group := load_balancer.target_group():
+        state, reason = load_balancer.health_of(group["TargetGroupArn"])
+        how = _TARGET.get(state, "making")
+        said = ": ".join(filter(None, (state, reason))) if how == "broken" else state
+        found["target"] = Part(how, said, ("the function",))
+    return found
+
+
+def _function() -> dict[str, Part]:
+    try:
+        found = function.find()
+    except NotYet:
+        return {}
+    hows: dict[str, How] = {"Failed": "broken", "Pending": "making"}
+    return {"function": Part(hows.get(found.state, "there"), found.state, (function.RUNTIME,))}
+
+
+def _eks() -> dict[str, Part]:
+    found = eks.describe()
+    if not found:
+        return {}
+    issues = found.get("health", {}).get("issues", [])
+    reason = "; ".join(issue["message"] for issue in issues)
+    return _cluster("eks", found["status"], reason, found["version"], found.get("endpoint", ""))
+
+
+def _gke() -> dict[str, Part]:
+    found = gke.describe() if current().GOOGLE_CLOUD_PROJECT else None
+    if not found:
+        return {}
+    url, version = f"https://{found.endpoint}", found.current_master_version
+    return _cluster("gke", found.status.name, found.status_message, version, url)
+
+
+def _cluster(context: str, status: str, reason: str, version: str, url: str) -> dict[str, Part]:
+    """The cluster and, where the kubeconfig leads to this one and no other, what is in it."""
+    how = _CLUSTER.get(status, "making")
+    said = f"{status}: {reason}" if how == "broken" and reason else status
+    inside: dict[str, Part] = {}
+    if how == "there" and url and kubeconfig.server(context) == url:
+        inside = state_cluster.parts(context)
+    more = inside.pop("nodes", Part(state=_NOT_CONNECTED)).state
+    values = tuple(filter(None, (f"Kubernetes {version}" if version else "", more)))
+    return {context: Part(how, said, values), **inside}

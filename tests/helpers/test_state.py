@@ -1,0 +1,149 @@
+"""What exists now, asked for: of plain moto, and of a real API server that has no nodes."""
+
+import json
+
+import pytest
+
+from helpers import (
+    aws,
+    certificate,
+    dns,
+    eks,
+    function,
+    kube,
+    kubeconfig,
+    load_balancer,
+    network,
+    state,
+    state_cluster,
+)
+from helpers.state_parts import Parts
+
+GATEWAY = """
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: istio-ingressgateway, namespace: istio-ingress}
+spec:
+  selector: {matchLabels: {app: door}}
+  template:
+    metadata: {labels: {app: door}}
+    spec: {containers: [{name: istio-proxy, image: auto}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: istio-ingressgateway, namespace: istio-ingress}
+spec: {type: LoadBalancer, ports: [{port: 443}], selector: {app: door}}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: istio-ingressgateway-1, namespace: istio-ingress}
+spec: {containers: [{name: istio-proxy, image: auto}]}
+"""
+
+
+def test_where_nothing_is_nothing_is_said_to_be_there(moto):
+    assert state.gather() == Parts()
+
+
+def test_what_was_made_in_aws_is_there_and_after_its_deletion_is_not(moto):
+    place = network.ensure()
+    found = state.gather()
+    assert found["vpc"].values == (place.vpc_id, network.CIDR)
+    assert found["subnets"].values == ("3 private", "3 public")
+    assert found["nat"].how == "there"
+    assert {"alb", "listeners", "target", "function", "eks", "gke"} & set(found) == set()
+    function.ensure()
+    certificate.ensure()
+    load_balancer.ensure()
+    dns.ensure()
+    found = state.gather()
+    assert found["alb"].state == "active"
+    assert found["listeners"].values == ("HTTP 80", "HTTPS 443")
+    assert (found["target"].state, found["function"].state) == ("healthy", "Active")
+    assert found.ways()["internal ALB → Lambda function"]
+    aws.call("lambda", "delete_function", FunctionName=function.name())
+    assert "function" not in state.gather()
+    assert not state.gather().ways()["internal ALB → Lambda function"]
+
+
+@pytest.mark.parametrize(
+    ("status", "issues", "how", "said"),
+    [
+        ("CREATING", [], "making", "CREATING"),
+        ("DELETING", [], "making", "DELETING"),
+        ("ACTIVE", [], "there", "ACTIVE"),
+        ("FAILED", [{"code": "AccessDenied", "message": "no role"}], "broken", "FAILED: no role"),
+    ],
+)
+def test_a_cluster_is_in_the_state_that_eks_says(moto, monkeypatch, status, issues, how, said):
+    network.ensure()
+    eks.create()
+    described = {**(eks.describe() or {}), "status": status, "health": {"issues": issues}}
+    monkeypatch.setattr(eks, "describe", lambda: described)
+    found = state.gather()
+    assert (found["eks"].how, found["eks"].state) == (how, said)
+    assert found["eks"].values[-1] == "not connected yet"
+    assert found["eks/istiod"].how == "none"
+
+
+def test_a_context_that_leads_to_another_cluster_is_not_asked(moto, cluster):
+    network.ensure()
+    eks.create()
+    assert kubeconfig.server("eks") not in ("", (eks.describe() or {}).get("endpoint"))
+    assert state.gather()["eks"].values[-1] == "not connected yet"
+
+
+def test_a_cluster_without_istio_is_empty_and_no_error(cluster):
+    found = state_cluster.parts("eks")
+    assert {key: part.how for key, part in found.items() if key != "nodes"} == {
+        "eks/istiod": "none",
+        "eks/gateway": "none",
+    }
+    assert found["nodes"].state == "no nodes"
+
+
+def test_an_api_server_that_does_not_answer_leaves_all_unknown(cluster, programs):
+    kubeconfig.write("eks", "https://127.0.0.1:1", "", {"command": "true"})
+    found = state_cluster.parts("eks")
+    assert {part.how for part in found.values()} == {"unknown"}
+    assert found["nodes"].state.startswith("no answer from the API server: ")
+    assert "127.0.0.1:1" in found["nodes"].state
+
+
+def status(what: str, **values: object) -> None:
+    patch = json.dumps({"status": values})
+    words = ("-n", "istio-ingress", "patch", what, "--subresource=status", "--type=merge", "-p", patch)
+    kube.kubectl("eks", *words, show=False)
+
+
+def test_a_gateway_starts_breaks_and_is_ready(cluster, tmp_path):
+    (tmp_path / "gateway.yaml").write_text(GATEWAY)
+    kube.namespace("eks", "istio-ingress")
+    kube.kubectl("eks", "apply", "-f", str(tmp_path / "gateway.yaml"), show=False)
+
+    def gateway() -> tuple[str, str, tuple[str, ...]]:
+        part = state_cluster.parts("eks")["eks/gateway"]
+        return part.how, part.state, part.values
+
+    pod = "pod/istio-ingressgateway-1"
+    for reason, seen in (
+        ("ContainerCreating", ("making", "starting")),
+        ("CrashLoopBackOff", ("broken", "pod is not ready: CrashLoopBackOff")),
+    ):
+        waiting = {"name": "istio-proxy", "ready": False, "restartCount": 0, "image": "auto", "imageID": ""}
+        status(pod, containerStatuses=[{**waiting, "state": {"waiting": {"reason": reason}}}])
+        assert gateway() == (*seen, ("no address yet",))
+    status("deployment/istio-ingressgateway", replicas=1, readyReplicas=1)
+    assert gateway() == ("making", "ready", ("no address yet",))
+    status("service/istio-ingressgateway", loadBalancer={"ingress": [{"hostname": "door.example.com"}]})
+    assert gateway() == ("there", "ready", ("door.example.com",))
+
+
+def test_secrets_are_seen_by_name_and_their_contents_are_not_read(cluster, tmp_path):
+    kube.namespace("eks", "istio-ingress")
+    (tmp_path / "key").write_text("a-secret")
+    assert "eks/Secret/alb-ca" not in state_cluster.parts("eks")
+    kube.secret("eks", "istio-ingress", "alb-ca", {"ca.crt": tmp_path / "key"})
+    found = state_cluster.parts("eks")
+    assert found["eks/Secret/alb-ca"].how == "there"
+    assert "eks/Secret/mtls-credential" not in found

@@ -1,0 +1,72 @@
+"""`make doctor`: what is wanted, what was found, and the fix."""
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).parent.parent.parent
+
+
+def doctor(**environment: str) -> subprocess.CompletedProcess[str]:
+    env = os.environ | {"LAB_NAME": "no-such-lab", "COLUMNS": "200"} | environment
+    return subprocess.run(
+        [sys.executable, "-m", "lab", "doctor"], env=env, cwd=PROJECT, capture_output=True, text=True
+    )
+
+
+def rows(answer: subprocess.CompletedProcess[str]) -> dict[str, list[str]]:
+    """By what is wanted: whether it is met, what was found, and the fix."""
+    lines = [[cell.strip() for cell in line.split("│")] for line in answer.stdout.splitlines() if "│" in line]
+    return {wanted: [met, found, fix] for _, met, wanted, found, fix, _ in lines if met}
+
+
+def test_a_machine_that_has_all():
+    answer = doctor()
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    listed = rows(answer)
+    for wanted in ("root, or sudo", "Python 3.11 to 3.13", "curl 7.75 or newer", "4 GB of free memory"):
+        met, found, fix = listed[wanted]
+        assert met == "✓" and found and not fix, wanted
+
+
+def test_an_old_curl_is_told_from_a_new_one(tmp_path):
+    old = tmp_path / "curl"
+    old.write_text("#!/bin/sh\necho 'curl 7.68.0 (x86_64-pc-linux-gnu) libcurl/7.68.0'\n")
+    old.chmod(0o755)
+    answer = doctor(PATH=f"{tmp_path}:{os.environ['PATH']}")
+    assert answer.returncode == 1
+    assert rows(answer)["curl 7.75 or newer"] == ["✗", "curl 7.68.0", "install a newer curl"]
+
+
+def test_a_port_that_is_taken_and_one_that_is_free():
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        port = listener.getsockname()[1]
+        answer = doctor(LAB_AWS_PORT=str(port))
+        assert answer.returncode == 1
+        assert rows(answer)[f"LAB_AWS_PORT={port}"] == ["✗", "taken", "choose another LAB_AWS_PORT"]
+    free = doctor(LAB_AWS_PORT=str(port))
+    assert rows(free)[f"LAB_AWS_PORT={port}"][:2] == ["✓", "free"]
+
+
+@pytest.mark.parametrize("gone", ["/usr/lib/cni/ptp", "/etc/ssl/certs/ca-certificates.crt"])
+def test_what_is_missing_has_the_command_that_installs_it(gone):
+    """In a mount namespace of its own that folder is empty."""
+    hidden = Path(gone).parent
+    command = f"mount -t tmpfs none {hidden} && exec {sys.executable} -m lab doctor"
+    answer = subprocess.run(
+        ["unshare", "--mount", "sh", "-c", command],
+        env=os.environ | {"COLUMNS": "200"},
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+    )
+    assert answer.returncode == 1, answer.stderr
+    ((met, found, fix),) = [row for wanted, row in rows(answer).items() if wanted.startswith(gone)]
+    assert (met, found) == ("✗", "missing")
+    assert "apt-get install --no-install-recommends" in fix

@@ -1,0 +1,43 @@
+"""A cluster that the kernel has no room for is refused in one clear sentence."""
+
+import ctypes
+import os
+
+import pytest
+
+from lab import inotify
+from lab.errors import LabError
+
+libc = ctypes.CDLL(None, use_errno=True)
+
+
+@pytest.fixture
+def leave(monkeypatch, tmp_path):
+    """A limit under which so many instances are left."""
+
+    def left(count):
+        limit = tmp_path / "limit"
+        limit.write_text(f"{inotify.used() + count}\n")
+        monkeypatch.setattr(inotify, "LIMIT", limit)
+
+    return left
+
+
+def test_instances_of_this_process_are_counted(leave):
+    leave(inotify.CLUSTER + 20)  # other labs on this machine may take some meanwhile
+    inotify.refuse_a_cluster_too_many("eks-a")
+    before = inotify._instances(inotify.Path("/proc/self"))
+    files = [libc.inotify_init() for _ in range(3)]
+    try:
+        assert inotify._instances(inotify.Path("/proc/self")) == before + 3
+    finally:
+        for file in files:
+            os.close(file)
+    assert inotify._instances(inotify.Path("/proc/self")) == before
+
+
+def test_too_few_are_refused_with_the_command_that_helps(leave):
+    leave(inotify.CLUSTER - 10)
+    with pytest.raises(LabError, match="inotify instances left") as refused:
+        inotify.refuse_a_cluster_too_many("eks-a")
+    assert "sysctl fs.inotify.max_user_instances" in refused.value.try_

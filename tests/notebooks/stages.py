@@ -1,0 +1,82 @@
+"""The stages of the series with example values, and the pictures in notebooks/images that show them.
+
+`python -m tests.notebooks.stages` draws those files anew; tests/helpers/test_state_picture.py compares them.
+They have the addresses that a lab gives, and made-up ids.
+"""
+
+from pathlib import Path
+
+from helpers import state_picture, svg
+from helpers.state_parts import Part, Parts, object_keys
+
+IMAGES = Path(__file__).parents[2] / "notebooks" / "images"
+HOST = "a0c3393cd19ad4432b92ef2ff475adab-1234567890.us-east-1.elb.amazonaws.com"
+NETWORK = {
+    "vpc": Part("there", "available", ("vpc-0123456789abcdef0", "10.0.0.0/16")),
+    "subnets": Part("there", "available", ("3 private", "3 public")),
+    "nat": Part("there", "available", ("nat-0123456789abcdef0",)),
+}
+STARTING = {
+    "eks": Part("making", "CREATING", ("Kubernetes 1.35", "not connected yet")),
+    "gke": Part("making", "PROVISIONING", ("Kubernetes 1.35.4-gke.1000", "not connected yet")),
+}
+STARTED = {
+    "eks": Part("there", "ACTIVE", ("Kubernetes 1.35", "not connected yet")),
+    "gke": Part("there", "RUNNING", ("Kubernetes 1.35.4-gke.1000", "not connected yet")),
+}
+LAMBDA = {
+    "function": Part("there", "Active", ("python3.13",)),
+    "alb": Part("there", "active", ("10.0.1.28", "10.0.2.232", "10.0.3.149")),
+    "listeners": Part("there", "open", ("HTTP 80", "HTTPS 443")),
+    "target": Part("there", "healthy", ("the function",)),
+}
+ISTIOD = Part("there", "ready", ("revision 1-30",))
+EKS = {
+    "eks": Part("there", "ACTIVE", ("Kubernetes 1.35", "1 node")),
+    "eks/istiod": ISTIOD,
+    "eks/gateway": Part("there", "ready", (HOST,)),
+}
+GKE = {
+    "gke": Part("there", "RUNNING", ("Kubernetes 1.35.4-gke.1000", "1 node")),
+    "gke/istiod": ISTIOD,
+    "gke/gateway": Part("there", "ready", ("198.51.100.51",)),
+    "gke/sleep": Part("there", "ready", ("with its sidecar",)),
+}
+MADE_BY = {
+    "00": {**NETWORK, **STARTING},
+    "01": {**LAMBDA, **STARTED},
+    "02": EKS,
+    "03": GKE,
+    "04": {key: Part("there", "there") for key in object_keys("eks")},
+    "05": {key: Part("there", "there") for key in object_keys("gke")},
+}
+
+
+def after(notebook: str) -> Parts:
+    """What exists when the notebook of that number has run."""
+    made = Parts()
+    for number, parts in MADE_BY.items():
+        if number <= notebook:
+            made.update(parts)
+    return made
+
+
+# File, notebook, stage in the bar, title.
+_FILES = (
+    ("01-lambda", "01", "1 Lambda", "A function behind a load balancer that is private to its VPC"),
+    ("02-istio-in-eks", "02", "2 EKS", "Istio in the VPC of the load balancer"),
+    ("03-istio-in-gke", "03", "3 GKE", "Two clouds, two meshes, no link"),
+)
+# The others are drawn by hand, for they say what no state does: 00-overview which notebook builds what,
+# 01-listeners who listens, 04-mtls who is refused, 05-connect what each object is for, 06-request the way of
+# one request, 99-clean-up an order.
+DRAWN: dict[Path, svg.Picture] = {
+    IMAGES / f"{name}.svg": state_picture.draw(after(notebook), here, title)
+    for name, notebook, here, title in _FILES
+}
+
+
+if __name__ == "__main__":
+    for path, picture in DRAWN.items():
+        path.write_text(str(picture), encoding="utf-8")
+        print(f"notebooks/images/{path.name}")

@@ -1,0 +1,171 @@
+"""Every message on the troubleshooting page is one that the program beside it really prints."""
+
+import ast
+import importlib.util
+import mmap
+import re
+import socket
+import ssl
+import subprocess
+import threading
+from pathlib import Path
+
+import pytest
+
+from lab import binaries
+from lab.settings import Lab
+
+PROJECT = Path(__file__).parent.parent
+PAGE = (PROJECT / "docs/troubleshooting.md").read_text()
+ROWS = re.findall(r"^\| (.+?) \| ([\w.]+) \| .+ \|$", PAGE, re.M)
+MESSAGES = [(said_by, message) for seen, said_by in ROWS for message in re.findall(r"`([^`]+)`", seen)]
+
+
+def messages(*said_by):
+    return [message for who, message in MESSAGES if who in said_by]
+
+
+def pieces(message):
+    """What a message says literally."""
+    return [piece.strip() for piece in message.split("…") if piece.strip(" .")]
+
+
+def literals(path):
+    """Each string of a Python file, with NUL for what is filled in."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.JoinedStr):
+            yield "".join(part.value if isinstance(part, ast.Constant) else "\0" for part in node.values)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.value
+
+
+def files(package):
+    return sorted((PROJECT / package).rglob("*.py"))
+
+
+def printed(package, message):
+    """Whether the strings of one of its files have all of the message's pieces.
+
+    "doing: answer" is joined by the errors themselves, and a value is printed as the settings print it.
+    """
+    wanted = [part for piece in pieces(message) for part in re.split(r": (?=[a-z])| = '[^']*': ", piece)]
+    for path in files(package):
+        said = list(literals(path))
+        if all(any(part.strip(": ") in text for text in said) for part in wanted):
+            return True
+    return False
+
+
+def test_the_page_has_rows_of_everybody():
+    assert {who for _, who in ROWS} >= {
+        "setup.sh",
+        "lab",
+        "helpers",
+        "kubectl",
+        "istioctl",
+        "curl",
+        "Envoy",
+        "AWS",
+    }
+    assert len(MESSAGES) > 40
+
+
+@pytest.mark.parametrize("message", messages("helpers"))
+def test_helpers_say_so(message):
+    assert printed("helpers", message)
+
+
+@pytest.mark.parametrize("message", messages("lab"))
+def test_the_lab_says_so(message):
+    assert printed("lab", message)
+
+
+def test_a_message_that_nobody_prints_is_noticed():
+    assert not printed("helpers", "There is … not. Walk … first.")
+    assert not printed("lab", "LAB_NAME takes 1 to 21 lower-case letters, digits and dashes")
+
+
+@pytest.mark.parametrize("message", messages("setup.sh"))
+def test_the_set_up_says_so(message):
+    assert message in (PROJECT / "setup.sh").read_text()
+
+
+@pytest.mark.parametrize("message", messages("AWS"))
+def test_the_stand_ins_say_it_as_aws_does(message):
+    sources = [path.read_text() for path in files("lab/aws")]
+    assert any(all(piece in text for piece in pieces(message)) for text in sources)
+
+
+def program_file(program):
+    if program == "Envoy":
+        return Path(importlib.util.find_spec("envoy").origin).parent / "_bin/envoy"
+    return binaries.folder(Lab().cache) / program
+
+
+@pytest.mark.parametrize(
+    ("program", "message"), [row for row in MESSAGES if row[0] in ("kubectl", "istioctl", "Envoy")]
+)
+def test_the_program_has_the_message(program, message):
+    with (
+        open(program_file(program), "rb") as file,
+        mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content,
+    ):
+        for piece in pieces(message):
+            assert content.find(piece.encode()) >= 0, f"{program} never says {piece!r}"
+        assert content.find(b"no message of any program") < 0
+
+
+class Server:
+    """On 127.0.0.1, one connection: silent, closing, or TLS with a certificate that nobody knows."""
+
+    def __init__(self, kind, folder):
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        self.kind, self.folder = kind, folder
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def serve(self):
+        connection, _ = self.listener.accept()
+        if self.kind == "tls":
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(self.folder / "cert.pem", self.folder / "key.pem")
+            with pytest.raises(OSError):
+                context.wrap_socket(connection, server_side=True)
+        else:
+            connection.recv(1000)
+        if self.kind == "silent":
+            self.listener.accept()  # which never happens: the connection stays open
+        connection.close()
+
+
+@pytest.fixture
+def certificate(tmp_path):
+    request = ("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost", "-days", "2")
+    out = ("-keyout", str(tmp_path / "key.pem"), "-out", str(tmp_path / "cert.pem"))
+    subprocess.run(["openssl", *request, *out], check=True, capture_output=True)
+    return tmp_path
+
+
+def curl(*arguments, prefix=()):
+    done = subprocess.run([*prefix, "curl", "-sS", "-m", "2", *arguments], capture_output=True, text=True)
+    return done.stderr
+
+
+def test_curl_says_so(certificate):
+    port = {kind: Server(kind, certificate).port for kind in ("silent", "closing", "tls")}
+    said = [
+        curl("http://no-such-host.invalid", prefix=("unshare", "--net")),
+        curl("http://127.0.0.1:1"),
+        curl(f"http://127.0.0.1:{port['silent']}"),
+        curl(f"http://127.0.0.1:{port['closing']}"),
+        curl(f"https://127.0.0.1:{port['tls']}"),
+    ]
+    alerts = [message for message in messages("curl") if "alert" in message]
+    for message in messages("curl"):
+        if message not in alerts:
+            assert any(all(piece in text for piece in pieces(message)) for text in said), message
+    # The alerts of TLS are the gateway's; they stand in notebook 04's rule for nbval, and are tested there.
+    rules = (PROJECT / "tests/notebooks/sanitize.cfg").read_text()
+    assert [
+        message for message in alerts if not all(word in rules for word in pieces(message)[1].split(" ", 1))
+    ] == []
