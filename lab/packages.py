@@ -41,6 +41,9 @@ NEEDS = [
     Need("/etc/ssl/certs/ca-certificates.crt", "ca-certificates", "public certificate authorities"),
 ]
 
+# What the lab does without; `setup` leaves it alone, and `doctor` names it.
+OPTIONAL = [Need("chromium", "chromium", "PDFs of the handouts")]
+
 
 def missing() -> list[Need]:
     return [need for need in NEEDS if not need.found()]

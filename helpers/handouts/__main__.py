@@ -12,7 +12,7 @@ from rich.console import Console
 
 from helpers.errors import ToolMissing, TutorialError
 from helpers.handouts import chapter, document, participants, pdf
-from helpers.series import NOTEBOOKS, PROJECT, notebooks
+from helpers.series import NOTEBOOKS, PROJECT, executed, notebooks
 
 OUT = PROJECT / "build" / "handouts"
 IMAGES = NOTEBOOKS / "images"
@@ -21,12 +21,13 @@ console = Console(highlight=False, soft_wrap=True)
 
 
 def main(
-    source: Annotated[Path, typer.Argument(help="the notebooks, or executed copies of them")] = NOTEBOOKS,
-    out: Annotated[Path, typer.Option(help="where the handouts go")] = OUT,
+    run: Annotated[
+        bool, typer.Option("--executed", help="of the last run, not of what is committed")
+    ] = False,
 ) -> None:
-    """Make handouts of the notebooks in a folder."""
+    """Make handouts of the notebooks."""
     try:
-        make(source, out)
+        make(executed() if run else NOTEBOOKS)
     except TutorialError as error:
         console.print(str(error), markup=False)
         sys.exit(1)

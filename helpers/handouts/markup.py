@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 FITS = 85  # characters for which a line has room on paper; a sign behind every line would make 50 MB
+FITS_SMALL = 122  # the same in small print
 SHORT = 10  # lines that stay together on a page
 
 
@@ -79,7 +80,8 @@ def _kind(attributes: str, texts: list[str]) -> str:
     """How a block is set on paper: short ones stay together, wide tables are in small print."""
     kinds = re.findall('class="([^"]*)"', attributes)
     kinds += ["short"] if len(texts) <= SHORT else []
-    kinds += ["wide"] if any(len(text) > FITS and re.search(r"\S {3,}\S", text) for text in texts) else []
+    widths = [len(text) for text in texts if re.search(r"\S {3,}\S", text)]
+    kinds += ["wide"] if widths and FITS < max(widths) <= FITS_SMALL else []
     return " ".join(kinds)
 
 

@@ -1,6 +1,5 @@
 """Notebooks for a workshop's participants: no outputs, no solutions, room for answers."""
 
-import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -42,13 +41,13 @@ def _with_room(cell: Any) -> list[Any]:
     asked: list[Any] = []
     start, text = 0, ""
     for number, answer in enumerate(ANSWER.finditer(cell.source), 1):
-        text += cell.source[start : answer.start()]
+        text += cell.source[start : answer.start()].rstrip()
         start = answer.end()
         if answer[1].startswith("Solution"):
             name = f"{cell.id}-{number}"
             asked.append(new_markdown_cell(f"{text.strip()}\n\n*Your answer:*", id=name))
             asked.append(new_code_cell(id=f"{name}-answer"))
             text = ""
-    if rest := re.sub(r"\n{3,}", "\n\n", text + cell.source[start:]).strip():
+    if rest := (text + cell.source[start:]).strip():
         asked.append(new_markdown_cell(rest, id=cell.id))
     return asked
