@@ -10,7 +10,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 
-.PHONY: tutorial destroy test lab up down status doctor setup bench machines outputs faults kills lint lock clean help
+.PHONY: tutorial destroy test lab up down status doctor setup handouts bench machines outputs faults kills lint lock clean help
 
 # Where the notebooks run: the lab, which comes up first, or, after a look and a question, the accounts of $(SETTINGS).
 ifeq ($(TARGET),lab)
@@ -26,7 +26,7 @@ $(error TARGET is lab or cloud, not "$(TARGET)")
 endif
 
 tutorial: $(READY)  ## run notebooks 00-06; with TARGET=cloud on real accounts (docs/real-accounts.md)
-	@$(PLACE) && $(LOOK) && $(BIN)/python -m helpers.series
+	@$(PLACE) && $(LOOK) && $(BIN)/python -m helpers.series && $(BIN)/python -m helpers.handouts --executed
 
 destroy: $(VENV)/ready  ## delete what the tutorial made in both clouds; ARGS=--dry-run only lists it; TARGET as above
 	@$(PLACE) && $(BIN)/python -m helpers.cleanup $(ARGS)
@@ -58,6 +58,9 @@ setup: $(VENV)/ready  ## install what is missing and build the programs
 
 machines: setup  ## run it all in fresh virtual machines, Debian 12 and 13 (hours where KVM is missing)
 	@$(BIN)/python -m tests.machines
+
+handouts: $(VENV)/ready  ## HTML and PDF of the series, and participants' notebooks, in build/handouts
+	@$(BIN)/python -m helpers.handouts
 
 bench: setup  ## measure times and memory, and print them
 	@$(BIN)/python -m tests.bench

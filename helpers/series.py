@@ -116,14 +116,14 @@ def _write_back(notebook: Path, run: str) -> None:
         cell.metadata.pop("papermill", None)
         cell.metadata.pop("execution", None)
         if cell.cell_type == "code":
-            cell.outputs = _as_seen(cell.outputs)
+            cell.outputs = as_seen(cell.outputs)
         # papermill adds the key where the author gave no tags
         if not cell.metadata.get("tags"):
             cell.metadata.pop("tags", None)
     nbformat.write(made, notebook)
 
 
-def _as_seen(outputs: list[Any]) -> list[Any]:
+def as_seen(outputs: list[Any]) -> list[Any]:
     """What a reader sees in the end: prints in a row are one, and a line that was written over is gone."""
     seen: list[Any] = []
     for output in outputs:

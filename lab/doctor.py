@@ -62,6 +62,9 @@ def _rows(lab: Lab) -> Iterator[Row]:
     yield _overlay()
     yield _inotify()
     yield from _ports(lab)
+    for need in packages.OPTIONAL:
+        found = need.found() or f"missing, and not needed: {packages.command([need])}"
+        yield Row(True, f"{need.what}: {need.why} (optional)", found, "")
 
 
 def _available() -> int:
