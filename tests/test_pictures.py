@@ -30,7 +30,7 @@ def committed(tmp_path_factory) -> Path:
     executed = nbformat.read(series.run(notebook, folder / "run"), as_version=4)
     (cell,) = executed.cells
     assert "text/html" in cell.outputs[0].data
-    cell.outputs = series._as_seen(cell.outputs)
+    cell.outputs = series.as_seen(cell.outputs)
     nbformat.write(executed, notebook)
     return notebook
 
