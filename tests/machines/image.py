@@ -106,7 +106,8 @@ def _wheels(machine: Machine, folder: Path) -> Path:
     # uv decides for that Python; pip would read the lock file's conditions with its own version in mind.
     uv = ("-m", "uv", "pip", "compile", "--quiet", "--no-deps", "--no-header", "--no-annotate", *version)
     _run(sys.executable, *uv, "--python-platform", "x86_64-manylinux_2_36", lock, "-o", chosen)
-    platforms = [f"--platform=manylinux_2_{minor}_x86_64" for minor in (36, 35, 34, 31, 28, 27, 17, 12, 5)]
+    tags = [*(f"manylinux_2_{minor}" for minor in (36, 35, 34, 31, 28, 27, 17, 12, 5)), "manylinux1"]
+    platforms = [f"--platform={tag}_x86_64" for tag in tags]
     pip = ("-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:", *version, *platforms)
     _run(sys.executable, *pip, "--dest", wheels, "-r", chosen)
     shutil.copy(lock, wheels)
