@@ -24,7 +24,7 @@ from helpers import (
     show,
     zone,
 )
-from helpers.errors import CommandFailed, Refused, TimedOut, TutorialError
+from helpers.errors import CommandFailed, Refused, TimedOut, for_people
 from helpers.inventory import Resource
 from helpers.progress import patiently, until
 from helpers.settings import current
@@ -271,6 +271,7 @@ def _undo(service: str, operation: str, **parameters: Any) -> bool:
     return True
 
 
+@for_people
 def main(
     dry_run: Annotated[bool, typer.Option(help="only list what would go, in its order")] = False,
     older_than: Annotated[
@@ -278,17 +279,14 @@ def main(
     ] = "",
 ) -> None:
     """Delete what this run of the tutorial made in both clouds; exit code 1 if anything is left."""
-    try:
-        if not older_than:
-            left = _clean(dry_run)
-        else:
-            left = []
-            for run in runs.older_than(older_than):
-                print(f"Run {run.name}, last made something {run.newest:%Y-%m-%d %H:%M} UTC")
-                with runs.settings_of(run):
-                    left += _clean(dry_run)
-    except TutorialError as error:
-        sys.exit(f"{type(error).__name__}: {error}")
+    if not older_than:
+        left = _clean(dry_run)
+    else:
+        left = []
+        for run in runs.older_than(older_than):
+            print(f"Run {run.name}, last made something {run.newest:%Y-%m-%d %H:%M} UTC")
+            with runs.settings_of(run):
+                left += _clean(dry_run)
     if left:
         sys.exit(f"Left: {', '.join(f'{resource.kind} {resource.name}' for resource in left)}")
 

@@ -1,5 +1,12 @@
 """What a helper says when it cannot go on."""
 
+import functools
+import sys
+from collections.abc import Callable
+from typing import ParamSpec
+
+P = ParamSpec("P")
+
 
 class TutorialError(Exception):
     """Something a reader can act on: what was being done, what came back, what to try."""
@@ -67,3 +74,18 @@ class TimedOut(TutorialError):
 
 class CheckFailed(TutorialError):
     """What a notebook claims at its end is not so."""
+
+
+def for_people(command: Callable[P, None]) -> Callable[P, None]:
+    """For a program's main: what it cannot do it says in words, without a traceback, and ends with 1."""
+
+    @functools.wraps(command)
+    def said(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            command(*args, **kwargs)
+        except TutorialError as error:
+            sys.exit(f"{type(error).__name__}: {error}")
+        except KeyboardInterrupt:
+            sys.exit("\nInterrupted. Run it again: it goes on from here.")
+
+    return said

@@ -9,6 +9,7 @@ from fnmatch import fnmatchcase
 from string import Template
 from typing import Any
 
+from helpers.errors import for_people
 from helpers.settings import ROOT, current
 
 FILE = "policies/aws.json"
@@ -61,6 +62,7 @@ def actions(statement: dict[str, Any]) -> list[str]:
     return [given] if isinstance(given, str) else given
 
 
+@for_people
 def main() -> None:
     """Print the policy for the account that the credentials belong to."""
     from helpers import aws

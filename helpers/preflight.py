@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 from helpers import caller, command, cost, gke, mesh, preflight_aws, show
-from helpers.errors import TutorialError
+from helpers.errors import for_people
 from helpers.findings import Finding, note, ok, settled, stop
 from helpers.settings import current, settings_file
 
@@ -17,13 +17,11 @@ from helpers.settings import current, settings_file
 _ENDPOINTS = ("AWS_ENDPOINT_URL", "CLOUDSDK_API_ENDPOINT_OVERRIDES_CONTAINER")
 
 
+@for_people
 def main() -> None:
     """Look, say, ask."""
-    try:
-        _refuse_other_settings()
-        findings = list(_findings())
-    except TutorialError as error:
-        sys.exit(f"{error}")
+    _refuse_other_settings()
+    findings = list(_findings())
     stops = sum(finding.level == "stop" for finding in findings)
     if stops:
         sys.exit(f"\n{stops} thing(s) in the way (✗). Nothing was created.")

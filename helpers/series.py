@@ -16,6 +16,7 @@ from traitlets.config import Config
 
 from helpers import fingerprint
 from helpers.command import plain
+from helpers.errors import for_people
 from helpers.series_progress import ENGINE, Shown
 from helpers.settings import current
 
@@ -70,6 +71,7 @@ def text_of(notebook: Path, tag: str) -> str:
     return "".join(o.get("text") or o.get("data", {}).get("text/plain", "") for o in outputs)
 
 
+@for_people
 def main(
     names: Annotated[
         list[str] | None, typer.Argument(help="numbers, like 01 02; all but the clean-up by default")

@@ -6,8 +6,10 @@ from typing import Any
 
 import nbformat
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+from papermill.exceptions import PapermillExecutionError
 
 from helpers import command, cost, series, state
+from helpers.errors import TutorialError, for_people
 from helpers.settings import ROOT, current
 from helpers.show import Rich
 from helpers.state_parts import THINGS, Parts
@@ -59,7 +61,10 @@ def write(page: Path = PAGE) -> Path:
     page.parent.mkdir(parents=True, exist_ok=True)
     kernel = {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}
     nbformat.write(new_notebook(cells=cells, metadata={"kernelspec": kernel}), page)
-    return series.run(page, page.parent)
+    try:
+        return series.run(page, page.parent)
+    except PapermillExecutionError as error:
+        raise TutorialError("Making the start page", f"{error.ename}: {error.evalue}") from error
 
 
 def _row(path: Path, title: str, seconds: str, how_far: str) -> str:
@@ -80,5 +85,11 @@ def _how_far(number: str, parts: Parts) -> str:
     return f"… {there} of {len(made)} there" if there else "not yet"
 
 
-if __name__ == "__main__":
+@for_people
+def main() -> None:
+    """What `make lab` starts with."""
     write()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,7 +1,6 @@
 """`python -m helpers.handouts`: HTML, PDF and participants' notebooks of the series in build/handouts."""
 
 import os
-import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from helpers.errors import ToolMissing, TutorialError
+from helpers.errors import ToolMissing, TutorialError, for_people
 from helpers.handouts import chapter, document, participants, pdf
 from helpers.series import NOTEBOOKS, PROJECT, executed, notebooks
 
@@ -20,17 +19,14 @@ IMAGES = NOTEBOOKS / "images"
 console = Console(highlight=False, soft_wrap=True)
 
 
+@for_people
 def main(
     run: Annotated[
         bool, typer.Option("--executed", help="of the last run, not of what is committed")
     ] = False,
 ) -> None:
     """Make handouts of the notebooks."""
-    try:
-        make(executed() if run else NOTEBOOKS)
-    except TutorialError as error:
-        console.print(str(error), markup=False)
-        sys.exit(1)
+    make(executed() if run else NOTEBOOKS)
 
 
 def make(source: Path = NOTEBOOKS, out: Path = OUT) -> None:

@@ -1,0 +1,30 @@
+"""The programs that make starts: what they cannot do they say in words, never by a traceback."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from helpers.settings import ROOT
+
+PROGRAMS = ["series", "start", "handouts --executed", "cleanup --dry-run", "preflight", "policy"]
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_wrong_settings_are_said_in_words(program, tmp_path):
+    settings = tmp_path / "settings.toml"
+    settings.write_text('AWS_REGION = "us-east-1a"\n')
+    words = program.split()
+    said = subprocess.run(
+        [sys.executable, "-m", f"helpers.{words[0]}", *words[1:]],
+        env=os.environ | {"TUTORIAL_SETTINGS": str(settings)},
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+    )
+    assert said.returncode == 1
+    assert "a region like us-east-1 (not a zone such as us-east-1a)" in said.stdout + said.stderr
+    assert "correct the value and run again." in said.stdout + said.stderr
+    assert "Traceback" not in said.stdout + said.stderr
