@@ -22,15 +22,16 @@ from helpers.settings import current
 
 Stop = Callable[[Answer, Hop, float], Hop]  # the answer, the hop before, and how long to wait for the log
 _FLUSH = 12.0  # seconds; an Envoy writes its log every 10
+_SOON = 45.0  # within which an Envoy's line, and the function's, is in its log
 _EGRESS = ("gke", "istio-egress", "deploy/istio-egressgateway")
 _INGRESS = ("eks", "istio-ingress", "deploy/istio-ingressgateway")
 
 
-def request(answer: Answer, limit: float = 45) -> Journey:
+def request(answer: Answer, limit: float = 600) -> Journey:
     """The way of the request that this answer is for; shown as a picture.
 
-    Waits up to `limit` seconds for each log in which the request must be. A log that is late is said to be:
-    AWS delivers the load balancer's every five minutes.
+    Waits up to `limit` seconds for the load balancer's log, which AWS delivers every five minutes, and less
+    for the others. A log that is late is said to be.
     """
     first = _curl(answer)
     hops = [first]
@@ -116,7 +117,7 @@ def _envoy(
         found.state, found.why = "unknown", "the request had no traceparent by which a log could be searched"
         return found
     try:
-        entry = logs.envoy(*at, answer.traceparent, limit=patience)
+        entry = logs.envoy(*at, answer.traceparent, limit=min(patience, _SOON))
     except TutorialError as error:
         found.state, found.why = "unknown", _late(error)
         return found
@@ -196,7 +197,7 @@ def _function(answer: Answer, before: Hop, patience: float) -> Hop:
             )
         return found
     try:
-        found.entry = {"line": function.log_lines(answer.traceparent, limit=patience)[-1]}
+        found.entry = {"line": function.log_lines(answer.traceparent, limit=min(patience, _SOON))[-1]}
         found.state = "passed" if found.state == "never" else found.state
     except TutorialError as error:
         if not found.status:

@@ -59,7 +59,7 @@ def install(context: str, path: str, **values: object) -> Output:
 
 def proxy_status(context: str) -> Output:
     """Every proxy of the mesh and whether it has what istiod knows."""
-    return istioctl(context, "proxy-status", "--revision", current().ISTIO_REVISION)
+    return istioctl(context, "proxy-status", "--verbosity", "1", "--revision", current().ISTIO_REVISION)
 
 
 def routes(context: str, workload: str, *args: str) -> Output:

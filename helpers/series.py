@@ -2,6 +2,7 @@
 
 import re
 import sys
+import tempfile
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,8 +25,6 @@ PROJECT = Path(__file__).parent.parent
 NOTEBOOKS = PROJECT / "notebooks"
 CLEAN_UP = "99-clean-up"
 
-# Files instead of ports: the kernel is out of other users' reach, and says no word about that.
-LOCAL = Config({"KernelManager": {"transport": "ipc"}})
 
 console = Console(highlight=False, soft_wrap=True)
 
@@ -50,17 +49,20 @@ def run(notebook: Path, out: Path, shown: Shown | None = None) -> Path:
     """
     out.mkdir(parents=True, exist_ok=True)
     copy = out / notebook.name
-    papermill.execute_notebook(
-        notebook,
-        copy,
-        cwd=NOTEBOOKS,
-        kernel_name="python3",
-        start_timeout=300,  # seconds; on a slow machine, Python and its packages take more than the usual 60
-        progress_bar=False,
-        request_save_on_cell_execute=False,
-        config=LOCAL,
-        **({"engine_name": ENGINE, "shown": shown, "stdout_file": shown} if shown else {}),
-    )
+    with tempfile.TemporaryDirectory(prefix="kernel-") as sockets:
+        # Files instead of ports: the kernel is out of other users' reach, and says no word about that.
+        local = Config({"KernelManager": {"transport": "ipc", "ip": f"{sockets}/s"}})
+        papermill.execute_notebook(
+            notebook,
+            copy,
+            cwd=NOTEBOOKS,
+            kernel_name="python3",
+            start_timeout=300,  # seconds; Python and its packages take a slow machine more than the usual 60
+            progress_bar=False,
+            request_save_on_cell_execute=False,
+            config=local,
+            **({"engine_name": ENGINE, "shown": shown, "stdout_file": shown} if shown else {}),
+        )
     return copy
 
 

@@ -194,7 +194,7 @@ class Settings(BaseSettings):
             **values,
             "AWS_DEFAULT_REGION": self.AWS_REGION,
             "AWS_PAGER": "",
-            "KUBECACHEDIR": str(self.STATE / "kube-cache"),  # kubectl's and istioctl's; else ~/.kube/cache
+            "KUBECACHEDIR": str(self.STATE / "kube-cache"),  # else ~/.kube/cache, where istioctl's always is
             "PATH": os.pathsep.join(folders),
         }
 

@@ -134,4 +134,4 @@ def _readiness(deployment: Row, pods: list[Row]) -> tuple[How, str]:
         return "broken", f"{bad[0]}: the pod is not ready"
     if not pods or reasons - {""}:
         return "making", "starting"
-    return "broken", "the pod is not ready"
+    return "making", "not ready yet"

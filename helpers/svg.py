@@ -17,11 +17,10 @@ text {{ font: 13px {_SANS}; }}
 .mono {{ font-family: {_MONO}; font-size: 11px; }}
 .mid {{ text-anchor: middle; }}
 .end {{ text-anchor: end; }}
-.numt {{ font-size: 11px; font-weight: 600; text-anchor: middle; }}
 .heret {{ font-size: 11.5px; font-weight: 600; text-anchor: middle; }}
 .stept {{ font-size: 11.5px; text-anchor: middle; }}
 .new, .refused, .way, .no {{ stroke-width: 2; }}
-.later, .never {{ stroke-dasharray: 4 4; }}
+.never {{ stroke-dasharray: 4 4; }}
 .dash, .lost {{ stroke-dasharray: 3 4; }}
 """
 # class: (fill, stroke) in light, then in dark; an empty word leaves it as it is
@@ -37,7 +36,6 @@ _COLOURS = {
     "thing": ("#ffffff", "#7d828b", "#24272c", "#8b9098"),
     "new": ("#ffffff", "#15803d", "#24272c", "#4ade80"),
     "refused": ("#fef2f2", "#b91c1c", "#341d1f", "#f87171"),
-    "later": ("none", "#b9bcc2", "none", "#565b64"),
     "never": ("none", "#b9bcc2", "none", "#565b64"),
     "step": ("none", "#d6d6d2", "none", "#3a3d44"),
     "here": ("#26282c", "", "#e6e7ea", ""),
@@ -47,8 +45,6 @@ _COLOURS = {
     "line": ("none", "#7d828b", "none", "#8b9098"),
     "dash": ("none", "#7d828b", "none", "#8b9098"),
     "lost": ("none", "#b9bcc2", "none", "#565b64"),
-    "num": ("#15803d", "none", "#4ade80", "none"),
-    "numt": ("#ffffff", "", "#10241a", ""),
     "span": ("#cfe8d8", "none", "#1f4630", "none"),
     "own": ("#15803d", "none", "#4ade80", "none"),
     "good": ("#15803d", "", "#4ade80", ""),
@@ -74,7 +70,7 @@ class Picture:
     def box(
         self, x: float, y: float, width: float, height: float, kind: str = "thing", radius: float = 6
     ) -> None:
-        """A rectangle: a thing, a new, refused, later or never thing, an aws, gcp or net around things."""
+        """A rectangle: a thing, a new, refused or never thing, an aws, gcp or net around things."""
         place = f'x="{x:g}" y="{y:g}" width="{width:g}" height="{height:g}"'
         self._put(f'<rect class="{kind}" {place} rx="{radius:g}"/>', y + height)
 
@@ -92,11 +88,6 @@ class Picture:
     def cross(self, x: float, y: float) -> None:
         """Here is no way through."""
         self._put(f'<path class="no" d="M{x - 7:g} {y - 7:g} l14 14 m-14 0 l14 -14"/>', y + 7)
-
-    def number(self, x: float, y: float, number: int) -> None:
-        """A number in a disc."""
-        self._put(f'<circle class="num" cx="{x:g}" cy="{y:g}" r="9"/>', y + 9)
-        self.text(x, y + 4, number, "numt")
 
     def __str__(self) -> str:
         """The SVG. Its ids come from its content: two pictures on a page do not share any."""

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -32,6 +33,7 @@ def lab_environment(programs: Path, tmp_path_factory: pytest.TempPathFactory) ->
     home, caches = tmp_path_factory.mktemp("home"), Lab().cache.parent
     environment = os.environ | {"LAB_NAME": LAB_NAME, "HOME": str(home), "XDG_CACHE_HOME": str(caches)}
     lab_command(environment, "down")
+    shutil.rmtree(PROJECT / "build" / LAB_NAME, ignore_errors=True)  # an earlier session's certificates
     lab_command(environment, "up")
     yield environment | exports(lab_command(environment, "env"))
     lab_command(environment, "down")

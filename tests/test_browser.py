@@ -81,7 +81,7 @@ def test_from_the_start_page_through_all_of_01(page: Page) -> None:
     expect(notebook.get_by_text("✓")).to_have_count(0)
     page.get_by_role("menuitem", name="Run", exact=True).click()
     page.get_by_role("menuitem", name=re.compile("^Run All Cells")).click()
-    last = notebook.locator(".jp-OutputArea-output", has_text="✓")
+    last = notebook.locator(".jp-RenderedText", has_text="✓")
     expect(last).to_be_visible(timeout=5 * MINUTE)
     expect(last).not_to_contain_text("✗")
     picture = notebook.locator("svg.mesh").last
