@@ -1,6 +1,6 @@
 """What a reader sees in JupyterLab: the start page, and notebook 01 run in a real browser.
 
-Its name comes after test_series in the alphabet: what nbval compares there is the first run on the session's lab.
+Its name comes after test_series in the alphabet: what nbval compares there is the first run on that lab.
 """
 
 import os
