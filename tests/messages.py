@@ -55,6 +55,8 @@ def in_stand_ins(message: str) -> bool:
 
 def program_files(program: str) -> list[Path]:
     """The program's file, and curl's libraries, which have its words."""
+    if program == "istiod":
+        return [binaries.folder(Lab().cache) / "pilot-discovery"]
     if program == "Envoy":
         spec = importlib.util.find_spec("envoy")
         assert spec and spec.origin
