@@ -37,9 +37,9 @@ test: setup  ## run all tests, as CI does
 lab: $(READY)  ## open JupyterLab on the series' start page; TARGET as above
 	@$(PLACE) && $(LOOK) && $(BIN)/python -m helpers.start
 	@$(BIN)/jupyter trust --log-level=ERROR build/start.ipynb notebooks/*.ipynb >/dev/null # else no picture is shown
+	@$(BIN)/jupyter labextension disable --level=sys_prefix @jupyterlab/apputils-extension:announcements >/dev/null 2>&1 # news
 	@$(PLACE) && $(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) --log-level=WARN \
-	  --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/build/start.ipynb --LabApp.news_url=None \
-	  --LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate
+	  --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/build/start.ipynb
 
 up: setup  ## bring the lab up
 	@$(LAB) up

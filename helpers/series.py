@@ -61,6 +61,7 @@ def run(notebook: Path, out: Path, shown: Shown | None = None) -> Path:
             progress_bar=False,
             request_save_on_cell_execute=False,
             config=local,
+            extra_arguments=["--log-level=CRITICAL"],  # that it is interrupted at its end is no error
             **({"engine_name": ENGINE, "shown": shown, "stdout_file": shown} if shown else {}),
         )
     return copy

@@ -38,7 +38,7 @@ def contents() -> Rich:
         rows.append((path, title, f"{seconds:.0f} s", _how_far(path.name[:2], parts)))
     return Rich(
         "\n".join(f"{title:<45} {seconds:>6}  {how_far}" for _, title, seconds, how_far in rows),
-        html="<table><thead><tr><th>notebook</th><th>on our lab</th><th>what it makes</th></tr></thead>"
+        html=f"<table><thead>{_cells('th', 'notebook', 'on our lab', 'what it makes')}</thead>"
         f"<tbody>{''.join(_row(*row) for row in rows)}</tbody></table>",
     )
 
@@ -69,7 +69,12 @@ def write(page: Path = PAGE) -> Path:
 
 def _row(path: Path, title: str, seconds: str, how_far: str) -> str:
     link = f'<a href="../{path.relative_to(ROOT)}">{html.escape(title)}</a>'
-    return f"<tr><td>{link}</td><td>{seconds}</td><td>{html.escape(how_far)}</td></tr>"
+    return _cells("td", link, seconds, html.escape(how_far))
+
+
+def _cells(kind: str, *cells: str) -> str:
+    row = "".join(f'<{kind} style="text-align: left">{cell}</{kind}>' for cell in cells)
+    return f"<tr>{row}</tr>"
 
 
 def _how_far(number: str, parts: Parts) -> str:
