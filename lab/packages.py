@@ -45,8 +45,9 @@ BROWSER = Need("chromium", "chromium", "PDFs of the handouts, and tests of what 
 OPTIONAL = [BROWSER]
 
 
-def missing(needs: list[Need] = NEEDS) -> list[Need]:
-    return [need for need in needs if not need.found()]
+def missing(wanted: list[Need] | None = None) -> list[Need]:
+    """Those of the lab's needs, or of these, that this machine lacks."""
+    return [need for need in (NEEDS if wanted is None else wanted) if not need.found()]
 
 
 def command(needs: list[Need]) -> str:
@@ -55,8 +56,8 @@ def command(needs: list[Need]) -> str:
     return f"{'sudo ' if _by_sudo() else ''}apt-get install --no-install-recommends {' '.join(names)}"
 
 
-def install(progress: Progress, wanted: list[Need] = NEEDS) -> None:
-    """Install what is missing of these by apt-get, if that removes nothing.
+def install(progress: Progress, wanted: list[Need] | None = None) -> None:
+    """Install what is missing of the lab's needs, or of these, by apt-get, if that removes nothing.
 
     Raises:
         LabError: no apt-get, it would remove packages (Docker's containerd.io and Debian's containerd
