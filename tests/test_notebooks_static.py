@@ -324,6 +324,12 @@ def test_nbval_takes_every_sanitize_rule_and_each_has_a_reason():
             "traceparent: 00-" + "1" * 32 + "-" + "2" * 16 + "-01",
         ),
         ("x-envoy-upstream-service-time: 330", "x-envoy-upstream-service-time: 4"),
+        (
+            "* ipv4 connect timeout after 900ms, move on!\n"
+            "* Failed to connect to alb.example.com port 443 after 3000 ms: Timeout was reached\n"
+            "curl: (28) Failed to connect to alb.example.com port 443 after 3000 ms: Timeout was reached",
+            "* Connection timeout after 3001 ms\ncurl: (28) Connection timeout after 3001 ms",
+        ),
         ("\r… node: CREATING (2 s)   \r           \rready", "ready"),
         ("address  name\n10.0.1.1  x", "address    name\n10.0.1.123 x"),
         (
