@@ -108,9 +108,9 @@ def _overlay() -> Row:
 
 
 def _inotify() -> Row:
-    wanted, left = f"{2 * inotify.CLUSTER} inotify instances for root", inotify.limit() - inotify.used()
-    fix = "end another lab, or: sudo sysctl fs.inotify.max_user_instances=512"
-    return Row(left >= 2 * inotify.CLUSTER, wanted, f"{left} of {inotify.limit()} are free", fix)
+    wanted, left = 2 * inotify.CLUSTER, inotify.free()
+    found = f"{left} of {inotify.limit()} are free"
+    return Row(left >= wanted, f"{wanted} inotify instances for root", found, inotify.FIX)
 
 
 def _ports(lab: Lab) -> Iterator[Row]:

@@ -10,6 +10,7 @@ from lab.errors import LabError
 
 LIMIT = Path("/proc/sys/fs/inotify/max_user_instances")
 CLUSTER = 16  # what one cluster with its mesh holds
+FIX = "end another lab, or: sudo sysctl fs.inotify.max_user_instances=512"
 
 
 def limit() -> int:
@@ -22,14 +23,19 @@ def used() -> int:
     return sum(_instances(process) for process in Path("/proc").glob("[0-9]*") if _is_roots(process))
 
 
+def free() -> int:
+    """How many root may still take."""
+    return limit() - used()
+
+
 def refuse_a_cluster_too_many(name: str) -> None:
     """Raises LabError where a cluster's programs would fail one by one with `too many open files`."""
-    free = limit() - used()
-    if free < CLUSTER:
+    left = free()
+    if left < CLUSTER:
         raise LabError(
             f"bringing up the cluster {name}",
-            f"root has {free} of {limit()} inotify instances left, and a cluster takes {CLUSTER}",
-            "end another lab, or: sudo sysctl fs.inotify.max_user_instances=512",
+            f"root has {left} of {limit()} inotify instances left, and a cluster takes {CLUSTER}",
+            FIX,
         )
 
 

@@ -91,6 +91,11 @@ def client(aws: Aws) -> Client:
     return lambda service: session.client(service, endpoint_url=aws.endpoint_url)
 
 
+@pytest.fixture(scope="module")
+def s3(client: Client) -> Any:
+    return client("s3")
+
+
 class Network:
     """A VPC with three subnets in three zones."""
 

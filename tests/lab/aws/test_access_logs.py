@@ -45,11 +45,6 @@ def over_tls() -> dict[str, Any]:
     }
 
 
-@pytest.fixture(scope="module")
-def s3(client) -> Any:
-    return client("s3")
-
-
 @pytest.fixture
 def bucket(s3) -> Iterator[str]:
     """A bucket that ELB may write into."""

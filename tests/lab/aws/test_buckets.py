@@ -18,11 +18,6 @@ ARN = f"arn:aws:s3:::{BUCKET}"
 HERE = {"LocationConstraint": REGION}
 
 
-@pytest.fixture(scope="module")
-def s3(client) -> Any:
-    return client("s3")
-
-
 @pytest.fixture
 def bucket(s3) -> Iterator[str]:
     s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration=HERE)
