@@ -61,6 +61,7 @@ def _rows(lab: Lab) -> Iterator[Row]:
     yield _disk(lab)
     yield _overlay()
     yield _inotify()
+    yield _address()
     yield from _ports(lab)
     for need in packages.OPTIONAL:
         found = need.found() or f"missing, and not needed: {packages.command([need])}"
@@ -111,6 +112,24 @@ def _inotify() -> Row:
     wanted, left = 2 * inotify.CLUSTER, inotify.free()
     found = f"{left} of {inotify.limit()} are free"
     return Row(left >= wanted, f"{wanted} inotify instances for root", found, inotify.FIX)
+
+
+def _address() -> Row:
+    """istiod refuses an istioctl without one, as on a laptop that is offline."""
+    wanted = "an address besides 127.0.0.1: istioctl proxy-status"
+    words = ["ip", "-brief", "address", "show", "up", "scope", "global"]
+    ip = shutil.which("ip", path=packages.PATH)
+    found = subprocess.run([ip, *words[1:]], capture_output=True, text=True).stdout.split() if ip else []
+    sudo = "" if os.getuid() == 0 else "sudo "
+    fix = " && ".join(
+        f"{sudo}ip {command}"
+        for command in (
+            "link add offline type bridge",
+            "address add 192.0.2.1/32 dev offline",
+            "link set offline up",
+        )
+    )
+    return Row(bool(found), wanted, found[2] if found else "none", fix)
 
 
 def _ports(lab: Lab) -> Iterator[Row]:

@@ -70,3 +70,19 @@ def test_what_is_missing_has_the_command_that_installs_it(gone):
     ((met, found, fix),) = [row for wanted, row in rows(answer).items() if wanted.startswith(gone)]
     assert (met, found) == ("✗", "missing")
     assert "apt-get install --no-install-recommends" in fix
+
+
+def test_a_machine_that_is_offline_has_commands_that_give_it_an_address():
+    """In a network namespace of its own it has none; the fix is tried there."""
+
+    def offline(*before: str) -> list[str]:
+        command = " && ".join(["ip link set lo up", *before, f"exec {sys.executable} -m lab doctor"])
+        words = ["unshare", "--net", "sh", "-c", command]
+        env = os.environ | {"COLUMNS": "300"}
+        answer = subprocess.run(words, env=env, cwd=PROJECT, capture_output=True, text=True)
+        (row,) = [row for wanted, row in rows(answer).items() if wanted.startswith("an address besides")]
+        return row
+
+    met, found, fix = offline()
+    assert (met, found) == ("✗", "none")
+    assert offline(fix) == ["✓", "192.0.2.1/32", ""]

@@ -26,6 +26,12 @@ packet_filter() {  # user-mode Linux has nf_tables, but not for IPv4
   for tool in iptables ip6tables; do sudo update-alternatives --set $tool /usr/sbin/$tool-legacy; done
 }
 
+address() {  # a machine with a network has one; this one gets it as `make doctor` says
+  sudo ip link add offline type bridge
+  sudo ip address add 192.0.2.1/32 dev offline
+  sudo ip link set offline up
+}
+
 docker_rules() {  # what a running Docker does to a machine's packet filter
   sudo modprobe br_netfilter
   sudo sysctl -q net.ipv4.ip_forward=1
@@ -61,6 +67,7 @@ run() {
   timed setup make setup || return
   processor
   packet_filter
+  address
   docker_rules
   state | sort -u >/dev/shm/before
   timed tutorial make tutorial  # if it fails, nothing may be left either
