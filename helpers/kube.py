@@ -1,14 +1,24 @@
 """Kubernetes by kubectl: what runs is what is printed."""
 
 import json
+import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from helpers import command, kubeconfig, manifests
 from helpers.command import Output
-from helpers.errors import NotYet, TimedOut
-from helpers.progress import until
+from helpers.errors import CommandFailed, NotYet, TimedOut
+from helpers.progress import patiently, until
 
+# What a client says of an API server that does not answer, or not in time: on a busy machine, or in GKE
+# while a zonal control plane is repaired or resized.
+# https://docs.cloud.google.com/kubernetes-engine/docs/concepts/configuration-overview
+_AWAY = re.compile(
+    r"connection (refused|reset)|\bEOF\b|connection lost|(handshake|i/o) timeout"
+    r"|Client\.Timeout exceeded|context deadline exceeded|etcdserver: |ServiceUnavailable"
+)
+_PATIENCE = 60  # seconds
 _NOTEBOOKS = {"eks": "02-deploy-istio-in-eks", "gke": "03-deploy-istio-in-gke"}
 
 
@@ -25,10 +35,35 @@ def kubectl(
     Raises NotYet where the kubeconfig has no such context, CommandFailed (with `check`), TimedOut.
     """
     argv = ["kubectl", "--context", needed(context), *args]
-    output = command.run(argv, give=give, check=check, limit=limit)
+    # What a program in a pod did is not known when its answer is lost, and done twice may be once too often.
+    ask = command.run if "exec" in args else asked
+    output = ask(argv, give=give, check=check, limit=limit)
     if show:
         command.show(command.written(argv), output.text + output.errors)
     return output
+
+
+def asked(
+    argv: Sequence[str],
+    *,
+    give: str | None = None,
+    check: bool = True,
+    limit: float = 600,
+    patience: float = _PATIENCE,
+) -> Output:
+    """Run kubectl or istioctl, and again for `patience` seconds while the API server is away.
+
+    Then CommandFailed, even without `check`: nobody has answered.
+    """
+
+    def once() -> Output:
+        output = command.run(argv, give=give, check=False, limit=limit)
+        if output.exit_code and (check or _AWAY.search(output.errors)):
+            raise CommandFailed(command.written(argv), output.exit_code, output.errors or output.text)
+        return output
+
+    away = lambda error: isinstance(error, CommandFailed) and bool(_AWAY.search(error.output))  # noqa: E731
+    return patiently(f"the API server, for {argv[0]}", once, away, limit=patience)
 
 
 def needed(context: str) -> str:

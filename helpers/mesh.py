@@ -2,7 +2,7 @@
 
 import base64
 import json
-import re
+from collections.abc import Sequence
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -10,20 +10,18 @@ from cryptography.hazmat.primitives import hashes
 from helpers import command, kube, manifests
 from helpers.command import Output
 from helpers.errors import CommandFailed, TutorialError
-from helpers.progress import patiently
+from helpers.progress import until
 from helpers.settings import current
 
 # Lowest and highest minor version of Kubernetes that Istio 1.30 supports:
 # https://istio.io/latest/docs/releases/supported-releases/
 KUBERNETES = ((1, 32), (1, 36))
-# istioctl waits 15 seconds for an answer, which an API server on a busy machine may need longer for.
-_SLOW = re.compile("Client.Timeout exceeded|context deadline exceeded|connection refused")
 
 
-def istioctl(context: str, *args: str, check: bool = True, show: bool = True, limit: float = 600) -> Output:
+def istioctl(context: str, *args: str, check: bool = True, show: bool = True) -> Output:
     """Run istioctl on the cluster of that context and print the command with its answer."""
     argv = ["istioctl", "--context", kube.needed(context), *args]
-    output = command.run(argv, check=check, limit=limit)
+    output = kube.asked(argv, check=check)
     if show:
         command.show(command.written(argv), output.text + output.errors)
     return output
@@ -43,17 +41,12 @@ def install(context: str, path: str, **values: object) -> Output:
         if value
     ]
     sets = [word for value in [*extra, *settings.ISTIO_VALUES] for word in ("--set", value)]
-    args = ("install", "-y", "-r", settings.ISTIO_REVISION, "-f", str(file), *sets)
-    output = patiently(
-        f"istioctl install on {context}",
-        lambda: istioctl(context, *args, show=False, limit=900),
-        lambda error: isinstance(error, CommandFailed) and bool(_SLOW.search(error.output)),
-        limit=900,
-    )
-    shown = command.written(["istioctl", "--context", context, *args])
+    argv = ["istioctl", "--context", kube.needed(context), "install", "-y", "-r", settings.ISTIO_REVISION]
+    argv += ["-f", str(file), *sets]
+    output = kube.asked(argv, limit=900, patience=900)
     # Its sailing boat and its spinner are for a terminal; the lines with a tick say what was done.
     ticks = [line for line in (output.text + output.errors).replace("\r", "\n").splitlines() if "✔" in line]
-    command.show(shown, "\n".join(line.strip() for line in ticks))
+    command.show(command.written(argv), "\n".join(line.strip() for line in ticks))
     return output
 
 
@@ -62,9 +55,41 @@ def proxy_status(context: str) -> Output:
     return istioctl(context, "proxy-status", "--verbosity", "1", "--revision", current().ISTIO_REVISION)
 
 
-def routes(context: str, workload: str, *args: str) -> Output:
-    """The routes in an Envoy, e.g. of "deploy/istio-ingressgateway.istio-ingress"."""
-    return istioctl(context, "proxy-config", "routes", workload, *args)
+def routes(context: str, workload: str, wanted: str, *args: str) -> Output:
+    """The routes in an Envoy, e.g. of "deploy/istio-ingressgateway.istio-ingress", once `wanted` is there.
+
+    A proxy hears of a change some moments after it was made; raises TimedOut after a minute.
+    """
+    try_ = "istioctl proxy-status says whether the proxy takes what istiod sends"
+    words = ("proxy-config", "routes", workload, *args)
+    return _once(f"a route with {wanted} in {workload}", wanted, context, words, 60, try_)
+
+
+def endpoints(context: str, workload: str, host: str, port: int) -> Output:
+    """The addresses that an Envoy has for a port of a host which it looks up itself, once there is one.
+
+    Where the name was missing when Envoy asked, Envoy and the resolvers remember that: for a minute
+    here, and up to 15 in Route 53; raises TimedOut after five.
+    https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/SOA-NSrecords.html
+    """
+    cluster = f"outbound|{port}||{host}"
+    try_ = f"does DNS know an address of {host}? A resolver may remember for some minutes that it did not"
+    words = ("proxy-config", "endpoints", workload, "--cluster", cluster, "--status", "healthy")
+    return _once(f"an address of {host} in {workload}", cluster, context, words, 300, try_)
+
+
+def _once(what: str, wanted: str, context: str, words: Sequence[str], limit: float, try_: str) -> Output:
+    output = until(
+        what,
+        lambda: istioctl(context, *words, show=False),
+        lambda output: wanted in output.text,
+        limit=limit,
+        every=2,
+        state=lambda _: "not there yet",
+        try_=try_,
+    )
+    command.show(command.written(["istioctl", "--context", context, *words]), output.text)
+    return output
 
 
 def analyze(context: str, *args: str) -> Output:
