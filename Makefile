@@ -65,8 +65,9 @@ handouts: $(VENV)/ready  ## HTML and PDF of the series, and participants' notebo
 bench: setup  ## measure times and memory, and print them
 	@$(BIN)/python -m tests.bench
 
-faults: setup  ## a fault at each call of a full run, and a second run; prints the figure
+faults: setup  ## a fault at each call of a full run, and a second run; prints the figures
 	@$(BIN)/python -m tests.faults.report
+	@$(BIN)/python -m tests.faults.connections
 
 kills: setup  ## kill a run at each of its changing calls, clean up, and look what is left; prints the figure
 	@$(BIN)/python -m tests.faults.kills
