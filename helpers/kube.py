@@ -16,7 +16,7 @@ from helpers.progress import patiently, until
 # https://docs.cloud.google.com/kubernetes-engine/docs/concepts/configuration-overview
 _AWAY = re.compile(
     r"connection (refused|reset)|\bEOF\b|connection lost|(handshake|i/o) timeout"
-    r"|Client\.Timeout exceeded|context deadline exceeded|etcdserver: |ServiceUnavailable"
+    r"|Client\.Timeout|context deadline exceeded|etcdserver: |ServiceUnavailable"
 )
 _PATIENCE = 60  # seconds
 _NOTEBOOKS = {"eks": "02-deploy-istio-in-eks", "gke": "03-deploy-istio-in-gke"}
