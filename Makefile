@@ -56,7 +56,7 @@ doctor: $(VENV)/ready  ## show what this machine has and lacks
 setup: $(VENV)/ready  ## install what is missing and build the programs
 	@$(LAB) setup
 
-machines: setup  ## run it all in fresh virtual machines, Debian 12 and 13 (hours where KVM is missing)
+machines: setup  ## run it all in fresh virtual machines, Debian 12 and 13 (80 minutes where KVM is missing)
 	@$(BIN)/python -m tests.machines
 
 handouts: $(VENV)/ready  ## HTML and PDF of the series, and participants' notebooks, in build/handouts

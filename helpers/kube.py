@@ -12,11 +12,12 @@ from helpers.errors import CommandFailed, NotYet, TimedOut
 from helpers.progress import patiently, until
 
 # What a client says of an API server that does not answer, or not in time: on a busy machine, or in GKE
-# while a zonal control plane is repaired or resized.
-# https://docs.cloud.google.com/kubernetes-engine/docs/concepts/configuration-overview
+# while the only control plane of a zonal cluster is upgraded.
+# https://cloud.google.com/kubernetes-engine/docs/concepts/cluster-upgrades
 _AWAY = re.compile(
-    r"connection (refused|reset)|\bEOF\b|connection lost|(handshake|i/o) timeout"
-    r"|Client\.Timeout|context deadline exceeded|etcdserver: |ServiceUnavailable"
+    r"connection (refused|reset)|connection to the server .* was refused|\bEOF\b|connection lost"
+    r"|(handshake|i/o) timeout|Client\.Timeout|context deadline exceeded|error when reading response body"
+    r"|etcdserver: |ServiceUnavailable|currently unable to handle the request"
 )
 _PATIENCE = 60  # seconds
 _NOTEBOOKS = {"eks": "02-deploy-istio-in-eks", "gke": "03-deploy-istio-in-gke"}
