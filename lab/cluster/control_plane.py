@@ -208,8 +208,8 @@ class ControlPlane:
             f"--cluster-cidr={self.spec.pod_range}",
             f"--node-cidr-mask-size={max(24, ip_network(self.spec.pod_range).prefixlen)}",
             f"--service-cluster-ip-range={self.spec.service_range}",
-            # On a busy machine a kubelet is late with its lease. After 50 s of that all pods of the node would
-            # be not ready, and Envoys find no healthy upstream; but the node is as alive as the machine.
+            # On a busy machine a kubelet is late with its lease. After 50 s of that all pods of the node are
+            # not ready, and Envoys find no healthy upstream; but the node is as alive as the machine.
             "--node-monitor-grace-period=10m",
         ]
 
