@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,19 @@ def chromium() -> str:
     found = packages.BROWSER.found()
     assert found
     return found
+
+
+@contextmanager
+def fresh_lab(name: str) -> Iterator[dict[str, str]]:
+    """A lab of that name with empty clouds, and what `python -m lab env` gives; down at the end.
+
+    Where the block fails it stays up, to look at.
+    """
+    environment = os.environ | {"LAB_NAME": name}
+    lab_command(environment, "down")
+    lab_command(environment, "up")
+    yield environment | exports(lab_command(environment, "env"))
+    lab_command(environment, "down")
 
 
 def lab_command(environment: dict[str, str], *arguments: str) -> str:

@@ -15,7 +15,7 @@ import pytest
 from helpers import eks, mesh, preflight, series
 from helpers.progress import until
 from helpers.settings import Settings
-from tests.conftest import LAB_NAME, PROJECT, exports, lab_command
+from tests.conftest import LAB_NAME, PROJECT, fresh_lab
 
 LIMIT = 180  # seconds, for anything that is waited for
 KEEP = ("PATH", "HOME", "LANG", "XDG_CACHE_HOME")
@@ -43,11 +43,8 @@ class Account:
 
 @pytest.fixture(scope="module")
 def account() -> Iterator[Account]:
-    environment = os.environ | {"LAB_NAME": f"{LAB_NAME[:14]}-real"}
-    lab_command(environment, "down")
-    lab_command(environment, "up")
-    yield Account(environment | exports(lab_command(environment, "env")))
-    lab_command(environment, "down")
+    with fresh_lab(f"{LAB_NAME[:14]}-real") as environment:
+        yield Account(environment)
 
 
 @pytest.fixture

@@ -95,6 +95,12 @@ def behind(environment: dict[str, str], judge: Judge, folder: Path) -> Iterator[
         gke.close()
 
 
+def python(environment: dict[str, str], *module: str) -> subprocess.CompletedProcess[str]:
+    """Run one of the project's modules there, with its arguments, whatever comes of it."""
+    argv = [sys.executable, "-m", *module]
+    return subprocess.run(argv, env=environment, cwd=PROJECT, capture_output=True, text=True)
+
+
 def own(environment: dict[str, str], folder: Path) -> dict[str, str]:
     """A kubeconfig and a folder of the run's own."""
     return environment | {"STATE": str(folder / "state"), "KUBECONFIG": str(folder / "kubeconfig")}

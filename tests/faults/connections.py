@@ -1,11 +1,9 @@
 """Connections to Kubernetes' API servers that break, in runs of all notebooks."""
 
 import itertools
-import os
 import random
 import re
 import socket
-import subprocess
 import sys
 import tempfile
 import time
@@ -14,14 +12,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from lab.relay import Relay
-from tests.conftest import PROJECT, exports, lab_command
-from tests.faults.clouds import behind, in_the_clouds
-from tests.faults.kills import clean_up
+from tests.conftest import fresh_lab
+from tests.faults.clouds import behind, in_the_clouds, python
+from tests.faults.kills import ALL, clean_up
 from tests.faults.proxy import Answer, Call, Send
 
 NAME = "connections"
 CLEAR = re.compile(r"^(?:\w+Failed|TimedOut|NotYet|Unreachable|Refused|TutorialError): .+$", re.M)
-NOTEBOOKS = ("00", "01", "02", "03", "04", "05", "06")
 _ENDPOINT = re.compile(rb'("endpoint": ?"(?:https://)?127\.0\.0\.1:)(\d+)')
 _SHARE = 0.2  # of all connections; a command that makes several must get through in some tries
 _SLOW = 12.0  # seconds; Go's clients give a TLS handshake ten
@@ -79,7 +76,7 @@ class Figure:
     def __str__(self) -> str:
         second = "".join(f"\n    {line[:100]}" for line in self.second)
         return (
-            f"{len(NOTEBOOKS)} notebooks, {len(self.at_once)} completed at once,"
+            f"{len(ALL)} notebooks, {len(self.at_once)} completed at once,"
             f" {len(self.second)} after one clear error and a second run{second}"
         )
 
@@ -88,14 +85,14 @@ def run(connections: Connections, environment: dict[str, str], folder: Path) -> 
     """All notebooks; one that ends in an error runs again, without faults."""
     figure = Figure()
     with behind(environment, connections.judge, folder) as its:
-        for number in NOTEBOOKS:
+        for number in ALL:
             connections.on = True
-            first = _notebook(its, number)
+            first = python(its, "tests.faults.notebooks", number)
             if first.returncode == 0:
                 figure.at_once.append(number)
                 continue
             connections.on = False
-            second = _notebook(its, number)
+            second = python(its, "tests.faults.notebooks", number)
             said = CLEAR.findall(first.stdout)
             if second.returncode == 0 and said and "Traceback" not in first.stdout + first.stderr:
                 figure.second.append(f"{number}: {said[-1]}")
@@ -107,30 +104,24 @@ def run(connections: Connections, environment: dict[str, str], folder: Path) -> 
     return figure
 
 
-def _notebook(environment: dict[str, str], number: str) -> subprocess.CompletedProcess[str]:
-    argv = [sys.executable, "-m", "tests.faults.notebooks", number]
-    return subprocess.run(argv, env=environment, cwd=PROJECT, capture_output=True, text=True)
-
-
 def main(seeds: list[int]) -> None:
-    environment = os.environ | {"LAB_NAME": NAME}
-    lab_command(environment, "down")
-    lab_command(environment, "up")
-    environment |= exports(lab_command(environment, "env"))
-    before, failed = in_the_clouds(environment), 0
-    for seed, (name, fault) in itertools.product(seeds or [1, 2], FAULTS.items()):
-        start = time.monotonic()
-        with tempfile.TemporaryDirectory() as folder:
-            connections = Connections(fault, seed)
-            figure = run(connections, environment, Path(folder))
-            cleaned = clean_up(environment, Path(folder))
-        left = in_the_clouds(environment) - before
-        print(f"{name:<8} {connections.broken} of {connections.made} connections to API servers: {figure}")
-        print(f"    {len(left)} left, {time.monotonic() - start:.0f} s", flush=True)
-        for failure in figure.failures:
-            print(f"  NOT CLEAR OR NOT COMPLETED: {failure}", flush=True)
-        failed += len(figure.failures) + len(left) + cleaned.returncode
-    lab_command(environment, "down")
+    failed = 0
+    with fresh_lab(NAME) as environment:
+        before = in_the_clouds(environment)
+        for seed, (name, fault) in itertools.product(seeds or [1, 2], FAULTS.items()):
+            start = time.monotonic()
+            with tempfile.TemporaryDirectory() as folder:
+                connections = Connections(fault, seed)
+                figure = run(connections, environment, Path(folder))
+                cleaned = clean_up(environment, Path(folder))
+            left = in_the_clouds(environment) - before
+            print(
+                f"{name:<8} {connections.broken} of {connections.made} connections to API servers: {figure}"
+            )
+            print(f"    {len(left)} left, {time.monotonic() - start:.0f} s", flush=True)
+            for failure in figure.failures:
+                print(f"  NOT CLEAR OR NOT COMPLETED: {failure}", flush=True)
+            failed += len(figure.failures) + len(left) + cleaned.returncode
     sys.exit(bool(failed))
 
 

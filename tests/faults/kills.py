@@ -9,8 +9,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.conftest import PROJECT, exports, lab_command
-from tests.faults.clouds import behind, in_the_clouds, own
+from tests.conftest import PROJECT, fresh_lab
+from tests.faults.clouds import behind, in_the_clouds, own, python
 from tests.faults.proxy import Answer, Call, Send
 
 NAME = "kills"
@@ -91,32 +91,28 @@ def kill(place: Place, environment: dict[str, str], folder: Path) -> bool:
 
 def clean_up(environment: dict[str, str], folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """`python -m helpers.cleanup`, by the clouds' own endpoints and with the run's kubeconfig."""
-    argv = [sys.executable, "-m", "helpers.cleanup", *arguments]
-    return subprocess.run(argv, env=own(environment, folder), cwd=PROJECT, capture_output=True, text=True)
+    return python(own(environment, folder), "helpers.cleanup", *arguments)
 
 
 def main(chosen: list[str]) -> None:
-    environment = os.environ | {"LAB_NAME": NAME}
-    lab_command(environment, "down")
-    lab_command(environment, "up")
-    environment |= exports(lab_command(environment, "env"))
-    before, failed, start = in_the_clouds(environment), 0, time.monotonic()
+    failed, start = 0, time.monotonic()
     places = [at_call(number) for number in range(1, CALLS + 1)] + CELLS
     places = [place for place in places if not chosen or str(place) in chosen]
-    for place in places:
-        with tempfile.TemporaryDirectory() as folder:
-            killed = kill(place, environment, Path(folder))
-            cleaned = clean_up(environment, Path(folder))
-            left = in_the_clouds(environment) - before
-            good = killed and cleaned.returncode == 0 and not left
-            failed += not good
-            print(f"{place!s:<28} {'nothing left' if good else 'FAILED'}", flush=True)
-            if not good:
-                print(f"killed: {killed}; left: {left}\n{cleaned.stdout[-2000:]}{cleaned.stderr[-2000:]}")
-                print((Path(folder) / "run.log").read_text()[-2000:], flush=True)
+    with fresh_lab(NAME) as environment:
+        before = in_the_clouds(environment)
+        for place in places:
+            with tempfile.TemporaryDirectory() as folder:
+                killed = kill(place, environment, Path(folder))
+                cleaned = clean_up(environment, Path(folder))
+                left = in_the_clouds(environment) - before
+                good = killed and cleaned.returncode == 0 and not left
+                failed += not good
+                print(f"{place!s:<28} {'nothing left' if good else 'FAILED'}", flush=True)
+                if not good:
+                    print(f"killed: {killed}; left: {left}\n{cleaned.stdout[-2000:]}{cleaned.stderr[-2000:]}")
+                    print((Path(folder) / "run.log").read_text()[-2000:], flush=True)
     minutes = (time.monotonic() - start) / 60
     print(f"killed at {len(places)} places, {failed} with something left, {minutes:.0f} minutes")
-    lab_command(environment, "down")
     sys.exit(bool(failed))
 
 

@@ -1,8 +1,6 @@
 """`make faults`: every call of a full run meets every fault; what became of the runs, in one figure."""
 
-import os
 import re
-import subprocess
 import sys
 import tempfile
 import time
@@ -10,8 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.conftest import PROJECT, exports, lab_command
-from tests.faults.clouds import behind, in_the_clouds
+from tests.conftest import fresh_lab
+from tests.faults.clouds import behind, in_the_clouds, python
 from tests.faults.proxy import Answer, Call, Send, slow, throttled, unavailable
 
 NAME = "faults"
@@ -85,13 +83,13 @@ class Trial:
     def _run(self, environment: dict[str, str], *module: str) -> bool:
         """A run with faults; if it ends in an error, a second one without. Whether the first was enough."""
         self.judge.on = True
-        first = _python(environment, *module)
+        first = python(environment, *module)
         self.figure.runs += 1
         if first.returncode == 0:
             self.figure.at_once += 1
             return True
         self.judge.on = False
-        second = _python(environment, *module)
+        second = python(environment, *module)
         self.figure.second += second.returncode == 0
         print(f"    {first.stderr.strip().splitlines()[0][:160]}", flush=True)
         if not CLEAR.match(first.stderr.strip()) or second.returncode:
@@ -99,30 +97,21 @@ class Trial:
         return False
 
 
-def _python(environment: dict[str, str], *module: str) -> subprocess.CompletedProcess[str]:
-    argv = [sys.executable, "-m", *module]
-    return subprocess.run(argv, env=environment, cwd=PROJECT, capture_output=True, text=True)
-
-
 def main(chosen: list[str]) -> None:
     """With these faults, or all; `aws` among them leaves the clusters out."""
-    environment = os.environ | {"LAB_NAME": NAME}
-    lab_command(environment, "down")
-    lab_command(environment, "up")
-    environment |= exports(lab_command(environment, "env"))
     failed, total, clusters = 0, Figure(), "aws" not in chosen
-    for name in [name for name in chosen if name != "aws"] or FAULTS:
-        start = time.monotonic()
-        with tempfile.TemporaryDirectory() as folder:
-            figure = Trial([FAULTS[name]], environment, clusters).until_all_is_tried(Path(folder))
-        print(f"{name:<12} {_words(figure)}  ({time.monotonic() - start:.0f} s)", flush=True)
-        for failure in figure.failures:
-            print(f"  NOT CLEAR OR NOT COMPLETED: {failure}", flush=True)
-        failed += len(figure.failures) + figure.left
-        for count in ("calls", "runs", "at_once", "second", "left"):
-            setattr(total, count, getattr(total, count) + getattr(figure, count))
+    with fresh_lab(NAME) as environment:
+        for name in [name for name in chosen if name != "aws"] or FAULTS:
+            start = time.monotonic()
+            with tempfile.TemporaryDirectory() as folder:
+                figure = Trial([FAULTS[name]], environment, clusters).until_all_is_tried(Path(folder))
+            print(f"{name:<12} {_words(figure)}  ({time.monotonic() - start:.0f} s)", flush=True)
+            for failure in figure.failures:
+                print(f"  NOT CLEAR OR NOT COMPLETED: {failure}", flush=True)
+            failed += len(figure.failures) + figure.left
+            for count in ("calls", "runs", "at_once", "second", "left"):
+                setattr(total, count, getattr(total, count) + getattr(figure, count))
     print(f"{'calls x faults':<12} {_words(total)}")
-    lab_command(environment, "down")
     sys.exit(bool(failed))
 
 
