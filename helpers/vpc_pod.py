@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from helpers import command, eks, kube, kubeconfig
+from helpers.progress import until
 
 _POD = "curl"
 _EXEC = ["kubectl", "--context", eks.CONTEXT, "exec", "-n", "default", "-i", _POD, "--"]
@@ -38,5 +39,14 @@ def carry(words: Sequence[str]) -> list[str]:
 def _copied(file: Path) -> str:
     there = f"/tmp/{file.name}"
     content = file.read_text(encoding="ascii")  # certificates and keys in PEM
-    command.run([*_EXEC, "sh", "-c", f"umask 077; cat > {there}"], give=content)
+    # What exec is given gets lost at times, without an error, so the file is read back:
+    # https://github.com/containerd/containerd/issues/13934
+    copy = [*_EXEC, "sh", "-c", f"umask 077; cat > {there}; cat {there}"]
+    until(
+        f"{there} to be whole in pod/{_POD}",
+        lambda: command.run(copy, give=content).text,
+        lambda arrived: arrived == content,
+        limit=60,
+        state=lambda arrived: f"{len(arrived)} of {len(content)} characters",
+    )
     return there

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -288,6 +289,30 @@ def test_with_a_domain_acm_issues_and_the_gateway_verifies(account, tmp_path, bu
     run(account, file, tmp_path, "01", "02", "04")
     (summary,) = account.client("acm").list_certificates()["CertificateSummaryList"]
     assert (summary["Type"], summary["Status"]) == ("AMAZON_ISSUED", "ISSUED")
+
+
+LOSES_INPUT = """#!/bin/sh
+# The first program in a pod that is given anything gets nothing, as containerd does it at times.
+case "$*" in
+  *"exec "*" -i "*"cat"*) mkdir {once} 2>/dev/null && exec {kubectl} "$@" </dev/null ;;
+esac
+exec {kubectl} "$@"
+"""
+
+
+def test_a_certificate_that_gets_lost_on_its_way_into_the_pod_is_sent_again(account, tmp_path, build):
+    tools, once = tmp_path / "tools", tmp_path / "once"
+    tools.mkdir()
+    kubectl = shutil.which("kubectl", path=account.lab["PATH"])
+    (tools / "kubectl").write_text(LOSES_INPUT.format(once=once, kubectl=kubectl))
+    (tools / "kubectl").chmod(0o755)
+    file = variant(account, tmp_path, build, CERTIFICATE="acm", TOOLS=str(tools))
+    ask = 'certs.alb_ca, f"https://{settings.current().alb_host}/hello-world"'
+    code = f"from helpers import *; certs = certificates.ensure(); curl.inside_vpc('-i', '--cacert', {ask})"
+    done = python(code.replace("import *", "import certificates, curl, settings"), file)
+    said = done.communicate(timeout=LIMIT)[0]
+    assert once.exists()
+    assert "HTTP/2 200" in said
 
 
 def in_eks(account: Account, build: Path, *words: str) -> str:
