@@ -13,6 +13,7 @@ import typer
 from helpers import (
     access_log,
     aws,
+    cloud_nat,
     eks,
     function,
     gke,
@@ -80,6 +81,7 @@ def everything() -> None:
     _delete_services()
     if current().GOOGLE_CLOUD_PROJECT:
         gke.delete()
+        cloud_nat.delete()
     for name in inventory.node_groups():
         _delete("eks", "delete_nodegroup", clusterName=current().TUTORIAL_NAME, nodegroupName=name)
     _delete_front()

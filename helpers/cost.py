@@ -34,7 +34,8 @@ PRICES = (
     Price("Google Cloud", "GKE cluster", 1, 0.10, "2026"),
     Price("Google Cloud", "node, e2-standard-2", 1, 0.067, "2025"),
     Price("Google Cloud", "its disk, 100 GB", 1, 0.0137, "2025"),
-    Price("Google Cloud", "public IPv4 address", 1, 0.005, "2026"),
+    Price("Google Cloud", "Cloud NAT, for one node", 1, 0.0014, "2025"),
+    Price("Google Cloud", "its public IPv4 address", 1, 0.005, "2026"),
 )
 
 

@@ -1,27 +1,17 @@
 """The GKE cluster: in a project of Google's, with no link to the VPC in AWS."""
 
-import functools
 import os
 import re
 import sys
-import warnings
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-import google.auth
-import google.auth.transport.requests
-from google.api_core import exceptions as api
-from google.api_core.retry import Retry, if_exception_type
-from google.auth import exceptions as auth
 from google.cloud import container_v1
-from google.oauth2 import service_account
-from requests.exceptions import ConnectionError, RequestException, Timeout
 
-from helpers import caller, kubeconfig
+from helpers import caller, cloud_nat, google_cloud, kubeconfig
 from helpers.aws import project_tags
 from helpers.cluster import Cluster
-from helpers.errors import MadeAlready, NotYet, Refused, SettingsWrong, TutorialError, Unreachable
-from helpers.gke_token import SCOPES
+from helpers.errors import NotYet, Refused, TutorialError
 from helpers.progress import resumed, until
 from helpers.settings import ROOT, current
 
@@ -30,17 +20,7 @@ CHANNEL = "REGULAR"
 MACHINE_TYPE = "e2-standard-2"
 NOTEBOOK = "03-deploy-istio-in-gke"
 _LIMIT = 1800  # seconds; Google takes about five minutes
-# Throttling, 5xx, dropped connections: as in AWS, where botocore has it. Seconds.
-_PASSING = (api.TooManyRequests, api.ServerError, ConnectionError, Timeout, auth.TransportError)
-_RETRY = {"initial": 0.5, "maximum": 20.0, "timeout": 60.0}
-_TIMEOUT = 45.0  # seconds for one answer
-_ENDPOINT = "look whether CLOUDSDK_API_ENDPOINT_OVERRIDES_CONTAINER is right and what it names is running."
-
-_SIGN_IN = "gcloud auth application-default login, then run this again: it goes on."
-_HINTS = {
-    "Unauthorized": _SIGN_IN,
-    "Forbidden": "ask for roles/container.admin in the project; is the GKE API enabled there?",
-}
+_ALLOWED = "ask for roles/container.admin in the project; is the GKE API enabled there?"
 
 T = TypeVar("T")
 
@@ -65,6 +45,7 @@ def create() -> None:
     name = current().TUTORIAL_NAME
     if status() == "STOPPING":
         until(f"the old GKE cluster {name} to go", status, lambda now: now == "", limit=_LIMIT)
+    cloud_nat.ensure()
     there = status()
     if there:
         print(f"GKE cluster {name} exists: {there}")
@@ -72,6 +53,8 @@ def create() -> None:
     wanted = container_v1.Cluster(
         name=name,
         initial_node_count=1,
+        network_config=container_v1.NetworkConfig(default_enable_private_nodes=True),
+        ip_allocation_policy=container_v1.IPAllocationPolicy(use_ip_aliases=True),
         node_config=container_v1.NodeConfig(machine_type=MACHINE_TYPE),
         release_channel=container_v1.ReleaseChannel(channel=CHANNEL),
         resource_labels=_labels(),
@@ -79,10 +62,10 @@ def create() -> None:
     )
     _ask(
         f"Making the GKE cluster {name}",
-        lambda gke: gke.create_cluster(parent=parent(), cluster=wanted, timeout=_TIMEOUT),
+        lambda gke: gke.create_cluster(parent=parent(), cluster=wanted, timeout=google_cloud.TIMEOUT),
     )
-    location = current().GOOGLE_CLOUD_LOCATION
-    print(f"gcloud container clusters create {name} --location {location}  → {status()}")
+    where = f"--location {current().GOOGLE_CLOUD_LOCATION}"
+    print(f"gcloud container clusters create {name} {where} --enable-private-nodes …  → {status()}")
 
 
 def ensure() -> Cluster:
@@ -152,7 +135,7 @@ def delete() -> None:
 def _start_deleting(name: str) -> None:
     doing = f"Deleting the GKE cluster {name}"
     try:
-        _ask(doing, lambda gke: gke.delete_cluster(name=_path(), timeout=_TIMEOUT))
+        _ask(doing, lambda gke: gke.delete_cluster(name=_path(), timeout=google_cloud.TIMEOUT))
     except Refused:
         if status() not in ("", "STOPPING"):  # else it was asked before, and the answer got lost
             raise
@@ -161,21 +144,14 @@ def _start_deleting(name: str) -> None:
 def describe() -> container_v1.Cluster | None:
     """The cluster with all of its fields, or None."""
     try:
-        return _ask("Looking up the GKE cluster", lambda gke: gke.get_cluster(name=_path(), timeout=_TIMEOUT))
+        return _ask(
+            "Looking up the GKE cluster",
+            lambda gke: gke.get_cluster(name=_path(), timeout=google_cloud.TIMEOUT),
+        )
     except Refused as refused:
         if refused.code == "NotFound":
             return None
         raise
-
-
-def identity() -> tuple[str, bool]:
-    """Who asks Google, and whether by a key file; raises Unreachable where no fresh token comes."""
-    credentials = _asking("Asking Google for a token", lambda: _credentials(_credentials_file()))
-    _asking(
-        "Asking Google for a token", lambda: credentials.refresh(google.auth.transport.requests.Request())
-    )
-    account = getattr(credentials, "service_account_email", "") or getattr(credentials, "account", "")
-    return account or "your own sign-in", isinstance(credentials, service_account.Credentials)
 
 
 def server_config() -> container_v1.ServerConfig:
@@ -193,7 +169,8 @@ def labelled(key: str, value: str) -> list[container_v1.Cluster]:
     """The project's clusters with this label, in all locations."""
     anywhere = f"{parent().rpartition('/')[0]}/-"
     answer = _ask(
-        "Listing the GKE clusters", lambda gke: gke.list_clusters(parent=anywhere, timeout=_TIMEOUT)
+        "Listing the GKE clusters",
+        lambda gke: gke.list_clusters(parent=anywhere, timeout=google_cloud.TIMEOUT),
     )
     return [cluster for cluster in answer.clusters if cluster.resource_labels.get(key) == value]
 
@@ -205,67 +182,17 @@ def _labels() -> dict[str, str]:
 
 def parent() -> str:
     """The project and location that clusters are made in."""
-    settings = current()
-    if not settings.GOOGLE_CLOUD_PROJECT:
-        raise SettingsWrong(
-            "Speaking to GKE", "GOOGLE_CLOUD_PROJECT is not set", "set it in the settings file."
-        )
-    return f"projects/{settings.GOOGLE_CLOUD_PROJECT}/locations/{settings.GOOGLE_CLOUD_LOCATION}"
+    return f"projects/{google_cloud.project()}/locations/{current().GOOGLE_CLOUD_LOCATION}"
 
 
 def _path() -> str:
     return f"{parent()}/clusters/{current().TUTORIAL_NAME}"
 
 
-def _credentials_file() -> str | None:
-    file = current().GOOGLE_APPLICATION_CREDENTIALS
-    return str(file) if file else None
-
-
-def _credentials(file: str | None) -> Any:
-    if not file:
-        return google.auth.default(scopes=SCOPES)[0]
-    with warnings.catch_warnings():
-        # It warns of files that somebody else gave; this one is the reader's.
-        warnings.simplefilter("ignore", DeprecationWarning)
-        return google.auth.load_credentials_from_file(file, scopes=SCOPES)[0]
-
-
-@functools.lru_cache(maxsize=8)
-def _client(endpoint: str | None, credentials_file: str | None) -> container_v1.ClusterManagerClient:
-    options: dict[str, Any] = {"api_endpoint": endpoint.rstrip("/")} if endpoint else {}
-    # REST, since an endpoint of one's own, as gcloud's override takes it, is a URL.
-    return container_v1.ClusterManagerClient(
-        transport="rest", credentials=_credentials(credentials_file), client_options=options
-    )
-
-
 def _ask(doing: str, call: Callable[[container_v1.ClusterManagerClient], T]) -> T:
-    parent()  # before google.auth, which would look for a project of its own
-    endpoint = current().CLOUDSDK_API_ENDPOINT_OVERRIDES_CONTAINER
-    return _asking(doing, lambda: call(_client(endpoint, _credentials_file())))
-
-
-def _asking(doing: str, call: Callable[[], T]) -> T:
-    """Tries again what passes, and turns Google's exceptions into the tutorial's."""
-    lost: list[BaseException] = []
-    try:
-        return Retry(if_exception_type(*_PASSING), on_error=lost.append, **_RETRY)(call)()
-    except api.Conflict as error:
-        kind = MadeAlready if lost else Refused
-        raise kind(doing, type(error).__name__, error.message) from error
-    except api.RetryError as error:
-        raise Unreachable(doing, str(error.cause), _ENDPOINT) from error
-    except api.GoogleAPIError as error:
-        hint = _HINTS.get(type(error).__name__, "")
-        if hint == _SIGN_IN:
-            _client.cache_clear()  # who has signed in again is asked for the new credentials
-        raise Refused(doing, type(error).__name__, getattr(error, "message", str(error)), hint) from error
-    except (RequestException, auth.TransportError) as error:
-        raise Unreachable(doing, str(error), _ENDPOINT) from error
-    except (auth.GoogleAuthError, OSError) as error:
-        _client.cache_clear()
-        raise Unreachable(doing, str(error), _SIGN_IN) from error
+    google_cloud.project()  # before google.auth, which would look for a project of its own
+    endpoint = (current().CLOUDSDK_API_ENDPOINT_OVERRIDES_CONTAINER or "").rstrip("/")
+    return google_cloud.ask(doing, container_v1.ClusterManagerClient, endpoint, call, _ALLOWED)
 
 
 def _plugin() -> dict[str, Any]:

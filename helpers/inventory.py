@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from helpers import access_log, aws, eks, function, gke, load_balancer, log_groups, roles, zone
+from helpers import access_log, aws, cloud_nat, eks, function, gke, load_balancer, log_groups, roles, zone
 from helpers.errors import Refused
 from helpers.settings import current
 
@@ -40,8 +40,7 @@ def listing() -> list[Resource]:
     asked too.
     """
     resources = []
-    if current().GOOGLE_CLOUD_PROJECT and gke.status():
-        resources.append(Resource("Google Cloud", "GKE cluster", current().TUTORIAL_NAME))
+    resources += [Resource("Google Cloud", kind, current().TUTORIAL_NAME) for kind in _in_google()]
     resources += [Resource("AWS", kind, name) for kind, name in _in_aws()]
     known = [resource.name for resource in resources]
     for arn in tagged_arns():
@@ -139,6 +138,16 @@ def node_groups() -> list[str]:
         if refused.code == "ResourceNotFoundException":  # it went between the two calls
             return []
         raise
+
+
+def _in_google() -> Iterable[str]:
+    if not current().GOOGLE_CLOUD_PROJECT:
+        return
+    if gke.status():
+        yield "GKE cluster"
+    router = cloud_nat.find()
+    if router and cloud_nat.is_ours(router):
+        yield "Cloud Router"
 
 
 def _in_aws() -> Iterable[tuple[str, str]]:

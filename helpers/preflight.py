@@ -8,13 +8,17 @@ import sys
 from collections.abc import Iterator
 from contextlib import suppress
 
-from helpers import caller, command, cost, gke, mesh, preflight_aws, show
+from helpers import caller, cloud_nat, command, cost, gke, google_cloud, mesh, preflight_aws, show
 from helpers.errors import for_people
 from helpers.findings import Finding, note, ok, settled, stop
 from helpers.settings import current, settings_file
 
 # Who has these in the environment has a shell for some other place: they would win over the file.
-_ENDPOINTS = ("AWS_ENDPOINT_URL", "CLOUDSDK_API_ENDPOINT_OVERRIDES_CONTAINER")
+_ENDPOINTS = (
+    "AWS_ENDPOINT_URL",
+    "CLOUDSDK_API_ENDPOINT_OVERRIDES_COMPUTE",
+    "CLOUDSDK_API_ENDPOINT_OVERRIDES_CONTAINER",
+)
 
 
 @for_people
@@ -77,7 +81,7 @@ def _caller() -> Iterator[Finding]:
 
 def _google() -> Iterator[Finding]:
     settings = current()
-    who, key_file = gke.identity()
+    who, key_file = google_cloud.identity()
     place = f"project {settings.GOOGLE_CLOUD_PROJECT} in {settings.GOOGLE_CLOUD_LOCATION}"
     config = gke.server_config()
     yield ok("Google Cloud", f"{place}, as {who}")
@@ -90,17 +94,20 @@ def _google() -> Iterator[Finding]:
         yield ok("GKE", f"Kubernetes {offered}, the default of the channel {gke.CHANNEL}")
     else:
         yield stop("GKE", f"Kubernetes {offered} is none that Istio {settings.ISTIO_REVISION} supports")
-    found = gke.describe()
-    if found is None:
-        yield ok(
-            "GKE", f"no cluster is called {settings.TUTORIAL_NAME} yet; quotas show when it is asked for"
-        )
-    elif found.resource_labels.get("project") == settings.TUTORIAL_NAME:
-        yield note("name", f"the GKE cluster {found.name} exists and is ours: the run goes on with it")
+    yield from names_at_google()
+
+
+def names_at_google() -> Iterator[Finding]:
+    """Whether what the tutorial makes in Google Cloud would meet something of somebody else's."""
+    name, router, cluster = current().TUTORIAL_NAME, cloud_nat.find(), gke.describe()
+    if router and not cloud_nat.is_ours(router):
+        yield stop("name", f"the Cloud Router {name} exists and is not ours: set another TUTORIAL_NAME")
+    if cluster is None:
+        yield ok("GKE", f"no cluster is called {name} yet; quotas show when it is asked for")
+    elif cluster.resource_labels.get("project") == name:
+        yield note("name", f"the GKE cluster {name} exists and is ours: the run goes on with it")
     else:
-        yield stop(
-            "name", f"the GKE cluster {found.name} exists without our label: set another TUTORIAL_NAME"
-        )
+        yield stop("name", f"the GKE cluster {name} exists without our label: set another TUTORIAL_NAME")
 
 
 def _plan() -> None:

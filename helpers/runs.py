@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from helpers import aws, gke
+from helpers import aws, cloud_nat, gke
 from helpers.aws import TUTORIAL
 from helpers.errors import Refused, SettingsWrong
 from helpers.inventory import ROLES
@@ -99,6 +99,7 @@ def _tags() -> Iterable[dict[str, str]]:
     except Refused as refused:  # by the policy that fits one run; roles cost nothing
         print(f"Runs of which nothing but roles is left are not found: {refused}")
     if current().GOOGLE_CLOUD_PROJECT:
+        yield from map(cloud_nat.tags, cloud_nat.of_all_runs())
         for cluster in gke.labelled("tutorial", TUTORIAL):
             labels = {key.capitalize(): value for key, value in cluster.resource_labels.items()}
             yield {**labels, "Location": cluster.location}

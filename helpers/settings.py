@@ -37,6 +37,7 @@ _FOR_CHILDREN = (
     "AWS_SESSION_TOKEN",
     "GOOGLE_CLOUD_PROJECT",
     "GOOGLE_APPLICATION_CREDENTIALS",
+    "CLOUDSDK_API_ENDPOINT_OVERRIDES_COMPUTE",
     "CLOUDSDK_API_ENDPOINT_OVERRIDES_CONTAINER",
     "KUBECONFIG",
 )
@@ -90,6 +91,7 @@ class Settings(BaseSettings):
     GOOGLE_CLOUD_PROJECT: str | None = None
     GOOGLE_APPLICATION_CREDENTIALS: OptionalPath = None
     GOOGLE_CLOUD_LOCATION: str = "us-central1-a"
+    CLOUDSDK_API_ENDPOINT_OVERRIDES_COMPUTE: str | None = None
     CLOUDSDK_API_ENDPOINT_OVERRIDES_CONTAINER: str | None = None
 
     KUBECONFIG: FromRoot = ROOT / "build" / "kubeconfig"
@@ -140,7 +142,11 @@ class Settings(BaseSettings):
             raise ValueError("a zone like us-central1-a, or a region like us-central1")
         return location
 
-    @field_validator("AWS_ENDPOINT_URL", "CLOUDSDK_API_ENDPOINT_OVERRIDES_CONTAINER")
+    @field_validator(
+        "AWS_ENDPOINT_URL",
+        "CLOUDSDK_API_ENDPOINT_OVERRIDES_COMPUTE",
+        "CLOUDSDK_API_ENDPOINT_OVERRIDES_CONTAINER",
+    )
     @classmethod
     def _url(cls, url: str | None) -> str | None:
         if url is not None and (urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).netloc):

@@ -3,6 +3,7 @@
 from concurrent.futures import ThreadPoolExecutor
 
 from helpers import (
+    cloud_nat,
     eks,
     function,
     gke,
@@ -40,7 +41,7 @@ def now() -> svg.Picture:
 
 def gather() -> Parts:
     """How each thing of the series is now. What does not exist is no error; a cloud without an answer is."""
-    asked = (_network, _front, _function, _eks, _gke)
+    asked = (_network, _front, _function, _eks, _gke, _cloud_nat)
     with ThreadPoolExecutor(len(asked)) as pool:
         answers = [pool.submit(one) for one in asked]
     return Parts({key: part for answer in answers for key, part in answer.result().items()})
@@ -105,6 +106,11 @@ def _gke() -> dict[str, Part]:
         return {}
     url, version = f"https://{found.endpoint}", found.current_master_version
     return _cluster("gke", found.status.name, found.status_message, version, url)
+
+
+def _cloud_nat() -> dict[str, Part]:
+    found = cloud_nat.serving() if current().GOOGLE_CLOUD_PROJECT else None
+    return {"cloud-nat": Part("there", "running", (f"router {found.name}",))} if found else {}
 
 
 def _cluster(context: str, status: str, reason: str, version: str, url: str) -> dict[str, Part]:

@@ -85,6 +85,7 @@ THINGS = {
     "eks/istiod": Thing("EKS: istiod", "02"),
     "eks/gateway": Thing("EKS: ingress gateway", "02"),
     **_objects("eks"),
+    "cloud-nat": Thing("Cloud NAT", "00"),
     "gke": Thing("GKE cluster", "00"),
     "gke/istiod": Thing("GKE: istiod", "03"),
     "gke/gateway": Thing("GKE: egress gateway", "03"),

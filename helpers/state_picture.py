@@ -92,6 +92,7 @@ def _clouds(picture: svg.Picture, parts: Parts) -> None:
     picture.box(20, 94, 368, 514, "gcp", radius=10)
     picture.text(32, 114, "GCP", "head")
     picture.text(32, 144, "a network of its own, without a link to the VPC", "small")
+    _line(picture, 32, 180, "Cloud NAT", parts["cloud-nat"], THINGS["cloud-nat"].notebook, 344)
     picture.box(460, 94, 480, 514, "aws", radius=10)
     picture.text(472, 114, "AWS", "head")
     _around(picture, "vpc", parts["vpc"], "VPC", (472, 124, 456, 396))

@@ -64,14 +64,22 @@ def in_the_clouds(environment: dict[str, str]) -> set[tuple[str, str]]:
 
 def _in_google(environment: dict[str, str]) -> set[tuple[str, str]]:
     code = (
-        "import sys, google.auth\nfrom google.auth.transport.requests import AuthorizedSession\n"
+        "import json, sys, google.auth\nfrom google.auth.transport.requests import AuthorizedSession\n"
         "credentials, project = google.auth.default(scopes=['https://www.googleapis.com/auth/cloud-platform'])\n"
-        "print(AuthorizedSession(credentials).get(f'{sys.argv[1]}v1/projects/{project}/locations/-/clusters').text)"
+        "ask = lambda url: AuthorizedSession(credentials).get(url.format(project)).json()\n"
+        "print(json.dumps([ask(url) for url in sys.argv[1:]]))"
     )
-    endpoint = environment["CLOUDSDK_API_ENDPOINT_OVERRIDES_CONTAINER"]
-    argv = [sys.executable, "-c", code, endpoint]
+    clusters = (
+        environment["CLOUDSDK_API_ENDPOINT_OVERRIDES_CONTAINER"] + "v1/projects/{}/locations/-/clusters"
+    )
+    routers = environment["CLOUDSDK_API_ENDPOINT_OVERRIDES_COMPUTE"] + "projects/{}/aggregated/routers"
+    argv = [sys.executable, "-c", code, clusters, routers]
     answer = subprocess.run(argv, env=environment, capture_output=True, text=True, check=True).stdout
-    return {("gke", cluster["name"]) for cluster in json.loads(answer).get("clusters", [])}
+    gke, compute = json.loads(answer)
+    in_regions = [router for scoped in compute["items"].values() for router in scoped.get("routers", [])]
+    return {("gke", cluster["name"]) for cluster in gke.get("clusters", [])} | {
+        ("router", router["name"]) for router in in_regions
+    }
 
 
 @contextmanager
@@ -86,6 +94,7 @@ def behind(environment: dict[str, str], judge: Judge, folder: Path) -> Iterator[
     try:
         yield own(environment, folder) | {
             "AWS_ENDPOINT_URL": aws.url,
+            "CLOUDSDK_API_ENDPOINT_OVERRIDES_COMPUTE": f"{gke.url}/compute/v1/",
             "CLOUDSDK_API_ENDPOINT_OVERRIDES_CONTAINER": f"{gke.url}/",
             "GOOGLE_APPLICATION_CREDENTIALS": str(credentials),
             "TOOLS": str(_tools(environment, folder)),

@@ -5,7 +5,7 @@ With `aws`, without clusters. The clients wait for an answer a short time only.
 
 import sys
 
-from helpers import aws, certificate, dns, eks, function, gke, load_balancer, network
+from helpers import aws, certificate, dns, eks, function, gke, google_cloud, load_balancer, network
 from helpers.errors import TutorialError
 
 PATIENCE = 3.0  # seconds
@@ -13,7 +13,7 @@ PATIENCE = 3.0  # seconds
 
 def main(with_clusters: bool) -> None:
     aws._TIMEOUTS["read_timeout"] = PATIENCE
-    gke._TIMEOUT = PATIENCE
+    google_cloud.TIMEOUT = PATIENCE
     if with_clusters:
         gke.create()
     network.ensure()

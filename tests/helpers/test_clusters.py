@@ -18,7 +18,7 @@ import yaml
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from helpers import aws, cleanup, eks, gke, log_groups, network
+from helpers import aws, cleanup, eks, gke, google_cloud, log_groups, network
 from helpers.errors import NotYet, SettingsWrong, TutorialError, Unreachable
 from helpers.settings import ROOT, current
 
@@ -163,7 +163,7 @@ def test_expired_sign_in_at_google_says_how_to_go_on(account_file):
         with pytest.raises(
             Unreachable, match=r"Token has been expired(.|\n)*application-default login.*goes on"
         ):
-            gke.identity()
+            google_cloud.identity()
         server.shutdown()
 
 

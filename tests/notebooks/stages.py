@@ -15,6 +15,7 @@ NETWORK = {
     "vpc": Part("there", "available", ("vpc-0123456789abcdef0", "10.0.0.0/16")),
     "subnets": Part("there", "available", ("3 private", "3 public")),
     "nat": Part("there", "available", ("nat-0123456789abcdef0",)),
+    "cloud-nat": Part("there", "running", ("router istio-multicloud",)),
 }
 STARTING = {
     "eks": Part("making", "CREATING", ("Kubernetes 1.35", "not connected yet")),

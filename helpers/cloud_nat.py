@@ -1,0 +1,152 @@
+"""The way out for GKE's nodes, which have no public address: Cloud NAT, on a Cloud Router of their region.
+
+Nobody gets in by it. https://cloud.google.com/nat/docs/overview
+"""
+
+import re
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from google.cloud import compute_v1
+
+from helpers import google_cloud
+from helpers.aws import TUTORIAL, project_tags
+from helpers.errors import MadeAlready, Refused
+from helpers.google_cloud import project, region
+from helpers.progress import patiently, resumed, until
+from helpers.settings import current
+
+NETWORK = "default"
+# All that a node sends, its pods' packets too; addresses are Google's choice.
+_NAT = {
+    "name": "nodes",
+    "nat_ip_allocate_option": "AUTO_ONLY",
+    "source_subnetwork_ip_ranges_to_nat": "ALL_SUBNETWORKS_ALL_IP_RANGES",
+}
+_ALLOWED = "ask for roles/compute.networkAdmin in the project; is the Compute Engine API enabled there?"
+_LIMIT = 300  # seconds; Google takes half a minute
+_TAG = re.compile(r"(\w+)=(\S+)")
+
+T = TypeVar("T")
+
+
+def find() -> compute_v1.Router | None:
+    """The router of our name, in the settings' region."""
+    doing = "Looking up the Cloud Router"
+    try:
+        return _ask(doing, lambda routers: routers.get(**_place(), router=current().TUTORIAL_NAME))
+    except Refused as refused:
+        if refused.code == "NotFound":
+            return None
+        raise
+
+
+@resumed
+def ensure() -> None:
+    """Make the router with its NAT, unless another one serves the network there already."""
+    name, there = current().TUTORIAL_NAME, serving()
+    if there:
+        print(f"Cloud NAT of the router {there.name} exists in {region()}")
+        return
+    network = f"projects/{project()}/global/networks/{NETWORK}"
+    router = compute_v1.Router(name=name, description=_description(), network=network, nats=[_NAT])
+    doing = f"Making the Cloud Router {name}"
+    try:
+        _work(doing, lambda routers: routers.insert_unary(**_place(), router_resource=router))
+    except Refused as refused:
+        begun = find()
+        strange = begun is not None and not is_ours(begun)
+        if refused.code != "Conflict" or isinstance(refused, MadeAlready) or strange:
+            raise
+        # A run that was interrupted has begun it.
+        until(f"the Cloud Router {name}", serving, lambda found: found is not None, limit=_LIMIT)
+    print(f"gcloud compute routers create {name} --network {NETWORK} --region {region()}")
+    print(f"gcloud compute routers nats create {_NAT['name']} --router {name} --region {region()} …")
+
+
+def delete() -> None:
+    """Delete our router, and its NAT with it; fine when there is none."""
+    router = find()
+    if router is None or not is_ours(router):
+        return
+    name = current().TUTORIAL_NAME
+    doing = f"Deleting the Cloud Router {name}"
+    try:
+        patiently(
+            doing,
+            lambda: _work(doing, lambda routers: routers.delete_unary(**_place(), router=name)),
+            lambda error: isinstance(error, Refused) and "not ready" in str(error),
+            limit=_LIMIT,
+        )
+    except Refused as refused:
+        if refused.code != "NotFound":  # else it was deleted before, and the answer got lost
+            raise
+    print(f"gcloud compute routers delete {name} --region {region()}")
+
+
+def is_ours(router: compute_v1.Router) -> bool:
+    """Whether this tutorial made it. Routers have no labels, so their description says it."""
+    return tags(router).get("Project") == current().TUTORIAL_NAME
+
+
+def tags(router: compute_v1.Router) -> dict[str, str]:
+    """What would be its labels, and its region as Location."""
+    written = dict(_TAG.findall(router.description))
+    return {**written, "Location": router.region.rpartition("/")[2]}
+
+
+def of_all_runs() -> list[compute_v1.Router]:
+    """The project's routers that any run of the tutorial made, in all regions."""
+    listed = _ask(
+        "Listing the Cloud Routers",
+        lambda routers: list(routers.aggregated_list(project=project(), timeout=google_cloud.TIMEOUT)),
+    )
+    found = [router for _, scoped in listed for router in scoped.routers]
+    return [router for router in found if tags(router).get("Tutorial") == TUTORIAL]
+
+
+def serving() -> compute_v1.Router | None:
+    """The router whose NAT serves the whole network in this region: Google allows one."""
+    routers = _ask("Listing the Cloud Routers", lambda routers: list(routers.list(**_place())))
+    for router in routers:
+        everything = any(
+            nat.source_subnetwork_ip_ranges_to_nat.startswith("ALL_SUBNETWORKS") for nat in router.nats
+        )
+        if router.network.endswith(f"/networks/{NETWORK}") and everything:
+            return router
+    return None
+
+
+def _place() -> dict[str, Any]:
+    return {"project": project(), "region": region(), "timeout": google_cloud.TIMEOUT}
+
+
+def _description() -> str:
+    return " ".join(f"{key}={value}" for key, value in project_tags().items())
+
+
+def _work(doing: str, start: Callable[[compute_v1.RoutersClient], compute_v1.Operation]) -> None:
+    """Start an operation and wait for its end; raises Refused with the reason where it fails."""
+    begun = _ask(doing, start)
+    # The router's client would ask Google itself for it, whatever endpoint is set.
+    ended = until(
+        f"the Cloud Router {current().TUTORIAL_NAME}",
+        lambda: _ask(
+            doing,
+            lambda operations: operations.get(**_place(), operation=begun.name),
+            compute_v1.RegionOperationsClient,
+        ),
+        lambda operation: operation.status == compute_v1.Operation.Status.DONE,
+        limit=_LIMIT,
+        state=lambda operation: operation.operation_type,
+    )
+    if ended.http_error_status_code:
+        error = ended.error.errors[0]
+        raise Refused(doing, error.code, error.message, "correct that, then run this again.")
+
+
+def _ask(doing: str, call: Callable[[Any], T], kind: Callable[..., Any] = compute_v1.RoutersClient) -> T:
+    google_cloud.project()  # before google.auth, which would look for a project of its own
+    # gcloud's override has the version in it, which the library adds by itself.
+    endpoint = (current().CLOUDSDK_API_ENDPOINT_OVERRIDES_COMPUTE or "").partition("/compute/")[0]
+    return google_cloud.ask(doing, kind, endpoint, call, _ALLOWED)

@@ -1,0 +1,154 @@
+"""Cloud NAT as the helpers make it, against the lab's Compute Engine, beside what others have there."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from google.cloud import compute_v1
+
+from helpers import aws, cleanup, cloud_nat, google_cloud, preflight, runs
+from helpers.errors import Refused, Unreachable
+from helpers.progress import until
+from lab.network import Internet
+from tests.lab.gcp import Google
+
+PLACE = {"project": "lab-project", "region": "us-central1"}
+NETWORK = "projects/lab-project/global/networks/default"
+EVERYTHING = {
+    "name": "all",
+    "nat_ip_allocate_option": "AUTO_ONLY",
+    "source_subnetwork_ip_ranges_to_nat": "ALL_SUBNETWORKS_ALL_IP_RANGES",
+}
+
+
+@pytest.fixture(scope="module")
+def internet(tmp_path_factory) -> Iterator[Internet]:
+    internet = Internet(tmp_path_factory.mktemp("nat-run"))
+    internet.up()
+    yield internet
+    internet.down()
+
+
+@pytest.fixture
+def routers(tmp_path, internet, monkeypatch) -> Iterator[Any]:
+    """Google's own client, to be somebody else in the same project."""
+    google = Google(tmp_path, internet)
+    google.gcp.start()
+    endpoint = google.gcp.endpoint_url
+    monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", "lab-project")
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(google.gcp.credentials_file))
+    monkeypatch.setenv("CLOUDSDK_API_ENDPOINT_OVERRIDES_COMPUTE", f"{endpoint}/compute/v1/")
+    monkeypatch.setenv("CLOUDSDK_API_ENDPOINT_OVERRIDES_CONTAINER", f"{endpoint}/")
+    yield compute_v1.RoutersClient(transport="rest", client_options={"api_endpoint": endpoint})
+    google.gcp.stop()
+
+
+def insert(routers: Any, name: str, **more: Any) -> None:
+    """Begin to make a router; it is there a moment later."""
+    routers.insert_unary(**PLACE, router_resource={"name": name, "network": NETWORK, **more})
+
+
+def names(routers: Any) -> list[str]:
+    return [router.name for router in routers.list(**PLACE)]
+
+
+def made(routers: Any, name: str, **more: Any) -> None:
+    insert(routers, name, **more)
+    until(name, lambda: names(routers), lambda there: name in there, limit=20, every=0.1)
+
+
+def test_it_is_made_once_and_says_whose_it_is(routers, capsys):
+    cloud_nat.ensure()
+    (router,) = routers.list(**PLACE)
+    assert (router.name, router.network.partition("/projects/")[2]) == (
+        "istio-multicloud",
+        "lab-project/global/networks/default",
+    )
+    (nat,) = router.nats
+    assert nat.nat_ip_allocate_option == "AUTO_ONLY"
+    assert cloud_nat.is_ours(router)
+    assert cloud_nat.tags(router)["Tutorial"] == aws.TUTORIAL
+    assert "gcloud compute routers create istio-multicloud" in capsys.readouterr().out
+    cloud_nat.ensure()
+    assert capsys.readouterr().out == "Cloud NAT of the router istio-multicloud exists in us-central1\n"
+
+
+def test_it_is_deleted_once(routers, capsys):
+    cloud_nat.ensure()
+    cloud_nat.delete()
+    assert names(routers) == []
+    capsys.readouterr()
+    cloud_nat.delete()
+    assert capsys.readouterr().out == ""
+
+
+def test_where_a_nat_serves_the_network_already_none_is_made_and_it_stays(routers, capsys):
+    made(routers, "the-companys", nats=[EVERYTHING])
+    cloud_nat.ensure()
+    assert "Cloud NAT of the router the-companys exists" in capsys.readouterr().out
+    cloud_nat.delete()
+    assert names(routers) == ["the-companys"]
+
+
+def test_a_router_without_nat_is_none(routers):
+    made(routers, "for-a-vpn")
+    cloud_nat.ensure()
+    assert sorted(names(routers)) == ["for-a-vpn", "istio-multicloud"]
+
+
+def test_a_router_of_our_name_that_is_not_ours_stops_the_run_and_stays(routers):
+    made(routers, "istio-multicloud", description="the network team's")
+    assert "stop" in [found.level for found in preflight.names_at_google()]
+    with pytest.raises(Refused, match="already exists"):
+        cloud_nat.ensure()
+    cloud_nat.delete()
+    assert names(routers) == ["istio-multicloud"]
+
+
+def test_a_run_that_was_interrupted_goes_on(routers):
+    insert(routers, "istio-multicloud", nats=[EVERYTHING], description="Project=istio-multicloud")
+    cloud_nat.ensure()
+    assert names(routers) == ["istio-multicloud"]
+
+
+def test_what_is_still_being_made_is_deleted_once_it_is_there(routers):
+    insert(routers, "istio-multicloud", nats=[EVERYTHING], description="Project=istio-multicloud")
+    until("the router", cloud_nat.find, lambda found: found is not None, limit=20, every=0.1)
+    cloud_nat.delete()
+    assert names(routers) == []
+
+
+def test_it_is_found_by_the_clean_up_and_by_the_sweep_of_other_runs(routers, monkeypatch, moto_url):
+    for name, value in (("ENDPOINT_URL", moto_url), ("ACCESS_KEY_ID", "E"), ("SECRET_ACCESS_KEY", "e")):
+        monkeypatch.setenv(f"AWS_{name}", value)
+    tags = {"Project": "crashed", "Tutorial": aws.TUTORIAL, "Created": "2026-01-01T00:00:00Z"}
+    monkeypatch.setattr(cloud_nat, "project_tags", lambda: tags)
+    monkeypatch.setenv("TUTORIAL_NAME", "crashed")
+    cloud_nat.ensure()
+    assert [(one.kind, one.name) for one in cleanup.listing()] == [("Cloud Router", "crashed")]
+    monkeypatch.setenv("TUTORIAL_NAME", "another")
+    assert cleanup.listing() == []
+    (run,) = [run for run in runs.older_than("1d") if run.name == "crashed"]
+    assert run.location == "us-central1"
+    with runs.settings_of(run):
+        cleanup.everything()
+    assert names(routers) == []
+
+
+def test_a_zone_and_a_region_are_in_the_same_region(monkeypatch):
+    for location in ("europe-west1-b", "europe-west1"):
+        monkeypatch.setenv("GOOGLE_CLOUD_LOCATION", location)
+        assert google_cloud.region() == "europe-west1"
+
+
+def test_who_may_not_is_told_which_role_it_takes(routers, monkeypatch):
+    monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", "somebody-elses")
+    with pytest.raises(Refused, match=r"Forbidden.*\nTry: ask for roles/compute\.networkAdmin"):
+        cloud_nat.ensure()
+
+
+def test_an_endpoint_where_nothing_listens_is_named(routers, monkeypatch):
+    monkeypatch.setattr(google_cloud, "_RETRY", {"initial": 0.1, "maximum": 0.1, "timeout": 1.0})
+    monkeypatch.setenv("CLOUDSDK_API_ENDPOINT_OVERRIDES_COMPUTE", "http://127.0.0.1:1/compute/v1/")
+    with pytest.raises(Unreachable, match="CLOUDSDK_API_ENDPOINT_OVERRIDES_COMPUTE"):
+        cloud_nat.find()
