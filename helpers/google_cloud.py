@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import google.auth
 import google.auth.transport.requests
 from google.api_core import exceptions as api
-from google.api_core.retry import Retry, if_exception_type
+from google.api_core.retry import Retry
 from google.auth import exceptions as auth
 from google.oauth2 import service_account
 from requests.exceptions import ConnectionError, RequestException, Timeout
@@ -71,7 +71,7 @@ def _asking(doing: str, call: Callable[[], T], allowed: str = "") -> T:
     lost: list[BaseException] = []
     hints = {"Unauthorized": _SIGN_IN, "Forbidden": allowed}
     try:
-        return Retry(if_exception_type(*_PASSING), on_error=lost.append, **_RETRY)(call)()
+        return Retry(_passes, on_error=lost.append, **_RETRY)(call)()
     except api.Conflict as error:
         kind = MadeAlready if lost else Refused
         raise kind(doing, type(error).__name__, error.message) from error
@@ -87,6 +87,13 @@ def _asking(doing: str, call: Callable[[], T], allowed: str = "") -> T:
     except (auth.GoogleAuthError, OSError) as error:
         _client.cache_clear()
         raise Unreachable(doing, str(error), _SIGN_IN) from error
+
+
+def _passes(error: BaseException) -> bool:
+    """Compute Engine says "too often" by a 403: https://cloud.google.com/compute/api-quota."""
+    if isinstance(error, api.Forbidden):
+        return any(detail.get("reason") == "rateLimitExceeded" for detail in error.errors)
+    return isinstance(error, _PASSING)
 
 
 def _where() -> str:

@@ -121,6 +121,12 @@ def read(method: str, path: str, headers: HTTPMessage, body: bytes) -> Call:
 
 def throttled(call: Call) -> Answer:
     """The service asks to come later, in its own form."""
+    if call.protocol == "google" and "/compute/" in call.operation:
+        errors = (
+            '[{"message": "Rate Limit Exceeded", "domain": "usageLimits", "reason": "rateLimitExceeded"}]'
+        )
+        body = f'{{"error": {{"code": 403, "message": "Rate Limit Exceeded", "errors": {errors}}}}}'
+        return Answer(403, [("Content-Type", "application/json")], body.encode())
     if call.protocol == "google":
         body = '{"error": {"code": 429, "message": "Quota exceeded", "status": "RESOURCE_EXHAUSTED"}}'
         return Answer(429, [("Content-Type", "application/json")], body.encode())
