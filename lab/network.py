@@ -20,6 +20,7 @@ from lab.sockets import in_namespace
 
 PUBLIC = IPv4Network("198.51.100.0/24")
 _NETWORKS = list(PUBLIC.subnets(new_prefix=28))
+_NAT = "NAT"  # a chain of the nat table, to which POSTROUTING leads while the VPC has a NAT
 PUBLIC_DNS = str(_NETWORKS[0][1])  # the router's address towards `outside`, reachable from everywhere
 
 
@@ -184,8 +185,10 @@ class Vpc:
         self._internet = internet
         self._free = [str(address) for address in list(public.hosts())[2:]]
         self._used: list[str] = []
+        self._has_nat = False
         self._lock = RLock()
         self._build()
+        self.set_nat(True)
 
     def allocate_public(self) -> str:
         """Take a public address for this VPC (on eth0) and return it; LabError when none is left."""
@@ -219,6 +222,25 @@ class Vpc:
         """Take a private address away; one that is not there is fine."""
         self.namespace.run("ip", "address", "delete", f"{address}/32", "dev", "vpc", check=False)
 
+    def set_nat(self, open: bool) -> None:
+        """Open or close the way out for private addresses; as it is already is fine.
+
+        Without it nothing comes back, as `internet` drops what comes from a private address: a client runs
+        into its time-out. A connection that is there already keeps its address.
+        """
+        with self._lock:
+            if open != self._has_nat:
+                self._nat_rule("--append" if open else "--delete", "POSTROUTING", "-j", _NAT)
+                self._has_nat = open
+
+    def add_nat_range(self, addresses: str) -> None:
+        """Let more private addresses than the VPC's own out by the NAT, such as pods'."""
+        self._nat_rule("--append", _NAT, *_masquerade(addresses))
+
+    def remove_nat_range(self, addresses: str) -> None:
+        """The opposite; a range that is not there is fine."""
+        self._nat_rule("--delete", _NAT, *_masquerade(addresses), check=False)
+
     def delete(self) -> None:
         """Delete the VPC and free its public range; programs in it should have ended. Twice is harmless."""
         self._internet._forget(self)
@@ -232,11 +254,18 @@ class Vpc:
             f"addr add {self.router}/{self.private.prefixlen} dev vpc",
             f"addr add {self.resolver}/32 dev vpc",
         )
-        nat = ("-s", str(self.private), "!", "-d", str(self.private), "-o", "eth0", "-j", "MASQUERADE")
-        self.namespace.run("iptables", "-w", "-t", "nat", "-A", "POSTROUTING", *nat)
+        self._nat_rule("--new-chain", _NAT)
+        self.add_nat_range(str(self.private))
         # A NAT gateway takes answers only. Before kube-proxy's rules, which would open node ports on it.
         new = ("-i", "eth0", "-d", self.nat, "-m", "conntrack", "--ctstate", "NEW", "-j", "DROP")
         self.namespace.run("iptables", "-w", "-t", "mangle", "-A", "PREROUTING", *new)
+
+    def _nat_rule(self, *arguments: str, check: bool = True) -> None:
+        self.namespace.run("iptables", "-w", "-t", "nat", *arguments, check=check)
+
+
+def _masquerade(addresses: str) -> list[str]:
+    return ["-s", addresses, "-o", "eth0", "-j", "MASQUERADE"]
 
 
 def _forward(namespace: Namespace) -> None:

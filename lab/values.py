@@ -52,6 +52,7 @@ def values(lab: Lab, aws_endpoint: str, gke_endpoint: str, credentials: Path) ->
         "GOOGLE_CLOUD_LOCATION": GOOGLE_LOCATION,
         "GOOGLE_APPLICATION_CREDENTIALS": str(credentials),
         "CLOUDSDK_API_ENDPOINT_OVERRIDES_CONTAINER": f"{gke_endpoint}/",
+        "CLOUDSDK_API_ENDPOINT_OVERRIDES_COMPUTE": f"{gke_endpoint}/compute/v1/",
         "KUBECONFIG": str(state / "kubeconfig"),
         "STATE": str(state),
         "DOMAIN": "example.com",

@@ -45,7 +45,7 @@ class Node:
         """Blocks until the node is Ready. `store`: containerd's images (`runtime.image_store`)."""
         self._plane.vpc.add_private(self.address)
         cgroups.create(self._pods)
-        self._masquerade("--append")
+        self._plane.vpc.add_nat_range(self._plane.spec.pod_range)
         self._view.create()
         runtime.copy_store(store, self._view)
         self._write_cni()
@@ -65,7 +65,7 @@ class Node:
             self._processes.stop(self._prefix + name)
         cgroups.remove(self._cgroup)
         self._plane.vpc.namespace.run(str(self._programs / "kube-proxy"), "--cleanup", check=False)
-        self._masquerade("--delete")
+        self._plane.vpc.remove_nat_range(self._plane.spec.pod_range)
         self._plane.vpc.remove_private(self.address)
         shutil.rmtree(self._view.root, ignore_errors=True)
 
@@ -94,12 +94,6 @@ class Node:
             return False
         conditions = node.status.conditions if node.status else None
         return any(one.type == "Ready" and one.status == "True" for one in conditions or [])
-
-    def _masquerade(self, action: str) -> None:
-        """What pods send out of the VPC leaves with the NAT gateway's address."""
-        rule = ("-s", self._plane.spec.pod_range, "-o", "eth0", "-j", "MASQUERADE")
-        iptables = ("iptables", "-w", "-t", "nat", action, "POSTROUTING")
-        self._plane.vpc.namespace.run(*iptables, *rule, check=action == "--append")
 
     def _write(self, inside: str, document: dict[str, Any]) -> str:
         path = self._view.path(inside)

@@ -1,1 +1,1 @@
-"""Google Cloud in the lab: the GKE API over REST, OAuth for a service account, real clusters behind them."""
+"""Google Cloud in the lab: the GKE API, Compute Engine's routers, OAuth for a service account."""

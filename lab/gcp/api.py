@@ -1,11 +1,11 @@
-"""The GKE API v1 over REST: which request calls what.
+"""Google's APIs over REST: which request calls what. The GKE API v1 is here; compute.py has Compute Engine's.
 
 Paths are those of google-cloud-container's REST transport and of gcloud, the older ones with zones included.
 """
 
 import logging
 from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 from wsgiref.types import StartResponse, WSGIEnvironment
 
 from google.cloud.container_v1 import types
@@ -15,11 +15,12 @@ from werkzeug.routing import Map, Rule
 from werkzeug.wrappers import Request, Response
 
 from lab.gcp import versions
+from lab.gcp.authentication import CONTAINER, Service, authenticate
 from lab.gcp.clusters import Clusters
-from lab.gcp.errors import ApiError, auth_info
+from lab.gcp.errors import ApiError
 from lab.gcp.locations import Location
 from lab.gcp.messages import answer, parse, refusal, render
-from lab.gcp.oauth import API_AUDIENCE, CLOUD_PLATFORM, InvalidToken, OAuthError, Tokens
+from lab.gcp.oauth import AccessToken, OAuthError, Tokens
 from lab.gcp.operations import Operations
 
 log = logging.getLogger(__name__)
@@ -27,10 +28,18 @@ log = logging.getLogger(__name__)
 _CLUSTER = "/clusters/<cluster>"
 _POOL = f"{_CLUSTER}/nodePools/<pool>"
 _OPERATION = "/operations/<operation>"
-_EXPECTED = (
-    "Expected OAuth 2 access token, login cookie or other valid authentication credential. "
-    "See https://developers.google.com/identity/sign-in/web/devconsole-project."
-)
+
+
+class Endpoint(Protocol):
+    """What a request is routed to."""
+
+    @property
+    def service(self) -> Service: ...
+
+    def rules(self) -> list[Rule]: ...
+
+    def respond(self, names: dict[str, str], request: Request, caller: AccessToken) -> Response:
+        """`names` are those in the path."""
 
 
 class Method(NamedTuple):
@@ -50,14 +59,22 @@ class Method(NamedTuple):
             for kind, path in paths.items()
         ]
 
+    @property
+    def service(self) -> Service:
+        return CONTAINER
+
+    def respond(self, names: dict[str, str], request: Request, caller: AccessToken) -> Response:
+        where = Location(names.pop("project"), names.pop("location"))
+        where.check(self.permission)
+        return answer(self.call(where, names, parse(self.request, request)), request)
+
 
 class Api:
-    """A WSGI application: the GKE API and, beside it, Google's token endpoint."""
+    """A WSGI application: Google's APIs and, beside them, its token endpoint."""
 
-    def __init__(self, tokens: Tokens, clusters: Clusters, operations: Operations) -> None:
+    def __init__(self, tokens: Tokens, endpoints: Iterable[Endpoint]) -> None:
         self._tokens = tokens
-        methods = [*_cluster_methods(clusters), *_pool_methods(clusters), *_operation_methods(operations)]
-        rules = [rule for method in methods for rule in method.rules()]
+        rules = [rule for endpoint in endpoints for rule in endpoint.rules()]
         self._routes = Map([*rules, Rule("/token", methods=["POST"], endpoint="token")])
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
@@ -76,26 +93,9 @@ class Api:
             log.exception("%s %s", request.method, request.path)
             return refusal(ApiError("INTERNAL", "Internal error in the lab: its daemon's log has it."))
 
-    def _call(self, method: Method, names: dict[str, str], request: Request) -> Response:
-        self._authenticate(request)
-        where = Location(names.pop("project"), names.pop("location"))
-        where.check(method.permission)
-        message = parse(method.request, request)
-        return answer(method.call(where, names, message), request)
-
-    def _authenticate(self, request: Request) -> None:
-        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-        if scheme.lower() != "bearer" or not token:
-            message = f"Request is missing required authentication credential. {_EXPECTED}"
-            raise ApiError("UNAUTHENTICATED", message, [auth_info("CREDENTIALS_MISSING")])
-        try:
-            known = self._tokens.verify(token, API_AUDIENCE)
-        except InvalidToken as error:
-            message = f"Request had invalid authentication credentials. {_EXPECTED}"
-            raise ApiError("UNAUTHENTICATED", message, [auth_info("ACCESS_TOKEN_EXPIRED")]) from error
-        if CLOUD_PLATFORM not in known.scopes:
-            message = "Request had insufficient authentication scopes."
-            raise ApiError("PERMISSION_DENIED", message, [auth_info("ACCESS_TOKEN_SCOPE_INSUFFICIENT")])
+    def _call(self, endpoint: Endpoint, names: dict[str, str], request: Request) -> Response:
+        caller = authenticate(self._tokens, endpoint.service, request)
+        return endpoint.respond(names, request, caller)
 
     def _token(self, request: Request) -> Response:
         try:
@@ -109,6 +109,11 @@ class Api:
 
 def _not_served(request: Request) -> ApiError:
     return ApiError("UNIMPLEMENTED", f"The lab does not serve {request.method} {request.path}.")
+
+
+def container_methods(clusters: Clusters, operations: Operations) -> list[Method]:
+    """The GKE API."""
+    return [*_cluster_methods(clusters), *_pool_methods(clusters), *_operation_methods(operations)]
 
 
 def _cluster_methods(clusters: Clusters) -> list[Method]:

@@ -112,7 +112,8 @@ class Clusters:
             if any(pool.name == asked.name for pool in entry.resource.node_pools):
                 raise already_exists(f"{entry.path}/nodePools/{asked.name}")
             resources.check_pool(asked, where, others=len(entry.nodes))
-            pool = resources.provisioning_pool(asked, where, entry.resource.self_link)
+            private = entry.resource.network_config.default_enable_private_nodes
+            pool = resources.provisioning_pool(asked, where, entry.resource.self_link, private)
             entry.resource.node_pools.append(pool)
             entry.resource.status = Cluster.Status.RECONCILING
             return self._start(Operation.Type.CREATE_NODE_POOL, entry, _NODES, self._start_nodes)
@@ -153,7 +154,7 @@ class Clusters:
     def _bring_up(self, entry: _Entry, step: Step) -> None:
         try:
             step("CLUSTER_CONFIGURING")
-            machines = entry.machines = self._network.new_cluster(entry.name)
+            machines = entry.machines = self._network.new_cluster(entry.name, entry.where.region)
             step("CLUSTER_DEPLOYING")
             machines.start_control_plane()
             with self._lock:
@@ -177,6 +178,8 @@ class Clusters:
             entry.resource.conditions = [condition(error)]
         if machines:
             machines.stop()
+        entry.nodes.clear()
+        self._tell_network(entry)
 
     def _take_down(self, entry: _Entry, step: Step) -> None:
         step("CLUSTER_DELETING")
@@ -188,6 +191,8 @@ class Clusters:
                     entry.resource.status = Cluster.Status.ERROR
                     entry.resource.conditions = [condition(error)]
                 raise
+        entry.nodes.clear()
+        self._tell_network(entry)
         with self._lock:
             del self._entries[entry.where.name, entry.name]
 
@@ -204,6 +209,7 @@ class Clusters:
                     entry.resource.status = Cluster.Status.RUNNING
                 raise
             entry.nodes[pool.name] = node
+            self._tell_network(entry)
             with self._lock:
                 pool.status = NodePool.Status.RUNNING
         with self._lock:
@@ -213,11 +219,17 @@ class Clusters:
     def _stop_nodes(self, entry: _Entry, pool_name: str) -> None:
         if entry.nodes.pop(pool_name, None) and entry.machines:
             entry.machines.stop_node()
+        self._tell_network(entry)
         with self._lock:
             pools = [pool for pool in entry.resource.node_pools if pool.name != pool_name]
             entry.resource.node_pools = pools
             entry.resource.status = Cluster.Status.RUNNING
             entry.resource.current_node_count = len(entry.nodes)
+
+    def _tell_network(self, entry: _Entry) -> None:
+        """A node has a public address unless its pool is private."""
+        pools = [pool for pool in entry.resource.node_pools if pool.name in entry.nodes]
+        self._network.set_public_nodes(any(not pool.network_config.enable_private_nodes for pool in pools))
 
     def _entry(self, where: Location, name: str) -> _Entry:
         entry = self._entries.get((where.name, name))

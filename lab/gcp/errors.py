@@ -19,7 +19,7 @@ _HTTP = {
 
 
 class ApiError(Exception):
-    """An answer of the GKE API that refuses a call. `status` is a canonical code's name."""
+    """An answer of an API that refuses a call. `status` is a canonical code's name."""
 
     def __init__(self, status: str, message: str, details: list[dict[str, Any]] | None = None) -> None:
         self.status, self.message, self.details = status, message, details or []
@@ -42,6 +42,26 @@ class ApiError(Exception):
         return {"error": error}
 
 
+class ComputeError(ApiError):
+    """Compute Engine's own form, older than google.rpc.Status: a reason, and no canonical status.
+
+    https://cloud.google.com/compute/docs/troubleshooting/troubleshooting-api-errors
+    """
+
+    def __init__(self, http_status: int, reason: str, message: str) -> None:
+        self._http_status, self.reason = http_status, reason
+        super().__init__("UNKNOWN", message)
+
+    @property
+    def http_status(self) -> int:
+        return self._http_status
+
+    @property
+    def body(self) -> dict[str, Any]:
+        one = {"message": self.message, "domain": "global", "reason": self.reason}
+        return {"error": {"code": self.http_status, "message": self.message, "errors": [one]}}
+
+
 def invalid(message: str, field: str | None = None) -> ApiError:
     """INVALID_ARGUMENT; with `field`, the request is malformed there (google.rpc.BadRequest)."""
     details: list[dict[str, Any]] = []
@@ -59,11 +79,28 @@ def already_exists(resource: str) -> ApiError:
     return ApiError("ALREADY_EXISTS", f"Already exists: {resource}.")
 
 
-def auth_info(reason: str) -> dict[str, Any]:
+def auth_info(reason: str, service: str) -> dict[str, Any]:
     """google.rpc.ErrorInfo as Google's API front end attaches it to a refused credential."""
     return {
         "@type": "type.googleapis.com/google.rpc.ErrorInfo",
         "reason": reason,
         "domain": "googleapis.com",
-        "metadata": {"service": "container.googleapis.com"},
+        "metadata": {"service": service},
     }
+
+
+def bad_value(field: str, value: str, reason: str) -> ComputeError:
+    """Compute's 400 `invalid`; `reason` is a sentence."""
+    return ComputeError(400, "invalid", f"Invalid value for field '{field}': '{value}'. {reason}")
+
+
+def missing(field: str) -> ComputeError:
+    return ComputeError(400, "required", f"Required field '{field}' not specified")
+
+
+def no_resource(path: str) -> ComputeError:
+    return ComputeError(404, "notFound", f"The resource '{path}' was not found")
+
+
+def not_ready(path: str) -> ComputeError:
+    return ComputeError(400, "resourceNotReady", f"The resource '{path}' is not ready")

@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from lab.gcp.errors import ApiError, invalid
+from lab.gcp.errors import ApiError, bad_value, invalid
 from lab.settings import GOOGLE_PROJECT
 
 ANYWHERE = "-"  # stands for all zones and regions in a list call
@@ -39,3 +39,19 @@ class Location:
 
     def covers(self, other: "Location") -> bool:
         return self.name in (ANYWHERE, other.name)
+
+
+@dataclass(frozen=True)
+class Region:
+    """As Compute Engine names one."""
+
+    project: str
+    name: str
+
+    @property
+    def path(self) -> str:
+        return f"projects/{self.project}/regions/{self.name}"
+
+    def check(self) -> None:
+        if not re.fullmatch(r"[a-z]+-[a-z]+[0-9]{1,2}", self.name):
+            raise bad_value("region", self.name, "Unknown region.")

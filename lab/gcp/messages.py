@@ -5,6 +5,8 @@ import re
 from typing import Any
 
 from google.protobuf import json_format
+from google.protobuf.descriptor import Descriptor
+from google.protobuf.message import Message
 from werkzeug.wrappers import Request, Response
 
 from lab.gcp.errors import ApiError, invalid
@@ -15,26 +17,42 @@ _SYSTEM_PARAMETERS = frozenset(
 )
 
 
-def parse(kind: type, request: Request) -> Any:
-    """A request's message, from its JSON body and query. INVALID_ARGUMENT for what `kind` does not have."""
+def parse(kind: type, request: Request, resource: str = "", more: frozenset[str] = frozenset()) -> Any:
+    """A request's message, from its JSON body and query. INVALID_ARGUMENT for what `kind` does not have.
+
+    With `resource` the body is that field of the message, which Google then calls `resource` (Compute's
+    way); otherwise it is the message itself. `more` are query parameters that `kind` lacks; they have no
+    effect.
+    """
     message = kind()
-    fields = kind.pb(message).DESCRIPTOR  # type: ignore[attr-defined]
-    document: dict[str, Any] = {}
-    for name, value in request.args.items():
-        if name in fields.fields_by_name or name in fields.fields_by_camelcase_name:
-            document[name] = value
-        elif name not in _SYSTEM_PARAMETERS:
-            raise _unknown(
-                name,
-                "",
-                f"Cannot bind query parameter. Field '{name}' could not be found in request message.",
-            )
-    document |= _body(request)
-    try:
-        json_format.ParseDict(document, kind.pb(message))  # type: ignore[attr-defined]
-    except json_format.ParseError as error:
-        raise _malformed(str(error)) from error
+    raw = kind.pb(message)  # type: ignore[attr-defined]
+    query, body = _query(raw.DESCRIPTOR, request, more), _body(request)
+    if resource:
+        _fill(getattr(raw, resource), body, "resource")
+    else:
+        query |= body
+    _fill(raw, query)
     return message
+
+
+def _query(fields: Descriptor, request: Request, more: frozenset[str]) -> dict[str, Any]:
+    query: dict[str, Any] = {}
+    for name, value in request.args.items():
+        field = fields.fields_by_name.get(name) or fields.fields_by_camelcase_name.get(name)
+        if field:
+            truth = field.type == field.TYPE_BOOL and value.lower() in ("true", "false")
+            query[name] = value.lower() == "true" if truth else value
+        elif name not in _SYSTEM_PARAMETERS | more:
+            why = f"Cannot bind query parameter. Field '{name}' could not be found in request message."
+            raise _unknown(name, "", why)
+    return query
+
+
+def _fill(raw: Message, document: dict[str, Any], at: str = "") -> None:
+    try:
+        json_format.ParseDict(document, raw)
+    except json_format.ParseError as error:
+        raise _malformed(str(error), at) from error
 
 
 def answer(message: Any, request: Request) -> Response:
@@ -66,10 +84,10 @@ def _body(request: Request) -> dict[str, Any]:
     return document
 
 
-def _malformed(text: str) -> ApiError:
+def _malformed(text: str, at: str) -> ApiError:
     """Protobuf's complaint, in Google's words where it is about a field that does not exist."""
     if found := re.search(r'has no field named "([^"]+)" at "\w+\.?([^"]*)"', text):
-        return _unknown(found[1], found[2], "Cannot find field.")
+        return _unknown(found[1], ".".join(filter(None, (at, found[2]))), "Cannot find field.")
     return invalid(f"Invalid JSON payload received. {text}", "")
 
 

@@ -1,6 +1,7 @@
 """The project's `default` VPC network, and what GKE knows of it when it makes a cluster there."""
 
 from collections.abc import Callable
+from threading import RLock
 
 from lab.cluster.cluster import Cluster, ClusterSpec
 from lab.cluster.load_balancer import AddressLoadBalancer, Policy
@@ -19,7 +20,10 @@ MakeCluster = Callable[[ClusterSpec, Vpc, Policy], Cluster]
 
 
 class DefaultNetwork:
-    """Attached to the internet with the first cluster, so that a lab without GKE does not carry it."""
+    """Attached to the internet with the first cluster, so that a lab without GKE does not carry it.
+
+    Its hosts have a way out by public addresses of their own or by Cloud NAT.
+    """
 
     def __init__(
         self,
@@ -33,10 +37,17 @@ class DefaultNetwork:
         self.vpc: Vpc | None = None
         self._webhook: TokenWebhook | None = None
         self._resolver = ""
+        self._lock = RLock()
+        self._region = ""  # of the cluster
+        self._public_nodes = False
+        self._nats: set[str] = set()  # the regions that have one
 
-    def new_cluster(self, name: str) -> Cluster:
+    def new_cluster(self, name: str, region: str) -> Cluster:
         """A cluster that is not started yet, whose API server takes the project's access tokens."""
         vpc, webhook = self._ensure()
+        with self._lock:
+            self._region = region
+            self._set_way_out()
         spec = ClusterSpec(
             name=f"gke-{name}",
             address=_API_SERVER,
@@ -47,6 +58,23 @@ class DefaultNetwork:
             token_webhook=webhook.kubeconfig,
         )
         return self._make_cluster(spec, vpc, AddressLoadBalancer(vpc))
+
+    def set_nat(self, region: str, open: bool) -> None:
+        """Whether the region has Cloud NAT for all subnets of this network."""
+        with self._lock:
+            self._nats = self._nats | {region} if open else self._nats - {region}
+            self._set_way_out()
+
+    def set_public_nodes(self, there: bool) -> None:
+        """Whether there are nodes with public addresses, which need no NAT."""
+        with self._lock:
+            self._public_nodes = there
+            self._set_way_out()
+
+    def _set_way_out(self) -> None:
+        # One namespace is the network and the cluster's nodes, so they all have it or none.
+        if self.vpc:
+            self.vpc.set_nat(self._public_nodes or self._region in self._nats)
 
     def close(self) -> None:
         """End what was started here; the VPC itself goes with the lab's internet."""

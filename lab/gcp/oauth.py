@@ -20,7 +20,6 @@ from google.auth.exceptions import GoogleAuthError
 
 JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 CLOUD_PLATFORM = "https://www.googleapis.com/auth/cloud-platform"
-API_AUDIENCE = "https://container.googleapis.com/"
 # A universe of its own (https://google.aip.dev/auth/4111): in Google's, google-auth also asks Google's real
 # iamcredentials service, with the token, where requests may come from (Regional Access Boundary).
 UNIVERSE = "lab.internal"

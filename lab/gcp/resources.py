@@ -51,9 +51,29 @@ def check_cluster(cluster: Cluster, where: Location) -> None:
             raise invalid(f'Network "{name}" does not exist.')
     check_labels(dict(cluster.resource_labels))
     check_networks(cluster.master_authorized_networks_config)
+    _check_private_nodes(cluster)
     for pool in cluster.node_pools:
         _check_name("node_pool.name", pool.name)
     check_quota(sum(pool.initial_node_count for pool in _pools(cluster)), where)
+
+
+def _check_private_nodes(cluster: Any) -> None:
+    """NetworkConfig.default_enable_private_nodes, or the older field; not both, and not without alias IPs."""
+    policy = cluster.ip_allocation_policy
+    if policy.use_routes and policy.use_ip_aliases:
+        raise invalid("use_ip_aliases and use_routes cannot both be true.")
+    older = cluster.private_cluster_config.enable_private_nodes
+    if older and "default_enable_private_nodes" in cluster.network_config:
+        raise invalid(
+            "private_cluster_config.enable_private_nodes and network_config.default_enable_private_nodes "
+            "cannot be specified at the same time."
+        )
+    # `use_ip_aliases: false` alone lets GKE choose; routes are what leaves no room for aliases.
+    if policy.use_routes and (older or cluster.network_config.default_enable_private_nodes):
+        raise invalid(
+            "Alias IP addresses are required for private cluster, "
+            "please make sure you enable alias IPs when creating a cluster."
+        )
 
 
 def check_update(update: Any) -> None:
@@ -115,8 +135,13 @@ def provisioning_cluster(asked: Cluster, where: Location, endpoint_url: str) -> 
     """The cluster as GKE shows it right after the create call: defaults filled in, no endpoint yet."""
     cluster: Any = Cluster(asked)  # mypy takes proto-plus's enums for int
     path = f"{where.path}/clusters/{asked.name}"
+    private = asked.network_config.default_enable_private_nodes
+    private = private or asked.private_cluster_config.enable_private_nodes
+    cluster.network_config.default_enable_private_nodes = private
+    if private:
+        cluster.private_cluster_config.enable_private_nodes = True
     cluster.node_pools = [
-        provisioning_pool(pool, where, f"{endpoint_url}/v1/{path}") for pool in _pools(asked)
+        provisioning_pool(pool, where, f"{endpoint_url}/v1/{path}", private) for pool in _pools(asked)
     ]
     first = cluster.node_pools[0]
     cluster.initial_node_count = first.initial_node_count
@@ -145,8 +170,11 @@ def provisioning_cluster(asked: Cluster, where: Location, endpoint_url: str) -> 
     return cluster
 
 
-def provisioning_pool(asked: NodePool, where: Location, cluster_link: str) -> NodePool:
+def provisioning_pool(asked: NodePool, where: Location, cluster_link: str, private: bool) -> NodePool:
+    """As the cluster is shown; `private` are its nodes where the pool does not say."""
     pool: Any = NodePool(asked)
+    if "enable_private_nodes" not in pool.network_config:
+        pool.network_config.enable_private_nodes = private
     config = NodeConfig(pool.config)
     config.machine_type = config.machine_type or "e2-medium"
     config.disk_size_gb = config.disk_size_gb or 100

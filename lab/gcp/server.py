@@ -1,14 +1,17 @@
-"""Google Cloud on 127.0.0.1: one HTTP server for the GKE API and the OAuth token endpoint."""
+"""Google Cloud on 127.0.0.1: one HTTP server for the GKE API, Compute Engine's and OAuth's tokens."""
 
 from collections.abc import Callable
 from pathlib import Path
 
-from lab.gcp.api import Api
+from lab.gcp.api import Api, container_methods
 from lab.gcp.clusters import Clusters
+from lab.gcp.compute import PATH, compute_methods
 from lab.gcp.http import Server
 from lab.gcp.network import DefaultNetwork, MakeCluster
 from lab.gcp.oauth import ServiceAccount, Tokens
 from lab.gcp.operations import Operations
+from lab.gcp.region_operations import RegionOperations
+from lab.gcp.routers import Routers
 from lab.network import Internet, Vpc
 from lab.settings import GOOGLE_PROJECT, Lab
 from lab.sockets import listen_locally
@@ -44,7 +47,11 @@ class Gcp:
         self._network = DefaultNetwork(self._internet, self._make_cluster, self._start_resolver, tokens)
         self._operations = Operations(self.endpoint_url)
         self._clusters = Clusters(self._operations, self._network, self.endpoint_url)
-        api = Api(tokens, self._clusters, self._operations)
+        compute_url = f"{self.endpoint_url}{PATH}"
+        self._region_operations = RegionOperations(compute_url)
+        routers = Routers(self._region_operations, self._network.set_nat, compute_url)
+        container = container_methods(self._clusters, self._operations)
+        api = Api(tokens, [*container, *compute_methods(routers, self._region_operations)])
         self._server = Server(listener, api)
         account.write_credentials(
             self.credentials_file, token_uri, (self._lab.owner_uid, self._lab.owner_gid)
@@ -57,6 +64,7 @@ class Gcp:
         self._server.close()
         self._server = None
         self._operations.close()
+        self._region_operations.close()
         self._clusters.close()
         self._network.close()
         self.credentials_file.unlink(missing_ok=True)

@@ -81,7 +81,8 @@ class Google:
     def get(self) -> Any:
         return self.client.get_cluster(name=GKE)
 
-    def until(self, condition: Callable[[], Any]) -> None:
+    @staticmethod
+    def until(condition: Callable[[], Any]) -> None:
         deadline = time.monotonic() + LIMIT
         while not condition():
             assert time.monotonic() < deadline

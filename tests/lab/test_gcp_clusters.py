@@ -183,6 +183,35 @@ def test_stopping_waits_for_a_cluster_under_way_and_ends_it(gke):
             "cannot be used with",
         ),
         ({"autopilot": {"enabled": True}}, exceptions.MethodNotImplemented, "no Autopilot"),
+        (
+            {
+                "network_config": {"default_enable_private_nodes": True},
+                "private_cluster_config": {"enable_private_nodes": True},
+            },
+            exceptions.BadRequest,
+            "cannot be specified at the same time",
+        ),
+        (
+            {
+                "network_config": {"default_enable_private_nodes": True},
+                "ip_allocation_policy": {"use_routes": True},
+            },
+            exceptions.BadRequest,
+            "Alias IP addresses are required for private cluster",
+        ),
+        (
+            {
+                "private_cluster_config": {"enable_private_nodes": True},
+                "ip_allocation_policy": {"use_routes": True},
+            },
+            exceptions.BadRequest,
+            "Alias IP addresses are required for private cluster",
+        ),
+        (
+            {"ip_allocation_policy": {"use_routes": True, "use_ip_aliases": True}},
+            exceptions.BadRequest,
+            "cannot both be true",
+        ),
     ],
 )
 def test_what_gke_refuses_is_refused(gke, asked, error, message):
@@ -206,6 +235,29 @@ def test_a_name_is_taken_and_the_quota_is_used_up(gke):
         gke.create()
     with pytest.raises(exceptions.TooManyRequests, match="cannot create more than 1"):
         gke.create(name="second")
+
+
+@pytest.mark.parametrize(
+    "asked, private",
+    [
+        ({}, False),
+        ({"network_config": {"default_enable_private_nodes": False}}, False),
+        ({"network_config": {"default_enable_private_nodes": True}}, True),
+        ({"private_cluster_config": {"enable_private_nodes": True}}, True),
+    ],
+)
+def test_nodes_are_private_where_the_cluster_says_so(gke, asked, private):
+    gke.create(**asked)
+    cluster = gke.get()
+    assert cluster.network_config.default_enable_private_nodes == private
+    assert cluster.private_cluster_config.enable_private_nodes == private
+    [pool] = cluster.node_pools
+    assert pool.network_config.enable_private_nodes == private
+    gke.wait(gke.client.delete_node_pool(name=f"{GKE}/nodePools/default-pool"))
+    pool = {"name": "other", "initial_node_count": 1, "network_config": {"enable_private_nodes": not private}}
+    gke.wait(gke.client.create_node_pool(parent=GKE, node_pool=pool))
+    shown = gke.client.get_node_pool(name=f"{GKE}/nodePools/other")
+    assert shown.network_config.enable_private_nodes != private, "a pool may say otherwise"
 
 
 def test_places_that_are_not_there_or_not_ours(gke):

@@ -18,7 +18,7 @@ from google.auth.transport.requests import AuthorizedSession, Request
 from google.cloud import container_v1
 from google.oauth2 import service_account
 
-from lab.gcp.api import Api
+from lab.gcp.api import Api, container_methods
 from lab.gcp.clusters import Clusters
 from lab.gcp.http import Server
 from lab.gcp.network import DefaultNetwork
@@ -85,7 +85,8 @@ def cloud(tmp_path_factory) -> Iterator[Cloud]:
     made = Cloud(url, key_file, tokens)
     operations = Operations(url)
     network = DefaultNetwork(Internet(key_file.parent), _never, _never, tokens)
-    server = Server(listener, Api(tokens, Clusters(operations, network, url), operations))
+    methods = container_methods(Clusters(operations, network, url), operations)
+    server = Server(listener, Api(tokens, methods))
     yield made
     server.close()
 
