@@ -18,7 +18,17 @@ from moto.elbv2.ssl_policies import SSL_POLICIES
 
 from lab.aws import delays
 from lab.aws.access_logs import AccessLog
-from lab.aws.load_balancer import Action, Balancer, Certificate, FixedResponse, Forward, Policy, Redirect
+from lab.aws.load_balancer import (
+    Action,
+    Attributes,
+    Balancer,
+    Certificate,
+    FixedResponse,
+    Forward,
+    Policy,
+    Redirect,
+)
+from lab.aws.load_balancer.attributes import defaults
 from lab.aws.refusals import elb as refusals
 from lab.aws.target_groups import TargetGroups
 from lab.aws.vpc import Networks
@@ -66,7 +76,7 @@ class LoadBalancers(TargetGroups):
         )
         lb.dns_name = _host_name(lb, self.region_name)
         lb.activate = lambda: None  # type: ignore[method-assign]  # moto would call it active when it is described
-        lb.attrs.setdefault("access_logs.s3.enabled", "false")
+        lb.attrs = defaults(scheme)
         self._access_logs[lb.arn] = AccessLog(lb, self.region_name, self.aws.buckets())
         self._balancers[lb.arn] = _provisioning.submit(self._provision, lb)
         return lb
@@ -91,8 +101,14 @@ class LoadBalancers(TargetGroups):
             access_log = self.aws.lab.data / "log" / "alb" / f"{lb.name}.log"
             access_log.parent.mkdir(parents=True, exist_ok=True)
             deliver = self._access_logs[lb.arn].write
-            path = vpc.namespace.path
-            balancer = Balancer(_resource_id(lb), addresses, path, access_log, deliver=deliver)
+            balancer = Balancer(
+                _resource_id(lb),
+                addresses,
+                vpc.namespace.path,
+                access_log,
+                deliver=deliver,
+                attributes=lambda: Attributes.of(lb.attrs),
+            )
             self.aws.dns.publish(lb.dns_name, addresses)
             lb.state = "active"
             return balancer
@@ -128,12 +144,16 @@ class LoadBalancers(TargetGroups):
             self.networks.delete_managed_interface(interface)
 
     def modify_load_balancer_attributes(self, arn: str, attrs: dict[str, Any]) -> dict[str, Any]:
-        wanted = {**super().describe_load_balancer_attributes(arn), **attrs}
+        """moto does not know all of them, nor their values. Listeners obey at once."""
+        attributes = super().describe_load_balancer_attributes(arn)
+        refusals.modify_load_balancer_attributes(attrs)
+        wanted = {**attributes, **attrs}
         if wanted["access_logs.s3.enabled"] == "true" and any(
             key.startswith("access_logs.") for key in attrs
         ):
             self._access_logs[arn].enable(wanted)
-        return super().modify_load_balancer_attributes(arn, attrs)
+        attributes.update(attrs)
+        return attributes
 
     def close(self) -> None:
         """End all balancers and health checks; the API's view is left as it is."""

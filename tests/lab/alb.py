@@ -23,7 +23,7 @@ from cryptography.x509.oid import NameOID
 
 from lab import cgroups
 from lab.aws.functions import FunctionService, FunctionVersion
-from lab.aws.load_balancer import Balancer, Certificate, Forward, TargetGroup
+from lab.aws.load_balancer import Attributes, Balancer, Certificate, Forward, TargetGroup
 
 HOST = "alb.example.com"
 GROUP_ARN = "arn:aws:elasticloadbalancing:us-east-1:123456789012:targetgroup/t/0123456789abcdef"
@@ -185,7 +185,14 @@ class Alb:
         self.functions.deploy(function("f", timeout=3))
         self.group = TargetGroup(GROUP_ARN)
         self.log, self.records = directory / "access.log", []
-        self.balancer = Balancer("app/lb/50dc", ADDRESSES, access_log=self.log, record=self.records.append)
+        self.attributes = Attributes()
+        self.balancer = Balancer(
+            "app/lb/50dc",
+            ADDRESSES,
+            access_log=self.log,
+            record=self.records.append,
+            attributes=lambda: self.attributes,
+        )
         self.http, self.https = free_port(), free_port()
         self.authority = Authority("test")
         self.root = directory / "root.pem"
@@ -195,6 +202,7 @@ class Alb:
     def reset(self) -> None:
         self.group.register(functools.partial(self.functions.invoke, "f"))
         self.group.multi_value_headers = False
+        self.attributes = Attributes()
         self.balancer.set_listener(self.http, "HTTP", lambda: Forward(self.group))
         self.balancer.set_listener(self.https, "HTTPS", lambda: Forward(self.group), self.certificate)
         self.records.clear()

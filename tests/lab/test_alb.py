@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from lab.aws.load_balancer import FixedResponse, Forward, Redirect, listener
+from lab.aws.load_balancer import Attributes, FixedResponse, Forward, Redirect
 from tests.lab.alb import HOST, Alb, ask, run_curl, versions
 
 MEGABYTE = 1024 * 1024
@@ -91,8 +91,8 @@ def test_an_ambiguous_request_is_the_last_of_its_connection(alb):
         (b"", b""),
     ],
 )
-def test_a_client_that_says_nothing_more(alb, data, answer, monkeypatch):
-    monkeypatch.setattr(listener, "IDLE_TIMEOUT", 0.1)
+def test_a_client_that_says_nothing_more(alb, data, answer):
+    alb.attributes = Attributes(idle_timeout=0.1)
     assert raw(alb, data)[:13] == answer
 
 

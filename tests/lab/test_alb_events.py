@@ -24,7 +24,7 @@ TRACE = "Root=1-5bdb40ca-556d8b0c50dc66f0511bf520"
 
 def event(multi: bool = False, method: str = "GET", target: str = "/", headers=(), **values) -> dict:
     request = Request(method, target, list(headers), client="10.0.1.7", **values)
-    return json.loads(request_event(request, ARN, TRACE, multi))
+    return json.loads(request_event(request, ARN, multi))
 
 
 NEW = r"1-[0-9a-f]{8}-[0-9a-f]{24}"

@@ -1,6 +1,7 @@
 """An Application Load Balancer in front of Lambda functions: listeners, events, target health, access log."""
 
 from lab.aws.load_balancer.actions import Action, FixedResponse, Forward, Redirect
+from lab.aws.load_balancer.attributes import Attributes
 from lab.aws.load_balancer.balancer import Balancer
 from lab.aws.load_balancer.health import HealthCheck, TargetHealth
 from lab.aws.load_balancer.target_group import TargetGroup
@@ -8,6 +9,7 @@ from lab.aws.load_balancer.tls import Certificate, Policy
 
 __all__ = [
     "Action",
+    "Attributes",
     "Balancer",
     "Certificate",
     "FixedResponse",

@@ -9,6 +9,7 @@ from pathlib import Path
 from lab import sockets
 from lab.aws.load_balancer import access_log
 from lab.aws.load_balancer.actions import Action
+from lab.aws.load_balancer.attributes import Attributes
 from lab.aws.load_balancer.connection import Connection
 from lab.aws.load_balancer.forwarding import Exchange
 from lab.aws.load_balancer.listener import Listener
@@ -20,10 +21,11 @@ class Balancer:
     """One Application Load Balancer.
 
     `name` is the resource id "app/<name>/<id>", `addresses` its private addresses (one per subnet), in the
-    network namespace `namespace` (None: the machine's own, for tests). Each request appends a line to
-    `access_log`, calls `deliver(address, line)` with the private address that it came to, and `record(dict)`,
-    which has the fields of AWS's access log and `traceparent` (None without one). Both are called on the
-    event loop that serves all balancers, so they must not take long.
+    network namespace `namespace` (None: the machine's own, for tests). `attributes` is asked at each
+    connection and at each request. Each request appends a line to `access_log`, calls
+    `deliver(address, line)` with the private address that it came to, and `record(dict)`, which has the
+    fields of AWS's access log and `traceparent` (None without one). All are called on the event loop that
+    serves all balancers, so they must not take long.
     """
 
     def __init__(
@@ -34,8 +36,10 @@ class Balancer:
         access_log: Path | None = None,
         record: Callable[[dict], None] | None = None,
         deliver: Callable[[str, str], None] | None = None,
+        attributes: Callable[[], Attributes] = Attributes,
     ) -> None:
         self.name, self._addresses, self._namespace = name, addresses, namespace
+        self._attributes = attributes
         self._access_log, self._record, self._deliver = access_log, record, deliver
         self._listeners: dict[int, Listener] = {}
 
@@ -56,7 +60,7 @@ class Balancer:
         if there and there.protocol == protocol:
             there.update(action, certificate, policy)
             return
-        listener = Listener(port, protocol, self._log)
+        listener = Listener(port, protocol, self._attributes, self._log)
         listener.update(action, certificate, policy)
         self.remove_listener(port)
         _run(listener.start(self._listen(port)))

@@ -44,8 +44,10 @@ class Request:
     body: bytes = b""
     version: str = "HTTP/1.1"
     client: str = "127.0.0.1"
+    client_port: str = "127.0.0.1:1024"  # address and port, as in the access log
     scheme: str = "http"
     port: int = 80
+    tls: tuple[str, str] = ("-", "-")  # version and cipher, as OpenSSL names them
     too_large: bool = False
     classification: tuple[str, str] = ("-", "-")  # of HTTP/1 only
 
@@ -88,16 +90,14 @@ class InvalidAnswer(LambdaError):
     """The function's answer is none."""
 
 
-def request_event(
-    request: Request, target_group_arn: str, trace_id: str, multi_value_headers: bool = False
-) -> bytes:
+def request_event(request: Request, target_group_arn: str, multi_value_headers: bool = False) -> bytes:
     """The event of a request, as JSON. Without multi-value headers the last value of a name wins.
 
     Raises InvalidRequest where headers or text are not UTF-8 (error reason LambdaBadRequest).
     """
     body, is_base64 = _event_body(request)
     query = [pair.partition("=")[::2] for pair in request.query.split("&") if pair]
-    headers = [(name.lower(), value) for name, value in forwarded(request, trace_id)]
+    headers = [(name.lower(), value) for name, value in request.headers]
     return _event(
         target_group_arn, request.method, request.path, query, headers, body, is_base64, multi_value_headers
     )
@@ -107,25 +107,6 @@ def health_check_event(target_group_arn: str, path: str, multi_value_headers: bo
     """The event of a health check: known by its user agent."""
     headers = [("user-agent", HEALTH_CHECKER)]
     return _event(target_group_arn, "GET", path, [], headers, "", False, multi_value_headers)
-
-
-def forwarded(request: Request, trace_id: str) -> Headers:
-    """The request's headers with the four that the balancer adds.
-
-    x-forwarded-for is appended to (attribute routing.http.xff_header_processing.mode, default append);
-    -proto and -port tell how the client reached this balancer.
-    https://docs.aws.amazon.com/elasticloadbalancing/latest/application/x-forwarded-headers.html
-    """
-    added = {"x-forwarded-for", "x-forwarded-port", "x-forwarded-proto", "x-amzn-trace-id"}
-    before = [value for name, value in request.headers if name.lower() == "x-forwarded-for"]
-    kept = [(name, value) for name, value in request.headers if name.lower() not in added]
-    return [
-        *kept,
-        ("x-forwarded-for", ", ".join([*before, request.client])),
-        ("x-forwarded-port", str(request.port)),
-        ("x-forwarded-proto", request.scheme),
-        ("x-amzn-trace-id", trace_id),
-    ]
 
 
 def text(data: bytes) -> str:

@@ -5,12 +5,14 @@ import time
 import traceback
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from lab.aws.functions import FunctionNotFound, TooManyRequests
 from lab.aws.load_balancer import events, own_answers
 from lab.aws.load_balancer.actions import Action, FixedResponse, Forward
+from lab.aws.load_balancer.attributes import Attributes
 from lab.aws.load_balancer.events import LambdaError, Request, Response
+from lab.aws.load_balancer.headers import forwarded
 from lab.aws.load_balancer.target_group import TargetGroup
 
 # Invocations block a thread each; Lambda's own limit on concurrency is far below.
@@ -34,7 +36,7 @@ class Exchange:
     target_time: float = -1
 
 
-async def answer(request: Request, action: Callable[[], Action]) -> Exchange:
+async def answer(request: Request, action: Callable[[], Action], attributes: Attributes) -> Exchange:
     """The answer to a request, and how it came about; never raises."""
     # https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-request-tracing.html
     received = request.header("x-amzn-trace-id") if events.size(request.headers) <= 7 * 1024 else None
@@ -43,16 +45,16 @@ async def answer(request: Request, action: Callable[[], Action]) -> Exchange:
         if status := own_answers.refusal(request):
             exchange.response = own_answers.page(status)
         else:
-            exchange.response = await _act(exchange, action())
+            exchange.response = await _act(exchange, action(), attributes)
     except Exception:  # a fault of the lab: the client gets the page for 500, the daemon's log the rest
         traceback.print_exc()
     return exchange
 
 
-async def _act(exchange: Exchange, action: Action) -> Response:
+async def _act(exchange: Exchange, action: Action, attributes: Attributes) -> Response:
     if isinstance(action, Forward):
         exchange.actions = "forward"
-        return await _forward(exchange, action.target_group)
+        return await _forward(exchange, action.target_group, attributes)
     if isinstance(action, FixedResponse):
         exchange.actions = "fixed-response"
         return own_answers.fixed(action)
@@ -61,7 +63,7 @@ async def _act(exchange: Exchange, action: Action) -> Response:
     return own_answers.page(action.status, (("Location", exchange.redirect_url),))
 
 
-async def _forward(exchange: Exchange, group: TargetGroup) -> Response:
+async def _forward(exchange: Exchange, group: TargetGroup, attributes: Attributes) -> Response:
     request, multi, invoke = exchange.request, group.multi_value_headers, group.invoke
     exchange.target_group_arn = group.arn
     if own_answers.is_upgrade(request):
@@ -73,7 +75,8 @@ async def _forward(exchange: Exchange, group: TargetGroup) -> Response:
         return own_answers.page(503)
     sent = time.time()
     try:
-        event = events.request_event(request, group.arn, exchange.trace_id, multi)
+        headers = forwarded(request, exchange.trace_id, attributes)
+        event = events.request_event(replace(request, headers=headers), group.arn, multi)
         result = await asyncio.get_running_loop().run_in_executor(_invocations, invoke, event)
         response = events.response(result.payload, result.function_error, multi)
     except Exception as error:

@@ -9,6 +9,7 @@ from typing import cast
 
 from lab.aws.load_balancer import forwarding
 from lab.aws.load_balancer.actions import Action
+from lab.aws.load_balancer.attributes import Attributes
 from lab.aws.load_balancer.connection import Connection, describe
 from lab.aws.load_balancer.events import Request, Response
 from lab.aws.load_balancer.forwarding import Exchange
@@ -16,30 +17,36 @@ from lab.aws.load_balancer.http1 import Http1
 from lab.aws.load_balancer.http2 import Http2
 from lab.aws.load_balancer.tls import Certificate, Policy, server_context
 
-IDLE_TIMEOUT = 60  # seconds; the default of the attribute idle_timeout.timeout_seconds
 CLIENT_GONE = 460
 
 
 class Listener:
     """Lives on the event loop, but for `update`; calls `log(connection, exchange, status)` per request."""
 
-    def __init__(self, port: int, protocol: str, log: Callable[[Connection, Exchange, int], None]) -> None:
-        self.port, self.protocol, self.log = port, protocol, log
+    def __init__(
+        self,
+        port: int,
+        protocol: str,
+        attributes: Callable[[], Attributes],
+        log: Callable[[Connection, Exchange, int], None],
+    ) -> None:
+        self.port, self.protocol, self.attributes, self.log = port, protocol, attributes, log
         self.clients: set[_Client] = set()
         self._servers: list[asyncio.Server] = []
         self._front: ssl.SSLContext | None = None
+        self._contexts: dict[bool, ssl.SSLContext] = {}  # with HTTP/2 and without
 
     def update(self, action: Callable[[], Action], certificate: Certificate | None, policy: Policy) -> None:
         """From now on: connections get this certificate and policy, requests this action."""
         if (certificate is None) == (self.protocol == "HTTPS"):
             raise ValueError("an HTTPS listener needs a certificate, an HTTP listener none")
-        context = server_context(certificate, policy) if certificate else None
+        contexts = {h2: server_context(certificate, policy, h2) for h2 in (True, False) if certificate}
         if certificate and self._front is None:
             self._front = server_context(certificate, policy)
             self._front.sni_callback = self._hand_over
         elif self._front:
             policy.apply(self._front)
-        self.action, self.certificate, self.context = action, certificate, context
+        self.action, self.certificate, self._contexts = action, certificate, contexts
 
     async def start(self, sockets: list[socket.socket]) -> None:
         for one in sockets:
@@ -55,9 +62,8 @@ class Listener:
             client.transport.abort()
 
     def _hand_over(self, connection: ssl.SSLObject, name: str | None, _front: ssl.SSLContext) -> None:
-        """A handshake gets the certificate of the moment."""
-        assert self.context
-        connection.context = self.context
+        """A handshake gets the certificate of the moment, and HTTP/2 if that is enabled."""
+        connection.context = self._contexts[self.attributes().http2]
         connection.server_name = name  # type: ignore[attr-defined]
 
 
@@ -75,7 +81,8 @@ class _Client(asyncio.Protocol):
         self._listener.clients.add(self)
         self._loop = asyncio.get_running_loop()
         self._active = self._loop.time()
-        self._timer = self._loop.call_later(IDLE_TIMEOUT, self._check_idle)
+        self._idle_timeout = self._listener.attributes().idle_timeout
+        self._timer = self._loop.call_later(self._idle_timeout, self._check_idle)
 
     def data_received(self, data: bytes) -> None:
         self._active = self._loop.time()
@@ -86,7 +93,7 @@ class _Client(asyncio.Protocol):
         self._listener.clients.discard(self)
 
     def _check_idle(self) -> None:
-        left = self._active + IDLE_TIMEOUT - self._loop.time()
+        left = self._active + self._idle_timeout - self._loop.time()
         if left <= 0 and not self._http.busy:
             self._http.expire()
             return
@@ -94,12 +101,10 @@ class _Client(asyncio.Protocol):
 
     async def _answer(self, request: Request) -> Response:
         listener, connection = self._listener, self._connection
-        request.client, request.scheme, request.port = (
-            connection.client,
-            listener.protocol.lower(),
-            listener.port,
-        )
-        exchange = await forwarding.answer(request, listener.action)
+        request.scheme, request.port = listener.protocol.lower(), listener.port
+        request.client, request.client_port = connection.client, connection.client_port
+        request.tls = (connection.tls_version, connection.cipher)
+        exchange = await forwarding.answer(request, listener.action, listener.attributes())
         status = CLIENT_GONE if self.transport.is_closing() else exchange.response.status
         self._active = self._loop.time()
         with contextlib.suppress(OSError):  # a full disk must not cost the client its answer

@@ -55,12 +55,15 @@ class Policy:
             context.set_ciphers(":".join([*older, level]))
 
 
-def server_context(certificate: Certificate, policy: Policy) -> ssl.SSLContext:
-    """HTTP/2 and HTTP/1.1 over TLS. Raises ssl.SSLError where key and certificate do not match."""
+def server_context(certificate: Certificate, policy: Policy, http2: bool = True) -> ssl.SSLContext:
+    """HTTP/1.1 over TLS, HTTP/2 too if that is enabled.
+
+    Raises ssl.SSLError where key and certificate do not match.
+    """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.sslobject_class = _Handshake
     policy.apply(context)
-    context.set_alpn_protocols(["h2", "http/1.1"])
+    context.set_alpn_protocols(["h2", "http/1.1"] if http2 else ["http/1.1"])
     # The ssl module reads keys from files only: one that nobody else can open, gone at once.
     with tempfile.TemporaryDirectory(prefix="lab-alb-") as directory:
         pem = Path(directory, "certificate.pem")

@@ -11,6 +11,7 @@ from moto.elbv2.exceptions import ELBClientError, LoadBalancerNotFoundError
 from moto.elbv2.models import FakeLoadBalancer, FakeTargetGroup
 from moto.elbv2.ssl_policies import SSL_POLICIES
 
+from lab.aws.load_balancer.attributes import KNOWN, OF_NETWORK_LOAD_BALANCERS, Allowed
 from lab.aws.refusals.lambda_ import allows
 
 if TYPE_CHECKING:
@@ -94,6 +95,31 @@ def same_load_balancer(
         raise ELBClientError(
             "DuplicateLoadBalancerName",
             f"A load balancer with the same name '{former.name}' exists, but with different settings",
+        )
+
+
+def modify_load_balancer_attributes(wanted: dict[str, str]) -> None:
+    for key, value in wanted.items():
+        what = f"Load balancer attribute key '{key}' is not"
+        if key in OF_NETWORK_LOAD_BALANCERS:
+            raise ELBClientError(
+                "InvalidConfigurationRequest", f"{what} supported on load balancers with type 'application'"
+            )
+        if key not in KNOWN:
+            raise ELBClientError("ValidationError", f"{what} recognized")
+        _check_attribute(key, value, KNOWN[key][1])
+
+
+def _check_attribute(key: str, value: str, allowed: Allowed) -> None:
+    if isinstance(allowed, range):
+        fits = value.isdecimal() and int(value) in allowed
+        must = f"a number from {allowed[0]} to {allowed[-1]}"
+    else:
+        fits = allowed is None or value in allowed
+        must = " or ".join(allowed or ())
+    if not fits:
+        raise ELBClientError(
+            "ValidationError", f"The value of load balancer attribute '{key}' must be {must}, not '{value}'"
         )
 
 

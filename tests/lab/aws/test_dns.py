@@ -6,6 +6,7 @@ import pytest
 from botocore.exceptions import ClientError
 from dnslib import QTYPE, RCODE, DNSRecord
 
+from lab.aws import delays
 from lab.aws.server import Aws
 from lab.network import PUBLIC_DNS, Namespace
 from lab.sockets import in_namespace
@@ -136,3 +137,38 @@ def test_a_zone_with_records_is_not_deleted(route53, zone):
         route53.delete_hosted_zone(Id=zone)
     change(route53, zone, "DELETE", "there.example.com", "A", "198.51.100.1")
     change(route53, zone, "CREATE", "there.example.com", "A", "198.51.100.1")  # again, after a deletion
+
+
+def test_a_change_is_pending_for_a_moment(route53, zone, monkeypatch):
+    monkeypatch.setattr(delays, "CHANGE", 1)
+    record_set = {
+        "Name": "p.example.com",
+        "Type": "A",
+        "TTL": 30,
+        "ResourceRecords": [{"Value": "192.0.2.1"}],
+    }
+    batch = {"Comment": "mine", "Changes": [{"Action": "CREATE", "ResourceRecordSet": record_set}]}
+    info = route53.change_resource_record_sets(HostedZoneId=zone, ChangeBatch=batch)["ChangeInfo"]
+    assert (info["Status"], info["Comment"]) == ("PENDING", "mine")
+    pending = route53.get_change(Id=info["Id"])["ChangeInfo"]
+    assert pending == info
+    route53.get_waiter("resource_record_sets_changed").wait(Id=info["Id"], WaiterConfig={"Delay": 1})
+    assert route53.get_change(Id=info["Id"])["ChangeInfo"] == info | {"Status": "INSYNC"}
+
+
+def test_each_change_has_an_id_that_outlives_its_zone(route53):
+    made = route53.create_hosted_zone(Name="brief.example.net", CallerReference="brief")
+    deleted = route53.delete_hosted_zone(Id=made["HostedZone"]["Id"])
+    changes = [made["ChangeInfo"], deleted["ChangeInfo"]]
+    assert [change["Status"] for change in changes] == ["PENDING", "PENDING"]
+    assert changes[0]["Id"] != changes[1]["Id"]
+    for info in changes:
+        assert route53.get_change(Id=info["Id"])["ChangeInfo"]["SubmittedAt"] == info["SubmittedAt"]
+
+
+def test_a_change_that_nobody_asked_for(route53):
+    with pytest.raises(route53.exceptions.NoSuchChange) as refused:
+        route53.get_change(Id="/change/C2682N5HXP0BZ4")
+    answer = refused.value.response
+    assert answer["Error"]["Message"] == "Could not find resource with ID: C2682N5HXP0BZ4"
+    assert answer["ResponseMetadata"]["HTTPStatusCode"] == 404
