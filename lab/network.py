@@ -4,6 +4,8 @@
     lambda ───┼── internet ──┬── VPC (eth0: public addresses, bridge `vpc`: private addresses)
               │              └── VPC …
 
+A VPC's way in is by its public addresses, its way out by NAT, which it has only if it was given one.
+
 Each network has a /28 of 198.51.100.0/24 (TEST-NET-2, RFC 5737): the first address is the router's, in
 `internet`; the second is the network's own; the others are a VPC's public addresses.
 """
@@ -188,7 +190,6 @@ class Vpc:
         self._has_nat = False
         self._lock = RLock()
         self._build()
-        self.set_nat(True)
 
     def allocate_public(self) -> str:
         """Take a public address for this VPC (on eth0) and return it; LabError when none is left."""
@@ -253,6 +254,10 @@ class Vpc:
             "link set vpc up",
             f"addr add {self.router}/{self.private.prefixlen} dev vpc",
             f"addr add {self.resolver}/32 dev vpc",
+            # What is here has private addresses, also where a program does not choose: out by the NAT or not
+            # at all. The resolver is the cloud's own service, and reaches the public DNS anyway.
+            f"route replace default via {self.public[1]} src {self.router}",
+            f"route add {PUBLIC_DNS} via {self.public[1]} src {self.nat}",
         )
         self._nat_rule("--new-chain", _NAT)
         self.add_nat_range(str(self.private))

@@ -2,11 +2,9 @@
 
 import random
 from ipaddress import IPv4Network
-from threading import RLock
 from typing import Any
 
 from moto.ec2.exceptions import EC2ClientError
-from moto.ec2.models import EC2Backend
 from moto.ec2.models.elastic_network_interfaces import NetworkInterface
 from moto.ec2.models.internet_gateways import VPCGatewayAttachment
 from moto.ec2.models.nat_gateways import NatGateway
@@ -17,23 +15,22 @@ from moto.ec2.models.vpcs import VPC
 from moto.ec2.utils import generic_filter
 
 from lab.aws import delays
-from lab.aws.backends import Backed
 from lab.aws.refusals import ec2 as refusals
+from lab.aws.ways_out import WaysOut, attaching
 from lab.network import Vpc
 
-_attaching = RLock()
 
-
-class Networks(Backed, EC2Backend):
+class Networks(WaysOut):
     """VPCs, subnets, network interfaces."""
 
     def namespace(self, vpc_id: str) -> Vpc:
         """The real network behind a VPC, made when it is first asked for."""
-        with _attaching:
+        with attaching:
             if vpc_id not in self.aws.vpcs:
                 cidr = IPv4Network(self.get_vpc(vpc_id).cidr_block)
                 vpc = self.aws.internet.attach(f"aws-{vpc_id.removeprefix('vpc-')[:8]}", cidr)
                 self.aws.vpcs[vpc_id] = vpc
+                self.set_ways_out()
                 self.aws.dns.start_resolver(vpc)
             return self.aws.vpcs[vpc_id]
 
@@ -52,7 +49,7 @@ class Networks(Backed, EC2Backend):
         The same `seed` in the same subnet gives the same address, if it is free: a tutorial that is run again
         shows the same addresses.
         """
-        with _attaching:
+        with attaching:
             address = self._free_address(subnet_id, seed)
             interface = self.create_network_interface(
                 self.find_subnet(subnet_id), address, group_ids=group_ids, description=description
@@ -110,6 +107,7 @@ class Networks(Backed, EC2Backend):
             return
         if self.describe_internet_gateways(filters={"attachment.vpc-id": [gateway.vpc_id]}):
             gateway.state = "available"
+            self.set_ways_out()
             return
         self._free(gateway)
         gateway.state, gateway.failure_code = "failed", "Gateway.NotAttached"
@@ -120,6 +118,7 @@ class Networks(Backed, EC2Backend):
         refusals.nat_gateway(self, nat_gateway_id)
         gateway = super().delete_nat_gateway(nat_gateway_id)
         gateway.state = "deleting"
+        self.set_ways_out()
         delays.later(delays.NAT_GATEWAY, lambda: self._free(gateway))
         return gateway
 
@@ -172,7 +171,7 @@ class Networks(Backed, EC2Backend):
         deleted = super().delete_vpc(vpc_id)
         for acl in [acl for acl in self.network_acls.values() if acl.vpc_id == vpc_id]:
             del self.network_acls[acl.id]  # moto keeps it
-        with _attaching:
+        with attaching:
             vpc = self.aws.vpcs.pop(vpc_id, None)
             if vpc:
                 self.aws.dns.stop_resolver(vpc)

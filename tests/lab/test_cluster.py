@@ -40,7 +40,7 @@ def test_other_names_are_asked_of_the_vpc_resolver(clusters: dict[str, Kubectl])
     assert unknown.returncode != 0
 
 
-def test_pods_leave_the_vpc_with_its_address(clusters: dict[str, Kubectl], small_lab: SmallLab) -> None:
+def test_pods_leave_the_vpc_by_its_nat_only(clusters: dict[str, Kubectl], small_lab: SmallLab) -> None:
     class Echo(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self.send_response(200)
@@ -55,8 +55,14 @@ def test_pods_leave_the_vpc_with_its_address(clusters: dict[str, Kubectl], small
         "local"
     ]
     server = serve_http(Echo, sockets.listen((address, 0), outside.path))
-    seen = clusters["gke"].exec("curl", "-s", "-m", "5", f"http://{address}:{server.server_port}")
-    assert seen == small_lab.internet.vpcs["vpc-gcp"].nat
+    vpc = small_lab.internet.vpcs["vpc-gcp"]
+    curl = ("curl", "-s", "-m", "5", f"http://{address}:{server.server_port}")
+    silent = clusters["gke"].run("exec", "web", "--", *curl)
+    assert "exit code 28" in silent.stderr, "without NAT: a time-out"
+    vpc.set_nat(True)
+    assert clusters["gke"].exec(*curl) == vpc.nat
+    vpc.set_nat(False)
+    assert clusters["gke"].run("exec", "web", "--", *curl).returncode != 0
     server.shutdown()
 
 

@@ -12,8 +12,10 @@ import google.auth
 import pytest
 from google.api_core import exceptions
 from google.auth.transport.requests import AuthorizedSession
+from google.cloud import compute_v1
 from google.cloud.container_v1.types import Cluster, NodePool, Operation
 
+from lab import sockets
 from lab.errors import LabError
 from lab.gcp.oauth import UNIVERSE
 from lab.network import Internet
@@ -258,6 +260,67 @@ def test_nodes_are_private_where_the_cluster_says_so(gke, asked, private):
     gke.wait(gke.client.create_node_pool(parent=GKE, node_pool=pool))
     shown = gke.client.get_node_pool(name=f"{GKE}/nodePools/other")
     assert shown.network_config.enable_private_nodes != private, "a pool may say otherwise"
+
+
+def leads_out(gke: Google, internet: Internet) -> bool:
+    """Whether a connection from the project's network to someone outside is made."""
+    vpc = gke.gcp.vpc
+    assert vpc
+    with sockets.listen(("198.51.100.2", 8080), internet.outside) as listener:
+        try:
+            sockets.connect(listener.getsockname(), vpc.namespace, timeout=1).close()
+        except TimeoutError:
+            return False
+        return True
+
+
+def test_nodes_with_public_addresses_are_a_way_out_while_they_are_there(gke, internet):
+    gke.patient = True
+    operation = gke.client.create_cluster(parent=WHERE, cluster={"name": "gke", "initial_node_count": 1})
+    gke.until(lambda: gke.machines)
+    assert not leads_out(gke, internet)
+    gke.machines[0].control_plane.set()
+    gke.machines[0].node.set()
+    gke.wait(operation)
+    assert leads_out(gke, internet)
+    gke.wait(gke.client.delete_node_pool(name=f"{GKE}/nodePools/default-pool"))
+    assert not leads_out(gke, internet)
+    pool = {"name": "other", "initial_node_count": 1, "network_config": {"enable_private_nodes": True}}
+    gke.wait(gke.client.create_node_pool(parent=GKE, node_pool=pool))
+    assert not leads_out(gke, internet)
+
+
+def test_private_nodes_get_out_by_cloud_nat_in_their_region(gke, internet):
+    gke.create(network_config={"default_enable_private_nodes": True})
+    assert not leads_out(gke, internet)
+    routers = compute_v1.RoutersClient(
+        transport="rest", client_options={"api_endpoint": gke.gcp.endpoint_url}
+    )
+    operations = compute_v1.RegionOperationsClient(
+        transport="rest", client_options={"api_endpoint": gke.gcp.endpoint_url}
+    )
+    router = {"name": "nat", "network": "projects/lab-project/global/networks/default"}
+    nat = {
+        "name": "nat",
+        "nat_ip_allocate_option": "AUTO_ONLY",
+        "source_subnetwork_ip_ranges_to_nat": "ALL_SUBNETWORKS_ALL_IP_RANGES",
+    }
+
+    def insert(region: str, **more: Any) -> None:
+        where = {"project": "lab-project", "region": region}
+        operation = routers.insert(**where, router_resource=router | more)
+        operations.wait(**where, operation=operation.name)
+
+    insert("europe-west1", nats=[nat])
+    assert not leads_out(gke, internet), "it is elsewhere"
+    insert("us-central1", name="without")
+    assert not leads_out(gke, internet), "it has no NAT"
+    insert("us-central1", nats=[nat])
+    assert leads_out(gke, internet)
+    where = {"project": "lab-project", "region": "us-central1"}
+    operation = routers.delete(**where, router="nat")
+    operations.wait(**where, operation=operation.name)
+    assert not leads_out(gke, internet)
 
 
 def test_places_that_are_not_there_or_not_ours(gke):

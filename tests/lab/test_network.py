@@ -10,7 +10,7 @@ import pytest
 
 from lab import sockets
 from lab.errors import LabError
-from lab.network import Internet, Namespace, Vpc
+from lab.network import PUBLIC_DNS, Internet, Namespace, Vpc
 from lab.settings import Lab
 
 LAB = Lab(name=f"t{os.getpid() % 10000}")
@@ -122,9 +122,82 @@ def test_a_public_address_that_nobody_has_is_silent_although_its_router_knows(in
 
 def test_vpcs_see_each_other_as_the_nat_address(aws, gcp):
     gcp.add_private("10.128.0.10")
+    gcp.set_nat(True)
     with sockets.listen((aws.allocate_public(), PORT), aws.namespace) as listener:
         assert source_of_connection(listener, gcp.namespace) == gcp.nat
         assert source_of_connection(listener, gcp.namespace, source="10.128.0.10") == gcp.nat
+
+
+def test_there_is_no_way_out_of_a_vpc_without_nat(internet, aws, gcp):
+    target = gcp.allocate_public()
+    with sockets.listen((target, PORT), gcp.namespace) as listener:
+        assert_silent(target, aws.namespace)
+        for opened in (True, True):
+            aws.set_nat(opened)
+            assert source_of_connection(listener, aws.namespace) == aws.nat
+        for _ in range(2):
+            aws.set_nat(False)
+            assert_silent(target, aws.namespace)
+        curl = ["curl", "-s", "--connect-timeout", "1", f"http://{target}:{PORT}/"]
+        assert aws.namespace.run(*curl, check=False).returncode == 28
+        gcp.set_nat(True)
+        assert_silent(target, aws.namespace)  # whatever others have
+        aws.set_nat(True)
+        assert source_of_connection(listener, aws.namespace) == aws.nat
+
+
+def test_pods_get_out_by_the_same_nat(internet, aws, gcp):
+    """Their range is beside the VPC's; what leaves with their addresses needs a rule of its own."""
+    aws.namespace.run("ip", "addr", "add", "10.1.0.5/32", "dev", "vpc")
+    target = gcp.allocate_public()
+
+    def silent() -> None:
+        def connect() -> socket.socket:
+            return socket.create_connection((target, PORT), 1, ("10.1.0.5", 0))
+
+        with pytest.raises(TimeoutError):
+            sockets.in_namespace(aws.namespace, connect)
+
+    with sockets.listen((target, PORT), gcp.namespace) as listener:
+        aws.add_nat_range("10.1.0.0/24")
+        silent()
+        aws.set_nat(True)
+        assert source_of_connection(listener, aws.namespace, source="10.1.0.5") == aws.nat
+        aws.set_nat(False)
+        silent()
+        aws.set_nat(True)
+        aws.remove_nat_range("10.1.0.0/24")
+        aws.remove_nat_range("10.1.0.0/24")
+        silent()
+        assert source_of_connection(listener, aws.namespace) == aws.nat
+
+
+def test_without_nat_the_ways_in_and_within_are_open(internet, aws):
+    public = aws.allocate_public()
+    aws.add_private("10.0.1.186")
+    with sockets.listen((public, PORT), aws.namespace) as listener:
+        assert source_of_connection(listener, internet.outside) == "198.51.100.2"
+        assert source_of_connection(listener, aws.namespace) == public
+    with sockets.listen(("10.0.1.186", PORT), aws.namespace) as listener:
+        assert source_of_connection(listener, aws.namespace) == "10.0.1.186"
+
+
+def test_without_nat_the_vpcs_resolver_still_asks_the_public_dns(internet, aws):
+    def udp() -> socket.socket:
+        return socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+
+    with (
+        sockets.in_namespace(internet.internet, udp) as dns,
+        sockets.in_namespace(aws.namespace, udp) as resolver,
+    ):
+        dns.bind((PUBLIC_DNS, 53))
+        dns.settimeout(5)
+        resolver.settimeout(5)
+        resolver.sendto(b"a name", (PUBLIC_DNS, 53))
+        question, peer = dns.recvfrom(100)
+        assert (question, peer[0]) == (b"a name", aws.nat)
+        dns.sendto(b"its address", peer)
+        assert resolver.recv(100) == b"its address"
 
 
 def test_the_nat_address_takes_no_connections(internet, aws):
@@ -140,6 +213,7 @@ def test_the_nat_address_takes_no_connections(internet, aws):
 
 def test_a_private_source_does_not_cross_the_internet(aws, gcp):
     """Addresses that nobody masquerades (pods', before there is a node) are dropped on the way."""
+    aws.set_nat(True)
     aws.namespace.run("ip", "addr", "add", "10.1.0.5/32", "dev", "vpc")
 
     def udp(*address: str | int) -> Callable[[], socket.socket]:
@@ -224,6 +298,7 @@ def test_a_deleted_vpc_is_gone_although_a_socket_of_it_is_open(internet, aws, gc
         assert not aws.namespace.path.exists()
         again = internet.attach(aws.name, "10.9.0.0/16")
         assert again.public == aws.public
+    gcp.set_nat(True)
     with sockets.listen((again.allocate_public(), PORT), again.namespace) as listener:
         assert source_of_connection(listener, gcp.namespace) == gcp.nat
 

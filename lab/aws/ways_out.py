@@ -1,0 +1,93 @@
+"""EC2: a VPC's way out is a NAT gateway to which a subnet's default route leads.
+
+https://docs.aws.amazon.com/vpc/latest/userguide/vpc-nat-gateway.html
+"""
+
+from collections.abc import Iterator
+from threading import RLock
+from typing import Any
+
+from moto.ec2.models import EC2Backend
+from moto.ec2.models.route_tables import Route, RouteTable
+from moto.ec2.models.subnets import Subnet
+
+from lab.aws.backends import Backed
+
+_ANYWHERE = "0.0.0.0/0"
+attaching = RLock()  # held while a VPC's namespace comes or goes
+
+
+class WaysOut(Backed, EC2Backend):
+    """After each change of routes, the namespaces of the VPCs have the NAT that AWS's would have."""
+
+    def create_route(self, *args: Any, **kwargs: Any) -> Route:
+        route = super().create_route(*args, **kwargs)
+        self.set_ways_out()
+        return route
+
+    def replace_route(self, *args: Any, **kwargs: Any) -> Route:
+        route = super().replace_route(*args, **kwargs)
+        self.set_ways_out()
+        return route
+
+    def delete_route(self, *args: Any, **kwargs: Any) -> Route:
+        route = super().delete_route(*args, **kwargs)
+        self.set_ways_out()
+        return route
+
+    def associate_route_table(self, *args: Any, **kwargs: Any) -> str:
+        association = super().associate_route_table(*args, **kwargs)
+        self.set_ways_out()
+        return association
+
+    def disassociate_route_table(self, association_id: str) -> str | None:
+        subnet_id = super().disassociate_route_table(association_id)
+        self.set_ways_out()
+        return subnet_id
+
+    def replace_route_table_association(self, association_id: str, route_table_id: str) -> str:
+        association = super().replace_route_table_association(association_id, route_table_id)
+        self.set_ways_out()
+        return association
+
+    def create_subnet(self, *args: Any, **kwargs: Any) -> Subnet:
+        subnet = super().create_subnet(*args, **kwargs)  # it follows the main route table
+        self.set_ways_out()
+        return subnet
+
+    def delete_subnet(self, subnet_id: str) -> Subnet:
+        subnet = super().delete_subnet(subnet_id)
+        self.set_ways_out()
+        return subnet
+
+    def set_ways_out(self) -> None:
+        """Open and close the NAT of this region's VPCs that have a namespace."""
+        with attaching:
+            for vpc_id, vpc in list(self.aws.vpcs.items()):
+                if vpc_id in self.vpcs:
+                    vpc.set_nat(any(self._leads_out(subnet) for subnet in self._subnets(vpc_id)))
+
+    def _leads_out(self, subnet: Subnet) -> bool:
+        """By an available NAT gateway, which itself needs a subnet with an internet gateway."""
+        route = self._default_route(subnet)
+        gateway: Any = route.nat_gateway if route else None
+        if gateway is None or gateway.state != "available" or gateway.vpc_id != subnet.vpc_id:
+            return False
+        public = [one for one in self._subnets(subnet.vpc_id) if one.id == gateway.subnet_id]
+        onward = self._default_route(public[0]) if public else None
+        return bool(onward and (onward.gateway_id or "").startswith("igw-"))
+
+    def _default_route(self, subnet: Subnet) -> Route | None:
+        table = self._route_table(subnet)
+        routes = table.routes if table else []
+        return next((route for route in routes if route.destination_cidr_block == _ANYWHERE), None)
+
+    def _route_table(self, subnet: Subnet) -> RouteTable | None:
+        """The subnet's own, or the VPC's main one."""
+        tables = [table for table in list(self.route_tables.values()) if table.vpc_id == subnet.vpc_id]
+        own = [table for table in tables if subnet.id in table._associations.values()]
+        return next(iter(own or [table for table in tables if table.main_association_id]), None)
+
+    def _subnets(self, vpc_id: str) -> Iterator[Subnet]:
+        for zone in list(self.subnets.values()):
+            yield from (subnet for subnet in list(zone.values()) if subnet.vpc_id == vpc_id)
