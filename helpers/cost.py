@@ -56,7 +56,7 @@ def table() -> show.Table:
             "cloud": price.cloud,
             "what": price.what,
             "number": price.number,
-            "USD per hour": f"{price.number * price.each:.3f}",
+            "USD per hour": f"{price.number * price.each:.4f}",
             "price as of": price.seen,
         }
         for price in PRICES
