@@ -8,9 +8,13 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.faults.clouds import in_the_clouds
-from tests.faults.kills import Place, at_call, clean_up, in_cell, kill
+from tests.faults.kills import IN_GOOGLE, Place, at_call, clean_up, in_cell, kill
 
-PLACES = [*(at_call(number) for number in (1, 5, 12, 16, 19, 28, 34, 40, 45, 47)), in_cell("02:8", 3)]
+PLACES = [
+    *(at_call(number) for number in (1, 5, 12, 16, 19, 28, 34, 40, 45, 47)),
+    IN_GOOGLE[1],
+    in_cell("02:8", 3),
+]
 
 
 @pytest.mark.parametrize("place", PLACES, ids=str)

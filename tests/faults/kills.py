@@ -44,6 +44,8 @@ def in_cell(cell: str, seconds: float = 0) -> Place:
 
 
 CALLS = 49  # changes that notebook 01 makes, the network's included
+# Google's part of notebook 00: the Cloud Router, then the cluster.
+IN_GOOGLE = [Place(("00",), call, answered) for call in (1, 2) for answered in (False, True)]
 # Every notebook's end, and where clusters, nodes, meshes and load balancers are in the making.
 CELLS = [
     in_cell("00:4", 1), in_cell("00:5", 1.5), in_cell("00:end"), in_cell("01:end"),
@@ -96,7 +98,7 @@ def clean_up(environment: dict[str, str], folder: Path, *arguments: str) -> subp
 
 def main(chosen: list[str]) -> None:
     failed, start = 0, time.monotonic()
-    places = [at_call(number) for number in range(1, CALLS + 1)] + CELLS
+    places = [at_call(number) for number in range(1, CALLS + 1)] + IN_GOOGLE + CELLS
     places = [place for place in places if not chosen or str(place) in chosen]
     with fresh_lab(NAME) as environment:
         before = in_the_clouds(environment)
