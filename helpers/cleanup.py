@@ -81,7 +81,6 @@ def everything() -> None:
     _delete_services()
     if current().GOOGLE_CLOUD_PROJECT:
         gke.delete()
-        cloud_nat.delete()
     for name in inventory.node_groups():
         _delete("eks", "delete_nodegroup", clusterName=current().TUTORIAL_NAME, nodegroupName=name)
     _delete_front()
@@ -89,6 +88,8 @@ def everything() -> None:
     _delete_eks()
     _delete_network()
     _delete_roles()
+    if current().GOOGLE_CLOUD_PROJECT:
+        _delete_cloud_nat()
     for context in (eks.CONTEXT, gke.CONTEXT):
         kubeconfig.remove(context)
     until(
@@ -134,6 +135,13 @@ def _delete_services() -> None:
                 kube.kubectl(context, *words, "--ignore-not-found")
             except (CommandFailed, TimedOut) as failed:
                 print(f"{context} keeps {namespace}/{name}, its load balancer is looked for: {failed}")
+
+
+def _delete_cloud_nat() -> None:
+    if others := gke.neighbours():
+        print(f"Cloud NAT stays, {', '.join(others)} calls out by it")
+        return
+    cloud_nat.delete()
 
 
 def _delete_front() -> None:

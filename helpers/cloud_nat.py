@@ -59,7 +59,14 @@ def ensure() -> None:
         if refused.code != "Conflict" or isinstance(refused, MadeAlready) or strange:
             raise
         # A run that was interrupted has begun it.
-        until(f"the Cloud Router {name}", serving, lambda found: found is not None, limit=_LIMIT)
+        until(
+            f"the NAT of the Cloud Router {name}",
+            serving,
+            lambda found: found is not None,
+            limit=_LIMIT,
+            state=lambda found: "there" if found else "not there yet",
+            try_="run 99-clean-up, then start again.",
+        )
     print(f"gcloud compute routers create {name} --network {NETWORK} --region {region()}")
     print(f"gcloud compute routers nats create {_NAT['name']} --router {name} --region {region()} …")
 
@@ -72,12 +79,7 @@ def delete() -> None:
     name = current().TUTORIAL_NAME
     doing = f"Deleting the Cloud Router {name}"
     try:
-        patiently(
-            doing,
-            lambda: _work(doing, lambda routers: routers.delete_unary(**_place(), router=name)),
-            lambda error: isinstance(error, Refused) and "not ready" in str(error),
-            limit=_LIMIT,
-        )
+        _work(doing, lambda routers: routers.delete_unary(**_place(), router=name))
     except Refused as refused:
         if refused.code != "NotFound":  # else it was deleted before, and the answer got lost
             raise
@@ -99,7 +101,7 @@ def of_all_runs() -> list[compute_v1.Router]:
     """The project's routers that any run of the tutorial made, in all regions."""
     listed = _ask(
         "Listing the Cloud Routers",
-        lambda routers: list(routers.aggregated_list(project=project(), timeout=google_cloud.TIMEOUT)),
+        lambda routers: list(routers.aggregated_list(**_project())),
     )
     found = [router for _, scoped in listed for router in scoped.routers]
     return [router for router in found if tags(router).get("Tutorial") == TUTORIAL]
@@ -109,16 +111,25 @@ def serving() -> compute_v1.Router | None:
     """The router whose NAT serves the whole network in this region: Google allows one."""
     routers = _ask("Listing the Cloud Routers", lambda routers: list(routers.list(**_place())))
     for router in routers:
-        everything = any(
-            nat.source_subnetwork_ip_ranges_to_nat.startswith("ALL_SUBNETWORKS") for nat in router.nats
-        )
-        if router.network.endswith(f"/networks/{NETWORK}") and everything:
+        if router.network.endswith(f"/networks/{NETWORK}") and any(map(_serves_nodes, router.nats)):
             return router
     return None
 
 
+def _serves_nodes(nat: compute_v1.RouterNat) -> bool:
+    """There are NATs between networks, too, and for other things than virtual machines."""
+    everything = nat.source_subnetwork_ip_ranges_to_nat.startswith("ALL_SUBNETWORKS")
+    machines = list(nat.endpoint_types) in ([], ["ENDPOINT_TYPE_VM"])
+    return everything and machines and nat.type_ in ("", "PUBLIC")
+
+
 def _place() -> dict[str, Any]:
-    return {"project": project(), "region": region(), "timeout": google_cloud.TIMEOUT}
+    return {**_project(), "region": region()}
+
+
+def _project() -> dict[str, Any]:
+    # The library would try again by itself, for ten minutes and without a word.
+    return {"project": project(), "timeout": google_cloud.TIMEOUT, "retry": None}
 
 
 def _description() -> str:
@@ -127,7 +138,7 @@ def _description() -> str:
 
 def _work(doing: str, start: Callable[[compute_v1.RoutersClient], compute_v1.Operation]) -> None:
     """Start an operation and wait for its end; raises Refused with the reason where it fails."""
-    begun = _ask(doing, start)
+    begun = patiently(doing, lambda: _ask(doing, start), _is_busy, limit=_LIMIT)
     # The router's client would ask Google itself for it, whatever endpoint is set.
     ended = until(
         f"the Cloud Router {current().TUTORIAL_NAME}",
@@ -143,6 +154,11 @@ def _work(doing: str, start: Callable[[compute_v1.RoutersClient], compute_v1.Ope
     if ended.http_error_status_code:
         error = ended.error.errors[0]
         raise Refused(doing, error.code, error.message, "correct that, then run this again.")
+
+
+def _is_busy(error: BaseException) -> bool:
+    """Another operation is at work on it, perhaps one of a run that was interrupted."""
+    return isinstance(error, Refused) and "not ready" in str(error)
 
 
 def _ask(doing: str, call: Callable[[Any], T], kind: Callable[..., Any] = compute_v1.RoutersClient) -> T:

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from google.cloud import container_v1
 
 from helpers import caller, cloud_nat, google_cloud, kubeconfig
-from helpers.aws import project_tags
+from helpers.aws import TUTORIAL, project_tags
 from helpers.cluster import Cluster
 from helpers.errors import NotYet, Refused, TutorialError
 from helpers.progress import resumed, until
@@ -173,6 +173,15 @@ def labelled(key: str, value: str) -> list[container_v1.Cluster]:
         lambda gke: gke.list_clusters(parent=anywhere, timeout=google_cloud.TIMEOUT),
     )
     return [cluster for cluster in answer.clusters if cluster.resource_labels.get(key) == value]
+
+
+def neighbours() -> list[str]:
+    """Clusters of other runs of the tutorial in the same region: they call out by the same Cloud NAT."""
+    return [
+        cluster.name
+        for cluster in labelled("tutorial", TUTORIAL)
+        if cluster.name != current().TUTORIAL_NAME and cluster.location.startswith(google_cloud.region())
+    ]
 
 
 def _labels() -> dict[str, str]:

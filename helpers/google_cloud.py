@@ -69,7 +69,6 @@ def ask(
 def _asking(doing: str, call: Callable[[], T], allowed: str = "") -> T:
     """Tries again what passes, and turns Google's exceptions into the tutorial's."""
     lost: list[BaseException] = []
-    hints = {"Unauthorized": _SIGN_IN, "Forbidden": allowed}
     try:
         return Retry(_passes, on_error=lost.append, **_RETRY)(call)()
     except api.Conflict as error:
@@ -78,7 +77,9 @@ def _asking(doing: str, call: Callable[[], T], allowed: str = "") -> T:
     except api.RetryError as error:
         raise Unreachable(doing, str(error.cause), _where()) from error
     except api.GoogleAPIError as error:
-        hint = hints.get(type(error).__name__, "")
+        hint = {"Unauthorized": _SIGN_IN, "Forbidden": allowed}.get(type(error).__name__, "")
+        if _says(error, "quotaExceeded"):
+            hint = "delete what is not needed there, or ask for a higher quota."
         if hint == _SIGN_IN:
             _client.cache_clear()  # who has signed in again is asked for the new credentials
         raise Refused(doing, type(error).__name__, getattr(error, "message", str(error)), hint) from error
@@ -91,9 +92,11 @@ def _asking(doing: str, call: Callable[[], T], allowed: str = "") -> T:
 
 def _passes(error: BaseException) -> bool:
     """Compute Engine says "too often" by a 403: https://cloud.google.com/compute/api-quota."""
-    if isinstance(error, api.Forbidden):
-        return any(detail.get("reason") == "rateLimitExceeded" for detail in error.errors)
-    return isinstance(error, _PASSING)
+    return isinstance(error, _PASSING) or _says(error, "rateLimitExceeded")
+
+
+def _says(error: BaseException, reason: str) -> bool:
+    return isinstance(error, api.Forbidden) and any(each.get("reason") == reason for each in error.errors)
 
 
 def _where() -> str:

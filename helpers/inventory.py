@@ -40,12 +40,15 @@ def listing() -> list[Resource]:
     asked too.
     """
     resources = []
-    resources += [Resource("Google Cloud", kind, current().TUTORIAL_NAME) for kind in _in_google()]
+    if current().GOOGLE_CLOUD_PROJECT and gke.status():
+        resources.append(Resource("Google Cloud", "GKE cluster", current().TUTORIAL_NAME))
     resources += [Resource("AWS", kind, name) for kind, name in _in_aws()]
     known = [resource.name for resource in resources]
     for arn in tagged_arns():
         if not any(part in arn for part in _TAGS_LINGER) and not any(name in arn for name in known):
             resources.append(Resource("AWS", "tagged", arn))
+    if current().GOOGLE_CLOUD_PROJECT and _has_cloud_nat():
+        resources.append(Resource("Google Cloud", "Cloud Router", current().TUTORIAL_NAME))
     return resources
 
 
@@ -140,14 +143,10 @@ def node_groups() -> list[str]:
         raise
 
 
-def _in_google() -> Iterable[str]:
-    if not current().GOOGLE_CLOUD_PROJECT:
-        return
-    if gke.status():
-        yield "GKE cluster"
+def _has_cloud_nat() -> bool:
+    """Whether there is a Cloud Router of ours that no cluster of another run needs."""
     router = cloud_nat.find()
-    if router and cloud_nat.is_ours(router):
-        yield "Cloud Router"
+    return router is not None and cloud_nat.is_ours(router) and not gke.neighbours()
 
 
 def _in_aws() -> Iterable[tuple[str, str]]:

@@ -14,7 +14,7 @@ from helpers import command, manifests
 from helpers.errors import CommandFailed, ToolMissing
 from helpers.settings import ROOT, current
 
-_LIBRARIES = ("boto3", "google-cloud-container", "cryptography")
+_LIBRARIES = ("boto3", "google-cloud-container", "google-cloud-compute", "cryptography")
 _PROGRAMS = {
     "curl": ("curl", "--version"),
     "kubectl": ("kubectl", "version", "--client", "--output", "yaml"),

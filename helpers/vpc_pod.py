@@ -41,12 +41,13 @@ def _copied(file: Path) -> str:
     content = file.read_text(encoding="ascii")  # certificates and keys in PEM
     # What exec is given gets lost at times, without an error, so the file is read back:
     # https://github.com/containerd/containerd/issues/13934
-    copy = [*_EXEC, "sh", "-c", f"umask 077; cat > {there}; cat {there}"]
+    copy = [*_EXEC, "sh", "-c", f"umask 077; cat > {there} && cat {there}"]
     until(
         f"{there} to be whole in pod/{_POD}",
         lambda: command.run(copy, give=content).text,
         lambda arrived: arrived == content,
         limit=60,
         state=lambda arrived: f"{len(arrived)} of {len(content)} characters",
+        try_=f"kubectl --context {eks.CONTEXT} delete pod {_POD}, then run this again.",
     )
     return there

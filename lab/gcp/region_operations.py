@@ -111,8 +111,10 @@ class RegionOperations:
         return entry
 
     def _run(self, entry: _Entry, work: Callable[[], None]) -> None:
-        error = None
-        if not self._closing.wait(DURATION):
+        error: Exception | None = None
+        if self._closing.wait(DURATION):
+            error = ApiError("INTERNAL", "The lab is going down.")
+        else:
             try:
                 work()
             except Exception as failure:

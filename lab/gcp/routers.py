@@ -123,12 +123,13 @@ class Routers:
         return self._operations.start(kind, entry.region, entry.path, entry.router.id, user, request_id, work)
 
     def _finish_insert(self, entry: _Entry) -> None:
-        entry.works, entry.busy = True, False
-        try:
-            self._tell(entry.region)
-        except Exception:
-            self._forget(entry)
-            raise
+        with self._lock:
+            entry.works, entry.busy = True, False
+            try:
+                self._tell(entry.region)
+            except Exception:
+                self._forget(entry)
+                raise
 
     def _forget(self, entry: _Entry) -> None:
         with self._lock:

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from google.cloud import compute_v1
 
-from helpers import aws, cleanup, cloud_nat, google_cloud, preflight, runs
-from helpers.errors import Refused, Unreachable
+from helpers import aws, cleanup, cloud_nat, gke, google_cloud, preflight, runs
+from helpers.errors import Refused, TimedOut, Unreachable
 from helpers.progress import until
 from lab.network import Internet
 from tests.lab.gcp import Google
@@ -55,6 +55,11 @@ def names(routers: Any) -> list[str]:
 def made(routers: Any, name: str, **more: Any) -> None:
     insert(routers, name, **more)
     until(name, lambda: names(routers), lambda there: name in there, limit=20, every=0.1)
+
+
+def as_in_moto(monkeypatch, moto_url: str) -> None:
+    for name, value in (("ENDPOINT_URL", moto_url), ("ACCESS_KEY_ID", "E"), ("SECRET_ACCESS_KEY", "e")):
+        monkeypatch.setenv(f"AWS_{name}", value)
 
 
 def test_it_is_made_once_and_says_whose_it_is(routers, capsys):
@@ -105,9 +110,46 @@ def test_a_router_of_our_name_that_is_not_ours_stops_the_run_and_stays(routers):
     assert names(routers) == ["istio-multicloud"]
 
 
-def test_a_run_that_was_interrupted_goes_on(routers):
+def test_a_run_that_was_interrupted_goes_on(routers, monkeypatch):
+    """Whether the router that it began is listed at once, Google does not say."""
+    look, seen = cloud_nat.serving, []
+    monkeypatch.setattr(cloud_nat, "serving", lambda: look() if seen else seen.append("nothing"))
     insert(routers, "istio-multicloud", nats=[EVERYTHING], description="Project=istio-multicloud")
     cloud_nat.ensure()
+    assert seen
+    assert names(routers) == ["istio-multicloud"]
+
+
+def test_a_router_that_lost_its_nat_is_told_how_to_be_mended(routers, monkeypatch):
+    monkeypatch.setattr(cloud_nat, "_LIMIT", 0.1)
+    made(routers, "istio-multicloud", description="Project=istio-multicloud")
+    with pytest.raises(TimedOut, match="Try: run 99-clean-up, then start again"):
+        cloud_nat.ensure()
+
+
+def test_while_the_last_one_is_being_deleted_the_next_waits(routers):
+    cloud_nat.ensure()
+    routers.delete_unary(**PLACE, router="istio-multicloud")
+    cloud_nat.delete()  # finds it busy, then gone
+    cloud_nat.ensure()
+    assert names(routers) == ["istio-multicloud"]
+
+
+def test_a_nat_for_other_things_than_nodes_is_none():
+    for kind in ({"type_": "PRIVATE"}, {"endpoint_types": ["ENDPOINT_TYPE_MANAGED_PROXY_LB"]}):
+        assert not cloud_nat._serves_nodes(compute_v1.RouterNat(**EVERYTHING, **kind))
+    assert cloud_nat._serves_nodes(compute_v1.RouterNat(**EVERYTHING))
+
+
+def test_it_stays_while_a_cluster_of_another_run_calls_out_by_it(routers, monkeypatch, moto_url, capsys):
+    as_in_moto(monkeypatch, moto_url)
+    cloud_nat.ensure()
+    monkeypatch.setenv("TUTORIAL_NAME", "neighbour")
+    gke.create()
+    monkeypatch.setenv("TUTORIAL_NAME", "istio-multicloud")
+    cleanup._delete_cloud_nat()
+    assert "Cloud NAT stays, neighbour calls out by it" in capsys.readouterr().out
+    assert cleanup.listing() == []
     assert names(routers) == ["istio-multicloud"]
 
 
@@ -119,8 +161,7 @@ def test_what_is_still_being_made_is_deleted_once_it_is_there(routers):
 
 
 def test_it_is_found_by_the_clean_up_and_by_the_sweep_of_other_runs(routers, monkeypatch, moto_url):
-    for name, value in (("ENDPOINT_URL", moto_url), ("ACCESS_KEY_ID", "E"), ("SECRET_ACCESS_KEY", "e")):
-        monkeypatch.setenv(f"AWS_{name}", value)
+    as_in_moto(monkeypatch, moto_url)
     tags = {"Project": "crashed", "Tutorial": aws.TUTORIAL, "Created": "2026-01-01T00:00:00Z"}
     monkeypatch.setattr(cloud_nat, "project_tags", lambda: tags)
     monkeypatch.setenv("TUTORIAL_NAME", "crashed")
