@@ -49,7 +49,7 @@ def said(who: str, message: str) -> bool:
         return any(all(piece in text for piece in pieces(message)) for text in texts)
     if who in PROGRAMS:
         return in_program(who, message)
-    return message in ELSEWHERE
+    return message in ELSEWHERE or (who == "Kubernetes" and in_program("kube-apiserver", message))
 
 
 MESSAGES = [(path.name[:2], *row) for path in NOTEBOOKS for row in rows(path)]
