@@ -12,8 +12,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from lab.aws.server import Aws
-from lab.cluster.pki import SERVER, Authority
 from lab.sockets import in_namespace
+from tests.lab.aws import front
 
 NAME, HOST = "attributes", "attributes.example.com"
 DROP = "routing.http.drop_invalid_header_fields.enabled"
@@ -83,7 +83,7 @@ class Site:
 
 @pytest.fixture(scope="module")
 def target_group(client, role, zip_of) -> Iterator[str]:
-    elb, functions = client("elbv2"), client("lambda")
+    functions = client("lambda")
     function = functions.create_function(
         FunctionName=NAME,
         Runtime="python3.13",
@@ -92,43 +92,28 @@ def target_group(client, role, zip_of) -> Iterator[str]:
         Code={"ZipFile": zip_of(SOURCE)},
     )["FunctionArn"]
     functions.get_waiter("function_active_v2").wait(FunctionName=NAME, WaiterConfig={"Delay": 1})
-    arn = elb.create_target_group(Name=NAME, TargetType="lambda")["TargetGroups"][0]["TargetGroupArn"]
-    principal = {"Action": "lambda:InvokeFunction", "Principal": "elasticloadbalancing.amazonaws.com"}
-    functions.add_permission(FunctionName=NAME, StatementId="alb", SourceArn=arn, **principal)
-    elb.register_targets(TargetGroupArn=arn, Targets=[{"Id": function}])
-    yield arn
-    elb.delete_target_group(TargetGroupArn=arn)
+    with front.target_group(client, NAME, function) as arn:
+        yield arn
     functions.delete_function(FunctionName=NAME)
 
 
 @pytest.fixture(scope="module")
 def certificate(client, tmp_path_factory) -> Iterator[tuple[str, Path]]:
-    authority, acm = Authority("tests"), client("acm")
-    pair, ca = authority.issue(HOST, SERVER, names=(HOST,)), tmp_path_factory.mktemp("ca") / "ca.crt"
-    ca.write_bytes(authority.pair.certificate)
-    arn = acm.import_certificate(Certificate=pair.certificate, PrivateKey=pair.key)["CertificateArn"]
-    yield arn, ca
-    acm.delete_certificate(CertificateArn=arn)
+    with front.certificate(client, HOST, tmp_path_factory.mktemp("ca")) as made:
+        yield made
 
 
 @pytest.fixture(scope="module")
 def running(aws, client, network, target_group, certificate) -> Iterator[Site]:
     elb, (certificate_arn, ca) = client("elbv2"), certificate
-    made = elb.create_load_balancer(Name=NAME, Subnets=network.subnet_ids, Scheme="internal")
-    arn = made["LoadBalancers"][0]["LoadBalancerArn"]
-    elb.get_waiter("load_balancer_available").wait(LoadBalancerArns=[arn], WaiterConfig={"Delay": 1})
-    forward = {
-        "LoadBalancerArn": arn,
-        "DefaultActions": [{"Type": "forward", "TargetGroupArn": target_group}],
-    }
-    elb.create_listener(**forward, Port=80, Protocol="HTTP")
-    policy = {"SslPolicy": "ELBSecurityPolicy-TLS13-1-2-2021-06"}
-    shown = [{"CertificateArn": certificate_arn}]
-    elb.create_listener(**forward, Port=443, Protocol="HTTPS", Certificates=shown, **policy)
-    described = [{"Name": "description", "Values": [f"ELB {arn.partition(':loadbalancer/')[2]}"]}]
-    interface = client("ec2").describe_network_interfaces(Filters=described)["NetworkInterfaces"][0]
-    yield Site(aws, elb, network.vpc_id, arn, interface["PrivateIpAddress"], ca)
-    elb.delete_load_balancer(LoadBalancerArn=arn)
+    with front.balancer(client, NAME, network.subnet_ids) as (arn, address):
+        actions = [{"Type": "forward", "TargetGroupArn": target_group}]
+        forward = {"LoadBalancerArn": arn, "DefaultActions": actions}
+        elb.create_listener(**forward, Port=80, Protocol="HTTP")
+        policy = {"SslPolicy": "ELBSecurityPolicy-TLS13-1-2-2021-06"}
+        shown = [{"CertificateArn": certificate_arn}]
+        elb.create_listener(**forward, Port=443, Protocol="HTTPS", Certificates=shown, **policy)
+        yield Site(aws, elb, network.vpc_id, arn, address, ca)
 
 
 @pytest.fixture

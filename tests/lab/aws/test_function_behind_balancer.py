@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from lab.aws.server import Aws
-from lab.cluster.pki import SERVER, Authority
+from tests.lab.aws import front
 
 NAME, HOST = "behind", "behind.example.com"
 SOURCE = """
@@ -79,42 +79,27 @@ def deploy(functions, role, zip_of) -> Iterator[Callable[[int], None]]:
 
 @pytest.fixture(scope="module")
 def certificate(client, tmp_path_factory) -> Iterator[tuple[str, Path]]:
-    authority, acm = Authority("tests"), client("acm")
-    pair, ca = authority.issue(HOST, SERVER, names=(HOST,)), tmp_path_factory.mktemp("ca") / "ca.crt"
-    ca.write_bytes(authority.pair.certificate)
-    chain = authority.pair.certificate
-    arn = acm.import_certificate(Certificate=pair.certificate, PrivateKey=pair.key, CertificateChain=chain)
-    yield arn["CertificateArn"], ca
-    acm.delete_certificate(CertificateArn=arn["CertificateArn"])
+    with front.certificate(client, HOST, tmp_path_factory.mktemp("ca")) as made:
+        yield made
 
 
 @pytest.fixture(scope="module")
 def target_group(client, functions, deploy) -> Iterator[str]:
-    elb = client("elbv2")
-    arn = elb.create_target_group(Name=NAME, TargetType="lambda")["TargetGroups"][0]["TargetGroupArn"]
-    principal = {"Action": "lambda:InvokeFunction", "Principal": "elasticloadbalancing.amazonaws.com"}
-    functions.add_permission(FunctionName=NAME, StatementId="alb", SourceArn=arn, **principal)
     function = functions.get_function(FunctionName=NAME)["Configuration"]["FunctionArn"]
-    elb.register_targets(TargetGroupArn=arn, Targets=[{"Id": function}])
-    yield arn
-    elb.delete_target_group(TargetGroupArn=arn)
+    with front.target_group(client, NAME, function) as arn:
+        yield arn
 
 
 @pytest.fixture(scope="module")
 def site(aws, client, network, target_group, certificate) -> Iterator[Site]:
     elb, (certificate_arn, ca) = client("elbv2"), certificate
-    made = elb.create_load_balancer(Name=NAME, Subnets=network.subnet_ids, Scheme="internal")
-    arn = made["LoadBalancers"][0]["LoadBalancerArn"]
-    elb.get_waiter("load_balancer_available").wait(LoadBalancerArns=[arn], WaiterConfig={"Delay": 1})
-    actions = [{"Type": "forward", "TargetGroupArn": target_group}]
-    forward = {"LoadBalancerArn": arn, "DefaultActions": actions}
-    shown = [{"CertificateArn": certificate_arn}]
-    elb.create_listener(**forward, Port=80, Protocol="HTTP")
-    https = elb.create_listener(**forward, Port=443, Protocol="HTTPS", Certificates=shown)
-    described = [{"Name": "description", "Values": [f"ELB {arn.partition(':loadbalancer/')[2]}"]}]
-    interface = client("ec2").describe_network_interfaces(Filters=described)["NetworkInterfaces"][0]
-    yield Site(aws, network.vpc_id, interface["PrivateIpAddress"], ca, https["Listeners"][0]["ListenerArn"])
-    elb.delete_load_balancer(LoadBalancerArn=arn)
+    with front.balancer(client, NAME, network.subnet_ids) as (arn, address):
+        actions = [{"Type": "forward", "TargetGroupArn": target_group}]
+        forward = {"LoadBalancerArn": arn, "DefaultActions": actions}
+        shown = [{"CertificateArn": certificate_arn}]
+        elb.create_listener(**forward, Port=80, Protocol="HTTP")
+        https = elb.create_listener(**forward, Port=443, Protocol="HTTPS", Certificates=shown)
+        yield Site(aws, network.vpc_id, address, ca, https["Listeners"][0]["ListenerArn"])
 
 
 @versions
