@@ -6,13 +6,14 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from threading import Event, RLock, Thread
+from threading import RLock
 from typing import Any
 
 from google.cloud.container_v1.types import Operation, OperationProgress, StatusCondition
 
 from lab.gcp.errors import ApiError, invalid, not_found
 from lab.gcp.locations import Location
+from lab.gcp.workers import Workers, going_down
 
 log = logging.getLogger(__name__)
 
@@ -36,9 +37,8 @@ class Operations:
     def __init__(self, endpoint_url: str) -> None:
         self._endpoint_url = endpoint_url
         self._entries: dict[str, _Entry] = {}
-        self._threads: list[Thread] = []
+        self._workers = Workers()
         self._lock = RLock()
-        self._closing = Event()
 
     def start(
         self,
@@ -66,14 +66,9 @@ class Operations:
         )
         entry = _Entry(where, target, resource)
         with self._lock:
-            if self._closing.is_set():
-                raise ApiError("INTERNAL", "The lab is going down.")
+            self._workers.start(name, lambda: self._run(entry, stages, work))
             self._entries[name] = entry
-            thread = Thread(target=self._run, args=(entry, stages, work), name=name, daemon=True)
-            self._threads = [thread, *(other for other in self._threads if other.is_alive())]
-            answer = _copy(resource)
-            thread.start()
-        return answer
+            return _copy(resource)  # it changes under this lock only
 
     def get(self, where: Location, name: str) -> Operation:
         with self._lock:
@@ -101,15 +96,12 @@ class Operations:
 
     def close(self) -> None:
         """Start none any more; those under way end at their next step. Returns when all have ended."""
-        with self._lock:
-            self._closing.set()
-        for thread in self._threads:
-            thread.join()
+        self._workers.close()
 
     def _run(self, entry: _Entry, stages: tuple[str, ...], work: Callable[[Step], None]) -> None:
         def step(stage: str) -> None:
-            if self._closing.is_set():
-                raise ApiError("INTERNAL", "The lab is going down.")
+            if self._workers.closing.is_set():
+                raise going_down()
             self._change(entry, progress=_progress(stages, stages.index(stage)))
 
         self._change(entry, status=Operation.Status.RUNNING)

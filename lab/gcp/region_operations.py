@@ -9,13 +9,14 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from threading import Event, RLock, Thread
+from threading import Event, RLock
 from typing import Any
 
 from google.cloud.compute_v1.types import Error, Errors, Operation
 
-from lab.gcp.errors import ApiError, no_resource
+from lab.gcp.errors import no_resource
 from lab.gcp.locations import Region
+from lab.gcp.workers import Workers, going_down
 
 log = logging.getLogger(__name__)
 
@@ -37,9 +38,8 @@ class RegionOperations:
     def __init__(self, compute_url: str) -> None:
         self._url = compute_url
         self._entries: dict[str, _Entry] = {}
-        self._threads: list[Thread] = []
+        self._workers = Workers()
         self._lock = RLock()
-        self._closing = Event()
 
     def start(
         self, kind: str, region: Region, target: str, target_id: int, user: str, request_id: str,
@@ -70,12 +70,8 @@ class RegionOperations:
             resource.client_operation_id = request_id
         entry = _Entry(region, target, resource)
         with self._lock:
-            if self._closing.is_set():
-                raise ApiError("INTERNAL", "The lab is going down.")
+            self._workers.start(name, lambda: self._run(entry, work))
             self._entries[name] = entry
-            thread = Thread(target=self._run, args=(entry, work), name=name, daemon=True)
-            self._threads = [thread, *(other for other in self._threads if other.is_alive())]
-            thread.start()
             return Operation(resource)
 
     def get(self, region: Region, name: str) -> Operation:
@@ -99,10 +95,7 @@ class RegionOperations:
 
     def close(self) -> None:
         """Start none any more, and end those under way without their work. Returns when all have ended."""
-        with self._lock:
-            self._closing.set()
-        for thread in self._threads:
-            thread.join()
+        self._workers.close()
 
     def _entry(self, region: Region, name: str) -> _Entry:
         entry = self._entries.get(name)
@@ -112,8 +105,8 @@ class RegionOperations:
 
     def _run(self, entry: _Entry, work: Callable[[], None]) -> None:
         error: Exception | None = None
-        if self._closing.wait(DURATION):
-            error = ApiError("INTERNAL", "The lab is going down.")
+        if self._workers.closing.wait(DURATION):
+            error = going_down()
         else:
             try:
                 work()

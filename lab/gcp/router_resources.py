@@ -59,7 +59,7 @@ def described(asked: Any, region: Region, compute_url: str) -> Router:
     router.network = f"{compute_url}/projects/{region.project}/global/networks/{NETWORK}"
     router.region = f"{compute_url}/{region.path}"
     router.self_link = f"{compute_url}/{region.path}/routers/{router.name}"
-    router.encrypted_interconnect_router = False
+    router.encrypted_interconnect_router = False  # set, else it would not be shown; so is the NAT's field
     for nat in router.nats:
         nat.type_ = nat.type_ or "PUBLIC"
         nat.endpoint_types = nat.endpoint_types or ["ENDPOINT_TYPE_VM"]

@@ -23,7 +23,7 @@ from google.cloud.compute_v1.types import (
 
 from lab.gcp import lists
 from lab.gcp.errors import ComputeError, bad_value, no_resource, not_ready
-from lab.gcp.locations import Region
+from lab.gcp.locations import Location, Region
 from lab.gcp.region_operations import RegionOperations
 from lab.gcp.router_resources import check_router, described, nat_exists
 from lab.settings import GOOGLE_LOCATION
@@ -99,7 +99,7 @@ class Routers:
             routers = [entry.router for entry in self._entries.values()]
 
         def by_region(found: Sequence[Router]) -> dict[str, RoutersScopedList]:
-            scopes: dict[str, list[Router]] = {f"regions/{GOOGLE_LOCATION.rpartition('-')[0]}": []}
+            scopes: dict[str, list[Router]] = {f"regions/{Location(project, GOOGLE_LOCATION).region}": []}
             for router in found:
                 scopes.setdefault(f"regions/{router.region.rpartition('/')[2]}", []).append(router)
             return {scope: _scoped(scope, routers) for scope, routers in scopes.items()}
