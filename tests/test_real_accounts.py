@@ -308,8 +308,8 @@ def test_a_certificate_that_gets_lost_on_its_way_into_the_pod_is_sent_again(acco
     (tools / "kubectl").chmod(0o755)
     file = variant(account, tmp_path, build, CERTIFICATE="acm", TOOLS=str(tools))
     ask = 'certs.alb_ca, f"https://{settings.current().alb_host}/hello-world"'
-    code = f"from helpers import *; certs = certificates.ensure(); curl.inside_vpc('-i', '--cacert', {ask})"
-    done = python(code.replace("import *", "import certificates, curl, settings"), file)
+    certs = "from helpers import certificates, curl, settings; certs = certificates.ensure()"
+    done = python(f"{certs}; curl.inside_vpc('-i', '--cacert', {ask})", file)
     said = done.communicate(timeout=LIMIT)[0]
     assert once.exists()
     assert "HTTP/2 200" in said

@@ -10,7 +10,7 @@ from helpers import aws, cleanup, cloud_nat, gke, google_cloud, preflight, runs
 from helpers.errors import Refused, TimedOut, Unreachable
 from helpers.progress import until
 from lab.network import Internet
-from tests.lab.gcp import Google
+from tests.lab.gcp import Google, internet_in
 
 PLACE = {"project": "lab-project", "region": "us-central1"}
 NETWORK = "projects/lab-project/global/networks/default"
@@ -23,10 +23,8 @@ EVERYTHING = {
 
 @pytest.fixture(scope="module")
 def internet(tmp_path_factory) -> Iterator[Internet]:
-    internet = Internet(tmp_path_factory.mktemp("nat-run"))
-    internet.up()
-    yield internet
-    internet.down()
+    with internet_in(tmp_path_factory.mktemp("nat-run")) as internet:
+        yield internet
 
 
 @pytest.fixture

@@ -2,7 +2,8 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -91,6 +92,15 @@ class Google:
     def create(self, **cluster: Any) -> Operation:
         asked: Any = {"name": "gke", "initial_node_count": 1} | cluster
         return self.wait(self.client.create_cluster(parent=WHERE, cluster=asked))
+
+
+@contextmanager
+def internet_in(folder: Path) -> Iterator[Internet]:
+    """The lab's internet, up, for the networks of a stand-in."""
+    internet = Internet(folder)
+    internet.up()
+    yield internet
+    internet.down()
 
 
 def _lab(folder: Path) -> Lab:

@@ -19,7 +19,7 @@ from lab import sockets
 from lab.errors import LabError
 from lab.gcp.oauth import UNIVERSE
 from lab.network import Internet
-from tests.lab.gcp import CA, GKE, LIMIT, WHERE, Google
+from tests.lab.gcp import CA, GKE, LIMIT, WHERE, Google, internet_in
 
 ZONE = "projects/lab-project/zones/us-central1-a"
 SCOPE = "https://www.googleapis.com/auth/cloud-platform"
@@ -27,10 +27,8 @@ SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 
 @pytest.fixture(scope="module")
 def internet(tmp_path_factory):
-    internet = Internet(tmp_path_factory.mktemp("gcp-run"))
-    internet.up()
-    yield internet
-    internet.down()
+    with internet_in(tmp_path_factory.mktemp("gcp-run")) as internet:
+        yield internet
 
 
 @pytest.fixture
