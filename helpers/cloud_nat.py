@@ -162,7 +162,6 @@ def _is_busy(error: BaseException) -> bool:
 
 
 def _ask(doing: str, call: Callable[[Any], T], kind: Callable[..., Any] = compute_v1.RoutersClient) -> T:
-    google_cloud.project()  # before google.auth, which would look for a project of its own
     # gcloud's override has the version in it, which the library adds by itself.
     endpoint = (current().CLOUDSDK_API_ENDPOINT_OVERRIDES_COMPUTE or "").partition("/compute/")[0]
     return google_cloud.ask(doing, kind, endpoint, call, _ALLOWED)

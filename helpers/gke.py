@@ -199,7 +199,6 @@ def _path() -> str:
 
 
 def _ask(doing: str, call: Callable[[container_v1.ClusterManagerClient], T]) -> T:
-    google_cloud.project()  # before google.auth, which would look for a project of its own
     endpoint = (current().CLOUDSDK_API_ENDPOINT_OVERRIDES_CONTAINER or "").rstrip("/")
     return google_cloud.ask(doing, container_v1.ClusterManagerClient, endpoint, call, _ALLOWED)
 

@@ -15,7 +15,7 @@ from requests.exceptions import ConnectionError, RequestException, Timeout
 
 from helpers.errors import MadeAlready, Refused, SettingsWrong, Unreachable
 from helpers.gke_token import SCOPES
-from helpers.settings import current
+from helpers.settings import ENDPOINTS, current
 
 TIMEOUT = 45.0  # seconds for one answer
 # Throttling, 5xx, dropped connections: as in AWS, where botocore has it. Seconds.
@@ -60,9 +60,10 @@ def ask(
 ) -> T:
     """`call` with a client of that kind, at its own endpoint where one is set.
 
-    `allowed` is what to try where Google says that it is forbidden. Raises Refused with the name of
-    Google's error, or Unreachable when there was no answer.
+    `allowed` is what to try where Google says that it is forbidden. Raises SettingsWrong without a project,
+    Refused with the name of Google's error, or Unreachable when there was no answer.
     """
+    project()  # before google.auth, which would look for a project of its own
     return _asking(doing, lambda: call(_client(client, endpoint, _credentials_file())), allowed)
 
 
@@ -100,8 +101,7 @@ def _says(error: BaseException, reason: str) -> bool:
 
 
 def _where() -> str:
-    names = [name for name in type(current()).model_fields if name.startswith("CLOUDSDK_API_ENDPOINT")]
-    given = [name for name in names if getattr(current(), name)]
+    given = [name for name in ENDPOINTS if name.startswith("CLOUDSDK") and getattr(current(), name)]
     return _ENDPOINT.format(" and ".join(given)) if given else "look whether this machine is online."
 
 

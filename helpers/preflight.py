@@ -11,14 +11,7 @@ from contextlib import suppress
 from helpers import caller, cloud_nat, command, cost, gke, google_cloud, mesh, preflight_aws, show
 from helpers.errors import for_people
 from helpers.findings import Finding, note, ok, settled, stop
-from helpers.settings import current, settings_file
-
-# Who has these in the environment has a shell for some other place: they would win over the file.
-_ENDPOINTS = (
-    "AWS_ENDPOINT_URL",
-    "CLOUDSDK_API_ENDPOINT_OVERRIDES_COMPUTE",
-    "CLOUDSDK_API_ENDPOINT_OVERRIDES_CONTAINER",
-)
+from helpers.settings import ENDPOINTS, current, settings_file
 
 
 @for_people
@@ -41,7 +34,8 @@ def _refuse_other_settings() -> None:
             f"There are no settings for real accounts yet: {file.name} is missing.\n"
             f"Try: cp tutorial.example.toml {file.name}, fill it in, and read docs/real-accounts.md"
         )
-    given = [name for name in _ENDPOINTS if os.environ.get(name)]
+    # Who has these in the environment has a shell for some other place.
+    given = [name for name in ENDPOINTS if os.environ.get(name)]
     if given:
         sys.exit(
             f"{' and '.join(given)} in the environment would win over {file.name}: the run would go there.\n"
@@ -114,7 +108,7 @@ def _plan() -> None:
     settings = current()
     print(f"\nThis will be created in AWS ({settings.AWS_REGION}) and Google Cloud:\n")
     print(cost.table())
-    for name in _ENDPOINTS:
+    for name in ENDPOINTS:
         if endpoint := getattr(settings, name):
             print(f"\n{name} is {endpoint}: what answers there decides what it costs.")
     end = f"make destroy TARGET=cloud SETTINGS={command.plain(settings_file())}"

@@ -28,17 +28,21 @@ from helpers.errors import SettingsWrong
 
 ROOT = Path(__file__).resolve().parent.parent
 
+# Where the clouds' APIs are, if not where the clouds have them.
+ENDPOINTS = (
+    "AWS_ENDPOINT_URL",
+    "CLOUDSDK_API_ENDPOINT_OVERRIDES_COMPUTE",
+    "CLOUDSDK_API_ENDPOINT_OVERRIDES_CONTAINER",
+)
 # What child processes and the SDKs read by themselves; only what is set is passed on.
 _FOR_CHILDREN = (
-    "AWS_ENDPOINT_URL",
+    *ENDPOINTS,
     "AWS_REGION",
     "AWS_ACCESS_KEY_ID",
     "AWS_SECRET_ACCESS_KEY",
     "AWS_SESSION_TOKEN",
     "GOOGLE_CLOUD_PROJECT",
     "GOOGLE_APPLICATION_CREDENTIALS",
-    "CLOUDSDK_API_ENDPOINT_OVERRIDES_COMPUTE",
-    "CLOUDSDK_API_ENDPOINT_OVERRIDES_CONTAINER",
     "KUBECONFIG",
 )
 
@@ -142,11 +146,7 @@ class Settings(BaseSettings):
             raise ValueError("a zone like us-central1-a, or a region like us-central1")
         return location
 
-    @field_validator(
-        "AWS_ENDPOINT_URL",
-        "CLOUDSDK_API_ENDPOINT_OVERRIDES_COMPUTE",
-        "CLOUDSDK_API_ENDPOINT_OVERRIDES_CONTAINER",
-    )
+    @field_validator(*ENDPOINTS)
     @classmethod
     def _url(cls, url: str | None) -> str | None:
         if url is not None and (urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).netloc):
