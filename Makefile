@@ -20,13 +20,13 @@ LOOK = true
 else ifeq ($(TARGET),cloud)
 READY := $(VENV)/ready
 PLACE = export TUTORIAL_SETTINGS=$(SETTINGS)
-LOOK = $(BIN)/python -m helpers.preflight
+LOOK = $(BIN)/python -m series.preflight
 else
 $(error TARGET is lab or cloud, not "$(TARGET)")
 endif
 
 tutorial: $(READY)  ## run notebooks 00-06; with TARGET=cloud on real accounts (docs/real-accounts.md)
-	@$(PLACE) && $(LOOK) && $(BIN)/python -m helpers.series && $(BIN)/python -m helpers.handouts --executed
+	@$(PLACE) && $(LOOK) && $(BIN)/python -m series.run && $(BIN)/python -m series.handouts --executed
 
 destroy: $(VENV)/ready  ## delete what the tutorial made in both clouds; ARGS=--dry-run only lists it; TARGET as above
 	@$(PLACE) && $(BIN)/python -m helpers.cleanup $(ARGS)
@@ -35,7 +35,7 @@ test: setup  ## run all tests, as CI does
 	@$(BIN)/python -m pytest
 
 lab: $(READY)  ## open JupyterLab on the series' start page; TARGET as above
-	@$(PLACE) && $(LOOK) && $(BIN)/python -m helpers.start
+	@$(PLACE) && $(LOOK) && $(BIN)/python -m series.start_page
 	@$(BIN)/jupyter trust --log-level=ERROR build/start.ipynb notebooks/*.ipynb >/dev/null # else no picture is shown
 	@$(BIN)/jupyter labextension disable --level=sys_prefix @jupyterlab/apputils-extension:announcements >/dev/null 2>&1 # news
 	@$(PLACE) && $(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) --log-level=WARN \
@@ -60,7 +60,7 @@ machines: setup  ## run it all in fresh virtual machines, Debian 12 and 13 (80 m
 	@$(BIN)/python -m tests.machines
 
 handouts: $(VENV)/ready  ## HTML and PDF of the series, and participants' notebooks, in build/handouts
-	@$(BIN)/python -m helpers.handouts
+	@$(BIN)/python -m series.handouts
 
 bench: setup  ## measure times and memory, and print them
 	@$(BIN)/python -m tests.bench
@@ -75,7 +75,7 @@ kills: setup  ## kill a run at each of its changing calls, clean up, and look wh
 outputs: down  ## run the whole series on a fresh lab and put its outputs into notebooks/
 	@rm -rf build/$(LAB_NAME) # certificates of an earlier run would show as "exists"
 	@$(MAKE) --no-print-directory up
-	@eval "$$($(LAB) env)" && $(BIN)/python -m helpers.series --write
+	@eval "$$($(LAB) env)" && $(BIN)/python -m series.run --write
 
 lint: $(VENV)/ready  ## ruff and mypy
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy

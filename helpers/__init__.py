@@ -1,1 +1,5 @@
-"""The verbs of the notebooks. They speak to both clouds through public interfaces only."""
+"""What a notebook imports, one module per noun of the clouds; the folders have how it is done."""
+
+from helpers.base import errors, settings
+
+__all__ = ["errors", "settings"]

@@ -2,18 +2,18 @@
 
 from collections.abc import Mapping
 
-from helpers.errors import CheckFailed
+from helpers.base.errors import CheckError
 
 
 def check(claims: Mapping[str, object]) -> None:
-    """Print each claim with ✓ or ✗; raises CheckFailed, which lists the ones that do not hold."""
+    """Print each claim with ✓ or ✗; raises CheckError, which lists the ones that do not hold."""
     if not claims:
-        raise CheckFailed("Checking this notebook", "there is nothing to check")
+        raise CheckError("Checking this notebook", "there is nothing to check")
     for claim, holds in claims.items():
         print(f"{'✓' if holds else '✗'} {claim}")
     failed = [claim for claim, holds in claims.items() if not holds]
     if failed:
-        raise CheckFailed(
+        raise CheckError(
             "Checking this notebook",
             "; ".join(f"not so: {claim}" for claim in failed),
             "look at the cell above that shows it, then run the notebook again.",

@@ -10,25 +10,14 @@ from typing import Annotated, Any
 
 import typer
 
-from helpers import (
-    access_log,
-    aws,
-    cloud_nat,
-    eks,
-    function,
-    gke,
-    inventory,
-    kube,
-    kubeconfig,
-    load_balancer,
-    runs,
-    show,
-    zone,
-)
-from helpers.errors import CommandFailed, Refused, TimedOut, for_people
+from helpers import aws, eks, function, gke, inventory, kube, load_balancer, runs, show
+from helpers.aws import alb_log, route53
+from helpers.base.errors import ApiError, CommandError, TimedOutError, for_people
+from helpers.base.settings import current
+from helpers.base.waiting import retry_while, wait_until
+from helpers.clusters import kubeconfig
+from helpers.gcp import cloud_nat
 from helpers.inventory import Resource
-from helpers.progress import patiently, until
-from helpers.settings import current
 
 _LIMIT = 1800  # seconds; EKS takes up to fifteen minutes to delete a cluster
 _PATIENCE = 600  # seconds; what still holds on to a thing lets go within minutes
@@ -72,7 +61,7 @@ def plan() -> list[Resource]:
 def everything() -> None:
     """Delete all of it, wait until it is gone and prove it; says so when there was nothing.
 
-    Raises TimedOut with a list of what would not go; run again, it goes on from there.
+    Raises TimedOutError with a list of what would not go; run again, it goes on from there.
     """
     if not listing():
         print("Nothing exists: nothing to delete")
@@ -92,13 +81,13 @@ def everything() -> None:
         _delete_cloud_nat()
     for context in (eks.CONTEXT, gke.CONTEXT):
         kubeconfig.remove(context)
-    until(
+    wait_until(
         "both clouds to list nothing",
         listing,
         lambda left: not left,
-        limit=_LIMIT,
+        timeout=_LIMIT,
         state=lambda left: ", ".join(f"{resource.kind} {resource.name}" for resource in left),
-        try_="run the clean-up again: it goes on from here.",
+        hint="run the clean-up again: it goes on from here.",
     )
     print("Nothing is left in either cloud")
 
@@ -118,8 +107,8 @@ def _ready() -> list[str]:
 def _services(context: str) -> list[tuple[str, str]]:
     """Namespaces and names of the Services for which the cluster made a load balancer."""
     try:
-        got = kube.kubectl(context, "get", "services", "-A", "-o", "json", show=False, limit=60)
-    except (CommandFailed, TimedOut) as failed:
+        got = kube.kubectl(context, "get", "services", "-A", "-o", "json", show=False, timeout=60)
+    except (CommandError, TimedOutError) as failed:
         # A cluster that does not answer any more must not keep all the rest alive.
         print(f"{context} does not answer, its load balancers are looked for in the cloud: {failed}")
         return []
@@ -133,7 +122,7 @@ def _delete_services() -> None:
             words = ("-n", namespace, "delete", "service", name, "--timeout=300s")
             try:
                 kube.kubectl(context, *words, "--ignore-not-found")
-            except (CommandFailed, TimedOut) as failed:
+            except (CommandError, TimedOutError) as failed:
                 print(f"{context} keeps {namespace}/{name}, its load balancer is looked for: {failed}")
 
 
@@ -146,8 +135,8 @@ def _delete_cloud_nat() -> None:
 
 def _delete_front() -> None:
     """Record, zone, balancers, target group, the bucket with the balancer's log, certificate."""
-    if zone_id := zone.find():
-        for record in zone.records(zone_id):
+    if zone_id := route53.find():
+        for record in route53.records(zone_id):
             _delete_record(zone_id, record)
     for ours in inventory.zones():
         _empty(ours)
@@ -159,8 +148,8 @@ def _delete_front() -> None:
         _delete("elbv2", "delete_load_balancer", LoadBalancerArn=balancer["LoadBalancerArn"])
     if group:
         _delete("elbv2", "delete_target_group", TargetGroupArn=group["TargetGroupArn"])
-    if access_log.exists():
-        _delete_bucket(access_log.bucket())
+    if alb_log.exists():
+        _delete_bucket(alb_log.bucket())
     for arn in inventory.certificates():
         _delete("acm", "delete_certificate", CertificateArn=arn)
 
@@ -169,26 +158,28 @@ def _delete_bucket(name: str) -> None:
     """With what is in it; the load balancer's last entries may come while this goes on."""
 
     def delete() -> bool:
-        for each in aws.items("s3", "list_objects_v2", "Contents", Bucket=name):
+        for each in aws.list_all("s3", "list_objects_v2", "Contents", Bucket=name):
             _undo("s3", "delete_object", Bucket=name, Key=each["Key"])
         return _undo("s3", "delete_bucket", Bucket=name)
 
     again = {"BucketNotEmpty", "OperationAborted"}
-    busy = lambda error: isinstance(error, Refused) and error.code in again  # noqa: E731
-    if patiently(f"delete-bucket {name}", delete, busy, limit=_PATIENCE):
+    busy = lambda error: isinstance(error, ApiError) and error.code in again  # noqa: E731
+    if retry_while(f"delete-bucket {name}", delete, busy, timeout=_PATIENCE):
         aws.said(f"s3 rb --force s3://{name}")
 
 
-def _empty(zone: str) -> None:
+def _empty(zone_id: str) -> None:
     """A zone with records of its own is not deleted; NS and SOA at its top go with it."""
-    for record in aws.items("route53", "list_resource_record_sets", "ResourceRecordSets", HostedZoneId=zone):
+    for record in aws.list_all(
+        "route53", "list_resource_record_sets", "ResourceRecordSets", HostedZoneId=zone_id
+    ):
         if record["Type"] not in ("NS", "SOA"):
-            _delete_record(zone, record)
+            _delete_record(zone_id, record)
 
 
-def _delete_record(zone: str, record: dict[str, Any]) -> None:
+def _delete_record(zone_id: str, record: dict[str, Any]) -> None:
     change = {"Changes": [{"Action": "DELETE", "ResourceRecordSet": record}]}
-    if _undo("route53", "change_resource_record_sets", HostedZoneId=zone, ChangeBatch=change):
+    if _undo("route53", "change_resource_record_sets", HostedZoneId=zone_id, ChangeBatch=change):
         aws.said(f"route53 change-resource-record-sets: {record['Name']} deleted")
 
 
@@ -200,17 +191,17 @@ def _delete_function() -> None:
 
 def _delete_eks() -> None:
     name = current().TUTORIAL_NAME
-    until("the node groups to go", inventory.node_groups, lambda left: not left, limit=_LIMIT)
+    wait_until("the node groups to go", inventory.node_groups, lambda left: not left, timeout=_LIMIT)
     # EKS refuses to delete what it is still making.
-    until(
+    wait_until(
         "the EKS cluster to be deletable",
         eks.status,
         lambda now: now not in ("CREATING", "UPDATING"),
-        limit=_LIMIT,
+        timeout=_LIMIT,
     )
     if eks.status() not in ("", "DELETING"):
         _delete("eks", "delete_cluster", name=name)
-    until("the EKS cluster to go", eks.status, lambda now: now == "", limit=_LIMIT)
+    wait_until("the EKS cluster to go", eks.status, lambda now: now == "", timeout=_LIMIT)
     # After the cluster, which would write into it again.
     _delete("logs", "delete_log_group", logGroupName=eks.log_group_name())
     for volume in inventory.kubernetes_volumes():
@@ -244,7 +235,7 @@ def _delete_inside(vpc_id: str) -> None:
             id_ = association["RouteTableAssociationId"]
             _undo("ec2", "disassociate_route_table", AssociationId=id_)
         _delete("ec2", "delete_route_table", RouteTableId=table_["RouteTableId"])
-    for subnet in aws.items("ec2", "describe_subnets", "Subnets", Filters=mine):
+    for subnet in aws.list_all("ec2", "describe_subnets", "Subnets", Filters=mine):
         _delete("ec2", "delete_subnet", SubnetId=subnet["SubnetId"])
     for group in inventory.security_groups(vpc_id):
         _delete("ec2", "delete_security_group", GroupId=group)
@@ -252,7 +243,7 @@ def _delete_inside(vpc_id: str) -> None:
 
 def _delete_roles() -> None:
     for role in inventory.existing_roles():
-        for policy in aws.items("iam", "list_attached_role_policies", "AttachedPolicies", RoleName=role):
+        for policy in aws.list_all("iam", "list_attached_role_policies", "AttachedPolicies", RoleName=role):
             _undo("iam", "detach_role_policy", RoleName=role, PolicyArn=policy["PolicyArn"])
         _delete("iam", "delete_role", RoleName=role)
 
@@ -260,11 +251,11 @@ def _delete_roles() -> None:
 def _delete(service: str, operation: str, **parameters: Any) -> None:
     """Delete one thing, patiently while something still uses it; fine when it is gone already."""
     words = " ".join([operation.replace("_", "-"), *(str(value) for value in parameters.values())])
-    done = patiently(
+    done = retry_while(
         words,
         lambda: _undo(service, operation, **parameters),
-        lambda error: isinstance(error, Refused) and error.code in _BUSY,
-        limit=_PATIENCE,
+        lambda error: isinstance(error, ApiError) and error.code in _BUSY,
+        timeout=_PATIENCE,
     )
     if done:
         aws.said(f"{service} {words}")
@@ -274,7 +265,7 @@ def _undo(service: str, operation: str, **parameters: Any) -> bool:
     """Whether there was something to undo; none is fine: it may have been this very call that undid it."""
     try:
         aws.call(service, operation, **parameters)
-    except Refused as refused:
+    except ApiError as refused:
         if not re.search("NotFound|NoSuch|NotAttached", refused.code) and "not found" not in refused.answer:
             raise
         return False

@@ -10,9 +10,11 @@ from pathlib import Path
 from subprocess import CompletedProcess
 from typing import Any
 
-from helpers import command, kube, vpc_pod
-from helpers.errors import TutorialError
-from helpers.settings import current
+from helpers import kube
+from helpers.base import command
+from helpers.base.errors import TutorialError
+from helpers.base.settings import current
+from helpers.clusters import curl_pod
 
 _MARK = "\ncurl-says:"
 # More than the reader's own arguments ask for, to learn what happened: https://curl.se/docs/manpage.html
@@ -21,7 +23,7 @@ _NOISE = re.compile(r"^[{}] \[|^\* +(TLSv|CAfile|CApath|ALPN|TLS header|old SSL|
 
 
 @dataclass
-class Answer:
+class CurlResult:
     """What came back, or why nothing did. It was printed already, so it shows nothing in a notebook."""
 
     exit_code: int
@@ -65,27 +67,32 @@ class Answer:
     def _ipython_display_(self) -> None: ...
 
 
-def outside(*args: str | Path) -> Answer:
+def outside(*args: str | Path) -> CurlResult:
     """curl from outside the VPC: from where the reader sits."""
     return _shown(current().OUTSIDE, [str(word) for word in args])
 
 
-def inside_vpc(*args: str | Path) -> Answer:
+def inside_vpc(*args: str | Path) -> CurlResult:
     """curl from a machine inside the VPC: by INSIDE_VPC where it is set, else from a pod in EKS."""
     words = [str(word) for word in args]
     if prefix := current().INSIDE_VPC:
         answer = _shown(prefix, words)
     else:
-        answer = _shown(vpc_pod.ensure(), words, vpc_pod.carry(words))
+        answer = _shown(curl_pod.ensure(), words, curl_pod.carry(words))
     answer.inside = True
     return answer
 
 
-def in_pod(context: str, namespace: str, target: str, *args: str, container: str | None = None) -> Answer:
+def in_pod(context: str, namespace: str, target: str, *args: str, container: str | None = None) -> CurlResult:
     """curl in a pod, e.g. of "deploy/sleep"."""
-    start = ["kubectl", "--context", kube.needed(context), *kube.exec_words(namespace, target, container)]
+    start = [
+        "kubectl",
+        "--context",
+        kube.require_context(context),
+        *kube.exec_words(namespace, target, container),
+    ]
     done = command.run_raw([*start, "curl", *_MORE, *args])
-    shown = command.written([*start, "curl", *args])
+    shown = command.shell_join([*start, "curl", *args])
     answer = _print(shown, args, _parse(done, shown, "look whether that pod is running."))
     answer.pod = (context, namespace, target)
     return answer
@@ -109,26 +116,26 @@ def traceparent() -> str:
     return f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01"
 
 
-def _shown(prefix: Sequence[str], args: Sequence[str], there: Sequence[str] = ()) -> Answer:
+def _shown(prefix: Sequence[str], args: Sequence[str], there: Sequence[str] = ()) -> CurlResult:
     """Run curl with the words that hold `there`, where the prefix leads; show those of this machine."""
     timeout = ["--connect-timeout", f"{current().CONNECT_TIMEOUT:g}"]
     done = command.run_raw([*prefix, "curl", *_MORE, *timeout, *(there or args)])
-    shown = command.written(["curl", *timeout, *args])
+    shown = command.shell_join(["curl", *timeout, *args])
     hint = f"run {shlex.join([*prefix, 'curl'])} --version in a terminal: 7.75 or newer is needed."
     return _print(shown, args, _parse(done, shown, hint))
 
 
-def _parse(done: CompletedProcess[bytes], doing: str, hint: str) -> Answer:
+def _parse(done: CompletedProcess[bytes], action: str, hint: str) -> CurlResult:
     content, mark, report = done.stdout.rpartition(_MARK.encode())
     verbose = done.stderr.decode(errors="replace").replace("\r", "")
     if not mark:  # curl itself was never started, or is too old
-        raise TutorialError(doing, verbose.strip() or f"exit code {done.returncode}", hint)
+        raise TutorialError(action, verbose.strip() or f"exit code {done.returncode}", hint)
     facts = json.loads(report)
     head, body = content[: facts["size_header"]], content[facts["size_header"] :]
     # After a redirect or a "100 Continue" there are several; the last is that of the answer.
     blocks = head.decode("latin-1").replace("\r", "").strip().split("\n\n")
     pairs = (line.partition(":") for line in blocks[-1].split("\n")[1:])
-    return Answer(
+    return CurlResult(
         exit_code=facts["exitcode"],
         http_version=facts["http_version"] if facts["http_code"] else "",
         status=facts["http_code"],
@@ -149,7 +156,7 @@ def _address(facts: dict[str, Any], side: str) -> str:
     return f"{facts[f'{side}_ip']}:{facts[f'{side}_port']}" if facts[f"{side}_ip"] else ""
 
 
-def _print(shown: str, args: Sequence[str], answer: Answer) -> Answer:
+def _print(shown: str, args: Sequence[str], answer: CurlResult) -> CurlResult:
     short = "".join(word[1:] for word in args if re.fullmatch(r"-[a-zA-Z]+", word))
     parts = []
     if "v" in short or "--verbose" in args:

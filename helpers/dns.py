@@ -6,16 +6,17 @@ outside learns where the balancer is, and cannot get there.
 
 from typing import Any
 
-from helpers import aws, load_balancer, zone
-from helpers.progress import resumed
-from helpers.settings import current
+from helpers import aws, load_balancer
+from helpers.aws import route53
+from helpers.base.settings import current
+from helpers.base.waiting import resume_after_lost_answer
 
 
-@resumed
+@resume_after_lost_answer
 def ensure() -> str:
     """Make the zone where there is none, point alb.<domain> to the balancer; the host name."""
     balancer, host = load_balancer.find(), current().alb_host
-    zone_id = zone.ensure()
+    zone_id = route53.ensure()
     there = find_record(zone_id)
     # Route 53 gives names back with a dot at their end.
     if there and there.get("AliasTarget", {}).get("DNSName", "").rstrip(".") == balancer.dns_name.lower():
@@ -26,14 +27,14 @@ def ensure() -> str:
         "DNSName": balancer.dns_name,
         "EvaluateTargetHealth": False,
     }
-    zone.upsert(zone_id, {"Name": host, "Type": "A", "AliasTarget": target})
+    route53.upsert(zone_id, {"Name": host, "Type": "A", "AliasTarget": target})
     aws.said(f"route53 change-resource-record-sets: {host} A alias", balancer.dns_name)
     return host
 
 
 def find_record(zone_id: str) -> dict[str, Any] | None:
     """The A record of alb.<domain> in that zone."""
-    return next((record for record in zone.records(zone_id) if record["Type"] == "A"), None)
+    return next((record for record in route53.records(zone_id) if record["Type"] == "A"), None)
 
 
 def outside() -> list[str]:

@@ -3,11 +3,14 @@
 from collections.abc import Callable
 from typing import Any
 
-from helpers import aws, caller, kubeconfig, log_groups, network, roles
-from helpers.cluster import Cluster
-from helpers.errors import NotYet, TutorialError
-from helpers.progress import resumed, until
-from helpers.settings import current
+from helpers import aws, network
+from helpers.aws import cloudwatch_logs, iam
+from helpers.base import my_address
+from helpers.base.errors import PrerequisiteError, TutorialError
+from helpers.base.settings import current
+from helpers.base.waiting import resume_after_lost_answer, wait_until
+from helpers.clusters import kubeconfig
+from helpers.clusters.model import Cluster
 
 CONTEXT = "eks"
 VERSION = "1.35"
@@ -29,26 +32,26 @@ def status() -> str:
 
 
 def find() -> Cluster:
-    """Look the cluster up by its name; raises NotYet."""
+    """Look the cluster up by its name; raises PrerequisiteError."""
     found = describe()
     if found is None:
-        raise NotYet(f"no EKS cluster {current().TUTORIAL_NAME}", NOTEBOOK)
+        raise PrerequisiteError(f"no EKS cluster {current().TUTORIAL_NAME}", NOTEBOOK)
     return Cluster(CONTEXT, found["name"], found["status"], found.get("endpoint", ""), found["version"])
 
 
-@resumed
+@resume_after_lost_answer
 def create() -> None:
     """Start making the cluster and come back at once: on AWS it takes ten minutes."""
     name, place = current().TUTORIAL_NAME, network.find()
-    role = roles.ensure("eks-cluster", "eks", "AmazonEKSClusterPolicy")
+    role = iam.ensure("eks-cluster", "eks", "AmazonEKSClusterPolicy")
     if status() == "DELETING":
         what = f"the old EKS cluster {name} to go"
-        until(what, status, lambda now: now == "", limit=_CLUSTER_LIMIT)
+        wait_until(what, status, lambda now: now == "", timeout=_CLUSTER_LIMIT)
     there = status()
     if there:
         print(f"EKS cluster {name} exists: {there}")
         return
-    log_groups.ensure(log_group_name())
+    cloudwatch_logs.ensure(log_group_name())
     wanted = {
         "name": name,
         "version": VERSION,
@@ -61,7 +64,7 @@ def create() -> None:
         "upgradePolicy": {"supportType": "STANDARD"},
         "tags": aws.project_tags(),
     }
-    made = roles.once_seen(role, lambda: aws.call("eks", "create_cluster", **wanted)["cluster"])
+    made = iam.retry_until_propagated(role, lambda: aws.call("eks", "create_cluster", **wanted)["cluster"])
     aws.said(f"eks create-cluster --name {name}", made["status"])
 
 
@@ -72,7 +75,7 @@ def log_group_name() -> str:
 
 def _endpoint() -> dict[str, Any]:
     """The API server: nodes reach it inside the VPC, from outside nobody but the reader does."""
-    public = {"endpointPublicAccess": True, "publicAccessCidrs": [caller.cidr()]}
+    public = {"endpointPublicAccess": True, "publicAccessCidrs": [my_address.cidr()]}
     return {**public, "endpointPrivateAccess": True}
 
 
@@ -88,11 +91,11 @@ def _ensure_endpoint() -> None:
         return
     aws.call("eks", "update_cluster_config", name=name, resourcesVpcConfig=wanted)
     waiting = f"EKS to let {wanted['publicAccessCidrs'][0]} in"
-    until(waiting, there, bool, limit=_CLUSTER_LIMIT, state=lambda _: "updating")
+    wait_until(waiting, there, bool, timeout=_CLUSTER_LIMIT, state=lambda _: "updating")
     aws.said(f"eks update-cluster-config --name {name}: publicAccessCidrs", wanted["publicAccessCidrs"][0])
 
 
-@resumed
+@resume_after_lost_answer
 def ensure() -> Cluster:
     """The cluster, active, with its nodes and the context `eks` in the kubeconfig."""
     create()
@@ -121,7 +124,7 @@ def _ensure_nodes() -> None:
             "AmazonEKS_CNI_Policy",
             "AmazonEC2ContainerRegistryPullOnly",
         )
-        role = roles.ensure("eks-nodes", "ec2", *policies)
+        role = iam.ensure("eks-nodes", "ec2", *policies)
         wanted = {
             "clusterName": name,
             "nodegroupName": NODE_GROUP,
@@ -132,20 +135,20 @@ def _ensure_nodes() -> None:
             "scalingConfig": {"minSize": 1, "maxSize": 1, "desiredSize": 1},
             "tags": aws.project_tags(),
         }
-        roles.once_seen(role, lambda: aws.call("eks", "create_nodegroup", **wanted))
+        iam.retry_until_propagated(role, lambda: aws.call("eks", "create_nodegroup", **wanted))
         aws.said(f"eks create-nodegroup --cluster-name {name} --nodegroup-name {NODE_GROUP}", "CREATING")
     found = _settled(f"node group {NODE_GROUP}", _describe_nodes, _NODES_LIMIT)
     if not there or there["status"] != "ACTIVE":
         aws.said(f"eks describe-nodegroup --nodegroup-name {NODE_GROUP}", found["status"])
 
 
-def _settled(what: str, describe: Callable[[], dict[str, Any] | None], limit: float) -> dict[str, Any]:
+def _settled(what: str, describe: Callable[[], dict[str, Any] | None], timeout: float) -> dict[str, Any]:
     """Wait until it is made; raises TutorialError with the reasons that EKS gives where that failed."""
-    found = until(
+    found = wait_until(
         what,
         lambda: describe() or {"status": "not there yet"},
         lambda now: now["status"] not in ("CREATING", "UPDATING", "not there yet"),
-        limit=limit,
+        timeout=timeout,
         state=lambda now: now["status"],
     )
     if found["status"] != "ACTIVE":

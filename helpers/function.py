@@ -9,10 +9,12 @@ import zipfile
 from dataclasses import dataclass
 from typing import Any
 
-from helpers import aws, command, log_groups, roles
-from helpers.errors import NotYet, Refused
-from helpers.progress import resumed, until
-from helpers.settings import ROOT, current
+from helpers import aws
+from helpers.aws import cloudwatch_logs, iam
+from helpers.base import command
+from helpers.base.errors import ApiError, PrerequisiteError
+from helpers.base.settings import ROOT, current
+from helpers.base.waiting import resume_after_lost_answer, wait_until
 
 SOURCE = ROOT / "lambda"
 HANDLER = "hello_world.lambda_handler"
@@ -73,19 +75,19 @@ def package() -> bytes:
 
 
 def find() -> Function:
-    """Look the function up by its name; raises NotYet."""
+    """Look the function up by its name; raises PrerequisiteError."""
     found = _configuration()
     if found is None:
-        raise NotYet(f"no function {name()}", NOTEBOOK)
+        raise PrerequisiteError(f"no function {name()}", NOTEBOOK)
     state = found.get("State", "Active")
     return Function(found["FunctionName"], found["FunctionArn"], found["CodeSha256"], state)
 
 
-@resumed
+@resume_after_lost_answer
 def ensure() -> Function:
     """Make the function, or update its code where lambda/ has changed; waits until it is active."""
-    role = roles.ensure("function", "lambda", "service-role/AWSLambdaBasicExecutionRole")
-    log_groups.ensure(log_group())
+    role = iam.ensure("function", "lambda", "service-role/AWSLambdaBasicExecutionRole")
+    cloudwatch_logs.ensure(log_group())
     code = package()
     there = _configuration()
     if there is not None:
@@ -101,7 +103,7 @@ def ensure() -> Function:
     return find()
 
 
-@resumed
+@resume_after_lost_answer
 def allow_load_balancer(target_group_arn: str) -> None:
     """Let this target group, and no other, call the function.
 
@@ -135,7 +137,7 @@ def allow_load_balancer(target_group_arn: str) -> None:
 def invoke(path: str = "/hello-world", **headers: str) -> Invocation:
     """Call the function directly, with an event as the load balancer would send it.
 
-    Raises Refused with the function's own error where it failed.
+    Raises ApiError with the function's own error where it failed.
     """
     event = {
         "requestContext": {"elb": {"targetGroupArn": "none: called directly"}},
@@ -153,34 +155,34 @@ def invoke(path: str = "/hello-world", **headers: str) -> Invocation:
     log = base64.b64decode(answer.get("LogResult", "")).decode(errors="replace")
     if "FunctionError" in answer:
         message = f"{payload.get('errorMessage')}\n{log}" if isinstance(payload, dict) else str(payload)
-        raise Refused(f"Calling {name()}", answer["FunctionError"], message, "correct the code in lambda/.")
+        raise ApiError(f"Calling {name()}", answer["FunctionError"], message, "correct the code in lambda/.")
     size = len(payload["body"].encode())
     aws.said(f"lambda invoke --function-name {name()}", f"{payload['statusCode']}, {size} bytes")
     return Invocation(payload["statusCode"], payload.get("headers", {}), payload["body"], log)
 
 
-def log_lines(containing: str, limit: float = 60) -> list[str]:
-    """Lines of the function's log group with this text; waits up to `limit` seconds for the first.
+def log_lines(containing: str, timeout: float = 60) -> list[str]:
+    """Lines of the function's log group with this text; waits up to `timeout` seconds for the first.
 
-    Raises TimedOut.
+    Raises TimedOutError.
     """
     hour_ago = int((time.time() - 3600) * 1000)
 
     def probe() -> list[str]:
         # The filter runs on the service; quotes make it one literal term.
         parameters = {"logGroupName": log_group(), "startTime": hour_ago, "filterPattern": f'"{containing}"'}
-        events = aws.items("logs", "filter_log_events", "events", **parameters)
+        events = aws.list_all("logs", "filter_log_events", "events", **parameters)
         return [event["message"].rstrip() for event in events]
 
     words = ("--log-group-name", log_group(), "--filter-pattern", f'"{containing}"')
-    command.show(command.written(["aws", "logs", "filter-log-events", *words]))
-    return until(
+    command.show(command.shell_join(["aws", "logs", "filter-log-events", *words]))
+    return wait_until(
         f"“{containing}” in {log_group()}",
         probe,
         bool,
-        limit=limit,
+        timeout=timeout,
         state=lambda lines: f"{len(lines)} lines",
-        try_="look whether the request reached the function at all.",
+        hint="look whether the request reached the function at all.",
     )
 
 
@@ -192,7 +194,7 @@ def _configuration() -> dict[str, Any] | None:
 
 
 def _create(role: str, code: bytes) -> None:
-    roles.once_seen(
+    iam.retry_until_propagated(
         role,
         lambda: aws.call(
             "lambda",
@@ -216,4 +218,4 @@ def _wait() -> str:
             return "updating"
         return found.get("State", "Active")
 
-    return until(f"function {name()}", state, lambda now: now == "Active", limit=120)
+    return wait_until(f"function {name()}", state, lambda now: now == "Active", timeout=120)

@@ -8,12 +8,15 @@ from typing import Any, TypeVar
 
 from google.cloud import container_v1
 
-from helpers import caller, cloud_nat, google_cloud, kubeconfig
+from helpers import gcp
 from helpers.aws import TUTORIAL, project_tags
-from helpers.cluster import Cluster
-from helpers.errors import NotYet, Refused, TutorialError
-from helpers.progress import resumed, until
-from helpers.settings import ROOT, current
+from helpers.base import my_address
+from helpers.base.errors import ApiError, PrerequisiteError, TutorialError
+from helpers.base.settings import ROOT, current
+from helpers.base.waiting import resume_after_lost_answer, wait_until
+from helpers.clusters import kubeconfig
+from helpers.clusters.model import Cluster
+from helpers.gcp import cloud_nat
 
 CONTEXT = "gke"
 CHANNEL = "REGULAR"
@@ -32,19 +35,19 @@ def status() -> str:
 
 
 def find() -> Cluster:
-    """Look the cluster up by its name; raises NotYet."""
+    """Look the cluster up by its name; raises PrerequisiteError."""
     found = describe()
     if found is None:
-        raise NotYet(f"no GKE cluster {current().TUTORIAL_NAME}", NOTEBOOK)
+        raise PrerequisiteError(f"no GKE cluster {current().TUTORIAL_NAME}", NOTEBOOK)
     return Cluster(CONTEXT, found.name, found.status.name, found.endpoint, found.current_master_version)
 
 
-@resumed
+@resume_after_lost_answer
 def create() -> None:
     """Start making the cluster and come back at once: Google takes five minutes."""
     name = current().TUTORIAL_NAME
     if status() == "STOPPING":
-        until(f"the old GKE cluster {name} to go", status, lambda now: now == "", limit=_LIMIT)
+        wait_until(f"the old GKE cluster {name} to go", status, lambda now: now == "", timeout=_LIMIT)
     cloud_nat.ensure()
     there = status()
     if there:
@@ -62,7 +65,7 @@ def create() -> None:
     )
     _ask(
         f"Making the GKE cluster {name}",
-        lambda gke: gke.create_cluster(parent=parent(), cluster=wanted, timeout=google_cloud.TIMEOUT),
+        lambda gke: gke.create_cluster(parent=parent(), cluster=wanted, timeout=gcp.TIMEOUT),
     )
     where = f"--location {current().GOOGLE_CLOUD_LOCATION}"
     print(f"gcloud container clusters create {name} {where} --enable-private-nodes …  → {status()}")
@@ -72,11 +75,11 @@ def ensure() -> Cluster:
     """The cluster, running, and the context `gke` in the kubeconfig."""
     create()
     name = current().TUTORIAL_NAME
-    found = until(
+    found = wait_until(
         f"GKE cluster {name}",
         describe,
         lambda cluster: cluster is not None and cluster.status.name not in ("PROVISIONING", "RECONCILING"),
-        limit=_LIMIT,
+        timeout=_LIMIT,
         state=lambda cluster: cluster.status.name if cluster else "not there yet",
     )
     assert found is not None
@@ -92,7 +95,7 @@ def ensure() -> Cluster:
 
 def _authorized() -> container_v1.MasterAuthorizedNetworksConfig:
     """Who reaches the API server from outside: the reader, and not Google's other customers."""
-    block = {"display_name": "the reader", "cidr_block": caller.cidr()}
+    block = {"display_name": "the reader", "cidr_block": my_address.cidr()}
     return container_v1.MasterAuthorizedNetworksConfig(
         enabled=True, cidr_blocks=[block], gcp_public_cidrs_access_enabled=False
     )
@@ -109,10 +112,10 @@ def _ensure_access(found: container_v1.Cluster) -> None:
     if found.status.name != "RUNNING" or there(found):
         return
     update = container_v1.ClusterUpdate(desired_master_authorized_networks_config=wanted)
-    doing = "Letting this machine reach the GKE cluster"
-    _ask(doing, lambda gke: gke.update_cluster(request={"name": _path(), "update": update}))
-    until("GKE to let this machine in", describe, there, limit=_LIMIT, state=lambda _: "updating")
-    print(f"gcloud container clusters update {found.name} --master-authorized-networks {caller.cidr()}")
+    action = "Letting this machine reach the GKE cluster"
+    _ask(action, lambda gke: gke.update_cluster(request={"name": _path(), "update": update}))
+    wait_until("GKE to let this machine in", describe, there, timeout=_LIMIT, state=lambda _: "updating")
+    print(f"gcloud container clusters update {found.name} --master-authorized-networks {my_address.cidr()}")
 
 
 def connect() -> None:
@@ -126,17 +129,17 @@ def delete() -> None:
     """Start deleting the cluster; fine when there is none. One that is being made has to be awaited."""
     name = current().TUTORIAL_NAME
     busy = ("PROVISIONING", "RECONCILING")
-    until(f"the GKE cluster {name} to be deletable", status, lambda now: now not in busy, limit=_LIMIT)
+    wait_until(f"the GKE cluster {name} to be deletable", status, lambda now: now not in busy, timeout=_LIMIT)
     if status() not in ("", "STOPPING"):
         _start_deleting(name)
         print(f"gcloud container clusters delete {name}  → {status() or 'gone'}")
 
 
 def _start_deleting(name: str) -> None:
-    doing = f"Deleting the GKE cluster {name}"
+    action = f"Deleting the GKE cluster {name}"
     try:
-        _ask(doing, lambda gke: gke.delete_cluster(name=_path(), timeout=google_cloud.TIMEOUT))
-    except Refused:
+        _ask(action, lambda gke: gke.delete_cluster(name=_path(), timeout=gcp.TIMEOUT))
+    except ApiError:
         if status() not in ("", "STOPPING"):  # else it was asked before, and the answer got lost
             raise
 
@@ -146,9 +149,9 @@ def describe() -> container_v1.Cluster | None:
     try:
         return _ask(
             "Looking up the GKE cluster",
-            lambda gke: gke.get_cluster(name=_path(), timeout=google_cloud.TIMEOUT),
+            lambda gke: gke.get_cluster(name=_path(), timeout=gcp.TIMEOUT),
         )
-    except Refused as refused:
+    except ApiError as refused:
         if refused.code == "NotFound":
             return None
         raise
@@ -170,7 +173,7 @@ def labelled(key: str, value: str) -> list[container_v1.Cluster]:
     anywhere = f"{parent().rpartition('/')[0]}/-"
     answer = _ask(
         "Listing the GKE clusters",
-        lambda gke: gke.list_clusters(parent=anywhere, timeout=google_cloud.TIMEOUT),
+        lambda gke: gke.list_clusters(parent=anywhere, timeout=gcp.TIMEOUT),
     )
     return [cluster for cluster in answer.clusters if cluster.resource_labels.get(key) == value]
 
@@ -180,7 +183,7 @@ def neighbours() -> list[str]:
     return [
         cluster.name
         for cluster in labelled("tutorial", TUTORIAL)
-        if cluster.name != current().TUTORIAL_NAME and cluster.location.startswith(google_cloud.region())
+        if cluster.name != current().TUTORIAL_NAME and cluster.location.startswith(gcp.region())
     ]
 
 
@@ -191,16 +194,16 @@ def _labels() -> dict[str, str]:
 
 def parent() -> str:
     """The project and location that clusters are made in."""
-    return f"projects/{google_cloud.project()}/locations/{current().GOOGLE_CLOUD_LOCATION}"
+    return f"projects/{gcp.project()}/locations/{current().GOOGLE_CLOUD_LOCATION}"
 
 
 def _path() -> str:
     return f"{parent()}/clusters/{current().TUTORIAL_NAME}"
 
 
-def _ask(doing: str, call: Callable[[container_v1.ClusterManagerClient], T]) -> T:
+def _ask(action: str, call: Callable[[container_v1.ClusterManagerClient], T]) -> T:
     endpoint = (current().CLOUDSDK_API_ENDPOINT_OVERRIDES_CONTAINER or "").rstrip("/")
-    return google_cloud.ask(doing, container_v1.ClusterManagerClient, endpoint, call, _ALLOWED)
+    return gcp.ask(action, container_v1.ClusterManagerClient, endpoint, call, _ALLOWED)
 
 
 def _plugin() -> dict[str, Any]:
@@ -209,6 +212,6 @@ def _plugin() -> dict[str, Any]:
     environment = {"PYTHONPATH": str(ROOT)} | ({"GOOGLE_APPLICATION_CREDENTIALS": str(file)} if file else {})
     return {
         "command": sys.executable,
-        "args": ["-m", "helpers.gke_token"],
+        "args": ["-m", "helpers.gcp.token"],
         "env": [{"name": name, "value": value} for name, value in environment.items()],
     }

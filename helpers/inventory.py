@@ -4,9 +4,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from helpers import access_log, aws, cloud_nat, eks, function, gke, load_balancer, log_groups, roles, zone
-from helpers.errors import Refused
-from helpers.settings import current
+from helpers import aws, eks, function, gke, load_balancer
+from helpers.aws import alb_log, cloudwatch_logs, iam, route53
+from helpers.base.errors import ApiError
+from helpers.base.settings import current
+from helpers.gcp import cloud_nat
 
 ROLES = ("function", "eks-cluster", "eks-nodes")
 # Those EC2 things that the tutorial tags: the call that lists them, its key, the id's key.
@@ -55,7 +57,7 @@ def listing() -> list[Resource]:
 def tagged_arns() -> list[str]:
     """ARNs of all that carries the project's tag, by the Resource Groups Tagging API."""
     filters = [{"Key": "Project", "Values": [current().TUTORIAL_NAME]}]
-    found = aws.items(
+    found = aws.list_all(
         "resourcegroupstaggingapi", "get_resources", "ResourceTagMappingList", TagFilters=filters
     )
     return [mapping["ResourceARN"] for mapping in found]
@@ -65,7 +67,7 @@ def ec2(kind: str) -> list[dict[str, Any]]:
     """The tutorial's things of that kind, as EC2 describes them."""
     operation, key, _ = EC2[kind]
     filters = [{"Name": "tag:Project", "Values": [current().TUTORIAL_NAME]}]
-    found = aws.items("ec2", operation, key, Filters=filters)
+    found = aws.list_all("ec2", operation, key, Filters=filters)
     return [thing for thing in found if thing.get("State") not in ("deleted", "deleting")]
 
 
@@ -73,7 +75,7 @@ def certificates() -> list[str]:
     """ARNs of the tutorial's certificates in ACM, of whatever domain."""
     kinds = {"keyTypes": ["EC_prime256v1", "RSA_2048"]}
     arns = []
-    for summary in aws.items("acm", "list_certificates", "CertificateSummaryList", Includes=kinds):
+    for summary in aws.list_all("acm", "list_certificates", "CertificateSummaryList", Includes=kinds):
         arn = summary["CertificateArn"]
         tags = aws.call("acm", "list_tags_for_certificate", CertificateArn=arn)["Tags"]
         if {"Key": "Project", "Value": current().TUTORIAL_NAME} in tags:
@@ -83,9 +85,9 @@ def certificates() -> list[str]:
 
 def zones() -> list[str]:
     """Ids of the hosted zones that the tutorial made, of whatever domain; a reader's own zone stays."""
-    found = aws.items("route53", "list_hosted_zones", "HostedZones")
+    found = aws.list_all("route53", "list_hosted_zones", "HostedZones")
     return [
-        each["Id"].rpartition("/")[2] for each in found if each["Config"].get("Comment") == zone.comment()
+        each["Id"].rpartition("/")[2] for each in found if each["Config"].get("Comment") == route53.comment()
     ]
 
 
@@ -93,7 +95,7 @@ def kubernetes_balancers() -> list[str]:
     """Classic load balancers that the EKS cluster made for its Services."""
     names = [
         balancer["LoadBalancerName"]
-        for balancer in aws.items("elb", "describe_load_balancers", "LoadBalancerDescriptions")
+        for balancer in aws.list_all("elb", "describe_load_balancers", "LoadBalancerDescriptions")
     ]
     ours = []
     for start in range(0, len(names), 20):  # the call takes 20 names
@@ -109,20 +111,22 @@ def kubernetes_balancers() -> list[str]:
 def kubernetes_volumes() -> list[str]:
     """Disks that the EKS cluster made."""
     filters = [{"Name": "tag-key", "Values": [cluster_tag()]}]
-    return [volume["VolumeId"] for volume in aws.items("ec2", "describe_volumes", "Volumes", Filters=filters)]
+    return [
+        volume["VolumeId"] for volume in aws.list_all("ec2", "describe_volumes", "Volumes", Filters=filters)
+    ]
 
 
 def free_interfaces(vpc_id: str) -> list[str]:
     """Network interfaces that nothing uses any more, such as those that pods had."""
     free = [{"Name": "vpc-id", "Values": [vpc_id]}, {"Name": "status", "Values": ["available"]}]
-    found = aws.items("ec2", "describe_network_interfaces", "NetworkInterfaces", Filters=free)
+    found = aws.list_all("ec2", "describe_network_interfaces", "NetworkInterfaces", Filters=free)
     return [interface["NetworkInterfaceId"] for interface in found]
 
 
 def security_groups(vpc_id: str) -> list[str]:
     """A VPC's security groups, those of Kubernetes and EKS too, without the one that goes with the VPC."""
     mine = [{"Name": "vpc-id", "Values": [vpc_id]}]
-    found = aws.items("ec2", "describe_security_groups", "SecurityGroups", Filters=mine)
+    found = aws.list_all("ec2", "describe_security_groups", "SecurityGroups", Filters=mine)
     return [group["GroupId"] for group in found if group["GroupName"] != "default"]
 
 
@@ -136,8 +140,8 @@ def node_groups() -> list[str]:
     if not eks.status():
         return []
     try:
-        return aws.items("eks", "list_nodegroups", "nodegroups", clusterName=current().TUTORIAL_NAME)
-    except Refused as refused:
+        return aws.list_all("eks", "list_nodegroups", "nodegroups", clusterName=current().TUTORIAL_NAME)
+    except ApiError as refused:
         if refused.code == "ResourceNotFoundException":  # it went between the two calls
             return []
         raise
@@ -157,7 +161,7 @@ def _in_aws() -> Iterable[tuple[str, str]]:
     if eks.status():
         yield "EKS cluster", current().TUTORIAL_NAME
     for group in (function.log_group(), eks.log_group_name()):
-        if log_groups.exists(group):
+        if cloudwatch_logs.exists(group):
             yield "log group", group
     yield from (("disk", name) for name in kubernetes_volumes())
     vpcs = [vpc["VpcId"] for vpc in ec2("VPC")]
@@ -169,20 +173,20 @@ def _in_aws() -> Iterable[tuple[str, str]]:
 
 
 def _front() -> Iterable[tuple[str, str]]:
-    zone_id = zone.find()
-    yield from (("record", record["Name"]) for record in (zone.records(zone_id) if zone_id else []))
+    zone_id = route53.find()
+    yield from (("record", record["Name"]) for record in (route53.records(zone_id) if zone_id else []))
     yield from (("hosted zone", name) for name in zones())
     yield from (("classic load balancer", name) for name in kubernetes_balancers())
     if load_balancer.balancer():
         yield "load balancer", load_balancer.name()
     if load_balancer.target_group():
         yield "target group", function.name()
-    if access_log.exists():
-        yield "bucket", access_log.bucket()
+    if alb_log.exists():
+        yield "bucket", alb_log.bucket()
     yield from (("certificate", arn) for arn in certificates())
 
 
 def existing_roles() -> list[str]:
     """Names of the tutorial's roles that exist."""
-    names = [roles.name(purpose) for purpose in ROLES]
-    return [name for name in names if roles.find(name)]
+    names = [iam.name(purpose) for purpose in ROLES]
+    return [name for name in names if iam.find(name)]

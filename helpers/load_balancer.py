@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 from typing import Any
 
-from helpers import access_log, aws, certificate, function, network, show
-from helpers.errors import NotYet
-from helpers.progress import resumed, until
-from helpers.settings import current
+from helpers import acm, aws, function, network, show
+from helpers.aws import alb_log
+from helpers.base.errors import PrerequisiteError
+from helpers.base.settings import current
+from helpers.base.waiting import resume_after_lost_answer, wait_until
 
 NOTEBOOK = "01-create-the-lambda-function"
 # A header that HTTP does not allow must not get past the balancer to what reads it otherwise.
@@ -35,10 +36,10 @@ def name() -> str:
 
 
 def find() -> LoadBalancer:
-    """Look it up by its name; raises NotYet where it or its target group is missing."""
+    """Look it up by its name; raises PrerequisiteError where it or its target group is missing."""
     found, group = balancer(), target_group()
     if found is None or group is None:
-        raise NotYet(f"no load balancer {name()}", NOTEBOOK)
+        raise PrerequisiteError(f"no load balancer {name()}", NOTEBOOK)
     return LoadBalancer(
         found["LoadBalancerArn"],
         found["LoadBalancerName"],
@@ -49,7 +50,7 @@ def find() -> LoadBalancer:
     )
 
 
-@resumed
+@resume_after_lost_answer
 def ensure() -> LoadBalancer:
     """Make what is missing: security group, target group with the function, balancer, log, two listeners."""
     place = network.find()
@@ -57,9 +58,9 @@ def ensure() -> LoadBalancer:
     group = _ensure_target_group()
     _ensure_target(group, function.find().arn)
     arn = _ensure_balancer(place.private, security_group)
-    access_log.ensure(arn)
+    alb_log.ensure(arn)
     _ensure_listener(arn, group, 80, Protocol="HTTP")
-    secure = {"Certificates": [{"CertificateArn": certificate.find()}], "SslPolicy": TLS_POLICY}
+    secure = {"Certificates": [{"CertificateArn": acm.find()}], "SslPolicy": TLS_POLICY}
     _ensure_listener(arn, group, 443, Protocol="HTTPS", **secure)
     return find()
 
@@ -87,7 +88,7 @@ def addresses() -> list[str]:
 def addresses_of(arn: str) -> list[str]:
     """The same of a balancer that was looked up already."""
     description = "ELB " + arn.partition("loadbalancer/")[2]
-    interfaces = aws.items(
+    interfaces = aws.list_all(
         "ec2",
         "describe_network_interfaces",
         "NetworkInterfaces",
@@ -111,15 +112,15 @@ def health_of(target_group_arn: str) -> tuple[str, str]:
     return health["State"], health.get("Description") or health.get("Reason", "")
 
 
-def wait_healthy(limit: float = 300) -> str:
-    """Wait until a health check has passed; raises TimedOut with the last reason."""
-    state, _ = until(
+def wait_healthy(timeout: float = 300) -> str:
+    """Wait until a health check has passed; raises TimedOutError with the last reason."""
+    state, _ = wait_until(
         "a passed health check",
         target_health,
         lambda health: health[0] == "healthy",
-        limit=limit,
+        timeout=timeout,
         state=lambda health: ": ".join(filter(None, health)),
-        try_="the function's log says why it fails: aws logs tail " + function.log_group(),
+        hint="the function's log says why it fails: aws logs tail " + function.log_group(),
     )
     aws.said("elbv2 describe-target-health", state)
     return state
@@ -127,7 +128,7 @@ def wait_healthy(limit: float = 300) -> str:
 
 def _ensure_security_group(vpc_id: str) -> str:
     filters = [{"Name": "vpc-id", "Values": [vpc_id]}, {"Name": "group-name", "Values": [name()]}]
-    groups = aws.items("ec2", "describe_security_groups", "SecurityGroups", Filters=filters)
+    groups = aws.list_all("ec2", "describe_security_groups", "SecurityGroups", Filters=filters)
     if groups:
         id_, open_ = groups[0]["GroupId"], {rule["FromPort"] for rule in groups[0]["IpPermissions"]}
         print(f"Security group {id_} exists")
@@ -202,11 +203,11 @@ def _ensure_balancer(subnets: list[str], security_group: str) -> str:
         LoadBalancerArn=found["LoadBalancerArn"],
         Attributes=[{"Key": key, "Value": value} for key, value in ATTRIBUTES.items()],
     )
-    until(
+    wait_until(
         f"load balancer {name()}",
         lambda: (balancer() or {"State": {"Code": "gone"}})["State"]["Code"],
         lambda state: state == "active",
-        limit=_ACTIVE_LIMIT,
+        timeout=_ACTIVE_LIMIT,
     )
     return found["LoadBalancerArn"]
 
@@ -245,7 +246,7 @@ def _target_of(listener: dict[str, Any]) -> str:
 
 def listeners_of(arn: str) -> list[dict[str, Any]]:
     """The balancer's listeners as AWS describes them."""
-    return aws.items("elbv2", "describe_listeners", "Listeners", LoadBalancerArn=arn)
+    return aws.list_all("elbv2", "describe_listeners", "Listeners", LoadBalancerArn=arn)
 
 
 def balancer() -> dict[str, Any] | None:

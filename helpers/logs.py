@@ -3,8 +3,9 @@
 import json
 from typing import Any
 
-from helpers import command, kube
-from helpers.progress import until
+from helpers import kube
+from helpers.base import command
+from helpers.base.waiting import wait_until
 
 
 def envoy(
@@ -13,11 +14,11 @@ def envoy(
     target: str,
     traceparent: str,
     container: str = "istio-proxy",
-    limit: float = 45,
+    timeout: float = 45,
 ) -> dict[str, Any]:
     """The access-log entry of that request in an Envoy.
 
-    Waits up to `limit` seconds, since an Envoy writes its log up to 10 seconds late; raises TimedOut.
+    Waits up to `timeout` seconds, since an Envoy writes its log up to 10 seconds late; raises TimedOutError.
     """
 
     def probe() -> dict[str, Any]:
@@ -27,13 +28,13 @@ def envoy(
     command.show(
         f"kubectl --context {context} logs -n {namespace} {target} -c {container} | grep {traceparent}"
     )
-    return until(
+    return wait_until(
         f"the request in the log of {target}",
         probe,
         bool,
-        limit=limit,
+        timeout=timeout,
         state=lambda _: "not there yet",
-        try_="look whether the request took this way, and whether access logs are on (meshConfig).",
+        hint="look whether the request took this way, and whether access logs are on (meshConfig).",
     )
 
 

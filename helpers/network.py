@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from helpers import aws, show
-from helpers.errors import NotYet, SettingsWrong, TutorialError
-from helpers.progress import resumed, until
-from helpers.settings import current
+from helpers.base.errors import PrerequisiteError, SettingsError, TutorialError
+from helpers.base.settings import current
+from helpers.base.waiting import resume_after_lost_answer, wait_until
 
 CIDR = "10.0.0.0/16"
 PRIVATE = ("10.0.1.0/24", "10.0.2.0/24", "10.0.3.0/24")
@@ -41,9 +41,9 @@ class Network:
 
 
 def find() -> Network:
-    """Look the VPC up by its tag; raises NotYet where it or one of its subnets is missing."""
+    """Look the VPC up by its tag; raises PrerequisiteError where it or one of its subnets is missing."""
     vpc = _tagged("describe_vpcs", "Vpcs")
-    missing = NotYet(f"no VPC tagged Project={current().TUTORIAL_NAME}", NOTEBOOK)
+    missing = PrerequisiteError(f"no VPC tagged Project={current().TUTORIAL_NAME}", NOTEBOOK)
     if vpc is None:
         raise missing
     by_cidr = {subnet["CidrBlock"]: subnet["SubnetId"] for subnet in _subnets(vpc["VpcId"])}
@@ -53,7 +53,7 @@ def find() -> Network:
     return Network(vpc["VpcId"], vpc["CidrBlock"], private, public)
 
 
-@resumed
+@resume_after_lost_answer
 def ensure() -> Network:
     """Make what is missing of the network. Nodes in private subnets reach out by one NAT gateway."""
     vpc_id = _ensure_vpc()
@@ -102,15 +102,15 @@ def _ensure_subnets(vpc_id: str) -> tuple[list[str], list[str]]:
 
 
 def _zones() -> list[str]:
-    """Names of three zones in which EKS's control plane can be; raises SettingsWrong."""
+    """Names of three zones in which EKS's control plane can be; raises SettingsError."""
     # Not local or wavelength zones.
     ordinary = [{"Name": "zone-type", "Values": ["availability-zone"]}]
-    zones = aws.items("ec2", "describe_availability_zones", "AvailabilityZones", Filters=ordinary)
+    zones = aws.list_all("ec2", "describe_availability_zones", "AvailabilityZones", Filters=ordinary)
     names = sorted(zone["ZoneName"] for zone in zones if zone["ZoneId"] not in _ZONES_WITHOUT_EKS)[:3]
     if len(names) < len(PRIVATE):
         region = current().AWS_REGION
         answer = f"{region} has {len(names)} zones for EKS, and three are needed"
-        raise SettingsWrong("Choosing zones", answer, "set another AWS_REGION.")
+        raise SettingsError("Choosing zones", answer, "set another AWS_REGION.")
     return names
 
 
@@ -132,7 +132,7 @@ def _ensure_subnet(vpc_id: str, cidr: str, zone: str, kind: str, there: dict[str
 
 
 def _ensure_nat_gateway(subnet: str) -> str:
-    gateways = aws.items("ec2", "describe_nat_gateways", "NatGateways", Filters=_by_tag())
+    gateways = aws.list_all("ec2", "describe_nat_gateways", "NatGateways", Filters=_by_tag())
     gateways = [gateway for gateway in gateways if gateway["State"] in ("pending", "available")]
     if gateways:
         id_ = gateways[0]["NatGatewayId"]
@@ -146,11 +146,11 @@ def _ensure_nat_gateway(subnet: str) -> str:
             TagSpecifications=_tags("natgateway"),
         )["NatGateway"]["NatGatewayId"]
         aws.said(f"ec2 create-nat-gateway --subnet-id {subnet}", id_)
-    found = until(
+    found = wait_until(
         f"NAT gateway {id_}",
         lambda: aws.call("ec2", "describe_nat_gateways", NatGatewayIds=[id_])["NatGateways"][0],
         lambda gateway: gateway["State"] != "pending",
-        limit=_GATEWAY_LIMIT,
+        timeout=_GATEWAY_LIMIT,
         state=lambda gateway: gateway["State"],
     )
     if found["State"] != "available":
@@ -160,7 +160,7 @@ def _ensure_nat_gateway(subnet: str) -> str:
 
 
 def _ensure_address() -> str:
-    addresses = aws.items("ec2", "describe_addresses", "Addresses", Filters=_by_tag())
+    addresses = aws.list_all("ec2", "describe_addresses", "Addresses", Filters=_by_tag())
     free = [address for address in addresses if "AssociationId" not in address]
     if free:
         return free[0]["AllocationId"]
@@ -171,7 +171,7 @@ def _ensure_address() -> str:
 
 def _ensure_routes(vpc_id: str, kind: str, subnets: list[str], **target: str) -> None:
     name = f"{current().TUTORIAL_NAME}-{kind}"
-    tables = aws.items("ec2", "describe_route_tables", "RouteTables", Filters=_by_tag(Name=name))
+    tables = aws.list_all("ec2", "describe_route_tables", "RouteTables", Filters=_by_tag(Name=name))
     if tables:
         table = tables[0]
         print(f"Route table {table['RouteTableId']} exists ({kind})")
@@ -191,11 +191,13 @@ def _ensure_routes(vpc_id: str, kind: str, subnets: list[str], **target: str) ->
 
 
 def _subnets(vpc_id: str) -> list[dict[str, Any]]:
-    return aws.items("ec2", "describe_subnets", "Subnets", Filters=[{"Name": "vpc-id", "Values": [vpc_id]}])
+    return aws.list_all(
+        "ec2", "describe_subnets", "Subnets", Filters=[{"Name": "vpc-id", "Values": [vpc_id]}]
+    )
 
 
 def _tagged(operation: str, key: str) -> dict[str, Any] | None:
-    return next(iter(aws.items("ec2", operation, key, Filters=_by_tag())), None)
+    return next(iter(aws.list_all("ec2", operation, key, Filters=_by_tag())), None)
 
 
 def _by_tag(**more: str) -> list[dict[str, Any]]:

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from helpers import aws, cloud_nat, gke
+from helpers import aws, gke
 from helpers.aws import TUTORIAL
-from helpers.errors import Refused, SettingsWrong
+from helpers.base.errors import ApiError, SettingsError
+from helpers.base.settings import current
+from helpers.gcp import cloud_nat
 from helpers.inventory import ROLES
-from helpers.settings import current
 
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 _TAG_TIME, _LABEL_TIME = "%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%dt%H-%M-%Sz"
@@ -33,11 +34,11 @@ def older_than(age: str) -> list[Run]:
     """Runs, oldest first, all of whose parts are older than `age`, e.g. "90m", "24h", "7d".
 
     A run that still makes something is young by that, however long it has been going. What does not
-    carry the tutorial's own tags is never looked at. Raises SettingsWrong for an age that is none.
+    carry the tutorial's own tags is never looked at. Raises SettingsError for an age that is none.
     """
     match = re.fullmatch(r"(\d+)([mhd])", age)
     if not match:
-        raise SettingsWrong("Reading the age", f"{age!r} is none", "90m, 24h or 7d")
+        raise SettingsError("Reading the age", f"{age!r} is none", "90m, 24h or 7d")
     before = datetime.now(UTC) - timedelta(**{_UNITS[match[2]]: int(match[1])})
     return sorted((run for run in _all() if run.newest < before), key=lambda run: run.newest)
 
@@ -86,17 +87,17 @@ def _tags() -> Iterable[dict[str, str]]:
     """The tags of everything with the tutorial's tag, by the tagging API and where that is blind."""
     ours = [{"Key": "Tutorial", "Values": [TUTORIAL]}]
     service = "resourcegroupstaggingapi"
-    for found in aws.items(service, "get_resources", "ResourceTagMappingList", TagFilters=ours):
+    for found in aws.list_all(service, "get_resources", "ResourceTagMappingList", TagFilters=ours):
         tags = _dict(found["Tags"])
         if ":acm:" in found["ResourceARN"]:  # the certificate's name is alb.<domain>
             tags["Domain"] = tags.get("Name", "").partition(".")[2]
         yield tags
     by_tag = [{"Name": "tag:Tutorial", "Values": [TUTORIAL]}]
-    for address in aws.items("ec2", "describe_addresses", "Addresses", Filters=by_tag):
+    for address in aws.list_all("ec2", "describe_addresses", "Addresses", Filters=by_tag):
         yield _dict(address["Tags"])
     try:
         yield from [tags for tags in _tags_of_roles() if tags.get("Tutorial") == TUTORIAL]
-    except Refused as refused:  # by the policy that fits one run; roles cost nothing
+    except ApiError as refused:  # by the policy that fits one run; roles cost nothing
         print(f"Runs of which nothing but roles is left are not found: {refused}")
     if current().GOOGLE_CLOUD_PROJECT:
         yield from map(cloud_nat.tags, cloud_nat.of_all_runs())
@@ -106,9 +107,9 @@ def _tags() -> Iterable[dict[str, str]]:
 
 
 def _tags_of_roles() -> Iterable[dict[str, str]]:
-    for role in aws.items("iam", "list_roles", "Roles"):
+    for role in aws.list_all("iam", "list_roles", "Roles"):
         if role["RoleName"].endswith(tuple(f"-{purpose}" for purpose in ROLES)):
-            yield _dict(aws.items("iam", "list_role_tags", "Tags", RoleName=role["RoleName"]))
+            yield _dict(aws.list_all("iam", "list_role_tags", "Tags", RoleName=role["RoleName"]))
 
 
 def _dict(tags: list[dict[str, str]]) -> dict[str, str]:

@@ -10,9 +10,10 @@ from typing import Any
 
 import yaml
 
-from helpers import command, manifests
-from helpers.errors import CommandFailed, ToolMissing
-from helpers.settings import ROOT, current
+from helpers.base import command
+from helpers.base.errors import CommandError, ToolMissingError
+from helpers.base.settings import ROOT, current
+from helpers.clusters import manifests
 
 _LIBRARIES = ("boto3", "google-cloud-container", "google-cloud-compute", "cryptography")
 _PROGRAMS = {
@@ -82,10 +83,10 @@ def program_version(name: str) -> str:
     """What a program says of itself: its version, or why it does not say."""
     argv = _PROGRAMS[name]
     try:
-        text = command.run(argv, limit=60).text
-    except ToolMissing:
+        text = command.run(argv, timeout=60).text
+    except ToolMissingError:
         return "not installed"
-    except CommandFailed as failed:
+    except CommandError as failed:
         return f"does not start: exit code {failed.exit_code}"
     if argv[0] == "kubectl":
         return yaml.safe_load(text)["clientVersion"]["gitVersion"].removeprefix("v")

@@ -2,21 +2,13 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
-from helpers import (
-    cloud_nat,
-    eks,
-    function,
-    gke,
-    inventory,
-    kubeconfig,
-    load_balancer,
-    state_cluster,
-    state_picture,
-    svg,
-)
-from helpers.errors import NotYet
-from helpers.settings import current
-from helpers.state_parts import How, Part, Parts
+from helpers import eks, function, gke, inventory, load_balancer
+from helpers.base.errors import PrerequisiteError
+from helpers.base.settings import current
+from helpers.clusters import kubeconfig
+from helpers.gcp import cloud_nat
+from helpers.pictures import cluster_things, svg, things_picture
+from helpers.pictures.things import How, Part, Parts
 
 _NOT_CONNECTED = "not connected yet"
 # https://docs.aws.amazon.com/elasticloadbalancing/latest/application/target-group-health-checks.html
@@ -36,7 +28,7 @@ _CLUSTER: dict[str, How] = {
 
 def now() -> svg.Picture:
     """A picture of what exists, what is being made, what is broken and what is not there yet."""
-    return state_picture.draw(gather())
+    return things_picture.draw(gather())
 
 
 def gather() -> Parts:
@@ -85,7 +77,7 @@ def _front() -> dict[str, Part]:
 def _function() -> dict[str, Part]:
     try:
         found = function.find()
-    except NotYet:
+    except PrerequisiteError:
         return {}
     hows: dict[str, How] = {"Failed": "broken", "Pending": "making"}
     return {"function": Part(hows.get(found.state, "there"), found.state, (function.RUNTIME,))}
@@ -119,7 +111,7 @@ def _cluster(context: str, status: str, reason: str, version: str, url: str) -> 
     said = f"{status}: {reason}" if how == "broken" and reason else status
     inside: dict[str, Part] = {}
     if how == "there" and url and kubeconfig.server(context) == url:
-        inside = state_cluster.parts(context)
+        inside = cluster_things.parts(context)
     more = inside.pop("nodes", Part(state=_NOT_CONNECTED)).state
     values = tuple(filter(None, (f"Kubernetes {version}" if version else "", more)))
     return {context: Part(how, said, values), **inside}

@@ -60,18 +60,18 @@ def warm() -> None:
     env |= exports(lab_command(env, "env"))
     start = time.monotonic()
     series = subprocess.run(
-        [sys.executable, "-m", "helpers.series"], cwd=PROJECT, env=env, capture_output=True, text=True
+        [sys.executable, "-m", "series.run"], cwd=PROJECT, env=env, capture_output=True, text=True
     )
     assert series.returncode == 0, series.stdout
     for notebook, seconds in re.findall(r"^(\d\d-\S+) +([\d.]+) s", series.stdout, re.M):
-        report(f"warm: {notebook}", f"{seconds} s", "python -m helpers.series")
-    report("warm: notebooks 00-06", f"{time.monotonic() - start:.1f} s", "python -m helpers.series")
+        report(f"warm: {notebook}", f"{seconds} s", "python -m series.run")
+    report("warm: notebooks 00-06", f"{time.monotonic() - start:.1f} s", "python -m series.run")
     memory(env)
     latency(env)
-    clean_up = [sys.executable, "-m", "helpers.series", "99"]
+    clean_up = [sys.executable, "-m", "series.run", "99"]
     timed(
         "warm: 99-clean-up",
-        "python -m helpers.series 99",
+        "python -m series.run 99",
         lambda: subprocess.run(clean_up, cwd=PROJECT, env=env, check=True, stdout=sys.stderr),
     )
     timed("warm: the lab down", "python -m lab down", lambda: lab_command(env, "down"))

@@ -8,12 +8,12 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
-from helpers import series
+from series import run
 
 PROJECT = Path(__file__).parent.parent
 SOURCE = f"""import sys
 sys.path.insert(0, {str(PROJECT)!r})
-from helpers.svg import Picture
+from helpers.pictures.svg import Picture
 picture = Picture("A title", "What is to be seen")
 picture.words = "the words"
 picture"""
@@ -27,10 +27,10 @@ def committed(tmp_path_factory) -> Path:
     kernel = {"name": "python3", "display_name": "Python 3"}
     made = new_notebook(cells=[new_code_cell(SOURCE)], metadata={"kernelspec": kernel})
     nbformat.write(made, notebook)
-    executed = nbformat.read(series.run(notebook, folder / "run"), as_version=4)
+    executed = nbformat.read(run.run(notebook, folder / "run"), as_version=4)
     (cell,) = executed.cells
     assert "text/html" in cell.outputs[0].data
-    cell.outputs = series.as_seen(cell.outputs)
+    cell.outputs = run.as_seen(cell.outputs)
     nbformat.write(executed, notebook)
     return notebook
 

@@ -13,9 +13,10 @@ from unittest.mock import patch
 import boto3
 import pytest
 
-from helpers import eks, mesh, preflight, series
-from helpers.progress import until
-from helpers.settings import Settings
+from helpers import eks, istio
+from helpers.base.settings import Settings
+from helpers.base.waiting import wait_until
+from series import preflight, run
 from tests.conftest import LAB_NAME, PROJECT, fresh_lab
 
 LIMIT = 180  # seconds, for anything that is waited for
@@ -179,7 +180,7 @@ def test_a_version_that_eks_no_longer_offers(settings, asked, capsys, monkeypatc
 
 
 def test_a_version_of_gke_that_istio_does_not_support(settings, asked, capsys, monkeypatch):
-    monkeypatch.setattr(mesh, "KUBERNETES", ((1, 20), (1, 24)))
+    monkeypatch.setattr(istio, "KUBERNETES", ((1, 20), (1, 24)))
     stopped(asked, capsys, "is none that Istio 1-30 supports")
 
 
@@ -269,13 +270,13 @@ def test_interruptions_lose_nothing(account, tmp_path, build):
     assert network["CidrBlock"] == "10.0.0.0/16"
 
 
-def run(account: Account, file: Path, out: Path, *numbers: str) -> None:
+def run_notebooks(account: Account, file: Path, out: Path, *numbers: str) -> None:
     environment = {name: value for name, value in os.environ.items() if name not in Settings.model_fields}
     environment |= {"TUTORIAL_SETTINGS": str(file)}
     with patch.dict(os.environ, environment, clear=True):
-        for notebook in series.notebooks():
+        for notebook in run.notebooks():
             if notebook.name[:2] in numbers:
-                series.run(notebook, out)
+                run.run(notebook, out)
 
 
 def variant(account: Account, folder: Path, build: Path, **changed: str | None) -> Path:
@@ -286,7 +287,7 @@ def variant(account: Account, folder: Path, build: Path, **changed: str | None) 
 
 def test_with_a_domain_acm_issues_and_the_gateway_verifies(account, tmp_path, build):
     file = variant(account, tmp_path, build, CERTIFICATE="acm")
-    run(account, file, tmp_path, "01", "02", "04")
+    run_notebooks(account, file, tmp_path, "01", "02", "04")
     (summary,) = account.client("acm").list_certificates()["CertificateSummaryList"]
     assert (summary["Type"], summary["Status"]) == ("AMAZON_ISSUED", "ISSUED")
 
@@ -340,15 +341,15 @@ def test_without_a_domain_the_vpc_alone_knows_the_name(account, tmp_path, build)
     def known() -> bool:
         return "alb.example.com" in in_eks(account, build, *words)
 
-    until("the gateway to forget the balancer", known, lambda there: not there, limit=LIMIT)
-    run(account, variant(account, tmp_path, build, ZONE="private"), tmp_path, "01", "04")
+    wait_until("the gateway to forget the balancer", known, lambda there: not there, timeout=LIMIT)
+    run_notebooks(account, variant(account, tmp_path, build, ZONE="private"), tmp_path, "01", "04")
     listed = route53.list_hosted_zones()["HostedZones"]
     assert sorted(zone["Config"]["PrivateZone"] for zone in listed) == [False, True]
 
 
 ANOTHER_AUTHORITY = """
 from helpers import certificates, curl, kube, settings
-from helpers.progress import until
+from helpers.base.waiting import until
 
 certs = certificates.ensure()
 address = kube.service_address("eks", "istio-ingress", "istio-ingressgateway")

@@ -18,11 +18,11 @@ import pytest
 from papermill.exceptions import PapermillExecutionError
 from tenacity import Retrying, stop_after_delay, wait_fixed
 
-from helpers import series
+from series import run
 from tests import solutions
 
 PROJECT = Path(__file__).parent.parent
-NOTEBOOKS = series.notebooks()
+NOTEBOOKS = run.notebooks()
 TUTORIAL, CLEAN_UP = NOTEBOOKS[:-1], NOTEBOOKS[-1]
 RULES = PROJECT / "tests/notebooks/sanitize.cfg"
 
@@ -42,7 +42,7 @@ def answer(env: Env, *command: str) -> str:
 def papermill(env: Env, notebook: Path, out: Path) -> Path:
     """Run one notebook as `make tutorial` does; papermill's kernels take the environment of this process."""
     with patch.dict(os.environ, env):
-        return series.run(notebook, out)
+        return run.run(notebook, out)
 
 
 def nbval(env: Env, notebook: Path) -> subprocess.CompletedProcess[str]:
@@ -128,7 +128,7 @@ def test_in_the_end_all_exists_and_all_ways_are_open(lab_environment):
 
 
 def test_the_page_came_from_the_pod(lab_environment, tmp_path):
-    page = series.text_of(papermill(lab_environment, TUTORIAL[6], tmp_path), "the-page")
+    page = run.text_of(papermill(lab_environment, TUTORIAL[6], tmp_path), "the-page")
     assert "HTTP/1.1 200 OK" in page and "server: envoy" in page and "content-length: 258" in page
     assert "Hello World from Lambda" in page
 

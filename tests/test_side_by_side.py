@@ -47,7 +47,7 @@ def vpc(env: Env) -> str:
 
 def test_three_labs_run_the_whole_series_at_once(labs: dict[str, Env]) -> None:
     with ThreadPoolExecutor(len(labs)) as pool:
-        runs = list(pool.map(lambda env: run(env, sys.executable, "-m", "helpers.series"), labs.values()))
+        runs = list(pool.map(lambda env: run(env, sys.executable, "-m", "series.run"), labs.values()))
     for done in runs:
         assert done.returncode == 0, done.stdout + done.stderr
         assert "Hello World from Lambda" in done.stdout

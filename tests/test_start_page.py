@@ -15,7 +15,7 @@ from unittest.mock import patch
 import pytest
 from playwright.sync_api import Page, expect, sync_playwright
 
-from helpers import start
+from series import start_page
 
 PROJECT = Path(__file__).parent.parent
 MINUTE = 60_000  # milliseconds
@@ -30,7 +30,7 @@ def server(lab_environment: dict[str, str], tmp_path_factory: pytest.TempPathFac
     first = root / "notebooks/01-create-the-lambda-function.ipynb"
     subprocess.run([sys.executable, "-m", "nbconvert", "--clear-output", "--inplace", first], check=True)
     with patch.dict(os.environ, lab_environment):
-        page = start.write(root / "build/start.ipynb")
+        page = start_page.write(root / "build/start.ipynb")
     trust = [
         sys.executable,
         "-m",

@@ -1,9 +1,9 @@
 """`python -m helpers.cleanup`, with clients that wait for an answer a short time only."""
 
-from helpers import aws, cleanup, google_cloud
+from helpers import aws, cleanup, gcp
 from tests.faults.provision import PATIENCE
 
 if __name__ == "__main__":
     aws._TIMEOUTS["read_timeout"] = PATIENCE
-    google_cloud.TIMEOUT = PATIENCE
+    gcp.TIMEOUT = PATIENCE
     cleanup.main()

@@ -5,15 +5,15 @@ With `aws`, without clusters. The clients wait for an answer a short time only.
 
 import sys
 
-from helpers import aws, certificate, dns, eks, function, gke, google_cloud, load_balancer, network
-from helpers.errors import TutorialError
+from helpers import acm, aws, dns, eks, function, gcp, gke, load_balancer, network
+from helpers.base.errors import TutorialError
 
 PATIENCE = 3.0  # seconds
 
 
 def main(with_clusters: bool) -> None:
     aws._TIMEOUTS["read_timeout"] = PATIENCE
-    google_cloud.TIMEOUT = PATIENCE
+    gcp.TIMEOUT = PATIENCE
     if with_clusters:
         gke.create()
     network.ensure()
@@ -21,7 +21,7 @@ def main(with_clusters: bool) -> None:
         eks.create()
     function.ensure()
     function.invoke()
-    certificate.ensure()
+    acm.ensure()
     load_balancer.ensure()
     load_balancer.wait_healthy()
     dns.ensure()

@@ -13,8 +13,8 @@ os.environ["MOTO_IAM_LOAD_MANAGED_POLICIES"] = "true"
 import pytest
 from moto.server import ThreadedMotoServer
 
-from helpers import kubeconfig
-from helpers.settings import Settings
+from helpers.base.settings import Settings
+from helpers.clusters import kubeconfig
 from tests.helpers import api_server
 
 

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from helpers import access_log, aws, certificate, cleanup, function, inventory, load_balancer, network
-from helpers.errors import TimedOut
-from helpers.settings import current
+from helpers import acm, aws, cleanup, function, inventory, load_balancer, network
+from helpers.aws import alb_log
+from helpers.base.errors import TimedOutError
+from helpers.base.settings import current
 
 CLIENT, OTHER = "10.0.4.7:43210", "10.0.4.7:43211"
 NOW = datetime.now(UTC)
@@ -26,8 +27,8 @@ def balancer(moto) -> str:
 @pytest.fixture
 def bucket(moto) -> str:
     """The bucket as it would be, but without the policy, which moto takes for a refusal of everything."""
-    aws.call("s3", "create_bucket", Bucket=access_log.bucket())
-    return access_log.bucket()
+    aws.call("s3", "create_bucket", Bucket=alb_log.bucket())
+    return alb_log.bucket()
 
 
 def everything_of(balancer: str) -> list[Any]:
@@ -36,7 +37,7 @@ def everything_of(balancer: str) -> list[Any]:
         "get_bucket_policy", "get_public_access_block", "get_bucket_encryption",
         "get_bucket_lifecycle_configuration",
     )  # fmt: skip
-    found = [aws.call("s3", operation, Bucket=access_log.bucket()) for operation in shown]
+    found = [aws.call("s3", operation, Bucket=alb_log.bucket()) for operation in shown]
     found.append(aws.call("elbv2", "describe_load_balancer_attributes", LoadBalancerArn=balancer))
     return [{key: value for key, value in one.items() if key != "ResponseMetadata"} for one in found]
 
@@ -56,30 +57,30 @@ def line(client: str, path: str, made: datetime = NOW) -> str:
 def deliver(bucket: str, *lines: str, day: datetime = NOW) -> None:
     account, region = aws.account_id(), current().AWS_REGION
     folder = f"AWSLogs/{account}/elasticloadbalancing/{region}/{day:%Y/%m/%d}"
-    number = len(aws.items("s3", "list_objects_v2", "Contents", Bucket=bucket))
+    number = len(aws.list_all("s3", "list_objects_v2", "Contents", Bucket=bucket))
     body = gzip.compress("".join(f"{line}\n" for line in lines).encode())
     aws.call("s3", "put_object", Bucket=bucket, Key=f"{folder}/{number}.log.gz", Body=body)
 
 
 def test_ensuring_twice_changes_nothing_and_says_so(balancer, capsys):
-    access_log.ensure(balancer)
+    alb_log.ensure(balancer)
     said = capsys.readouterr().out
-    name = access_log.bucket()
+    name = alb_log.bucket()
     for command in ("create-bucket", "put-public-access-block", "put-bucket-encryption", "put-bucket-policy"):
         assert f"aws s3api {command} --bucket {name}" in said
     assert f"Key=access_logs.s3.bucket,Value={name}" in said
     before = everything_of(balancer)
-    access_log.ensure(balancer)
+    alb_log.ensure(balancer)
     assert everything_of(balancer) == before
     assert capsys.readouterr().out == f"Bucket {name} exists\n"
 
 
 def test_the_bucket_is_closed_to_all_but_the_delivery_of_this_accounts_logs(balancer):
-    access_log.ensure(balancer)
+    alb_log.ensure(balancer)
     policy, public, encryption, lifecycle, _ = everything_of(balancer)
     [write, tls] = json.loads(policy["Policy"])["Statement"]
     assert write["Principal"] == {"Service": "logdelivery.elasticloadbalancing.amazonaws.com"}
-    assert write["Resource"] == f"arn:aws:s3:::{access_log.bucket()}/AWSLogs/{aws.account_id()}/*"
+    assert write["Resource"] == f"arn:aws:s3:::{alb_log.bucket()}/AWSLogs/{aws.account_id()}/*"
     assert (tls["Effect"], tls["Condition"]) == ("Deny", {"Bool": {"aws:SecureTransport": "false"}})
     assert set(public["PublicAccessBlockConfiguration"].values()) == {True}
     rule = encryption["ServerSideEncryptionConfiguration"]["Rules"][0]
@@ -90,7 +91,7 @@ def test_the_bucket_is_closed_to_all_but_the_delivery_of_this_accounts_logs(bala
 def test_a_run_that_ended_half_way_is_gone_on_with(bucket, balancer):
     with pytest.raises(Exception, match="NoSuchBucketPolicy"):
         everything_of(balancer)
-    access_log.ensure(balancer)
+    alb_log.ensure(balancer)
     assert all(everything_of(balancer))
 
 
@@ -98,17 +99,17 @@ def test_a_run_that_ended_half_way_is_gone_on_with(bucket, balancer):
 def test_the_longest_name_is_one_that_s3_takes(moto, monkeypatch, region):
     monkeypatch.setenv("TUTORIAL_NAME", "a" * 20)
     monkeypatch.setenv("AWS_REGION", region)
-    assert len(access_log.bucket()) <= 63
-    assert region in access_log.bucket() and aws.account_id() in access_log.bucket()
+    assert len(alb_log.bucket()) <= 63
+    assert region in alb_log.bucket() and aws.account_id() in alb_log.bucket()
 
 
 def test_an_entry_is_found_by_the_clients_address(bucket, capsys):
     deliver(bucket, line(OTHER, "/other"), line(CLIENT, "/mine?a=%22b%22"))
-    found = access_log.entry(CLIENT, limit=1)
+    found = alb_log.entry(CLIENT, timeout=1)
     assert found["request"] == "GET https://alb.example.com:443/mine?a=%22b%22 HTTP/2.0"
     assert (found["type"], found["ssl_protocol"], found["elb_status_code"]) == ("h2", "TLSv1.3", "200")
     assert (found["user_agent"], found["conn_trace_id"]) == ("curl/8.5 (a b)", "TID_1234")
-    assert tuple(found) == access_log.FIELDS
+    assert tuple(found) == alb_log.FIELDS
     assert capsys.readouterr().out.startswith(f"$ aws s3 sync s3://{bucket}/AWSLogs/")
 
 
@@ -116,25 +117,25 @@ def test_of_several_requests_on_a_connection_it_is_the_last_or_the_one_since(buc
     times = [NOW - timedelta(seconds=seconds) for seconds in (90, 60, 59.9)]
     deliver(bucket, line(CLIENT, "/2", times[1]), line(CLIENT, "/3", times[2]))
     deliver(bucket, line(CLIENT, "/1", times[0]))
-    assert ":443/3 " in access_log.entry(CLIENT, limit=1)["request"]
-    assert ":443/2 " in access_log.entry(CLIENT, limit=1, since=times[1])["request"]
-    assert [one["request"].split("443")[1] for one in access_log.entries()] == [
+    assert ":443/3 " in alb_log.entry(CLIENT, timeout=1)["request"]
+    assert ":443/2 " in alb_log.entry(CLIENT, timeout=1, since=times[1])["request"]
+    assert [one["request"].split("443")[1] for one in alb_log.entries()] == [
         "/3 HTTP/2.0", "/2 HTTP/2.0", "/1 HTTP/2.0",
     ]  # fmt: skip
-    with pytest.raises(TimedOut):
-        access_log.entry(CLIENT, limit=0.1, since=NOW)
+    with pytest.raises(TimedOutError):
+        alb_log.entry(CLIENT, timeout=0.1, since=NOW)
 
 
 def test_folders_of_other_days_are_not_read(bucket):
     deliver(bucket, line(CLIENT, "/"), day=NOW - timedelta(days=2))
-    with pytest.raises(TimedOut):
-        access_log.entry(CLIENT, limit=0.1)
+    with pytest.raises(TimedOutError):
+        alb_log.entry(CLIENT, timeout=0.1)
 
 
 def test_a_request_that_is_not_there_is_a_clear_error(bucket):
     deliver(bucket, line(OTHER, "/"))
-    with pytest.raises(TimedOut, match=r"10\.0\.4\.7:43210.*not delivered yet(.|\n)*TLS handshake"):
-        access_log.entry(CLIENT, limit=0.1)
+    with pytest.raises(TimedOutError, match=r"10\.0\.4\.7:43210.*not delivered yet(.|\n)*TLS handshake"):
+        alb_log.entry(CLIENT, timeout=0.1)
 
 
 def test_the_clean_up_empties_the_bucket_even_while_more_comes(bucket, monkeypatch):
@@ -152,14 +153,14 @@ def test_the_clean_up_empties_the_bucket_even_while_more_comes(bucket, monkeypat
     events.unregister("before-call.s3.DeleteBucket", write)
     assert next(late, False) is False  # one did come late
     assert cleanup.listing() == []
-    assert not access_log.exists()
+    assert not alb_log.exists()
 
 
 def test_the_load_balancer_comes_with_its_log(moto, capsys):
     network.ensure()
     function.ensure()
-    certificate.ensure()
+    acm.ensure()
     arn = load_balancer.ensure().arn
     shown = aws.call("elbv2", "describe_load_balancer_attributes", LoadBalancerArn=arn)["Attributes"]
     assert {"Key": "access_logs.s3.enabled", "Value": "true"} in shown
-    assert access_log.exists() and access_log.bucket() in [one.name for one in inventory.listing()]
+    assert alb_log.exists() and alb_log.bucket() in [one.name for one in inventory.listing()]

@@ -9,16 +9,17 @@ from threading import Thread
 
 import pytest
 
-from helpers import aws, certificate, cleanup, dns, eks, function, inventory, load_balancer, network, zone
-from helpers.errors import NotYet, Refused, SettingsWrong, Unreachable
-from helpers.settings import current
+from helpers import acm, aws, cleanup, dns, eks, function, inventory, load_balancer, network
+from helpers.aws import route53
+from helpers.base.errors import ApiError, PrerequisiteError, SettingsError, UnreachableError
+from helpers.base.settings import current
 
 
 def make_all() -> tuple:
     return (
         network.ensure(),
         function.ensure(),
-        certificate.ensure(),
+        acm.ensure(),
         load_balancer.ensure(),
         dns.ensure(),
     )
@@ -37,7 +38,7 @@ def test_second_run_changes_nothing_and_says_so(moto, capsys):
 
 def test_network_has_three_zones_and_the_tags_that_balancers_look_for(moto):
     place = network.ensure()
-    subnets = {subnet["SubnetId"]: subnet for subnet in aws.items("ec2", "describe_subnets", "Subnets")}
+    subnets = {subnet["SubnetId"]: subnet for subnet in aws.list_all("ec2", "describe_subnets", "Subnets")}
     tag_of = {place.private[0]: "kubernetes.io/role/internal-elb", place.public[0]: "kubernetes.io/role/elb"}
     for id_, tag in tag_of.items():
         assert {"Key": tag, "Value": "1"} in subnets[id_]["Tags"]
@@ -48,7 +49,7 @@ def test_network_has_three_zones_and_the_tags_that_balancers_look_for(moto):
 
 def test_zones_without_eks_are_left_out(moto, monkeypatch):
     def ids() -> set[str]:
-        named = aws.items("ec2", "describe_availability_zones", "AvailabilityZones")
+        named = aws.list_all("ec2", "describe_availability_zones", "AvailabilityZones")
         return {zone["ZoneId"] for zone in named if zone["ZoneName"] in network._zones()}
 
     assert len(ids()) == 3
@@ -59,7 +60,7 @@ def test_zones_without_eks_are_left_out(moto, monkeypatch):
 
 def test_a_region_with_two_zones_is_refused(moto, monkeypatch):
     monkeypatch.setenv("AWS_REGION", "us-west-1")
-    with pytest.raises(SettingsWrong, match="us-west-1 has 2 zones"):
+    with pytest.raises(SettingsError, match="us-west-1 has 2 zones"):
         network.ensure()
 
 
@@ -104,10 +105,10 @@ def test_permission_names_the_present_target_group(moto):
 
 
 def test_certificate_is_imported_anew_when_the_file_is_another(moto, tmp_path, capsys):
-    arn = certificate.ensure()
+    arn = acm.ensure()
     (tmp_path / "build" / "certs" / "alb.crt").unlink()
     capsys.readouterr()
-    assert certificate.ensure() == arn
+    assert acm.ensure() == arn
     assert "acm import-certificate" in capsys.readouterr().out
     held = aws.call("acm", "get_certificate", CertificateArn=arn)["Certificate"]
     assert held.strip() == (tmp_path / "build" / "certs" / "alb.crt").read_text().strip()
@@ -117,13 +118,13 @@ def test_listeners_speak_http_and_https_with_our_certificate(moto):
     make_all()
     rows = load_balancer.listeners().rows
     assert [row[:3] for row in rows] == [["80", "HTTP", ""], ["443", "HTTPS", load_balancer.TLS_POLICY]]
-    assert rows[1][3] == certificate.find()
+    assert rows[1][3] == acm.find()
 
 
 def test_record_is_an_alias_in_the_zone_of_the_domain(moto, monkeypatch):
     monkeypatch.setenv("DOMAIN", "tutorial.example.org")
     make_all()
-    record = dns.find_record(zone.find())
+    record = dns.find_record(route53.find())
     assert record["Name"] == "alb.tutorial.example.org."
     assert record["AliasTarget"]["DNSName"].rstrip(".") == load_balancer.find().dns_name
 
@@ -141,14 +142,14 @@ def test_private_zone_belongs_to_the_vpc_and_hides_no_public_one(moto, monkeypat
     aws.call("route53", "create_hosted_zone", Name=domain, CallerReference=f"public {domain}")
     monkeypatch.setenv("ZONE", "private")
     make_all()
-    found = aws.call("route53", "get_hosted_zone", Id=zone.find())
+    found = aws.call("route53", "get_hosted_zone", Id=route53.find())
     assert found["HostedZone"]["Config"]["PrivateZone"]
     assert [vpc["VPCId"] for vpc in found["VPCs"]] == [network.find().vpc_id]
     host, name = current().alb_host, load_balancer.find().dns_name
     assert dns.outside() == ["--connect-to", f"{host}::{name}:"]
     monkeypatch.setenv("ZONE", "public")
     assert dns.outside() == []
-    assert zone.find() != found["HostedZone"]["Id"].rpartition("/")[2]
+    assert route53.find() != found["HostedZone"]["Id"].rpartition("/")[2]
 
 
 def test_acm_issues_once_the_domain_has_its_record(moto, monkeypatch, capsys):
@@ -157,28 +158,28 @@ def test_acm_issues_once_the_domain_has_its_record(moto, monkeypatch, capsys):
     mine = aws.call("route53", "create_hosted_zone", Name=current().DOMAIN, CallerReference="mine")
     mine = mine["HostedZone"]["Id"].rpartition("/")[2]
     network.ensure()
-    arn = certificate.ensure()
+    arn = acm.ensure()
     described = aws.call("acm", "describe_certificate", CertificateArn=arn)["Certificate"]
     assert (described["Type"], described["Status"]) == ("AMAZON_ISSUED", "ISSUED")
     wanted = described["DomainValidationOptions"][0]["ResourceRecord"]
-    (record,) = zone.records(mine)
+    (record,) = route53.records(mine)
     assert (record["Name"], record["Type"]) == (wanted["Name"], "CNAME")
     assert record["ResourceRecords"] == [{"Value": wanted["Value"]}]
     capsys.readouterr()
-    assert certificate.ensure() == arn
+    assert acm.ensure() == arn
     assert "request-certificate" not in capsys.readouterr().out
     cleanup.everything()
-    assert zone.records(mine) == []
-    assert zone.find() == mine
+    assert route53.records(mine) == []
+    assert route53.find() == mine
 
 
 def test_certificate_of_the_other_kind_is_not_taken_for_ours(moto, monkeypatch):
-    imported = certificate.ensure()
+    imported = acm.ensure()
     monkeypatch.setenv("CERTIFICATE", "acm")
     monkeypatch.setattr("moto.settings.ACM_VALIDATION_WAIT", 0)
-    with pytest.raises(NotYet):
-        certificate.find()
-    assert certificate.ensure() != imported
+    with pytest.raises(PrerequisiteError):
+        acm.find()
+    assert acm.ensure() != imported
 
 
 @pytest.mark.parametrize(
@@ -186,23 +187,23 @@ def test_certificate_of_the_other_kind_is_not_taken_for_ours(moto, monkeypatch):
     [
         (network.find, "01-create-the-lambda-function"),
         (function.find, "01-create-the-lambda-function"),
-        (certificate.find, "01-create-the-lambda-function"),
+        (acm.find, "01-create-the-lambda-function"),
         (load_balancer.find, "01-create-the-lambda-function"),
         (eks.find, "02-deploy-istio-in-eks"),
     ],
 )
 def test_what_is_missing_names_the_notebook_that_makes_it(moto, look_up, first):
-    with pytest.raises(NotYet, match=f"Run {first} first"):
+    with pytest.raises(PrerequisiteError, match=f"Run {first} first"):
         look_up()
 
 
 def test_load_balancer_without_its_network_is_a_notebook_out_of_order(moto):
-    with pytest.raises(NotYet, match="no VPC tagged Project=test-"):
+    with pytest.raises(PrerequisiteError, match="no VPC tagged Project=test-"):
         load_balancer.ensure()
 
 
 def test_refusal_has_the_services_code_and_words(moto):
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(ApiError) as refused:
         aws.call("eks", "describe_cluster", name="nobody")
     assert refused.value.code == "ResourceNotFoundException"
     assert "aws eks describe-cluster" in str(refused.value)
@@ -241,7 +242,7 @@ def answering(monkeypatch):
 def test_expired_credentials_say_sign_in_and_go_on(answering, monkeypatch):
     error = "<Error><Code>ExpiredToken</Code><Message>The security token is expired</Message></Error>"
     monkeypatch.setattr(answering, "body", f"<ErrorResponse>{error}</ErrorResponse>")
-    with pytest.raises(Refused, match=r"ExpiredToken: .*expired\nTry: sign in .*it goes on") as refused:
+    with pytest.raises(ApiError, match=r"ExpiredToken: .*expired\nTry: sign in .*it goes on") as refused:
         aws.account_id()
     assert refused.value.code == "ExpiredToken"
 
@@ -250,7 +251,7 @@ def test_what_is_no_answer_of_aws_is_unreachable(answering, monkeypatch):
     monkeypatch.setattr(
         answering, "body", "<!doctype html><title>Please sign in to the hotel's network</title>"
     )
-    with pytest.raises(Unreachable, match="hotel"):
+    with pytest.raises(UnreachableError, match="hotel"):
         aws.account_id()
 
 
@@ -260,10 +261,10 @@ def test_without_credentials_there_is_a_way_to_get_them(monkeypatch, tmp_path):
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.delenv("AWS_PROFILE", raising=False)
     monkeypatch.setenv("AWS_REGION", "eu-west-3")  # a client that no other test has used
-    with pytest.raises(Unreachable, match=r"no AWS credentials.*\n.*aws sso login"):
+    with pytest.raises(UnreachableError, match=r"no AWS credentials.*\n.*aws sso login"):
         aws.account_id()
     monkeypatch.setenv("AWS_PROFILE", "nobody")  # what was found out before is not kept
-    with pytest.raises(Unreachable, match=r"nobody.*could not be found"):
+    with pytest.raises(UnreachableError, match=r"nobody.*could not be found"):
         aws.account_id()
 
 
@@ -272,7 +273,7 @@ def test_unreachable_endpoint_says_what_to_look_at(monkeypatch):
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "EXAMPLE")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "example")
     monkeypatch.setattr("helpers.aws._RETRIES", {"mode": "standard", "max_attempts": 1})
-    with pytest.raises(Unreachable, match="AWS_ENDPOINT_URL"):
+    with pytest.raises(UnreachableError, match="AWS_ENDPOINT_URL"):
         aws.account_id()
 
 
@@ -293,7 +294,7 @@ def test_clean_up_takes_what_kubernetes_left_in_the_vpc(moto):
     cleanup.everything()
     assert cleanup.listing() == []
     mine = [{"Name": "vpc-id", "Values": [place.vpc_id]}]
-    assert aws.items("ec2", "describe_network_interfaces", "NetworkInterfaces", Filters=mine) == []
+    assert aws.list_all("ec2", "describe_network_interfaces", "NetworkInterfaces", Filters=mine) == []
 
 
 def test_clean_up_leaves_what_is_not_ours(moto):
@@ -302,15 +303,15 @@ def test_clean_up_leaves_what_is_not_ours(moto):
     theirs_too = aws.call("route53", "create_hosted_zone", Name=domain, CallerReference=domain)
     make_all()
     cleanup.everything()
-    assert any(vpc["VpcId"] == theirs for vpc in aws.items("ec2", "describe_vpcs", "Vpcs"))
-    assert zone.find() == theirs_too["HostedZone"]["Id"].rpartition("/")[2]
-    assert dns.find_record(zone.find()) is None
+    assert any(vpc["VpcId"] == theirs for vpc in aws.list_all("ec2", "describe_vpcs", "Vpcs"))
+    assert route53.find() == theirs_too["HostedZone"]["Id"].rpartition("/")[2]
+    assert dns.find_record(route53.find()) is None
 
 
 def test_two_tutorials_in_one_account_do_not_see_each_other(moto, monkeypatch):
     ours, name = network.ensure(), current().TUTORIAL_NAME
     monkeypatch.setenv("TUTORIAL_NAME", "another")
-    with pytest.raises(NotYet):
+    with pytest.raises(PrerequisiteError):
         network.find()
     network.ensure()
     cleanup.everything()

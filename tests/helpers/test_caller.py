@@ -5,8 +5,8 @@ from threading import Thread
 
 import pytest
 
-from helpers import caller
-from helpers.errors import SettingsWrong, Unreachable
+from helpers.base import my_address
+from helpers.base.errors import SettingsError, UnreachableError
 
 
 class Mirror(BaseHTTPRequestHandler):
@@ -36,21 +36,21 @@ def mirror(monkeypatch):
 )
 def test_an_address_or_a_range_is_taken_as_it_is(monkeypatch, given, taken):
     monkeypatch.setenv("CALLER", given)
-    assert caller.cidr() == taken
+    assert my_address.cidr() == taken
 
 
 def test_a_url_is_asked(mirror):
-    assert caller.cidr() == "203.0.113.9/32"
+    assert my_address.cidr() == "203.0.113.9/32"
 
 
 @pytest.mark.parametrize("answer", ["2001:db8::1", "<html>", "", "0.0.0.0/0"])
 def test_what_is_no_single_address_opens_nothing(mirror, monkeypatch, answer):
     monkeypatch.setattr(mirror, "answer", answer)
-    with pytest.raises(SettingsWrong, match="no IPv4 address"):
-        caller.cidr()
+    with pytest.raises(SettingsError, match="no IPv4 address"):
+        my_address.cidr()
 
 
 def test_nobody_there_says_what_to_set(monkeypatch):
     monkeypatch.setenv("CALLER", "http://127.0.0.1:1/")
-    with pytest.raises(Unreachable, match="set CALLER"):
-        caller.cidr()
+    with pytest.raises(UnreachableError, match="set CALLER"):
+        my_address.cidr()

@@ -7,8 +7,8 @@ import subprocess
 import pytest
 from cryptography import x509
 
-from helpers import certificates
-from helpers.errors import CertificateWrong
+from helpers import pki
+from helpers.base.errors import CertificateError
 
 
 def openssl(*args) -> subprocess.CompletedProcess:
@@ -17,7 +17,7 @@ def openssl(*args) -> subprocess.CompletedProcess:
 
 @pytest.fixture
 def files():
-    return certificates.ensure()
+    return pki.ensure()
 
 
 def test_openssl_verifies_server_and_client(files):
@@ -40,11 +40,11 @@ def test_stranger_has_the_clients_name_and_is_not_accepted(files):
 
 
 def test_another_client_is_of_the_same_authority_under_its_own_name(files):
-    cert, key = certificates.another_client("other.lambda.external")
-    certificates.verify(cert, key, files.mtls_ca, "other.lambda.external")
+    cert, key = pki.another_client("other.lambda.external")
+    pki.verify(cert, key, files.mtls_ca, "other.lambda.external")
     assert openssl("verify", "-purpose", "sslclient", "-CAfile", files.mtls_ca, cert).returncode == 0
-    with pytest.raises(CertificateWrong, match=r"for other\.lambda\.external"):
-        certificates.verify(cert, key, files.mtls_ca, certificates.CLIENT)
+    with pytest.raises(CertificateError, match=r"for other\.lambda\.external"):
+        pki.verify(cert, key, files.mtls_ca, pki.CLIENT)
 
 
 def test_client_certificate_is_no_servers(files):
@@ -61,7 +61,7 @@ def test_keys_are_for_their_owner_only(files):
 def test_second_run_issues_nothing(files, capsys):
     before = {path: path.read_bytes() for path in files.server_key.parent.iterdir()}
     capsys.readouterr()
-    certificates.ensure()
+    pki.ensure()
     assert {path: path.read_bytes() for path in files.server_key.parent.iterdir()} == before
     assert "issued" not in capsys.readouterr().out
 
@@ -69,76 +69,76 @@ def test_second_run_issues_nothing(files, capsys):
 def test_new_domain_gets_a_new_certificate_and_nothing_else_does(files, monkeypatch, capsys):
     monkeypatch.setenv("DOMAIN", "example.org")
     capsys.readouterr()
-    certificates.ensure()
+    pki.ensure()
     issued = [line for line in capsys.readouterr().out.splitlines() if "issued" in line]
     assert [line.split("issued: ")[1] for line in issued] == ["alb.example.org"]
 
 
 def test_authority_gone_means_new_leaves(files):
     files.mtls_ca.unlink()
-    again = certificates.ensure()
+    again = pki.ensure()
     assert openssl("verify", "-CAfile", again.mtls_ca, again.client_cert).returncode == 0
 
 
 def test_verify_passes_what_fits(files):
-    certificates.verify(files.server_cert, files.server_key, files.mtls_ca, "lambda.external")
+    pki.verify(files.server_cert, files.server_key, files.mtls_ca, "lambda.external")
 
 
 def test_verify_refuses_another_key(files):
-    with pytest.raises(CertificateWrong, match=r"client\.key is not the key"):
-        certificates.verify(files.server_cert, files.client_key, files.mtls_ca)
+    with pytest.raises(CertificateError, match=r"client\.key is not the key"):
+        pki.verify(files.server_cert, files.client_key, files.mtls_ca)
 
 
 def test_verify_refuses_another_signer(files):
-    with pytest.raises(CertificateWrong, match=r"stranger-ca\.crt did not sign it"):
-        certificates.verify(files.server_cert, files.server_key, files.stranger_ca)
+    with pytest.raises(CertificateError, match=r"stranger-ca\.crt did not sign it"):
+        pki.verify(files.server_cert, files.server_key, files.stranger_ca)
 
 
 def test_verify_refuses_another_host(files):
-    with pytest.raises(CertificateWrong, match=r"it is for lambda\.external, not for example\.org"):
-        certificates.verify(files.server_cert, files.server_key, files.mtls_ca, "example.org")
+    with pytest.raises(CertificateError, match=r"it is for lambda\.external, not for example\.org"):
+        pki.verify(files.server_cert, files.server_key, files.mtls_ca, "example.org")
 
 
 def test_verify_refuses_what_is_no_certificate(files):
     files.server_cert.write_text("nonsense")
-    with pytest.raises(CertificateWrong, match="no certificate"):
-        certificates.verify(files.server_cert, files.server_key, files.mtls_ca)
+    with pytest.raises(CertificateError, match="no certificate"):
+        pki.verify(files.server_cert, files.server_key, files.mtls_ca)
 
 
 def test_expired_certificate_is_refused_and_reissued(monkeypatch):
     with monkeypatch.context() as yesterday:
-        yesterday.setattr(certificates, "_LEAF_DAYS", -1)
-        yesterday.setattr(certificates, "_SKEW", datetime.timedelta(days=3))
-        files = certificates.ensure()
-    with pytest.raises(CertificateWrong, match="not today"):
-        certificates.verify(files.server_cert, files.server_key, files.mtls_ca)
-    certificates.ensure()
-    certificates.verify(files.server_cert, files.server_key, files.mtls_ca)
+        yesterday.setattr(pki, "_LEAF_DAYS", -1)
+        yesterday.setattr(pki, "_SKEW", datetime.timedelta(days=3))
+        files = pki.ensure()
+    with pytest.raises(CertificateError, match="not today"):
+        pki.verify(files.server_cert, files.server_key, files.mtls_ca)
+    pki.ensure()
+    pki.verify(files.server_cert, files.server_key, files.mtls_ca)
 
 
 def test_certificate_that_ends_today_is_reissued(files, monkeypatch, capsys):
-    monkeypatch.setattr(certificates, "_LEFT", datetime.timedelta(days=366))
+    monkeypatch.setattr(pki, "_LEFT", datetime.timedelta(days=366))
     capsys.readouterr()
-    certificates.ensure()
+    pki.ensure()
     assert capsys.readouterr().out.count("issued") == 4  # the leaves; authorities last for years
 
 
 def test_acm_roots_are_amazons_and_no_others(monkeypatch):
     monkeypatch.setenv("CERTIFICATE", "acm")
-    files = certificates.ensure()
+    files = pki.ensure()
     roots = x509.load_pem_x509_certificates(files.alb_ca.read_bytes())
     assert {root.subject.rfc4514_string() for root in roots} == {
         f"CN=Amazon Root CA {number},O=Amazon,C=US" for number in (1, 2, 3, 4)
     }
     assert not files.alb_key.exists()
-    assert "alb.crt" not in repr(certificates.table())
+    assert "alb.crt" not in repr(pki.table())
 
 
 def test_roots_of_anothers_acm_are_taken_as_they_are(monkeypatch, tmp_path):
-    own = certificates.ensure().mtls_ca.read_bytes()
+    own = pki.ensure().mtls_ca.read_bytes()
     (tmp_path / "roots.pem").write_bytes(own)
     monkeypatch.setenv("CERTIFICATE", "acm")
     monkeypatch.setenv("ACM_ROOTS", str(tmp_path / "roots.pem"))
-    assert certificates.ensure().alb_ca.read_bytes() == own
+    assert pki.ensure().alb_ca.read_bytes() == own
     monkeypatch.setenv("CERTIFICATE", "private-ca")
-    assert certificates.ensure().alb_ca.read_bytes() != own
+    assert pki.ensure().alb_ca.read_bytes() != own

@@ -2,21 +2,10 @@
 
 import pytest
 
-from helpers import (
-    aws,
-    certificate,
-    cleanup,
-    dns,
-    function,
-    inventory,
-    load_balancer,
-    network,
-    roles,
-    runs,
-    zone,
-)
-from helpers.errors import SettingsWrong
-from helpers.settings import current
+from helpers import acm, aws, cleanup, dns, function, inventory, load_balancer, network, runs
+from helpers.aws import iam, route53
+from helpers.base.errors import SettingsError
+from helpers.base.settings import current
 
 
 def made_at(monkeypatch: pytest.MonkeyPatch, name: str, created: str) -> None:
@@ -29,7 +18,7 @@ def made_at(monkeypatch: pytest.MonkeyPatch, name: str, created: str) -> None:
 def test_a_dry_run_lists_in_the_order_of_deletion_and_deletes_nothing(moto, capsys):
     network.ensure()
     function.ensure()
-    certificate.ensure()
+    acm.ensure()
     load_balancer.ensure()
     dns.ensure()
     before = cleanup.listing()
@@ -51,13 +40,13 @@ def test_a_sweep_takes_old_runs_of_any_name_and_no_other(moto, monkeypatch, caps
     monkeypatch.setenv("DOMAIN", "swept.example.org")
     network.ensure()
     function.ensure()
-    certificate.ensure()
+    acm.ensure()
     load_balancer.ensure()
     dns.ensure()
     made_at(monkeypatch, "working", "2026-01-01T00:00:00Z")
     vpc = network.ensure().vpc_id
     monkeypatch.setattr(aws, "project_tags", lambda: {"Project": "working", "Tutorial": aws.TUTORIAL})
-    roles.ensure("function", "lambda")  # without a time: as if made now
+    iam.ensure("function", "lambda")  # without a time: as if made now
     monkeypatch.setenv("TUTORIAL_NAME", "another")
     assert [(run.name, run.domain) for run in runs.older_than("1d")] == [("swept", "swept.example.org")]
     cleanup.main(older_than="1d")
@@ -71,7 +60,7 @@ def test_a_sweep_takes_old_runs_of_any_name_and_no_other(moto, monkeypatch, caps
 
 
 def test_an_age_that_is_none_is_refused_before_anything_is_asked():
-    with pytest.raises(SettingsWrong, match="24h"):
+    with pytest.raises(SettingsError, match="24h"):
         runs.older_than("a day")
 
 
@@ -86,7 +75,7 @@ def test_what_will_not_go_is_named_and_the_exit_code_is_not_0(moto, monkeypatch)
 
 def test_a_zone_whose_run_ended_before_its_tags_were_set_is_found(moto):
     domain = current().DOMAIN
-    comment = {"Comment": zone.comment()}
+    comment = {"Comment": route53.comment()}
     aws.call("route53", "create_hosted_zone", Name=domain, CallerReference=domain, HostedZoneConfig=comment)
     assert len(inventory.zones()) == 1
     cleanup.everything()
@@ -105,5 +94,5 @@ def test_classic_balancers_and_disks_of_the_cluster_go(moto):
     assert {"classic load balancer", "disk"} <= {resource.kind for resource in cleanup.listing()}
     cleanup.everything()
     assert cleanup.listing() == []
-    left = aws.items("elb", "describe_load_balancers", "LoadBalancerDescriptions")
+    left = aws.list_all("elb", "describe_load_balancers", "LoadBalancerDescriptions")
     assert f"b-{name}" in [balancer["LoadBalancerName"] for balancer in left]

@@ -6,10 +6,12 @@ from typing import Any
 import pytest
 from google.cloud import compute_v1
 
-from helpers import aws, cleanup, cloud_nat, gke, google_cloud, preflight, runs
-from helpers.errors import Refused, TimedOut, Unreachable
-from helpers.progress import until
+from helpers import aws, cleanup, gcp, gke, runs
+from helpers.base.errors import ApiError, TimedOutError, UnreachableError
+from helpers.base.waiting import wait_until
+from helpers.gcp import cloud_nat
 from lab.network import Internet
+from series import preflight
 from tests.lab.gcp import Google, internet_in
 
 PLACE = {"project": "lab-project", "region": "us-central1"}
@@ -52,7 +54,7 @@ def names(routers: Any) -> list[str]:
 
 def made(routers: Any, name: str, **more: Any) -> None:
     insert(routers, name, **more)
-    until(name, lambda: names(routers), lambda there: name in there, limit=20, every=0.1)
+    wait_until(name, lambda: names(routers), lambda there: name in there, timeout=20, interval=0.1)
 
 
 def as_in_moto(monkeypatch, moto_url: str) -> None:
@@ -102,7 +104,7 @@ def test_a_router_without_nat_is_none(routers):
 def test_a_router_of_our_name_that_is_not_ours_stops_the_run_and_stays(routers):
     made(routers, "istio-multicloud", description="the network team's")
     assert "stop" in [found.level for found in preflight.names_at_google()]
-    with pytest.raises(Refused, match="already exists"):
+    with pytest.raises(ApiError, match="already exists"):
         cloud_nat.ensure()
     cloud_nat.delete()
     assert names(routers) == ["istio-multicloud"]
@@ -121,7 +123,7 @@ def test_a_run_that_was_interrupted_goes_on(routers, monkeypatch):
 def test_a_router_that_lost_its_nat_is_told_how_to_be_mended(routers, monkeypatch):
     monkeypatch.setattr(cloud_nat, "_LIMIT", 0.1)
     made(routers, "istio-multicloud", description="Project=istio-multicloud")
-    with pytest.raises(TimedOut, match="Try: run 99-clean-up, then start again"):
+    with pytest.raises(TimedOutError, match="Try: run 99-clean-up, then start again"):
         cloud_nat.ensure()
 
 
@@ -153,7 +155,7 @@ def test_it_stays_while_a_cluster_of_another_run_calls_out_by_it(routers, monkey
 
 def test_what_is_still_being_made_is_deleted_once_it_is_there(routers):
     insert(routers, "istio-multicloud", nats=[EVERYTHING], description="Project=istio-multicloud")
-    until("the router", cloud_nat.find, lambda found: found is not None, limit=20, every=0.1)
+    wait_until("the router", cloud_nat.find, lambda found: found is not None, timeout=20, interval=0.1)
     cloud_nat.delete()
     assert names(routers) == []
 
@@ -177,17 +179,17 @@ def test_it_is_found_by_the_clean_up_and_by_the_sweep_of_other_runs(routers, mon
 def test_a_zone_and_a_region_are_in_the_same_region(monkeypatch):
     for location in ("europe-west1-b", "europe-west1"):
         monkeypatch.setenv("GOOGLE_CLOUD_LOCATION", location)
-        assert google_cloud.region() == "europe-west1"
+        assert gcp.region() == "europe-west1"
 
 
 def test_who_may_not_is_told_which_role_it_takes(routers, monkeypatch):
     monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", "somebody-elses")
-    with pytest.raises(Refused, match=r"Forbidden.*\nTry: ask for roles/compute\.networkAdmin"):
+    with pytest.raises(ApiError, match=r"Forbidden.*\nTry: ask for roles/compute\.networkAdmin"):
         cloud_nat.ensure()
 
 
 def test_an_endpoint_where_nothing_listens_is_named(routers, monkeypatch):
-    monkeypatch.setattr(google_cloud, "_RETRY", {"initial": 0.1, "maximum": 0.1, "timeout": 1.0})
+    monkeypatch.setattr(gcp, "_RETRY", {"initial": 0.1, "maximum": 0.1, "timeout": 1.0})
     monkeypatch.setenv("CLOUDSDK_API_ENDPOINT_OVERRIDES_COMPUTE", "http://127.0.0.1:1/compute/v1/")
-    with pytest.raises(Unreachable, match="CLOUDSDK_API_ENDPOINT_OVERRIDES_COMPUTE"):
+    with pytest.raises(UnreachableError, match="CLOUDSDK_API_ENDPOINT_OVERRIDES_COMPUTE"):
         cloud_nat.find()

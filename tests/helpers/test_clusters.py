@@ -18,9 +18,10 @@ import yaml
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from helpers import aws, cleanup, eks, gke, google_cloud, log_groups, network
-from helpers.errors import NotYet, SettingsWrong, TutorialError, Unreachable
-from helpers.settings import ROOT, current
+from helpers import aws, cleanup, eks, gcp, gke, network
+from helpers.aws import cloudwatch_logs
+from helpers.base.errors import PrerequisiteError, SettingsError, TutorialError, UnreachableError
+from helpers.base.settings import ROOT, current
 
 
 def user(context: str) -> dict:
@@ -57,8 +58,10 @@ def test_eks_lets_the_reader_in_and_logs_what_happens(moto, monkeypatch):
     config = described["resourcesVpcConfig"]
     assert (config["publicAccessCidrs"], config["endpointPrivateAccess"]) == (["203.0.113.7/32"], True)
     assert set(described["logging"]["clusterLogging"][0]["types"]) == set(eks.LOGS)
-    (group,) = aws.items("logs", "describe_log_groups", "logGroups", logGroupNamePrefix=eks.log_group_name())
-    assert group["retentionInDays"] == log_groups.RETENTION
+    (group,) = aws.list_all(
+        "logs", "describe_log_groups", "logGroups", logGroupNamePrefix=eks.log_group_name()
+    )
+    assert group["retentionInDays"] == cloudwatch_logs.RETENTION
     monkeypatch.setenv("CALLER", "203.0.113.8")  # another day, another network
     eks.ensure()
     described = aws.call("eks", "describe_cluster", name=current().TUTORIAL_NAME)["cluster"]
@@ -66,7 +69,7 @@ def test_eks_lets_the_reader_in_and_logs_what_happens(moto, monkeypatch):
 
 
 def test_eks_cluster_without_its_network_is_a_notebook_out_of_order(moto):
-    with pytest.raises(NotYet, match="Run 01-create-the-lambda-function first"):
+    with pytest.raises(PrerequisiteError, match="Run 01-create-the-lambda-function first"):
         eks.create()
     assert eks.status() == ""
 
@@ -103,7 +106,7 @@ def test_cluster_that_does_not_answer_does_not_keep_the_rest_alive(moto, monkeyp
 
 
 def test_gke_without_a_project_names_the_setting():
-    with pytest.raises(SettingsWrong, match="GOOGLE_CLOUD_PROJECT is not set"):
+    with pytest.raises(SettingsError, match="GOOGLE_CLOUD_PROJECT is not set"):
         gke.status()
 
 
@@ -117,7 +120,7 @@ def no_credentials(monkeypatch, tmp_path):
 
 def test_gke_without_credentials_says_how_to_get_them(no_credentials, monkeypatch, tmp_path):
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "none.json"))
-    with pytest.raises(Unreachable, match=r"none\.json"):
+    with pytest.raises(UnreachableError, match=r"none\.json"):
         gke.status()
 
 
@@ -143,7 +146,7 @@ def account_file(monkeypatch, tmp_path) -> Callable[[str], None]:
 
 def test_gke_that_cannot_be_reached_says_what_to_look_at(account_file):
     account_file("http://127.0.0.1:1/token")
-    with pytest.raises(Unreachable, match="CLOUDSDK_API_ENDPOINT_OVERRIDES_CONTAINER is right"):
+    with pytest.raises(UnreachableError, match="CLOUDSDK_API_ENDPOINT_OVERRIDES_CONTAINER is right"):
         gke.status()
 
 
@@ -161,16 +164,16 @@ def test_expired_sign_in_at_google_says_how_to_go_on(account_file):
         Thread(target=server.serve_forever, daemon=True).start()
         account_file(f"http://127.0.0.1:{server.server_port}/token")
         with pytest.raises(
-            Unreachable, match=r"Token has been expired(.|\n)*application-default login.*goes on"
+            UnreachableError, match=r"Token has been expired(.|\n)*application-default login.*goes on"
         ):
-            google_cloud.identity()
+            gcp.identity()
         server.shutdown()
 
 
 def test_token_plugin_without_credentials_says_how_to_get_them(no_credentials):
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GOOGLE_APP")}
     done = subprocess.run(
-        [sys.executable, "-m", "helpers.gke_token"], env=environment, cwd=ROOT, capture_output=True, text=True
+        [sys.executable, "-m", "helpers.gcp.token"], env=environment, cwd=ROOT, capture_output=True, text=True
     )
     assert (done.returncode, done.stdout) == (1, "")
     assert "gcloud auth application-default login" in done.stderr

@@ -10,8 +10,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from helpers import certificates, curl
-from helpers.errors import NotYet, ToolMissing, TutorialError
+from helpers import curl, pki
+from helpers.base.errors import PrerequisiteError, ToolMissingError, TutorialError
 
 PAGE = "<p>Grüße</p>\n"
 HOST = "lambda.external"
@@ -57,9 +57,9 @@ def http() -> Iterator[str]:
 
 
 @pytest.fixture
-def mtls() -> Iterator[tuple[int, certificates.Certificates]]:
+def mtls() -> Iterator[tuple[int, pki.Certificates]]:
     """A server that asks for a client certificate of the mTLS authority."""
-    files = certificates.ensure()
+    files = pki.ensure()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(files.server_cert, files.server_key)
     context.load_verify_locations(files.mtls_ca)
@@ -144,7 +144,7 @@ def test_time_out_is_exit_28_and_says_what_was_tried(full, monkeypatch, capsys):
     assert "curl: (28) " in shown
 
 
-def call_mtls(port: int, files: certificates.Certificates, *args, host: str = HOST) -> curl.Answer:
+def call_mtls(port: int, files: pki.Certificates, *args, host: str = HOST) -> curl.CurlResult:
     return curl.outside(*curl.resolve(host, port, "127.0.0.1"), *args, f"https://{host}:{port}/")
 
 
@@ -186,13 +186,13 @@ def test_prefix_is_what_curl_runs_behind_and_is_not_shown(http, monkeypatch, cap
 
 
 def test_without_a_place_of_ones_own_inside_the_vpc_there_has_to_be_a_network(moto):
-    with pytest.raises(NotYet, match="no VPC"):
+    with pytest.raises(PrerequisiteError, match="no VPC"):
         curl.inside_vpc("http://127.0.0.1/")
 
 
 def test_prefix_that_does_not_exist_or_fails(monkeypatch):
     monkeypatch.setenv("OUTSIDE", "no-such-program")
-    with pytest.raises(ToolMissing, match="no-such-program"):
+    with pytest.raises(ToolMissingError, match="no-such-program"):
         curl.outside("http://127.0.0.1/")
     monkeypatch.setenv("OUTSIDE", "false")
     with pytest.raises(TutorialError, match="in a terminal"):
@@ -200,5 +200,5 @@ def test_prefix_that_does_not_exist_or_fails(monkeypatch):
 
 
 def test_pod_without_a_cluster_names_the_notebook():
-    with pytest.raises(NotYet, match="Run 03-deploy-istio-in-gke first"):
+    with pytest.raises(PrerequisiteError, match="Run 03-deploy-istio-in-gke first"):
         curl.in_pod("gke", "sleep", "deploy/sleep", "lambda.external/hello-world")

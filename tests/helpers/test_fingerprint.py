@@ -6,10 +6,10 @@ import shutil
 import nbformat
 import pytest
 
-from helpers import fingerprint, series
-from helpers.settings import ROOT
+from helpers.base.settings import ROOT
+from series import fingerprint, run
 
-COMMITTED = [nbformat.read(path, as_version=4) for path in series.notebooks()]
+COMMITTED = [nbformat.read(path, as_version=4) for path in run.notebooks()]
 
 
 def test_the_committed_outputs_are_from_one_clean_run_of_this_code():

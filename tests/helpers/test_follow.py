@@ -9,9 +9,12 @@ from typing import Any
 
 import pytest
 
-from helpers import access_log, aws, curl, follow, function, kubeconfig, reasons
-from helpers.curl import Answer
-from helpers.settings import current
+from helpers import aws, curl, follow, function
+from helpers.aws import alb_log
+from helpers.base.settings import current
+from helpers.clusters import kubeconfig
+from helpers.curl import CurlResult
+from helpers.pictures import explain
 
 TRACE = "00-11111111111111111111111111111111-2222222222222222-01"
 MARKED = ("-H", f"traceparent: {TRACE}")
@@ -71,7 +74,7 @@ def clusters(moto, monkeypatch, tmp_path) -> Clusters:
     monkeypatch.setenv("TOOLS", str(tools))
     for context in ("gke", "eks"):
         kubeconfig.write(context, "https://127.0.0.1:1", "", {"command": "false"})
-    aws.call("s3", "create_bucket", Bucket=access_log.bucket())
+    aws.call("s3", "create_bucket", Bucket=alb_log.bucket())
     aws.call("logs", "create_log_group", logGroupName=function.log_group())
     return Clusters(tools)
 
@@ -86,7 +89,7 @@ def deliver(client: str, target: str = "200", status: str = "200", reason: str =
     )
     folder = f"AWSLogs/{aws.account_id()}/elasticloadbalancing/{current().AWS_REGION}/{NOW:%Y/%m/%d}"
     body = gzip.compress(text.encode())
-    aws.call("s3", "put_object", Bucket=access_log.bucket(), Key=f"{folder}/1.log.gz", Body=body)
+    aws.call("s3", "put_object", Bucket=alb_log.bucket(), Key=f"{folder}/1.log.gz", Body=body)
 
 
 def function_says(text: str) -> None:
@@ -96,17 +99,17 @@ def function_says(text: str) -> None:
     aws.call("logs", "put_log_events", **where, logEvents=[event])
 
 
-def from_pod(**more: Any) -> Answer:
+def from_pod(**more: Any) -> CurlResult:
     known = {"exit_code": 0, "http_version": "1.1", "status": 200, "remote": "240.240.0.1:80"} | more
     pod = ("gke", "sleep", "deploy/sleep")
-    return Answer(url="http://lambda.external/hello-world", words=MARKED, pod=pod, seconds=0.02, **known)
+    return CurlResult(url="http://lambda.external/hello-world", words=MARKED, pod=pod, seconds=0.02, **known)
 
 
-def from_outside(exit_code: int, url: str = "https://lambda.external/", **more: Any) -> Answer:
-    return Answer(exit_code=exit_code, url=url, seconds=0.02, **({"words": MARKED} | more))
+def from_outside(exit_code: int, url: str = "https://lambda.external/", **more: Any) -> CurlResult:
+    return CurlResult(exit_code=exit_code, url=url, seconds=0.02, **({"words": MARKED} | more))
 
 
-def states(journey: follow.Journey) -> dict[str, str]:
+def states(journey: follow.RequestPath) -> dict[str, str]:
     return {each.name: each.state for each in journey.hops}
 
 
@@ -114,7 +117,7 @@ def test_a_request_that_came_through_has_six_places(clusters):
     clusters.log(sleep=SIDECAR, istio_egress=EGRESS, istio_ingress=INGRESS)
     deliver("100.64.0.4:41640")
     function_says(json.dumps({"path": "/hello-world", "traceparent": TRACE}))
-    journey = follow.request(from_pod(), limit=5)
+    journey = follow.request(from_pod(), timeout=5)
     assert states(journey) == dict.fromkeys(WAY, "passed")
     assert journey.reached == WAY and journey.refused is None
     _, sidecar, egress, ingress, balancer, _ = journey.hops
@@ -133,7 +136,7 @@ def test_an_envoy_that_answers_itself_is_where_it_stopped_and_nobody_waits_for_t
     clusters.log(
         sleep=SIDECAR | {"status": 503}, istio_egress=EGRESS | line(503, broken, "UC", upstream="1.2.3.4:443")
     )
-    journey = follow.request(from_pod(status=503), limit=600)
+    journey = follow.request(from_pod(status=503), timeout=600)
     assert list(states(journey).values()) == ["passed", "passed", "refused", "never", "never", "never"]
     assert journey.refused is not None
     assert "closed the connection before it answered" in journey.refused.why and broken in journey.refused.why
@@ -144,7 +147,7 @@ def test_a_refusal_of_the_load_balancers_is_in_its_own_words(clusters):
     clusters.log(istio_ingress=INGRESS | {"status": 502})
     deliver("100.64.0.4:41640", target="-", status="502", reason="LambdaUnhandled")
     answer = from_outside(0, status=502, http_version="2")
-    journey = follow.request(answer, limit=5)
+    journey = follow.request(answer, timeout=5)
     assert states(journey) == {
         "curl": "passed",
         "ingress gateway": "passed",
@@ -178,8 +181,8 @@ def test_outside_the_vpc_it_stops_at_the_edge_and_no_log_is_asked(clusters):
 def test_inside_the_vpc_curls_own_address_finds_the_entry_and_that_the_functions_answer(clusters):
     deliver("10.0.4.7:40000")
     url = f"https://{current().alb_host}/"
-    answer = Answer(0, "2", 200, url=url, local="10.0.4.7:40000", inside=True, seconds=0.02)
-    journey = follow.request(answer, limit=5)
+    answer = CurlResult(0, "2", 200, url=url, local="10.0.4.7:40000", inside=True, seconds=0.02)
+    journey = follow.request(answer, timeout=5)
     assert states(journey) == {"curl": "passed", "load balancer": "passed", "function": "passed"}
     assert journey.hops[2].seconds == pytest.approx(0.006)
 
@@ -193,7 +196,7 @@ def test_where_curl_itself_gave_up_nobody_refused(clusters, exit_code):
 
 def test_logs_that_are_late_are_said_to_be(clusters):
     clusters.log(sleep=SIDECAR, istio_egress=EGRESS, istio_ingress=INGRESS)
-    journey = follow.request(from_pod(), limit=0)
+    journey = follow.request(from_pod(), timeout=0)
     assert list(states(journey).values()) == [*["passed"] * 4, "unknown", "unknown"]
     assert "every five minutes" in journey.hops[4].why
 
@@ -201,7 +204,7 @@ def test_logs_that_are_late_are_said_to_be(clusters):
 def test_without_a_traceparent_no_log_is_searched(clusters):
     answer = from_pod()
     answer.words = ()
-    journey = follow.request(answer, limit=0)
+    journey = follow.request(answer, timeout=0)
     assert states(journey)["sidecar"] == "unknown"
     assert clusters.asked == []
 
@@ -219,5 +222,5 @@ def test_curl_tells_where_it_went_and_what_it_sent(monkeypatch):
     [("UF", "no connection"), ("UF,URX", "as often as allowed"), ("NC", "no such cluster"), ("XX", "XX: ")],
 )
 def test_flags_in_words(flags, word):
-    assert word in reasons.envoy(flags, "details", "TLS_error")
-    assert reasons.envoy("-", "", "") == ""
+    assert word in explain.envoy(flags, "details", "TLS_error")
+    assert explain.envoy("-", "", "") == ""

@@ -8,10 +8,10 @@ import nbformat
 import pytest
 from pypdf import PdfReader
 
-from helpers.errors import TutorialError
-from helpers.handouts import chapter, document, markup, participants, pdf
-from helpers.handouts.__main__ import IMAGES, make
-from helpers.series import NOTEBOOKS, PROJECT, notebooks
+from helpers.base.errors import TutorialError
+from series.handouts import chapter, document, markup, participants, pdf
+from series.handouts.__main__ import IMAGES, make
+from series.run import NOTEBOOKS, PROJECT, notebooks
 
 PATHS = notebooks()
 SERIES = document.PACKAGE

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from helpers.settings import ROOT
+from helpers.base.settings import ROOT
 
 
 @pytest.fixture

@@ -6,10 +6,10 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
-from helpers import hop
-from helpers.hop import Hop
-from helpers.journey import Journey
-from helpers.svg import Picture, wrapped
+from helpers.pictures import hop
+from helpers.pictures.hop import Hop
+from helpers.pictures.request_path import RequestPath
+from helpers.pictures.svg import Picture, wrapped
 
 SVG = "{http://www.w3.org/2000/svg}"
 URL = "http://lambda.external/hello-world"
@@ -42,7 +42,7 @@ def refused() -> list[Hop]:
 
 
 def drawn(hops: list[Hop], url: str = URL) -> ET.Element:
-    return ET.fromstring(str(Journey(hops, url).picture))
+    return ET.fromstring(str(RequestPath(hops, url).picture))
 
 
 def texts(root: ET.Element, kind: str = "") -> list[str]:
@@ -70,8 +70,8 @@ def test_the_place_that_refused_is_red_and_says_why_and_what_is_behind_it_is_gre
     assert texts(root, "head mid bad") == ["egress gateway"]
     assert "UC: closed <at once>;" in " ".join(texts(root, "small bad"))
     assert texts(root, "head faint").count("never reached") == 3
-    assert Journey(refused(), URL).refused is not None
-    assert Journey(WAY, URL).refused is None
+    assert RequestPath(refused(), URL).refused is not None
+    assert RequestPath(WAY, URL).refused is None
 
 
 def test_bars_are_to_scale_and_nest():
@@ -102,7 +102,7 @@ def test_no_time_is_claimed_where_none_was_measured():
 
 
 def test_it_is_xml_whatever_a_request_asks_for_and_fetches_and_runs_nothing():
-    svg = str(Journey(refused(), "http://h/?a=\"<script>alert(1)</script>&b='").picture)
+    svg = str(RequestPath(refused(), "http://h/?a=\"<script>alert(1)</script>&b='").picture)
     root = ET.fromstring(svg)
     assert not list(root.iter(f"{SVG}script"))
     assert "<script>alert(1)</script>" in "".join(texts(root))
@@ -118,7 +118,7 @@ def test_it_has_words_for_who_cannot_see_it():
 
 
 def test_two_pictures_on_a_page_share_no_id_and_no_rule_reaches_the_page():
-    one, other = str(Journey(WAY, URL).picture), str(Journey(refused(), URL).picture)
+    one, other = str(RequestPath(WAY, URL).picture), str(RequestPath(refused(), URL).picture)
     ids = [set(re.findall(r'\bid="([^"]+)"', svg)) for svg in (one, other)]
     assert ids[0] and ids[0].isdisjoint(ids[1])
     assert set(re.findall(r"url\(#([^)]+)\)", one)) <= ids[0]
@@ -132,7 +132,7 @@ def test_dark_colours_are_for_screens_only():
 
 
 def test_a_notebook_gets_html_an_image_and_the_same_in_words():
-    forms = Journey(refused(), URL)._repr_mimebundle_()
+    forms = RequestPath(refused(), URL)._repr_mimebundle_()
     assert set(forms) == {"text/html", "image/svg+xml", "text/plain"}
     assert forms["image/svg+xml"] in forms["text/html"]
     assert "egress gateway: UC: closed <at once>; connection_termination" in forms["text/plain"]
@@ -140,7 +140,7 @@ def test_a_notebook_gets_html_an_image_and_the_same_in_words():
 
 
 def test_what_a_place_needed_itself_is_its_time_without_that_of_the_next():
-    journey = Journey(WAY, URL)
+    journey = RequestPath(WAY, URL)
     assert journey.own_seconds(WAY[0]) == pytest.approx(0.020)
     assert journey.own_seconds(WAY[5]) == pytest.approx(0.020)
     assert journey.own_seconds(Hop("curl", "GKE")) is None

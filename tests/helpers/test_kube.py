@@ -6,9 +6,15 @@ import subprocess
 
 import pytest
 
-from helpers import certificates, kube, logs, mesh
-from helpers.errors import CommandFailed, NotYet, TimedOut, ToolMissing, TutorialError
-from helpers.settings import current
+from helpers import istio, kube, logs, pki
+from helpers.base.errors import (
+    CommandError,
+    PrerequisiteError,
+    TimedOutError,
+    ToolMissingError,
+    TutorialError,
+)
+from helpers.base.settings import current
 
 SERVICE = """
 apiVersion: v1
@@ -62,17 +68,17 @@ def test_command_that_is_shown_can_be_pasted(place, service, capsys):
 
 
 def test_broken_manifest_is_refused_in_the_servers_words(place, service):
-    with pytest.raises(CommandFailed, match="port") as failed:
+    with pytest.raises(CommandError, match="port") as failed:
         kube.apply("eks", service, PLACE=place, PORT=70000)
     assert failed.value.exit_code == 1
-    with pytest.raises(CommandFailed, match="NotFound"):
+    with pytest.raises(CommandError, match="NotFound"):
         get(place, "service/door")
 
 
 def test_manifest_with_an_unknown_name_is_not_sent(place, service):
     with pytest.raises(TutorialError, match=r"\$\{PORT\}"):
         kube.apply("eks", service, PLACE=place)
-    with pytest.raises(CommandFailed, match="NotFound"):
+    with pytest.raises(CommandError, match="NotFound"):
         get(place, "service/door")
 
 
@@ -90,7 +96,7 @@ def test_manifest_with_a_mistake_says_which(place, tmp_path, text, says):
     (tmp_path / "broken.yaml").write_text(text)
     with pytest.raises(TutorialError, match=says):
         kube.apply("eks", str(tmp_path / "broken.yaml"), PLACE=place, PORT=443)
-    with pytest.raises(CommandFailed, match="NotFound"):
+    with pytest.raises(CommandError, match="NotFound"):
         get(place, "service/door")
 
 
@@ -105,7 +111,7 @@ def test_namespace_is_there_with_its_labels_however_often(cluster, capsys):
 
 
 def test_secret_holds_the_files_and_shows_nothing_of_them(place, capsys):
-    files = certificates.ensure()
+    files = pki.ensure()
     capsys.readouterr()
     kube.secret("eks", place, "mtls-credential", {"key": files.server_key, "cert": files.server_cert})
     shown = capsys.readouterr().out
@@ -132,12 +138,12 @@ def test_address_of_a_service_is_an_ip_or_a_host_name(cluster, service, ingress)
 
 def test_address_that_nobody_gives_is_waited_for_to_a_limit(place, service):
     kube.apply("eks", service, PLACE=place, PORT=443)
-    with pytest.raises(TimedOut, match="still “pending” after 0 s"):
-        kube.service_address("eks", place, "door", limit=0)
+    with pytest.raises(TimedOutError, match="still “pending” after 0 s"):
+        kube.service_address("eks", place, "door", timeout=0)
 
 
 def test_service_that_is_not_there_names_the_notebook(place):
-    with pytest.raises(NotYet, match="Run 02-deploy-istio-in-eks first"):
+    with pytest.raises(PrerequisiteError, match="Run 02-deploy-istio-in-eks first"):
         kube.service_address("eks", place, "door")
 
 
@@ -149,8 +155,8 @@ def test_workload_that_does_not_become_ready_is_a_time_out(place, tmp_path):
         "  spec: {containers: [{name: sleep, image: none}]}}}\n"
     )
     kube.apply("eks", str(tmp_path / "sleep.yaml"))
-    with pytest.raises(TimedOut, match="rollout status deploy/sleep"):
-        kube.rollout("eks", place, "deploy/sleep", limit=1)
+    with pytest.raises(TimedOutError, match="rollout status deploy/sleep"):
+        kube.rollout("eks", place, "deploy/sleep", timeout=1)
 
 
 def test_answer_with_an_exit_code_can_be_looked_at(cluster):
@@ -159,33 +165,33 @@ def test_answer_with_an_exit_code_can_be_looked_at(cluster):
 
 
 def test_context_that_does_not_exist_names_the_notebook(cluster):
-    with pytest.raises(NotYet, match="Run 03-deploy-istio-in-gke first"):
+    with pytest.raises(PrerequisiteError, match="Run 03-deploy-istio-in-gke first"):
         kube.kubectl("gke", "get", "nodes")
 
 
 def test_missing_kubectl_says_where_to_get_it(cluster, monkeypatch, tmp_path):
     monkeypatch.setenv("TOOLS", str(tmp_path))
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(ToolMissing, match=r"kubernetes\.io"):
+    with pytest.raises(ToolMissingError, match=r"kubernetes\.io"):
         kube.kubectl("eks", "get", "nodes")
 
 
 def test_missing_istioctl_too(cluster, monkeypatch, tmp_path):
     monkeypatch.setenv("TOOLS", str(tmp_path))
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(ToolMissing, match=r"istio\.io"):
-        mesh.proxy_status("eks")
+    with pytest.raises(ToolMissingError, match=r"istio\.io"):
+        istio.proxy_status("eks")
 
 
 def test_fingerprint_of_the_meshs_root_is_that_of_openssl(cluster):
     with pytest.raises(TutorialError, match="install istiod first"):
-        mesh.root_fingerprint("eks")
-    files = certificates.ensure()
+        istio.root_fingerprint("eks")
+    files = pki.ensure()
     kube.namespace("eks", "istio-system")
     kube.secret("eks", "istio-system", "istio-ca-secret", {"ca-cert.pem": files.mtls_ca})
     words = ["openssl", "x509", "-noout", "-fingerprint", "-sha256", "-in", str(files.mtls_ca)]
     expected = subprocess.run(words, capture_output=True, text=True).stdout.strip().partition("=")[2]
-    assert mesh.root_fingerprint("eks") == expected
+    assert istio.root_fingerprint("eks") == expected
 
 
 def test_log_entry_is_the_line_of_that_request():

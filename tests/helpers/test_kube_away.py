@@ -8,8 +8,8 @@ import pytest
 import yaml
 
 from helpers import kube
-from helpers.errors import CommandFailed, NotYet
-from helpers.settings import current
+from helpers.base.errors import CommandError, PrerequisiteError
+from helpers.base.settings import current
 from lab.relay import Relay
 
 
@@ -74,20 +74,20 @@ def starts(way, programs, tmp_path, monkeypatch) -> Callable[[], int]:
 @pytest.mark.parametrize("check", [True, False])
 def test_when_nobody_answers_that_is_no_answer(starts, check):
     """Else "there is none" would be believed of what could not be looked up."""
-    with pytest.raises(CommandFailed, match=r"connection refused|connection to the server .* was refused"):
-        kube.asked(["kubectl", "--context", "eks", "get", "namespaces"], check=check, patience=2)
+    with pytest.raises(CommandError, match=r"connection refused|connection to the server .* was refused"):
+        kube.run_when_reachable(["kubectl", "--context", "eks", "get", "namespaces"], check=check, patience=2)
     assert starts() > 1
 
 
 def test_a_program_in_a_pod_is_not_started_twice(starts):
-    with pytest.raises(CommandFailed, match=r"connection refused|connection to the server .* was refused"):
-        kube.exec("eks", "default", "deploy/none-such", "true")
+    with pytest.raises(CommandError, match=r"connection refused|connection to the server .* was refused"):
+        kube.run_in_pod("eks", "default", "deploy/none-such", "true")
     assert starts() == 1
 
 
 def test_a_refusal_is_an_answer(way):
     kube.kubectl("eks", "get", "namespaces")
     once = way.made
-    with pytest.raises(NotYet):
+    with pytest.raises(PrerequisiteError):
         kube.find("eks", "default", "service/none-such", "02-deploy-istio-in-eks")
     assert way.made == 2 * once

@@ -4,8 +4,8 @@ import stat
 
 import yaml
 
-from helpers import kubeconfig
-from helpers.settings import current
+from helpers.base.settings import current
+from helpers.clusters import kubeconfig
 
 
 def write(context, server="https://127.0.0.1:6443"):

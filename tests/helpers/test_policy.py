@@ -7,9 +7,10 @@ import sys
 
 import pytest
 
-from helpers import aws, policy
-from helpers.errors import Refused
-from helpers.settings import ROOT
+from helpers import aws
+from helpers.aws import policy
+from helpers.base.errors import ApiError
+from helpers.base.settings import ROOT
 
 ACCOUNT = "123456789012"
 
@@ -42,7 +43,7 @@ def test_it_fits_into_a_role_and_is_nowhere_everything():
 
 def test_it_is_printed_to_be_pasted(moto, monkeypatch):
     answer = subprocess.run(
-        [sys.executable, "-m", "helpers.policy"], cwd=ROOT, capture_output=True, text=True, check=True
+        [sys.executable, "-m", "helpers.aws.policy"], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert json.loads(answer.stdout) == policy.document(ACCOUNT)
 
@@ -76,6 +77,6 @@ def test_advice_names_the_statement():
 
 def test_other_errors_have_no_such_advice(moto):
     assert policy.denied("The role defined for the function cannot be assumed by Lambda.") is None
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(ApiError) as refused:
         aws.call("eks", "describe_cluster", name="nobody")
     assert "policies/" not in str(refused.value)

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from helpers.settings import ROOT
+from helpers.base.settings import ROOT
 
 PROGRAMS = ["series", "start", "handouts --executed", "cleanup --dry-run", "preflight", "policy"]
 

@@ -8,8 +8,8 @@ import pytest
 from papermill.exceptions import PapermillExecutionError
 from rich.console import Console
 
-from helpers import series, series_progress
-from helpers.series_progress import Shown
+from series import progress, run
+from series.progress import Shown
 
 CELLS = [
     nbformat.v4.new_markdown_cell("# 1 · A notebook"),
@@ -39,7 +39,7 @@ def said(notebook, terminal=False, one="1"):
     console = Console(file=io.StringIO(), force_terminal=terminal, width=150)
     try:
         with Shown(console, notebook.stem, made) as shown:
-            series.run(notebook, notebook.parent / "out", shown)
+            run.run(notebook, notebook.parent / "out", shown)
     except PapermillExecutionError as error:
         assert error.ename == "ZeroDivisionError"
     return re.sub(r"\d+\.\d s(?! *\))", "S", console.file.getvalue())
@@ -73,9 +73,9 @@ def test_a_notebook_without_times_is_shown_without(notebook):
 
 
 def test_every_committed_notebook_knows_its_seconds():
-    for path in series.notebooks():
+    for path in run.notebooks():
         made = nbformat.read(path, as_version=4)
-        assert sum(series_progress.expected(made)) > 0, path.name
+        assert sum(progress.expected(made)) > 0, path.name
         assert len(made.metadata["tutorial"]["seconds"]) == sum(c.cell_type == "code" for c in made.cells)
 
 

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from helpers import settings, show
-from helpers.errors import SettingsWrong
+from helpers import show
+from helpers.base import settings
+from helpers.base.errors import SettingsError
 
 
 def test_environment_wins_over_the_file(monkeypatch, tmp_path):
@@ -58,7 +59,7 @@ def test_command_prefixes_are_written_as_in_a_shell(monkeypatch):
 )
 def test_wrong_value_is_named_with_what_would_do(monkeypatch, name, value, says):
     monkeypatch.setenv(name, value)
-    with pytest.raises(SettingsWrong) as wrong:
+    with pytest.raises(SettingsError) as wrong:
         settings.current()
     assert name in str(wrong.value)
     assert says in str(wrong.value)
@@ -68,21 +69,21 @@ def test_acm_looks_for_its_record_in_public_dns_only(monkeypatch):
     monkeypatch.setenv("CERTIFICATE", "acm")
     assert settings.current().ZONE == "public"
     monkeypatch.setenv("ZONE", "private")
-    with pytest.raises(SettingsWrong, match='CERTIFICATE = "acm" needs ZONE = "public"'):
+    with pytest.raises(SettingsError, match='CERTIFICATE = "acm" needs ZONE = "public"'):
         settings.current()
 
 
 def test_misspelt_setting_in_the_file_is_not_silently_ignored(monkeypatch, tmp_path):
     (tmp_path / "my.toml").write_text('DOMIAN = "example.org"\n')
     monkeypatch.setenv("TUTORIAL_SETTINGS", str(tmp_path / "my.toml"))
-    with pytest.raises(SettingsWrong, match="DOMIAN"):
+    with pytest.raises(SettingsError, match="DOMIAN"):
         settings.current()
 
 
 def test_file_that_is_not_toml_is_an_error_for_people(monkeypatch, tmp_path):
     (tmp_path / "my.toml").write_text("DOMAIN: example.org\n")
     monkeypatch.setenv("TUTORIAL_SETTINGS", str(tmp_path / "my.toml"))
-    with pytest.raises(SettingsWrong, match="must be TOML"):
+    with pytest.raises(SettingsError, match="must be TOML"):
         settings.current()
 
 

@@ -4,11 +4,12 @@ import itertools
 
 import pytest
 
-from helpers import cost, manifests, show
+from helpers import cost, show
+from helpers.base.errors import CheckError, PrerequisiteError, TimedOutError, TutorialError
+from helpers.base.settings import current
+from helpers.base.waiting import retry_while, wait_until
 from helpers.check import check
-from helpers.errors import CheckFailed, NotYet, TimedOut, TutorialError
-from helpers.progress import patiently, until
-from helpers.settings import current
+from helpers.clusters import manifests
 
 
 def test_table_is_aligned_text_and_escaped_html():
@@ -91,14 +92,14 @@ def test_checks_that_hold_are_ticked(capsys):
 
 
 def test_checks_that_do_not_hold_fail_after_all_were_looked_at(capsys):
-    with pytest.raises(CheckFailed, match="not so: the moon is cheese") as failed:
+    with pytest.raises(CheckError, match="not so: the moon is cheese") as failed:
         check({"the moon is cheese": False, "water is wet": True})
     assert capsys.readouterr().out == "✗ the moon is cheese\n✓ water is wet\n"
     assert "water" not in str(failed.value)
 
 
 def test_nothing_to_check_is_a_defect():
-    with pytest.raises(CheckFailed):
+    with pytest.raises(CheckError):
         check({})
 
 
@@ -110,13 +111,15 @@ def test_prices_add_up_to_the_sum_that_is_shown():
 
 def test_waiting_prints_each_state_once_and_ends_with_the_answer(capsys):
     states = iter(["CREATING", "CREATING", "ACTIVE"])
-    assert until("it", lambda: next(states), lambda now: now == "ACTIVE", limit=9, every=0) == "ACTIVE"
+    assert (
+        wait_until("it", lambda: next(states), lambda now: now == "ACTIVE", timeout=9, interval=0) == "ACTIVE"
+    )
     assert capsys.readouterr().out == "… it: CREATING\n"
 
 
 def test_waiting_ends_with_the_last_state_and_what_to_try():
-    with pytest.raises(TimedOut) as late:
-        until("it", lambda: "CREATING", lambda now: False, limit=0, every=0, try_="patience")
+    with pytest.raises(TimedOutError) as late:
+        wait_until("it", lambda: "CREATING", lambda now: False, timeout=0, interval=0, hint="patience")
     assert "Waiting for it: still “CREATING” after 0 s\nTry: patience" in str(late.value)
 
 
@@ -125,16 +128,16 @@ def test_patience_is_for_what_passes_only():
 
     def fails():
         if next(tries) < 2:
-            raise NotYet("nothing", "00")
+            raise PrerequisiteError("nothing", "00")
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        patiently("it", fails, lambda error: isinstance(error, NotYet), limit=9, every=0)
+        retry_while("it", fails, lambda error: isinstance(error, PrerequisiteError), timeout=9, interval=0)
     assert next(tries) == 3
 
 
 def test_error_in_a_notebook_is_the_message_without_frames():
-    error = NotYet("no VPC", "01-create-the-lambda-function")
+    error = PrerequisiteError("no VPC", "01-create-the-lambda-function")
     assert error._render_traceback_() == [
         "NotYet: Looking up: There is no VPC yet. Run 01-create-the-lambda-function first."
     ]

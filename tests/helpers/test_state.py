@@ -4,21 +4,11 @@ import json
 
 import pytest
 
-from helpers import (
-    aws,
-    certificate,
-    dns,
-    eks,
-    function,
-    kube,
-    kubeconfig,
-    load_balancer,
-    network,
-    state,
-    state_cluster,
-)
-from helpers.settings import current
-from helpers.state_parts import Parts
+from helpers import acm, aws, dns, eks, function, kube, load_balancer, network, state
+from helpers.base.settings import current
+from helpers.clusters import kubeconfig
+from helpers.pictures import cluster_things
+from helpers.pictures.things import Parts
 
 GATEWAY = """
 apiVersion: apps/v1
@@ -54,7 +44,7 @@ def test_what_was_made_in_aws_is_there_and_after_its_deletion_is_not(moto):
     assert found["nat"].how == "there"
     assert {"alb", "listeners", "target", "function", "eks", "gke"} & set(found) == set()
     function.ensure()
-    certificate.ensure()
+    acm.ensure()
     load_balancer.ensure()
     dns.ensure()
     found = state.gather()
@@ -95,7 +85,7 @@ def test_a_context_that_leads_to_another_cluster_is_not_asked(moto, cluster):
 
 
 def test_a_cluster_without_istio_is_empty_and_no_error(cluster):
-    found = state_cluster.parts("eks")
+    found = cluster_things.parts("eks")
     assert {key: part.how for key, part in found.items() if key != "nodes"} == {
         "eks/istiod": "none",
         "eks/gateway": "none",
@@ -106,7 +96,7 @@ def test_a_cluster_without_istio_is_empty_and_no_error(cluster):
 def test_an_api_server_that_does_not_answer_leaves_all_unknown(cluster):
     path = current().KUBECONFIG
     path.write_text(path.read_text().replace(kubeconfig.server("eks"), "https://127.0.0.1:1"))
-    found = state_cluster.parts("eks")
+    found = cluster_things.parts("eks")
     assert {part.how for part in found.values()} == {"unknown"}
     assert found["nodes"].state.startswith("no answer from the API server: ")
     assert "127.0.0.1:1" in found["nodes"].state
@@ -124,7 +114,7 @@ def test_a_gateway_starts_breaks_and_is_ready(cluster, tmp_path):
     kube.kubectl("eks", "apply", "-f", str(tmp_path / "gateway.yaml"), show=False)
 
     def gateway() -> tuple[str, str, tuple[str, ...]]:
-        part = state_cluster.parts("eks")["eks/gateway"]
+        part = cluster_things.parts("eks")["eks/gateway"]
         return part.how, part.state, part.values
 
     pod = "pod/istio-ingressgateway-1"
@@ -144,8 +134,8 @@ def test_a_gateway_starts_breaks_and_is_ready(cluster, tmp_path):
 def test_secrets_are_seen_by_name_and_their_contents_are_not_read(cluster, tmp_path):
     kube.namespace("eks", "istio-ingress")
     (tmp_path / "key").write_text("a-secret")
-    assert "eks/Secret/alb-ca" not in state_cluster.parts("eks")
+    assert "eks/Secret/alb-ca" not in cluster_things.parts("eks")
     kube.secret("eks", "istio-ingress", "alb-ca", {"ca.crt": tmp_path / "key"})
-    found = state_cluster.parts("eks")
+    found = cluster_things.parts("eks")
     assert found["eks/Secret/alb-ca"].how == "there"
     assert "eks/Secret/mtls-credential" not in found

@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 import pytest
 
-from helpers import state_picture, svg
-from helpers.state_parts import THINGS, Part, Parts
+from helpers.pictures import svg, things_picture
+from helpers.pictures.things import THINGS, Part, Parts
 from tests.notebooks import stages
 
 LONG = "a" * 80 + ".us-east-1.elb.amazonaws.com"
@@ -62,12 +62,12 @@ def texts(picture: svg.Picture) -> list[Text]:
 
 
 def drawn(parts: Parts) -> str:
-    return str(state_picture.draw(parts))
+    return str(things_picture.draw(parts))
 
 
 @every_state
 def test_texts_are_inside_the_card_and_do_not_meet(parts):
-    found = texts(state_picture.draw(parts))
+    found = texts(things_picture.draw(parts))
     assert all(text.left >= 0 and text.right <= 960 for text in found)
     for one, other in itertools.combinations(found, 2):
         apart = one.right <= other.left or other.right <= one.left or abs(one.bottom - other.bottom) >= 12
@@ -76,8 +76,8 @@ def test_texts_are_inside_the_card_and_do_not_meet(parts):
 
 def outside(parts: Parts) -> list[str]:
     """Boxes with a text that runs out of them."""
-    found, wrong = texts(state_picture.draw(parts)), []
-    for key, (x, y, width, height) in state_picture._BOXES.items():
+    found, wrong = texts(things_picture.draw(parts)), []
+    for key, (x, y, width, height) in things_picture._BOXES.items():
         mine = [t for t in found if x <= (t.left + t.right) / 2 <= x + width]
         inside = [t for t in mine if y < t.bottom <= y + height + 12]
         if any(t.left < x or t.right > x + width or t.bottom > y + height - 4 for t in inside):
@@ -97,7 +97,7 @@ def test_a_box_with_too_much_in_it_is_noticed():
 
 @every_state
 def test_the_words_are_complete(parts):
-    words = state_picture.draw(parts).words
+    words = things_picture.draw(parts).words
     for key, thing in THINGS.items():
         (line,) = re.findall(rf"^{re.escape(thing.name)} {{2,}}(.+)$", words, re.M)
         part = parts[key]
@@ -140,7 +140,7 @@ def test_what_is_being_made_is_dashed_with_its_state():
 
 
 def test_what_a_notebook_makes_has_green_edges_in_its_picture():
-    assert str(state_picture.draw(stages.after("03"), "3 GKE")).count('<rect class="new"') == 3
+    assert str(things_picture.draw(stages.after("03"), "3 GKE")).count('<rect class="new"') == 3
     assert '<rect class="new"' not in drawn(stages.after("03"))
 
 
@@ -153,14 +153,14 @@ def test_what_is_broken_is_red_with_the_reason():
 
 
 def test_a_long_name_is_shortened_in_its_middle_and_a_short_one_is_not():
-    short = state_picture.shortened(LONG, 200)
+    short = things_picture.shortened(LONG, 200)
     assert short.startswith("aaaa") and short.endswith("amazonaws.com") and "…" in short
     assert svg.width_of(short, 11, mono=True) <= 200
-    assert state_picture.shortened("198.51.100.51", 200) == "198.51.100.51"
+    assert things_picture.shortened("198.51.100.51", 200) == "198.51.100.51"
 
 
 def test_all_stages_that_are_complete_have_a_tick():
-    assert [stage for stage in state_picture.STAGES if f">{stage} ✓<" in drawn(stages.after("03"))] == [
+    assert [stage for stage in things_picture.STAGES if f">{stage} ✓<" in drawn(stages.after("03"))] == [
         "1 Lambda",
         "2 EKS",
         "3 GKE",

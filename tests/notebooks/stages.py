@@ -6,8 +6,8 @@ They have the addresses that a lab gives, and made-up ids.
 
 from pathlib import Path
 
-from helpers import state_picture, svg
-from helpers.state_parts import Part, Parts, object_keys
+from helpers.pictures import svg, things_picture
+from helpers.pictures.things import Part, Parts, object_keys
 
 IMAGES = Path(__file__).parents[2] / "notebooks" / "images"
 HOST = "a0c3393cd19ad4432b92ef2ff475adab-1234567890.us-east-1.elb.amazonaws.com"
@@ -72,7 +72,7 @@ _FILES = (
 # 01-listeners who listens, 04-mtls who is refused, 05-connect what each object is for, 06-request the way of
 # one request, 99-clean-up an order.
 DRAWN: dict[Path, svg.Picture] = {
-    IMAGES / f"{name}.svg": state_picture.draw(after(notebook), here, title)
+    IMAGES / f"{name}.svg": things_picture.draw(after(notebook), here, title)
     for name, notebook, here, title in _FILES
 }
 

@@ -13,22 +13,12 @@ import pytest
 from botocore.client import BaseClient
 from botocore.exceptions import ClientError
 
-from helpers import (
-    access_log,
-    certificate,
-    certificates,
-    cleanup,
-    dns,
-    eks,
-    function,
-    load_balancer,
-    network,
-    policy,
-    preflight_aws,
-)
-from helpers.settings import Settings
+from helpers import acm, cleanup, dns, eks, function, load_balancer, network, pki
+from helpers.aws import alb_log, policy
+from helpers.base.settings import Settings
 from lab.aws.server import Aws
 from lab.settings import ACCOUNT_ID
+from series.preflight import aws_account
 from tests.lab.aws.conftest import REGION
 
 NAME, USER = "least-privilege", "reader"
@@ -158,18 +148,18 @@ def proof(reader, client, aws, settings, tmp_path_factory) -> Proof:
 
 
 def _make(patch: pytest.MonkeyPatch, client: Any, aws: Aws, source: Any) -> None:
-    for check in preflight_aws.CHECKS:
+    for check in aws_account.CHECKS:
         list(check())
-    for quota in preflight_aws.QUOTAS:  # the lab knows some of them only, and the others are not counted then
+    for quota in aws_account.QUOTAS:  # the lab knows some of them only, and the others are not counted then
         quota.used()
     place = network.ensure()
     function.ensure()
-    certificate.ensure()
+    acm.ensure()
     load_balancer.ensure()
     load_balancer.listeners(), load_balancer.target_health()
     url, seen = f"http://{load_balancer.addresses()[0]}/", "%{local_ip}:%{local_port}"
     curl = aws.vpcs[place.vpc_id].namespace.run("curl", "-s", "-o", "/dev/null", "-w", seen, url)
-    assert access_log.entry(curl.stdout)["elb_status_code"] == "200"
+    assert alb_log.entry(curl.stdout)["elb_status_code"] == "200"
     dns.ensure()
     eks.ensure()
     function.invoke()
@@ -183,11 +173,11 @@ def _again(patch: pytest.MonkeyPatch, client: Any, source: Any) -> None:
     (source / "hello_world.py").write_text("def lambda_handler(event, context): return {}\n")
     patch.setattr(function, "SOURCE", source)
     function.ensure()
-    certificates.ensure().alb_cert.unlink()
-    certificate.ensure()
+    pki.ensure().alb_cert.unlink()
+    acm.ensure()
     with pytest.MonkeyPatch.context() as by_acm:
         by_acm.setenv("CERTIFICATE", "acm")
-        certificate.ensure()
+        acm.ensure()
     client("eks").update_cluster_config(name=NAME, resourcesVpcConfig={"publicAccessCidrs": ["192.0.2.1/32"]})
     eks.ensure()
     balancer, elb = load_balancer.find(), client("elbv2")

@@ -1,0 +1,125 @@
+"""The load balancer's certificate in ACM: imported from a private CA, or issued for a domain of the reader's.
+
+CERTIFICATE says which. In both cases `certificates.ensure().alb_ca` is what its signer is verified with.
+"""
+
+from typing import Any
+
+from helpers import aws, pki
+from helpers.aws import route53
+from helpers.base.command import relative
+from helpers.base.errors import PrerequisiteError, TutorialError
+from helpers.base.settings import current
+from helpers.base.waiting import resume_after_lost_answer, wait_until
+
+NOTEBOOK = "01-create-the-lambda-function"
+_ISSUE_LIMIT = 1800  # seconds; ACM says within 30 minutes, most often it takes two or three
+_TYPES = {"private-ca": "IMPORTED", "acm": "AMAZON_ISSUED"}
+
+
+def find() -> str:
+    """The ARN of our certificate for alb.<domain>; raises PrerequisiteError."""
+    arn = _find()
+    if arn is None:
+        raise PrerequisiteError(f"no certificate for {current().alb_host} in ACM", NOTEBOOK)
+    return arn
+
+
+@resume_after_lost_answer
+def ensure() -> str:
+    """The certificate's ARN: imported, or requested, validated by DNS and issued."""
+    return {"private-ca": _ensure_imported, "acm": _ensure_issued}[current().CERTIFICATE]()
+
+
+def _ensure_imported() -> str:
+    """Import the certificate, or import it anew where the file is another one than ACM holds."""
+    files = pki.ensure()
+    pem, chain = files.alb_cert.read_bytes(), files.alb_ca.read_bytes()
+    arn = _find()
+    held = aws.call("acm", "get_certificate", CertificateArn=arn)["Certificate"] if arn else ""
+    if arn and held.strip() == pem.decode().strip():
+        print(f"Certificate {arn} exists ({current().alb_host})")
+        return arn
+    # With an ARN the import replaces that certificate, and listeners take it over; tags are refused then.
+    again = {"CertificateArn": arn} if arn else {"Tags": aws.tag_list(Name=current().alb_host)}
+    arn = aws.call(
+        "acm",
+        "import_certificate",
+        Certificate=pem,
+        PrivateKey=files.alb_key.read_bytes(),
+        CertificateChain=chain,
+        **again,
+    )["CertificateArn"]
+    aws.said(f"acm import-certificate --certificate fileb://{relative(files.alb_cert)} …", arn)
+    return arn
+
+
+def _ensure_issued() -> str:
+    """Ask for a certificate, show that the domain is ours by a record in its zone, and wait.
+
+    https://docs.aws.amazon.com/acm/latest/userguide/dns-validation.html
+    """
+    arn, host = _find(), current().alb_host
+    if arn is None:
+        arn = aws.call(
+            "acm",
+            "request_certificate",
+            DomainName=host,
+            ValidationMethod="DNS",
+            KeyAlgorithm="EC_prime256v1",
+            Tags=aws.tag_list(Name=host),
+        )["CertificateArn"]
+        aws.said(f"acm request-certificate --domain-name {host} --validation-method DNS", arn)
+    elif _describe(arn)["Status"] == "ISSUED":
+        print(f"Certificate {arn} exists ({host})")
+        return arn
+    _validate(arn)
+    found = wait_until(
+        f"ACM to issue {host}",
+        lambda: _describe(arn),
+        lambda now: now["Status"] != "PENDING_VALIDATION",
+        timeout=_ISSUE_LIMIT,
+        interval=3,
+        state=lambda now: now["Status"],
+        hint=f"the registrar of {current().DOMAIN} has to point to the zone's name servers: "
+        f"dig NS {current().DOMAIN}",
+    )
+    if found["Status"] != "ISSUED":
+        answer = f"its status is {found['Status']} {found.get('FailureReason', '')}".strip()
+        raise TutorialError(f"Having ACM issue {host}", answer, "run 99-clean-up, then start again.")
+    aws.said("acm describe-certificate", found["Status"])
+    return arn
+
+
+def _validate(arn: str) -> None:
+    """Write the record that ACM asked for into the domain's zone."""
+    option = wait_until(
+        "the record that ACM wants to see",
+        lambda: _describe(arn).get("DomainValidationOptions", [{}])[0],
+        lambda option: "ResourceRecord" in option,  # it takes ACM some seconds to think of one
+        timeout=120,
+        state=lambda _: "not there yet",
+    )
+    wanted = option["ResourceRecord"]
+    record = {"Name": wanted["Name"], "Type": wanted["Type"], "TTL": 300}
+    route53.upsert(route53.ensure(), {**record, "ResourceRecords": [{"Value": wanted["Value"]}]})
+    aws.said(f"route53 change-resource-record-sets: {wanted['Name']} {wanted['Type']}", wanted["Value"])
+
+
+def _describe(arn: str) -> dict[str, Any]:
+    return aws.call("acm", "describe_certificate", CertificateArn=arn)["Certificate"]
+
+
+def _find() -> str | None:
+    # Without this filter ACM lists RSA-2048 certificates only.
+    kinds = {"keyTypes": ["EC_prime256v1", "RSA_2048"]}
+    for summary in aws.list_all("acm", "list_certificates", "CertificateSummaryList", Includes=kinds):
+        arn = summary["CertificateArn"]
+        if summary["DomainName"] != current().alb_host:
+            continue
+        if _describe(arn)["Type"] != _TYPES[current().CERTIFICATE]:
+            continue
+        tags = aws.call("acm", "list_tags_for_certificate", CertificateArn=arn)["Tags"]
+        if {"Key": "Project", "Value": current().TUTORIAL_NAME} in tags:
+            return arn
+    return None

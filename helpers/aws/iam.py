@@ -1,0 +1,76 @@
+"""IAM roles that AWS services take on for the tutorial."""
+
+import json
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from helpers import aws
+from helpers.base.settings import current
+from helpers.base.waiting import resume_after_lost_answer, retry_while
+
+T = TypeVar("T")
+_LIMIT = 90  # seconds; services see a fresh role and its policies some ten seconds later
+_UNSEEN = (
+    "cannot be assumed by Lambda",
+    "could not be assumed because",  # EKS
+    "doesn't have the Amazon EKS Managed Policies",
+)
+
+
+def name(purpose: str) -> str:
+    """The role's name, e.g. istio-multicloud-function."""
+    return f"{current().TUTORIAL_NAME}-{purpose}"
+
+
+def find(role: str) -> dict[str, Any] | None:
+    """The role of that name as IAM describes it, or None."""
+    return aws.found("NoSuchEntity", service="iam", operation="get_role", RoleName=role)
+
+
+def retry_until_propagated(role: str, do: Callable[[], T]) -> T:
+    """Do what needs a fresh role, again and again while the service does not see it yet.
+
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html#troubleshoot_general_eventual-consistency
+    """
+    what = f"the role {role.rpartition('/')[2]} to be seen"
+    return retry_while(
+        what, do, lambda error: any(said in str(error) for said in _UNSEEN), timeout=_LIMIT, interval=1
+    )
+
+
+@resume_after_lost_answer
+def ensure(purpose: str, service: str, *policies: str) -> str:
+    """A role that `service` (e.g. "lambda") may take on, with AWS's managed policies; its ARN."""
+    role = name(purpose)
+    trust = {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Effect": "Allow",
+                "Principal": {"Service": f"{service}.amazonaws.com"},
+                "Action": "sts:AssumeRole",
+            }
+        ],
+    }
+    found = find(role)
+    if found:
+        print(f"Role {role} exists")
+    else:
+        found = aws.call(
+            "iam",
+            "create_role",
+            RoleName=role,
+            AssumeRolePolicyDocument=json.dumps(trust),
+            Tags=aws.tag_list(),
+        )
+        aws.said(f"iam create-role --role-name {role}", f"for {service}.amazonaws.com")
+    attached = {
+        policy["PolicyName"]
+        for policy in aws.list_all("iam", "list_attached_role_policies", "AttachedPolicies", RoleName=role)
+    }
+    for policy in policies:
+        if policy.rpartition("/")[2] not in attached:
+            arn = f"arn:aws:iam::aws:policy/{policy}"
+            aws.call("iam", "attach_role_policy", RoleName=role, PolicyArn=arn)
+            aws.said(f"iam attach-role-policy --role-name {role} --policy-arn {arn}")
+    return found["Role"]["Arn"]

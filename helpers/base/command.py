@@ -1,0 +1,92 @@
+"""Starts programs: kubectl, istioctl, curl. Shows each as the command that a reader could paste."""
+
+import os
+import shlex
+import shutil
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from helpers.base.errors import CommandError, TimedOutError, ToolMissingError
+from helpers.base.settings import ROOT, current
+
+_FROM = {
+    "kubectl": "https://kubernetes.io/docs/tasks/tools/",
+    "istioctl": "https://istio.io/latest/docs/setup/install/istioctl/",
+    "curl": "your system's package manager (package curl)",
+    "openssl": "your system's package manager (package openssl)",
+    "aws": "pip install awscli",
+}
+
+
+@dataclass
+class Output:
+    """What a program answered. It was printed already, so it shows nothing in a notebook."""
+
+    text: str
+    exit_code: int
+    errors: str = ""
+
+    def _ipython_display_(self) -> None: ...
+
+
+def relative(path: Path | str) -> str:
+    """A path as a reader in the project's root would write it."""
+    path = Path(path)
+    return str(path.relative_to(ROOT)) if path.is_absolute() and path.is_relative_to(ROOT) else str(path)
+
+
+def find(program: str) -> str:
+    """Where the program is; raises ToolMissingError where it is not installed."""
+    path = shutil.which(program, path=current().environment()["PATH"])
+    if path is None:
+        source = _FROM.get(Path(program).name, "your system's package manager")
+        raise ToolMissingError(f"Starting {program}", "it is not installed", f"get it from {source}")
+    return path
+
+
+def run_raw(
+    argv: Sequence[str], *, input: str | None = None, timeout: float | None = 600
+) -> subprocess.CompletedProcess[bytes]:
+    """Run a program in the project's root, whatever its exit code; raises ToolMissingError, TimedOutError.
+
+    `timeout` is in seconds, `input` goes to its standard input.
+    """
+    program = find(argv[0])
+    try:
+        return subprocess.run(
+            [program, *argv[1:]],
+            input=(input or "").encode(),
+            capture_output=True,
+            env=current().environment(),
+            cwd=ROOT,
+            timeout=timeout,
+        )
+    except subprocess.TimeoutExpired as late:
+        raise TimedOutError(shell_join(argv), f"no end after {late.timeout:g} s") from None
+
+
+def run(
+    argv: Sequence[str], *, input: str | None = None, check: bool = True, timeout: float | None = 600
+) -> Output:
+    """Like `run_raw`, for text; with `check`, an exit code other than 0 raises CommandError."""
+    done = run_raw(argv, input=input, timeout=timeout)
+    output = Output(
+        done.stdout.decode(errors="replace"), done.returncode, done.stderr.decode(errors="replace")
+    )
+    if check and output.exit_code:
+        raise CommandError(shell_join(argv), output.exit_code, output.errors or output.text)
+    return output
+
+
+def shell_join(argv: Sequence[str | Path]) -> str:
+    """The command line, quoted where a shell needs it."""
+    return shlex.join(relative(word) if os.path.isabs(word) else str(word) for word in argv)
+
+
+def show(command: str, answer: str = "") -> None:
+    """Print a command and its answer as a terminal would."""
+    print(f"$ {command}")
+    if answer.strip():
+        print(answer.rstrip())

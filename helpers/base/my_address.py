@@ -1,0 +1,34 @@
+"""From where the reader calls: who else need not reach an API server on the internet."""
+
+from ipaddress import IPv4Address, IPv4Network
+
+import requests
+
+from helpers.base.errors import SettingsError, UnreachableError
+from helpers.base.settings import current
+
+_LIMIT = 10  # seconds
+
+
+def cidr() -> str:
+    """The reader's own address as both clouds take it, e.g. "203.0.113.7/32".
+
+    CALLER is that address, or a range, or a URL that answers with the address of whoever asks.
+    Raises Unreachable, SettingsError.
+    """
+    caller = current().CALLER
+    if "://" not in caller:
+        return str(IPv4Network(caller))
+    action, hint = (
+        f"Asking {caller} for this machine's address",
+        'set CALLER, as in CALLER = "203.0.113.7/32".',
+    )
+    try:
+        answer = requests.get(caller, timeout=_LIMIT)
+        answer.raise_for_status()
+    except requests.RequestException as error:
+        raise UnreachableError(action, str(error), hint) from error
+    try:
+        return f"{IPv4Address(answer.text.strip())}/32"
+    except ValueError:
+        raise SettingsError(action, f"it answered {answer.text[:80]!r}, no IPv4 address", hint) from None

@@ -1,0 +1,230 @@
+"""The one settings object: which clouds to speak to, and the few names that may differ.
+
+Values come from the environment first, then from the TOML file that $TUTORIAL_SETTINGS names
+(default: tutorial.toml in the project's root, which is the lab's; with TARGET=cloud, cloud.toml). The
+names are those that the ecosystem uses.
+"""
+
+import ipaddress
+import os
+import re
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
+from pydantic_core import ErrorDetails
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from helpers.base.errors import SettingsError
+
+ROOT = Path(__file__).resolve().parents[2]
+
+# Where the clouds' APIs are, if not where the clouds have them.
+ENDPOINTS = (
+    "AWS_ENDPOINT_URL",
+    "CLOUDSDK_API_ENDPOINT_OVERRIDES_COMPUTE",
+    "CLOUDSDK_API_ENDPOINT_OVERRIDES_CONTAINER",
+)
+# What child processes and the SDKs read by themselves; only what is set is passed on.
+_FOR_CHILDREN = (
+    *ENDPOINTS,
+    "AWS_REGION",
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "GOOGLE_CLOUD_PROJECT",
+    "GOOGLE_APPLICATION_CREDENTIALS",
+    "KUBECONFIG",
+)
+
+
+def _words(value: object) -> object:
+    """A command prefix may be written as one line, as in a shell."""
+    return shlex.split(value) if isinstance(value, str) else value
+
+
+def _items(value: object) -> object:
+    """From the environment, several values come in one string, separated by spaces."""
+    return value.split() if isinstance(value, str) else value
+
+
+def _from_root(value: object) -> object:
+    return ROOT / Path(str(value)).expanduser() if value not in (None, "") else None
+
+
+Command = Annotated[list[str], NoDecode, BeforeValidator(_words)]
+Items = Annotated[list[str], NoDecode, BeforeValidator(_items)]
+FromRoot = Annotated[Path, BeforeValidator(_from_root)]
+OptionalPath = Annotated[Path | None, BeforeValidator(_from_root)]
+
+
+class Settings(BaseSettings):
+    """Validated settings. Paths are relative to the project's root."""
+
+    model_config = SettingsConfigDict(case_sensitive=True, env_ignore_empty=True, extra="forbid")
+
+    TUTORIAL_NAME: str = "istio-multicloud"
+    DOMAIN: str = "example.com"
+    ZONE: Literal["public", "private"] = "public"
+    CERTIFICATE: Literal["private-ca", "acm"] = "private-ca"
+    ACM_ROOTS: OptionalPath = None
+    CALLER: str = "https://checkip.amazonaws.com"
+    STATE: FromRoot = ROOT / "build"
+    TOOLS: OptionalPath = None
+    CONNECT_TIMEOUT: float = Field(default=3, gt=0, le=300)
+    OUTSIDE: Command = []
+    INSIDE_VPC: Command = []
+    STATUS: Command = []
+    CURL_IMAGE: str = "curlimages/curl:8.17.0"
+
+    AWS_ENDPOINT_URL: str | None = None
+    AWS_REGION: str = "us-east-1"
+    AWS_ACCESS_KEY_ID: str | None = None
+    AWS_SECRET_ACCESS_KEY: str | None = None
+    AWS_SESSION_TOKEN: str | None = None
+
+    GOOGLE_CLOUD_PROJECT: str | None = None
+    GOOGLE_APPLICATION_CREDENTIALS: OptionalPath = None
+    GOOGLE_CLOUD_LOCATION: str = "us-central1-a"
+    CLOUDSDK_API_ENDPOINT_OVERRIDES_COMPUTE: str | None = None
+    CLOUDSDK_API_ENDPOINT_OVERRIDES_CONTAINER: str | None = None
+
+    KUBECONFIG: FromRoot = ROOT / "build" / "kubeconfig"
+    ISTIO_HUB: str | None = None
+    ISTIO_TAG: str | None = None
+    ISTIO_REVISION: str = "1-30"
+    ISTIO_VALUES: Items = []
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        toml = TomlConfigSettingsSource(settings_cls, toml_file=settings_file())
+        return init_settings, env_settings, toml
+
+    @field_validator("TUTORIAL_NAME")
+    @classmethod
+    def _name(cls, name: str) -> str:
+        # With "-hello-world" behind it, it must fit a target group's name: 32 characters.
+        if not re.fullmatch(r"[a-z][a-z0-9-]{0,18}[a-z0-9]", name):
+            raise ValueError("2 to 20 lower-case letters, digits and dashes, a letter first")
+        return name
+
+    @field_validator("DOMAIN")
+    @classmethod
+    def _domain(cls, domain: str) -> str:
+        label = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
+        if not re.fullmatch(rf"({label}\.)+[a-z]{{2,63}}", domain) or len(domain) > 240:
+            raise ValueError("a domain like example.com: two names at least, no scheme, no path, lower case")
+        return domain
+
+    @field_validator("AWS_REGION")
+    @classmethod
+    def _region(cls, region: str) -> str:
+        if not re.fullmatch(r"[a-z]{2}(-[a-z]+)+-\d", region):
+            raise ValueError("a region like us-east-1 (not a zone such as us-east-1a)")
+        return region
+
+    @field_validator("GOOGLE_CLOUD_LOCATION")
+    @classmethod
+    def _location(cls, location: str) -> str:
+        if not re.fullmatch(r"[a-z]+-[a-z]+\d+(-[a-z])?", location):
+            raise ValueError("a zone like us-central1-a, or a region like us-central1")
+        return location
+
+    @field_validator(*ENDPOINTS)
+    @classmethod
+    def _url(cls, url: str | None) -> str | None:
+        if url is not None and (urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).netloc):
+            raise ValueError("a URL like http://127.0.0.1:4566")
+        return url
+
+    @field_validator("ISTIO_REVISION")
+    @classmethod
+    def _revision(cls, revision: str) -> str:
+        if not re.fullmatch(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?", revision):
+            raise ValueError("lower-case letters, digits and dashes, like 1-30 (a dot is not allowed)")
+        return revision
+
+    @field_validator("KUBECONFIG")
+    @classmethod
+    def _own_kubeconfig(cls, path: Path) -> Path:
+        if path == Path.home() / ".kube" / "config" or os.pathsep in str(path):
+            raise ValueError("one file of the tutorial's own: it never writes into ~/.kube/config")
+        return path
+
+    @field_validator("CALLER")
+    @classmethod
+    def _caller(cls, caller: str) -> str:
+        if urlsplit(caller).scheme not in ("http", "https"):
+            try:
+                ipaddress.IPv4Network(caller)
+            except ValueError as wrong:
+                raise ValueError(f"an address, a range like 203.0.113.0/24, or a URL ({wrong})") from None
+        return caller
+
+    @model_validator(mode="after")
+    def _validation_needs_the_public(self) -> Self:
+        if (self.CERTIFICATE, self.ZONE) == ("acm", "private"):
+            raise ValueError(
+                'CERTIFICATE = "acm" needs ZONE = "public": ACM looks for its record in public DNS'
+            )
+        return self
+
+    @property
+    def alb_host(self) -> str:
+        """The load balancer's name in public DNS."""
+        return f"alb.{self.DOMAIN}"
+
+    def environment(self) -> dict[str, str]:
+        """The environment for child processes, so that every tool speaks to the same clouds."""
+        values = {name: str(getattr(self, name)) for name in _FOR_CHILDREN if getattr(self, name) is not None}
+        folders = [str(self.TOOLS)] if self.TOOLS else []
+        folders += [str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]
+        return {
+            **os.environ,
+            **values,
+            "AWS_DEFAULT_REGION": self.AWS_REGION,
+            "AWS_PAGER": "",
+            "KUBECACHEDIR": str(self.STATE / "kube-cache"),  # else ~/.kube/cache, where istioctl's always is
+            "PATH": os.pathsep.join(folders),
+        }
+
+
+def settings_file() -> Path:
+    """The settings file that is used; it need not exist."""
+    return ROOT / os.environ.get("TUTORIAL_SETTINGS", "tutorial.toml")
+
+
+def current() -> Settings:
+    """The settings as they are now.
+
+    Raises SettingsError, which names every value that cannot be used and what would do.
+    """
+    action = f"Reading the settings (environment, {settings_file().name})"
+    try:
+        return Settings()
+    except ValidationError as wrong:
+        lines = [_place(error) + error["msg"].removeprefix("Value error, ") for error in wrong.errors()]
+        raise SettingsError(action, "; ".join(lines), "correct the value and run again.") from None
+    except ValueError as wrong:
+        raise SettingsError(action, str(wrong), "correct the file: it must be TOML.") from None
+
+
+def _place(error: ErrorDetails) -> str:
+    """The setting and its value; nothing where several settings do not go together."""
+    return f"{'.'.join(str(part) for part in error['loc'])} = {error['input']!r}: " if error["loc"] else ""

@@ -1,0 +1,121 @@
+"""Long work shows that it goes on: one line that updates in a notebook, plain lines elsewhere."""
+
+import functools
+import sys
+import time
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
+
+from tenacity import (
+    RetryCallState,
+    RetryError,
+    Retrying,
+    retry_if_exception,
+    retry_if_exception_type,
+    retry_if_result,
+    stop_after_attempt,
+    stop_after_delay,
+    wait_fixed,
+)
+
+from helpers.base.errors import AlreadyExistsError, TimedOutError
+
+T = TypeVar("T")
+P = ParamSpec("P")
+_LOST = 30  # answers that may get lost in one verb
+_WIDTH = 96
+
+
+class Line:
+    """A line that says what is waited for; it vanishes in the end, so that outputs stay steady."""
+
+    def __init__(self, what: str) -> None:
+        self.what, self.since, self.last = what, time.monotonic(), ""
+        self.updates = sys.stdout.isatty() or type(sys.stdout).__module__.startswith("ipykernel")
+        self.written = False
+
+    def say(self, state: str) -> None:
+        """Show the state and the seconds gone; where lines cannot update, only a new state is shown."""
+        if self.updates:
+            text = f"… {self.what}: {state} ({time.monotonic() - self.since:.0f} s)"
+            print(f"\r{text[:_WIDTH]:{_WIDTH}}", end="", flush=True)
+            self.written = True
+        elif state != self.last:
+            print(f"… {self.what}: {state}", flush=True)
+        self.last = state
+
+    def end(self) -> None:
+        """Wipe the line."""
+        if self.written:
+            print("\r" + " " * _WIDTH + "\r", end="", flush=True)
+
+
+def wait_until(
+    what: str,
+    probe: Callable[[], T],
+    done: Callable[[T], bool],
+    *,
+    timeout: float,
+    interval: float = 1,
+    state: Callable[[T], str] = str,
+    hint: str = "",
+) -> T:
+    """Call `probe` every `interval` seconds until `done`; raises TimedOutError after `timeout` seconds."""
+    line = Line(what)
+
+    def say(attempt: RetryCallState) -> None:
+        if attempt.outcome is not None:
+            line.say(state(attempt.outcome.result()))
+
+    waiting = Retrying(
+        retry=retry_if_result(lambda answer: not done(answer)),
+        stop=stop_after_delay(timeout),
+        wait=wait_fixed(interval),
+        before_sleep=say,
+    )
+    try:
+        return waiting(probe)
+    except RetryError as late:
+        last = state(late.last_attempt.result())
+        raise TimedOutError(f"Waiting for {what}", f"still “{last}” after {timeout:g} s", hint) from None
+    finally:
+        line.end()
+
+
+def retry_while(
+    what: str,
+    do: Callable[[], T],
+    again: Callable[[BaseException], bool],
+    *,
+    timeout: float,
+    interval: float = 3,
+) -> T:
+    """Do something, again and again while it fails in a way that passes; the last error is raised."""
+    line = Line(what)
+
+    def say(attempt: RetryCallState) -> None:
+        error = attempt.outcome.exception() if attempt.outcome else None
+        line.say(getattr(error, "code", "not yet"))
+
+    trying = Retrying(
+        retry=retry_if_exception(again),
+        stop=stop_after_delay(timeout),
+        wait=wait_fixed(interval),
+        before_sleep=say,
+        reraise=True,
+    )
+    try:
+        return trying(do)
+    finally:
+        line.end()
+
+
+def resume_after_lost_answer(ensure: Callable[P, T]) -> Callable[P, T]:
+    """For what makes only what is missing: where an answer got lost, it looks again and goes on."""
+
+    @functools.wraps(ensure)
+    def again(*args: P.args, **kwargs: P.kwargs) -> T:
+        retry, stop = retry_if_exception_type(AlreadyExistsError), stop_after_attempt(_LOST)
+        return Retrying(retry=retry, stop=stop, reraise=True)(ensure, *args, **kwargs)
+
+    return again

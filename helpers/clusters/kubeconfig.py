@@ -1,0 +1,75 @@
+"""The tutorial's own kubeconfig, with a context for each cluster."""
+
+import copy
+import os
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from helpers.base.command import relative
+from helpers.base.settings import current
+
+
+def write(context: str, server: str, ca_data: str, exec_: dict[str, Any]) -> None:
+    """Put a cluster, its user and the context into $KUBECONFIG; other entries stay.
+
+    `ca_data` is base64, as both clouds give it; `exec_` is the credential plugin of the user:
+    https://kubernetes.io/docs/reference/access-authn-authz/authentication/#client-go-credential-plugins
+    """
+    path = current().KUBECONFIG
+    before = yaml.safe_load(path.read_text(encoding="utf-8")) if path.exists() else None
+    config = copy.deepcopy(before) or {"apiVersion": "v1", "kind": "Config", "current-context": context}
+    plugin = {"apiVersion": "client.authentication.k8s.io/v1", "interactiveMode": "Never", **exec_}
+    entries: dict[str, dict[str, Any]] = {
+        "cluster": {"server": server, "certificate-authority-data": ca_data},
+        "user": {"exec": plugin},
+        "context": {"cluster": context, "user": context},
+    }
+    for kind, value in entries.items():
+        kept = [entry for entry in config.get(f"{kind}s") or [] if entry["name"] != context]
+        config[f"{kind}s"] = [*kept, {"name": context, kind: value}]
+    if config == before:
+        print(f"{relative(path)} has the context {context}")
+        return
+    _save(path, config)
+    print(f"{relative(path)}: context {context}")
+
+
+def has(context: str) -> bool:
+    """Whether the kubeconfig has this context."""
+    return any(entry["name"] == context for entry in _read().get("contexts") or [])
+
+
+def server(context: str) -> str:
+    """The URL of the API server of that context; "" where there is none."""
+    clusters = [entry for entry in _read().get("clusters") or [] if entry["name"] == context]
+    return clusters[0]["cluster"]["server"] if clusters else ""
+
+
+def remove(context: str) -> None:
+    """Take a context with its cluster and user out; fine when it is not there."""
+    path = current().KUBECONFIG
+    if not path.exists():
+        return
+    config = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    for kind in ("clusters", "users", "contexts"):
+        config[kind] = [entry for entry in config.get(kind) or [] if entry["name"] != context]
+    if not config["contexts"]:
+        path.unlink()
+        return
+    config["current-context"] = config["contexts"][0]["name"]
+    _save(path, config)
+
+
+def _read() -> dict[str, Any]:
+    path = current().KUBECONFIG
+    return (yaml.safe_load(path.read_text(encoding="utf-8")) if path.exists() else None) or {}
+
+
+def _save(path: Path, config: dict[str, Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_name(path.name + ".new")
+    with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
+        yaml.safe_dump(config, file, sort_keys=False)
+    fresh.replace(path)

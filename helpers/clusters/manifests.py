@@ -1,0 +1,35 @@
+"""Manifests with ${NAME}s, filled in from values and settings."""
+
+from pathlib import Path
+from string import Template
+
+from helpers.base.errors import TutorialError
+from helpers.base.settings import ROOT, current
+
+
+def render(path: str, **values: object) -> str:
+    """The manifest's text; `path` is relative to the project's root.
+
+    ${NAME} comes from `values`, else from the setting of that name. Raises TutorialError where
+    neither knows it, or where there is no such file.
+    """
+    file = ROOT / path
+    if not file.is_file():
+        raise TutorialError(f"Reading {path}", "there is no such file", "look into manifests/ for its name.")
+    settings = current().model_dump(exclude_none=True)
+    try:
+        return Template(file.read_text(encoding="utf-8")).substitute(settings, **values)
+    except KeyError as missing:
+        raise TutorialError(
+            f"Filling in {path}", f"nothing gives ${{{missing.args[0]}}} a value", "pass it by that name."
+        ) from None
+    except ValueError as wrong:
+        raise TutorialError(f"Filling in {path}", str(wrong), "write $$ for a dollar sign.") from None
+
+
+def written(path: str, context: str, **values: object) -> Path:
+    """Render into the build folder, one folder per cluster, and return the file."""
+    file = current().STATE / "manifests" / context / Path(path).name
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(render(path, **values), encoding="utf-8")
+    return file

@@ -1,1 +1,0 @@
-"""Handouts of the series, for reading without a lab and for workshops: `python -m helpers.handouts`."""

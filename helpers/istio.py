@@ -1,0 +1,138 @@
+"""Istio by istioctl: install, look at proxies and routes, compare roots of trust."""
+
+import base64
+import json
+from collections.abc import Sequence
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+
+from helpers import kube
+from helpers.base import command
+from helpers.base.command import Output
+from helpers.base.errors import CommandError, TutorialError
+from helpers.base.settings import current
+from helpers.base.waiting import wait_until
+from helpers.clusters import manifests
+
+# Lowest and highest minor version of Kubernetes that Istio 1.30 supports:
+# https://istio.io/latest/docs/releases/supported-releases/
+KUBERNETES = ((1, 32), (1, 36))
+
+
+def istioctl(context: str, *args: str, check: bool = True, show: bool = True) -> Output:
+    """Run istioctl on the cluster of that context and print the command with its answer."""
+    argv = ["istioctl", "--context", kube.require_context(context), *args]
+    output = kube.run_when_reachable(argv, check=check)
+    if show:
+        command.show(command.shell_join(argv), output.text + output.errors)
+    return output
+
+
+def install(context: str, path: str, **values: object) -> Output:
+    """Install what an IstioOperator file asks for; installing it again changes nothing.
+
+    The revision, and where set the image hub, tag and further values, come from the settings:
+    https://istio.io/latest/docs/reference/commands/istioctl/#istioctl-install
+    """
+    settings = current()
+    file = manifests.written(path, context, **values)
+    extra = [
+        f"{name}={value}"
+        for name, value in (("hub", settings.ISTIO_HUB), ("tag", settings.ISTIO_TAG))
+        if value
+    ]
+    sets = [word for value in [*extra, *settings.ISTIO_VALUES] for word in ("--set", value)]
+    argv = [
+        "istioctl",
+        "--context",
+        kube.require_context(context),
+        "install",
+        "-y",
+        "-r",
+        settings.ISTIO_REVISION,
+    ]
+    argv += ["-f", str(file), *sets]
+    output = kube.run_when_reachable(argv, timeout=900, patience=900)
+    # Its sailing boat and its spinner are for a terminal; the lines with a tick say what was done.
+    ticks = [line for line in (output.text + output.errors).replace("\r", "\n").splitlines() if "✔" in line]
+    command.show(command.shell_join(argv), "\n".join(line.strip() for line in ticks))
+    return output
+
+
+def proxy_status(context: str) -> Output:
+    """Every proxy of the mesh and whether it has what istiod knows."""
+    return istioctl(context, "proxy-status", "--verbosity", "1", "--revision", current().ISTIO_REVISION)
+
+
+def routes(context: str, workload: str, wanted: str, *args: str) -> Output:
+    """The routes in an Envoy, e.g. of "deploy/istio-ingressgateway.istio-ingress", once `wanted` is there.
+
+    A proxy hears of a change some moments after it was made; raises TimedOutError after a minute.
+    """
+    hint = "istioctl proxy-status says whether the proxy takes what istiod sends"
+    words = ("proxy-config", "routes", workload, *args)
+    return _once(f"a route with {wanted} in {workload}", wanted, context, words, 60, hint)
+
+
+def endpoints(context: str, workload: str, host: str, port: int) -> Output:
+    """The addresses that an Envoy has for a port of a host which it looks up itself, once there is one.
+
+    Where the name was missing when Envoy asked, Envoy and the resolvers remember that: for a minute
+    here, and up to 15 in Route 53; raises TimedOutError after five.
+    https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/SOA-NSrecords.html
+    """
+    cluster = f"outbound|{port}||{host}"
+    hint = f"does DNS know an address of {host}? A resolver may remember for some minutes that it did not"
+    words = ("proxy-config", "endpoints", workload, "--cluster", cluster, "--status", "healthy")
+    return _once(f"an address of {host} in {workload}", cluster, context, words, 300, hint)
+
+
+def _once(what: str, wanted: str, context: str, words: Sequence[str], timeout: float, hint: str) -> Output:
+    output = wait_until(
+        what,
+        lambda: istioctl(context, *words, show=False),
+        lambda output: wanted in output.text,
+        timeout=timeout,
+        interval=2,
+        state=lambda _: "not there yet",
+        hint=hint,
+    )
+    command.show(command.shell_join(["istioctl", "--context", context, *words]), output.text)
+    return output
+
+
+def analyze(context: str, *args: str) -> Output:
+    """What istioctl finds doubtful in the objects of a cluster; its exit code is not an error here."""
+    return istioctl(context, "analyze", "--revision", current().ISTIO_REVISION, *args, check=False)
+
+
+def version(context: str) -> str:
+    """The version of the control plane that runs there."""
+    answer = json.loads(istioctl(context, "version", "-o", "json", show=False).text)
+    versions = {mesh["Info"]["version"] for mesh in answer.get("meshVersion") or []}
+    return ", ".join(sorted(versions))
+
+
+def root_fingerprint(context: str) -> str:
+    """SHA-256 of the mesh's root certificate, "AB:CD:…"; each istiod makes a root of its own.
+
+    https://istio.io/latest/docs/concepts/security/#pki
+    """
+    # With a plugged-in authority there is a Secret cacerts, and this one does not exist.
+    for secret, key in (("cacerts", "root-cert.pem"), ("istio-ca-secret", "ca-cert.pem")):
+        words = ("-n", "istio-system", "get", "secret", secret, "-o", "json")
+        try:
+            data = json.loads(kube.kubectl(context, *words, show=False).text)["data"]
+        except CommandError as failed:
+            if "NotFound" in failed.output:
+                continue
+            raise
+        pem = base64.b64decode(data[key])
+        digest = x509.load_pem_x509_certificate(pem).fingerprint(hashes.SHA256())
+        return digest.hex(":").upper()
+    raise TutorialError(
+        f"Looking up the root certificate of {context}",
+        "istio-system has no Secret istio-ca-secret",
+        "install istiod first.",
+    )

@@ -1,0 +1,76 @@
+"""What is known of one request's way, shown as a picture or in words."""
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+from helpers import show
+from helpers.pictures import hop, request_picture
+from helpers.pictures.hop import Hop
+from helpers.pictures.svg import Picture
+
+
+@dataclass
+class RequestPath:
+    """The places on a request's way, in their order; curl is the first."""
+
+    hops: list[Hop]
+    url: str
+
+    @property
+    def refused(self) -> Hop | None:
+        """Where it was refused; None where it came through, or nobody knows."""
+        return next((one for one in self.hops if one.state == "refused"), None)
+
+    @property
+    def reached(self) -> list[str]:
+        """The places that saw the request, as far as their logs say."""
+        return [
+            one.name for one in self.hops if one.state == "passed" or (one.state == "refused" and one.entry)
+        ]
+
+    def own_seconds(self, one: Hop) -> float | None:
+        """How long the request spent there, without the time that the next hop took."""
+        timed = [each for each in self.hops if each.seconds is not None]
+        inner = next((after for before, after in pairwise(timed) if before is one), None)
+        if one.seconds is None:
+            return None
+        return max(0.0, one.seconds - (inner.seconds or 0.0 if inner else 0.0))
+
+    def table(self) -> show.Table:
+        """The way in words, a row for each place."""
+        return show.table(
+            [
+                {
+                    "where": f"{one.name} ({one.where})" if one.where else one.name,
+                    "status": one.status or request_picture.ENDS[one.state],
+                    "called at": one.called,
+                    "by": " ".join(filter(None, (one.protocol, one.tls))),
+                    "server showed": hop.short(one.server),
+                    "client showed": hop.short(one.client),
+                    "took": milliseconds(one.seconds),
+                }
+                for one in self.hops
+            ]
+        )
+
+    def __str__(self) -> str:
+        said = [f"{one.name}: {one.why}" for one in self.hops if one.why]
+        return "\n".join([repr(self.table()), *said])
+
+    @property
+    def picture(self) -> Picture:
+        """The way as a drawing."""
+        return request_picture.draw(
+            self.hops, self.url, [self.own_seconds(one) for one in self.hops], str(self)
+        )
+
+    def __repr__(self) -> str:
+        return str(self)
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
+        return self.picture._repr_mimebundle_()
+
+
+def milliseconds(seconds: float | None) -> str:
+    """E.g. "12.3 ms"; nothing where it is not known."""
+    return "" if seconds is None else f"{seconds * 1000:.1f} ms"

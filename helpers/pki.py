@@ -1,0 +1,269 @@
+"""A small certificate authority: EC P-256 keys, names in subjectAltName, files in build/certs."""
+
+import datetime
+import os
+import re
+import ssl
+from dataclasses import dataclass
+from pathlib import Path
+
+import certifi
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from helpers import show
+from helpers.base.command import relative
+from helpers.base.errors import CertificateError
+from helpers.base.settings import current
+
+SERVER, CLIENT = "lambda.external", "client.lambda.external"
+_PEM = "-----BEGIN CERTIFICATE-----\n.+?\n-----END CERTIFICATE-----\n"
+_CA_DAYS, _LEAF_DAYS = 3650, 365
+_LEFT = datetime.timedelta(days=1)  # reissued when less is left
+_SKEW = datetime.timedelta(minutes=5)  # clocks of clusters differ a little
+
+
+@dataclass
+class Certificates:
+    """The files. The mTLS authority signs server and client; the other two are strangers to it.
+
+    `alb_ca` is what signed the load balancer's certificate; ACM keeps the key of one that it issued itself,
+    and then `alb_cert` and `alb_key` do not exist.
+    """
+
+    mtls_ca: Path
+    server_cert: Path
+    server_key: Path
+    client_cert: Path
+    client_key: Path
+    stranger_ca: Path
+    stranger_cert: Path
+    stranger_key: Path
+    alb_ca: Path
+    alb_cert: Path
+    alb_key: Path
+
+    def _ipython_display_(self) -> None: ...
+
+
+def ensure() -> Certificates:
+    """Issue what is missing, does not fit or ends within a day; leave the rest alone."""
+    _authority("mtls-ca", "Lambda external CA")
+    _leaf("server", SERVER, "mtls-ca", ExtendedKeyUsageOID.SERVER_AUTH)
+    _leaf("client", CLIENT, "mtls-ca", ExtendedKeyUsageOID.CLIENT_AUTH)
+    _authority("stranger-ca", "A stranger's CA")
+    _leaf("stranger", CLIENT, "stranger-ca", ExtendedKeyUsageOID.CLIENT_AUTH)
+    {"private-ca": _load_balancer, "acm": _acm_roots}[current().CERTIFICATE]()
+    return Certificates(
+        mtls_ca=_cert("mtls-ca"),
+        server_cert=_cert("server"),
+        server_key=_key("server"),
+        client_cert=_cert("client"),
+        client_key=_key("client"),
+        stranger_ca=_cert("stranger-ca"),
+        stranger_cert=_cert("stranger"),
+        stranger_key=_key("stranger"),
+        alb_ca=_cert("alb-ca"),
+        alb_cert=_cert("alb"),
+        alb_key=_key("alb"),
+    )
+
+
+def another_client(host: str) -> tuple[Path, Path]:
+    """Certificate and key of one more client of the mTLS authority, in files named after it."""
+    _leaf(host, host, "mtls-ca", ExtendedKeyUsageOID.CLIENT_AUTH)
+    return _cert(host), _key(host)
+
+
+def table() -> show.Table:
+    """Who vouches for whom: subject, issuer, names and the days left."""
+    now = datetime.datetime.now(datetime.UTC)
+    rows = []
+    for name in ("mtls-ca", "server", "client", "stranger-ca", "stranger", "alb-ca", "alb"):
+        if not _cert(name).exists():  # ACM's own never leaves it
+            continue
+        certificate = _read_certificate(_cert(name))
+        rows.append(
+            {
+                "file": relative(_cert(name)),
+                "subject": certificate.subject.rfc4514_string(),
+                "signed by": certificate.issuer.rfc4514_string(),
+                "names": ", ".join(_names(certificate)),
+                "days": (certificate.not_valid_after_utc - now).days,
+            }
+        )
+    return show.table(rows)
+
+
+def verify(cert: Path, key: Path, ca: Path, host: str | None = None) -> None:
+    """Hold a certificate against its key, its signer, the date and (where given) a host name.
+
+    Raises CertificateError, which says what does not fit.
+    """
+    action, certificate, authority = (
+        f"Checking {relative(cert)}",
+        _read_certificate(cert),
+        _read_certificate(ca),
+    )
+    reissue = "delete the file and run the cell again: a new one is issued."
+    if _read_key(key).public_key() != certificate.public_key():
+        raise CertificateError(action, f"{relative(key)} is not the key of this certificate", reissue)
+    try:
+        certificate.verify_directly_issued_by(authority)
+    except (InvalidSignature, ValueError, TypeError):
+        raise CertificateError(action, f"{relative(ca)} did not sign it", reissue) from None
+    now = datetime.datetime.now(datetime.UTC)
+    for whose in (certificate, authority):
+        if not whose.not_valid_before_utc <= now <= whose.not_valid_after_utc:
+            span = f"{whose.not_valid_before_utc:%Y-%m-%d} to {whose.not_valid_after_utc:%Y-%m-%d}"
+            name = whose.subject.rfc4514_string()
+            raise CertificateError(action, f"{name} is valid from {span}, not today", reissue)
+    if host is not None and host not in _names(certificate):
+        names = ", ".join(_names(certificate)) or "no name at all"
+        raise CertificateError(action, f"it is for {names}, not for {host}", reissue)
+
+
+def _load_balancer() -> None:
+    _authority("alb-ca", "Private CA of the load balancer")
+    _leaf("alb", current().alb_host, "alb-ca", ExtendedKeyUsageOID.SERVER_AUTH)
+
+
+def _acm_roots() -> None:
+    """The roots that ACM's certificates end at, and no others, as they are in every system's trust store.
+
+    https://docs.aws.amazon.com/acm/latest/userguide/acm-concepts.html#ACM-root-CAs
+    """
+    if own := current().ACM_ROOTS:
+        roots = [own.read_bytes()]
+    else:
+        known = re.findall(_PEM, Path(certifi.where()).read_text(encoding="utf-8"), re.DOTALL)
+        roots = [pem.encode() for pem in known if b"Amazon" in ssl.PEM_cert_to_DER_cert(pem)]
+    for name in ("alb.crt", "alb.key"):  # of a private CA, from an earlier run
+        _cert(name).with_name(name).unlink(missing_ok=True)
+    _write(_cert("alb-ca"), b"".join(roots), 0o644)
+    print(f"{relative(_cert('alb-ca'))}: the roots that ACM's certificates end at")
+
+
+def _authority(name: str, common_name: str) -> None:
+    if _good(name, name):
+        print(f"{relative(_cert(name))} exists: {common_name}")
+        return
+    key = _new_key(name)
+    subject = _subject(common_name)
+    builder = _builder(subject, subject, key, _CA_DAYS)
+    builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+    builder = builder.add_extension(_usage(key_cert_sign=True, crl_sign=True), critical=True)
+    _write(_cert(name), builder.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM), 0o644)
+    print(f"{relative(_cert(name))} issued: {common_name}")
+
+
+def _leaf(name: str, host: str, ca: str, purpose: x509.ObjectIdentifier) -> None:
+    if _good(name, ca, host):
+        print(f"{relative(_cert(name))} exists: {host}")
+        return
+    key, authority = _new_key(name), _read_certificate(_cert(ca))
+    builder = _builder(_subject(host), authority.subject, key, _LEAF_DAYS)
+    extensions: list[tuple[x509.ExtensionType, bool]] = [
+        (x509.BasicConstraints(ca=False, path_length=None), True),
+        (_usage(digital_signature=True), True),
+        (x509.ExtendedKeyUsage([purpose]), False),
+        # Only this is held against the host: the common name is not (RFC 9525).
+        (x509.SubjectAlternativeName([x509.DNSName(host)]), False),
+        (x509.AuthorityKeyIdentifier.from_issuer_public_key(_public(authority)), False),
+    ]
+    for extension, critical in extensions:
+        builder = builder.add_extension(extension, critical)
+    signed = builder.sign(_read_key(_key(ca)), hashes.SHA256())
+    _write(_cert(name), signed.public_bytes(Encoding.PEM), 0o644)
+    print(f"{relative(_cert(name))} issued: {host}")
+
+
+def _good(name: str, ca: str, host: str | None = None) -> bool:
+    try:
+        verify(_cert(name), _key(name), _cert(ca), host)
+    except CertificateError:
+        return False
+    return _read_certificate(_cert(name)).not_valid_after_utc - datetime.datetime.now(datetime.UTC) > _LEFT
+
+
+def _builder(
+    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey, days: int
+) -> x509.CertificateBuilder:
+    now = datetime.datetime.now(datetime.UTC)
+    builder = x509.CertificateBuilder(subject_name=subject, issuer_name=issuer, public_key=key.public_key())
+    builder = builder.serial_number(x509.random_serial_number())
+    builder = builder.not_valid_before(now - _SKEW).not_valid_after(now + datetime.timedelta(days=days))
+    return builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+
+
+def _usage(**allowed: bool) -> x509.KeyUsage:
+    names = "digital_signature content_commitment key_encipherment data_encipherment key_agreement"
+    names += " key_cert_sign crl_sign encipher_only decipher_only"
+    none = dict.fromkeys(names.split(), False)
+    return x509.KeyUsage(**{**none, **allowed})
+
+
+def _subject(common_name: str) -> x509.Name:
+    # X.509 ends a common name after 64 characters; the full name is in subjectAltName.
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name[:64])])
+
+
+def _names(certificate: x509.Certificate) -> list[str]:
+    try:
+        extension = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+    except x509.ExtensionNotFound:
+        return []
+    return extension.value.get_values_for_type(x509.DNSName)
+
+
+def _public(certificate: x509.Certificate) -> ec.EllipticCurvePublicKey:
+    key = certificate.public_key()
+    assert isinstance(key, ec.EllipticCurvePublicKey)
+    return key
+
+
+def _cert(name: str) -> Path:
+    return current().STATE / "certs" / f"{name}.crt"
+
+
+def _key(name: str) -> Path:
+    return _cert(name).with_suffix(".key")
+
+
+def _new_key(name: str) -> ec.EllipticCurvePrivateKey:
+    key = ec.generate_private_key(ec.SECP256R1())
+    _write(_key(name), key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()), 0o600)
+    return key
+
+
+def _write(path: Path, content: bytes, mode: int) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)  # an existing file would keep its mode
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
+        file.write(content)
+
+
+def _read_certificate(path: Path) -> x509.Certificate:
+    try:
+        return x509.load_pem_x509_certificate(path.read_bytes())
+    except (OSError, ValueError) as wrong:
+        raise CertificateError(f"Reading {relative(path)}", f"no certificate: {wrong}") from None
+
+
+def _read_key(path: Path) -> ec.EllipticCurvePrivateKey:
+    try:
+        key = load_pem_private_key(path.read_bytes(), password=None)
+    except (OSError, ValueError, TypeError) as wrong:
+        raise CertificateError(f"Reading {relative(path)}", f"no private key: {wrong}") from None
+    if not isinstance(key, ec.EllipticCurvePrivateKey):
+        raise CertificateError(f"Reading {relative(path)}", "it is not an elliptic-curve key")
+    return key

@@ -1,0 +1,58 @@
+"""Which code a notebook's outputs came from: a hash of the code and of the notebook's own cells."""
+
+import hashlib
+from pathlib import Path
+
+from nbformat import NotebookNode
+
+from helpers.base.settings import ROOT
+
+KEY = "tutorial"  # in a notebook's metadata: see stamp
+_CODE = ("helpers/**/*.py", "manifests/**/*.yaml", "lambda/*")
+
+
+def code_files(root: Path = ROOT) -> list[Path]:
+    """What an output can depend on: the helpers, the manifests and the function."""
+    return sorted(path for pattern in _CODE for path in root.glob(pattern) if path.is_file())
+
+
+def of(notebook: NotebookNode, root: Path = ROOT) -> str:
+    """The SHA-256 of the code that this notebook runs, in hexadecimal digits."""
+    digest = hashlib.sha256()
+    for path in code_files(root):
+        _add(digest, str(path.relative_to(root)).encode(), path.read_bytes())
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            _add(digest, cell.source.encode())
+    return digest.hexdigest()
+
+
+def stamp(notebook: NotebookNode, run: str, seconds: list[float]) -> None:
+    """Note in the notebook what its outputs are from: code, run of the series, seconds of each code cell."""
+    notebook.metadata[KEY] = {"code": of(notebook), "run": run, "seconds": seconds}
+
+
+def flaws(notebooks: list[NotebookNode]) -> list[str]:
+    """Why these are not the outputs of one clean run of the present code; empty if they are.
+
+    A clean run numbers the cells from 1 without a gap and ends in no error.
+    """
+    found = []
+    for notebook in notebooks:
+        title = notebook.cells[0].source.splitlines()[0].lstrip("# ")
+        code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+        outputs = [output for cell in code for output in cell.outputs]
+        if notebook.metadata.get(KEY, {}).get("code") != of(notebook):
+            found.append(f"{title}: the code has changed since")
+        if [cell.execution_count for cell in code] != list(range(1, len(code) + 1)):
+            found.append(f"{title}: the cells were not run in order, from a fresh kernel")
+        if any(output.output_type == "error" or output.get("name") == "stderr" for output in outputs):
+            found.append(f"{title}: it shows an error")
+    if len({notebook.metadata.get(KEY, {}).get("run") for notebook in notebooks}) != 1:
+        found.append("the notebooks are from different runs")
+    return found
+
+
+def _add(digest: "hashlib._Hash", *parts: bytes) -> None:
+    for part in parts:
+        digest.update(len(part).to_bytes(8) + part)  # lengths, so that no two lists of parts look alike

@@ -1,0 +1,1 @@
+"""Handouts of the series, for reading without a lab and for workshops: `python -m series.handouts`."""

@@ -1,0 +1,78 @@
+"""`python -m series.handouts`: HTML, PDF and participants' notebooks of the series in build/handouts."""
+
+import os
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from helpers.base.errors import ToolMissingError, TutorialError, for_people
+from series.handouts import chapter, document, participants, pdf
+from series.run import NOTEBOOKS, PROJECT, executed, notebooks
+
+OUT = PROJECT / "build" / "handouts"
+IMAGES = NOTEBOOKS / "images"
+
+console = Console(highlight=False, soft_wrap=True)
+
+
+@for_people
+def main(
+    run: Annotated[
+        bool, typer.Option("--executed", help="of the last run, not of what is committed")
+    ] = False,
+) -> None:
+    """Make handouts of the notebooks."""
+    make(executed() if run else NOTEBOOKS)
+
+
+def make(source: Path = NOTEBOOKS, out: Path = OUT) -> None:
+    """HTML and, where there is a Chromium, PDF of the series and of each notebook; participants' notebooks.
+
+    Raises:
+        TutorialError: the folder has no notebook, or Chromium did not print.
+    """
+    start, source, out = time.monotonic(), source.resolve(), out.resolve()
+    paths = [source / path.name for path in notebooks() if (source / path.name).exists()]
+    if not paths:
+        raise TutorialError("Making handouts", f"no notebook of the series is in {source}")
+    out.mkdir(parents=True, exist_ok=True)
+    chapters = [chapter.read(path, IMAGES) for path in paths]
+    documents = {document.PACKAGE: document.series(chapters)}
+    documents |= {Path(each.file).stem: document.single(each) for each in chapters}
+    for name, text in documents.items():
+        (out / f"{name}.html").write_text(text)
+    _participants(paths, out / "participants")
+    console.print(f"{len(documents)} HTML files, {len(paths)} participants' notebooks: {_shown(out)}/")
+    _pdfs(documents, out)
+    console.print(f"Handouts in {time.monotonic() - start:.0f} s")
+
+
+def _participants(paths: list[Path], out: Path) -> None:
+    out.mkdir(exist_ok=True)
+    participants.images(IMAGES, out)
+    for path in paths:
+        participants.write(path, out)
+
+
+def _pdfs(documents: dict[str, str], out: Path) -> None:
+    try:
+        pdf.chromium()
+    except ToolMissingError as missing:
+        console.print(f"No PDFs: {missing.answer}. Try: {missing.hint}", markup=False)
+        return
+    with ThreadPoolExecutor(os.cpu_count()) as printers:
+        counts = printers.map(lambda name: pdf.write(documents[name], out / f"{name}.pdf"), documents)
+        for name, count in zip(documents, counts, strict=True):
+            console.print(f"{name}.pdf: {count} pages")
+
+
+def _shown(path: Path) -> str:
+    return str(path.relative_to(PROJECT) if path.is_relative_to(PROJECT) else path)
+
+
+if __name__ == "__main__":
+    typer.run(main)

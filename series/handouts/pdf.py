@@ -1,0 +1,76 @@
+"""PDFs by a Chromium that is installed; it prints a file and reaches no network."""
+
+import shutil
+import tempfile
+from pathlib import Path
+
+from pypdf import PdfReader
+
+from helpers.base import command
+from helpers.base.errors import ToolMissingError
+from series.handouts.document import with_pages
+
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+LIMIT = 300  # seconds for one PDF
+
+
+def chromium() -> str:
+    """The program that prints.
+
+    Raises:
+        ToolMissingError: none of them is installed.
+    """
+    for name in NAMES:
+        if found := shutil.which(name):
+            return found
+    raise ToolMissingError(
+        "Making PDFs",
+        f"none of {', '.join(NAMES)} is on PATH",
+        "apt-get install chromium, then make handouts again. The HTML files are complete without it.",
+    )
+
+
+def write(document: str, out: Path) -> int:
+    """Print the document, and once more with its pages in its contents. Returns the number of pages.
+
+    Raises:
+        ToolMissingError: there is no Chromium.
+        CommandError: it did not print.
+    """
+    program = chromium()
+    # Next to the result, since Chromium as a snap sees nothing of /tmp.
+    with tempfile.TemporaryDirectory(dir=out.parent, prefix="printing-") as folder:
+        page = Path(folder) / "page.html"
+        page.write_text(document)
+        _print(program, page, out)
+        if 'class="contents"' in document:
+            page.write_text(with_pages(document, anchors(out)))
+            _print(program, page, out)
+    return len(PdfReader(out).pages)
+
+
+def anchors(pdf: Path) -> dict[str, int]:
+    """The page, from 1, of everything that a link in the document leads to."""
+    reader = PdfReader(pdf)
+    found = ((name, reader.get_destination_page_number(to)) for name, to in reader.named_destinations.items())
+    return {name.removeprefix("/"): number + 1 for name, number in found if number is not None}
+
+
+def _print(program: str, page: Path, out: Path) -> None:
+    command.run(
+        [
+            program,
+            "--headless",
+            "--no-sandbox",  # root can't have one, and the page is ours and has no script
+            "--disable-gpu",
+            "--no-first-run",
+            "--disable-background-networking",
+            "--host-resolver-rules=MAP * ~NOTFOUND",
+            f"--user-data-dir={page.parent / 'profile'}",
+            "--no-pdf-header-footer",
+            "--generate-pdf-document-outline",
+            f"--print-to-pdf={out}",
+            page.as_uri(),
+        ],
+        timeout=LIMIT,
+    )

@@ -1,0 +1,3 @@
+from series.preflight import main
+
+main()

@@ -1,0 +1,212 @@
+"""Whether AWS will let the tutorial through: who asks, versions, quotas, permissions, names."""
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+
+from helpers import aws, eks, function, inventory, load_balancer, network
+from helpers.aws import iam, route53
+from helpers.base.errors import ApiError
+from helpers.base.settings import current
+from series.preflight.finding import Finding, note, ok, stop
+
+_SOON = timedelta(days=30)
+
+
+class Quota(NamedTuple):
+    """Service Quotas' names for it, how many are there now, and whether ours is among them."""
+
+    service: str
+    code: str
+    what: str
+    used: Callable[[], int]
+    ours: Callable[[], bool]
+    needed: int = 1
+
+
+QUOTAS = (
+    Quota(
+        "vpc", "L-F678F1CE", "VPCs in the region",
+        lambda: len(aws.list_all("ec2", "describe_vpcs", "Vpcs")), lambda: bool(inventory.ec2("VPC")),
+    ),
+    Quota(
+        "ec2", "L-0263D0A3", "elastic IPs",
+        lambda: len(aws.list_all("ec2", "describe_addresses", "Addresses")),
+        lambda: bool(inventory.ec2("elastic IP")),
+    ),
+    Quota(
+        "eks", "L-1194D53C", "EKS clusters",
+        lambda: len(aws.list_all("eks", "list_clusters", "clusters")), lambda: bool(eks.status()),
+    ),
+    # How many run already is not counted: new accounts are refused because of the quota itself.
+    Quota(
+        "ec2", "L-1216C47A", "vCPUs of standard instances", lambda: 0, lambda: bool(eks.status()), needed=2
+    ),
+)  # fmt: skip
+# One that creates for each service; policies say more.
+ACTIONS = (
+    "acm:ImportCertificate",
+    "acm:RequestCertificate",
+    "ec2:CreateNatGateway",
+    "ec2:CreateSubnet",
+    "ec2:CreateVpc",
+    "eks:CreateCluster",
+    "eks:CreateNodegroup",
+    "elasticloadbalancing:CreateLoadBalancer",
+    "iam:AttachRolePolicy",
+    "iam:CreateRole",
+    "iam:CreateServiceLinkedRole",
+    "iam:PassRole",
+    "lambda:CreateFunction",
+    "logs:CreateLogGroup",
+    "route53:ChangeResourceRecordSets",
+    "s3:CreateBucket",
+)
+
+
+def identity() -> Iterator[Finding]:
+    """The account and who acts in it."""
+    who = aws.call("sts", "get_caller_identity")
+    yield ok("AWS", f"account {who['Account']}, as {who['Arn']}, in {current().AWS_REGION}")
+    if who["Arn"].endswith(":root"):
+        yield note("AWS", "the root user may do everything, and cannot be limited: use a role")
+    elif ":user/" in who["Arn"]:
+        yield note("AWS", "an IAM user's keys live long; a role's (aws sso login) end by themselves")
+
+
+def versions() -> Iterator[Finding]:
+    """Whether EKS still offers, under standard support, the Kubernetes version that will be asked for."""
+    found = aws.call("eks", "describe_cluster_versions", clusterVersions=[eks.VERSION])["clusterVersions"]
+    subject, change = f"EKS with Kubernetes {eks.VERSION}", "set VERSION in helpers/eks.py to a newer one"
+    if not found:
+        yield stop(subject, f"AWS does not offer it: {change}")
+        return
+    if found[0]["versionStatus"] != "STANDARD_SUPPORT":
+        yield stop(subject, f"it is in {found[0]['versionStatus']}, which costs more or is refused: {change}")
+        return
+    end = found[0]["endOfStandardSupportDate"]
+    finding = note if end - datetime.now(UTC) < _SOON else ok
+    yield finding(subject, f"in standard support until {end:%Y-%m-%d}")
+
+
+def quotas() -> Iterator[Finding]:
+    """Whether there is room for one more of each; what exists of ours needs none."""
+    for quota in QUOTAS:
+        subject = f"quota, {quota.what}"
+        if quota.ours():
+            yield ok(subject, "ours exists")
+            continue
+        try:
+            answer = aws.call(
+                "service-quotas", "get_service_quota", ServiceCode=quota.service, QuotaCode=quota.code
+            )
+        except ApiError as refused:
+            yield note(subject, f"not known ({refused.code}); the service itself will say when it is used up")
+            continue
+        limit, used = int(answer["Quota"]["Value"]), quota.used()
+        if used + quota.needed > limit:
+            yield stop(
+                subject, f"{used} of {limit} are used and {quota.needed} needed: ask for more at {_ASK}"
+            )
+        else:
+            yield ok(subject, f"{used} of {limit} used")
+
+
+_ASK = "https://console.aws.amazon.com/servicequotas"
+
+
+def permissions() -> Iterator[Finding]:
+    """By EC2's dry run, which is sure, and IAM's simulation, which does not see every condition."""
+    tags = [{"ResourceType": "vpc", "Tags": aws.tag_list(Name=current().TUTORIAL_NAME)}]
+    try:
+        aws.call("ec2", "create_vpc", CidrBlock=network.CIDR, TagSpecifications=tags, DryRun=True)
+    except ApiError as refused:
+        if refused.code == "DryRunOperation":
+            yield ok("permissions, EC2's dry run", "a VPC may be created")
+        else:
+            yield stop("permissions, EC2's dry run", refused.answer)
+    yield from _simulated()
+
+
+def _simulated() -> Iterator[Finding]:
+    subject = "permissions, IAM's simulation"
+    try:
+        results = aws.list_all(
+            "iam",
+            "simulate_principal_policy",
+            "EvaluationResults",
+            PolicySourceArn=_principal(),
+            ActionNames=list(ACTIONS),
+        )
+    except ApiError as refused:
+        yield note(
+            subject, f"not possible ({refused.code}); a missing permission will show when it is needed"
+        )
+        return
+    denied = {result["EvalActionName"]: result["EvalDecision"] for result in results}
+    denied = {action: decision for action, decision in denied.items() if decision != "allowed"}
+    for action, decision in denied.items():
+        finding = stop if decision == "explicitDeny" else note
+        yield finding(subject, f"{action}: {decision}")
+    if not denied:
+        yield ok(subject, f"{len(ACTIONS)} actions are allowed")
+
+
+def _principal() -> str:
+    """Who IAM simulates: behind a session of a role, the role."""
+    arn = aws.call("sts", "get_caller_identity")["Arn"]
+    if ":assumed-role/" not in arn:
+        return arn
+    return aws.call("iam", "get_role", RoleName=arn.split("/")[1])["Role"]["Arn"]
+
+
+def names() -> Iterator[Finding]:
+    """What has a name of ours already: ours, then the run goes on with it, or somebody else's."""
+    wanted, free = current().TUTORIAL_NAME, True
+    for what, tags in _existing():
+        free = False
+        if tags.get("Project") == wanted:
+            yield note("name", f"{what} exists and is ours: the run goes on with it")
+        else:
+            yield stop("name", f"{what} exists without the tag Project={wanted}: set another TUTORIAL_NAME")
+    if free:
+        yield ok("names", f"nothing in AWS is called {wanted} yet")
+
+
+def _existing() -> Iterator[tuple[str, dict[str, str]]]:
+    name, missing = current().TUTORIAL_NAME, "ResourceNotFoundException"
+    if found := aws.found(missing, service="eks", operation="describe_cluster", name=name):
+        yield f"the EKS cluster {name}", found["cluster"].get("tags", {})
+    if found := aws.found(missing, service="lambda", operation="get_function", FunctionName=function.name()):
+        yield f"the function {function.name()}", found.get("Tags", {})
+    if balancer := load_balancer.balancer():
+        yield f"the load balancer {load_balancer.name()}", _elb_tags(balancer["LoadBalancerArn"])
+    if group := load_balancer.target_group():
+        yield f"the target group {function.name()}", _elb_tags(group["TargetGroupArn"])
+    for role in inventory.existing_roles():
+        yield f"the role {role}", _dictionary((iam.find(role) or {"Role": {}})["Role"].get("Tags", []))
+
+
+def _elb_tags(arn: str) -> dict[str, str]:
+    return _dictionary(aws.call("elbv2", "describe_tags", ResourceArns=[arn])["TagDescriptions"][0]["Tags"])
+
+
+def _dictionary(tags: list[dict[str, Any]]) -> dict[str, str]:
+    return {tag["Key"]: tag["Value"] for tag in tags}
+
+
+def domain() -> Iterator[Finding]:
+    """The zone that alb.<domain> goes into, and who can look it up."""
+    settings, found = current(), route53.find()
+    subject = f"{settings.alb_host}"
+    if found:
+        yield ok(subject, f"goes into the {settings.ZONE} zone {found}, which exists")
+    elif settings.ZONE == "private":
+        yield ok(subject, "goes into a zone that only the VPC knows")
+    else:
+        yield note(
+            subject, f"a public zone will be made; {settings.DOMAIN}'s registrar has to point to it meanwhile"
+        )
+
+
+CHECKS = (identity, versions, quotas, permissions, names, domain)

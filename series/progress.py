@@ -1,0 +1,123 @@
+"""How far a run of the series is: notebook, step and cell, and how long that took on the lab."""
+
+import re
+import time
+from collections.abc import Callable
+from typing import Any
+
+from nbformat import NotebookNode
+from papermill.engines import NBClientEngine, NotebookExecutionManager, papermill_engines
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from series import fingerprint
+
+ENGINE = "with-progress"
+
+
+def expected(notebook: NotebookNode) -> list[float]:
+    """Seconds that each cell took when the committed outputs were made, on the lab; 0 where unknown."""
+    known = iter(notebook.metadata.get(fingerprint.KEY, {}).get("seconds", []))
+    return [next(known, 0.0) if cell.cell_type == "code" else 0.0 for cell in notebook.cells]
+
+
+def headings(notebook: NotebookNode) -> list[str]:
+    """For each cell the heading above it."""
+    current, found = "", []
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown" and (titles := re.findall(r"^## (.+)$", cell.source, re.M)):
+            current = titles[-1]
+        found.append(current)
+    return found
+
+
+class Shown:
+    """One line that updates in a terminal; elsewhere, as in CI's log, a plain line for each step."""
+
+    def __init__(self, console: Console, name: str, notebook: NotebookNode) -> None:
+        self.console, self.name = console, name
+        self.headings, self.expected = headings(notebook), expected(notebook)
+        self.code = [cell.cell_type == "code" for cell in notebook.cells]
+        self.start = self.step_start = time.monotonic()
+        self.step, self._minute = "", 0
+        self.bar = Progress(
+            TextColumn("{task.fields[name]:<38}"),
+            BarColumn(bar_width=16),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[lab]}  {task.fields[step]}", markup=False),
+            console=console,
+            disable=not console.is_terminal,
+            transient=True,
+        )
+        self.task = self.bar.add_task(
+            "", total=sum(self.code), name=name, step="", lab=self._lab(sum(self.expected))
+        )
+
+    def __enter__(self) -> "Shown":
+        self.bar.start()
+        if not self.console.is_terminal:
+            self.console.print(
+                f"{self.name}: {sum(self.code)} cells{self._lab(sum(self.expected))}", markup=False
+            )
+        return self
+
+    def __exit__(self, failed: object, *_: object) -> None:
+        self._end_step()
+        self.bar.stop()
+        seconds = f"{time.monotonic() - self.start:.1f} s"
+        said = f"failed after {seconds}" if failed else f"{seconds}{self._lab(sum(self.expected))}"
+        self.console.print(f"{self.name:<38} {said}", markup=False)
+
+    def begins(self, cell: int) -> None:
+        """A cell begins; its number counts prose too."""
+        if self.headings[cell] != self.step:
+            self._end_step()
+            self.step, self.step_start = self.headings[cell], time.monotonic()
+        self.bar.update(self.task, step=self.step, refresh=True)
+
+    def ends(self, cell: int) -> None:
+        """A cell ended."""
+        self.bar.update(self.task, advance=self.code[cell], refresh=True)
+
+    def write(self, text: str) -> None:
+        """What a cell prints: of that, the terminal hears once a minute what is waited for."""
+        for line, seconds in re.findall(r"(… [^\r\n]*? \((\d+) s\))", text):
+            minute, self._minute = self._minute, int(seconds) // 60
+            if self._minute > minute:
+                self.console.print(f"  {line}", markup=False)
+
+    def flush(self) -> None: ...
+
+    def _end_step(self) -> None:
+        code = [i for i, title in enumerate(self.headings) if title == self.step and self.code[i]]
+        if code and not self.console.is_terminal:
+            seconds = time.monotonic() - self.step_start
+            lab = self._lab(sum(self.expected[i] for i in code))
+            self.console.print(f"  {self.step}: {seconds:.1f} s{lab}", markup=False)
+
+    def _lab(self, seconds: float) -> str:
+        return f" (on our lab {seconds:.1f} s)" if seconds else ""
+
+
+class WithProgress(NBClientEngine):
+    """papermill's engine, which tells when a cell begins and ends."""
+
+    @classmethod
+    def execute_managed_notebook(
+        cls, nb_man: NotebookExecutionManager, kernel_name: str, *, shown: Shown, **more: Any
+    ) -> Any:
+        nb_man.cell_start = _also(nb_man.cell_start, shown.begins)
+        nb_man.cell_complete = _also(nb_man.cell_complete, shown.ends)
+        return super().execute_managed_notebook(nb_man, kernel_name, **more)
+
+
+def _also(method: Callable[..., Any], tell: Callable[[int], None]) -> Callable[..., Any]:
+    def both(cell: NotebookNode, cell_index: int, **more: Any) -> Any:
+        tell(cell_index)
+        return method(cell, cell_index=cell_index, **more)
+
+    return both
+
+
+papermill_engines.register(ENGINE, WithProgress)

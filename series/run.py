@@ -1,0 +1,148 @@
+"""Runs the notebooks in order with papermill: `python -m series.run`."""
+
+import re
+import sys
+import tempfile
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import nbformat
+import papermill
+import typer
+from papermill.exceptions import PapermillExecutionError
+from rich.console import Console
+from traitlets.config import Config
+
+from helpers.base.command import relative
+from helpers.base.errors import for_people
+from helpers.base.settings import current
+from series import fingerprint
+from series.progress import ENGINE, Shown
+
+PROJECT = Path(__file__).parent.parent
+NOTEBOOKS = PROJECT / "notebooks"
+CLEAN_UP = "99-clean-up"
+
+
+console = Console(highlight=False, soft_wrap=True)
+
+
+def notebooks() -> list[Path]:
+    """The series in the order in which it is read, the clean-up last."""
+    return sorted(NOTEBOOKS.glob("[0-9][0-9]-*.ipynb"))
+
+
+def executed() -> Path:
+    """The folder of the executed copies; each lab, and the real accounts, have one of their own."""
+    return current().STATE / "run"
+
+
+def run(notebook: Path, out: Path, shown: Shown | None = None) -> Path:
+    """Execute one notebook as a reader would, in its own folder; returns the executed copy.
+
+    `shown` is told which cell runs and what it prints, while it does.
+
+    Raises:
+        PapermillExecutionError: a cell failed; the copy holds the output up to there.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    copy = out / notebook.name
+    with tempfile.TemporaryDirectory(prefix="kernel-") as sockets:
+        # Files instead of ports: the kernel is out of other users' reach, and says no word about that.
+        local = Config({"KernelManager": {"transport": "ipc", "ip": f"{sockets}/s"}})
+        papermill.execute_notebook(
+            notebook,
+            copy,
+            cwd=NOTEBOOKS,
+            kernel_name="python3",
+            start_timeout=300,  # seconds; Python and its packages take a slow machine more than the usual 60
+            progress_bar=False,
+            request_save_on_cell_execute=False,
+            config=local,
+            extra_arguments=["--log-level=CRITICAL"],  # that it is interrupted at its end is no error
+            **({"engine_name": ENGINE, "shown": shown, "stdout_file": shown} if shown else {}),
+        )
+    return copy
+
+
+def text_of(notebook: Path, tag: str) -> str:
+    """What the cells with this tag printed."""
+    cells: list[Any] = nbformat.read(notebook, as_version=4).cells
+    outputs = [o for cell in cells if tag in cell.metadata.get("tags", []) for o in cell.get("outputs", [])]
+    return "".join(o.get("text") or o.get("data", {}).get("text/plain", "") for o in outputs)
+
+
+@for_people
+def main(
+    names: Annotated[
+        list[str] | None, typer.Argument(help="numbers, like 01 02; all but the clean-up by default")
+    ] = None,
+    write: Annotated[bool, typer.Option(help="put the outputs into notebooks/, to be committed")] = False,
+) -> None:
+    """Run the series; stop at the first notebook that fails."""
+    chosen = [n for n in notebooks() if (n.name[:2] in names if names else write or n.stem != CLEAN_UP)]
+    start = time.monotonic()
+    for notebook in chosen:
+        _run_with_progress(notebook)
+    seconds = time.monotonic() - start
+    console.print(f"\n{len(chosen)} notebooks in {seconds:.0f} s. Executed copies: {relative(executed())}/")
+    if write:
+        moment = datetime.now(UTC).isoformat(timespec="seconds")
+        for notebook in chosen:
+            _write_back(notebook, moment)
+    if page := "".join(text_of(executed() / n.name, "the-page") for n in chosen):
+        console.print("\nThe answer that the pod in Google's cloud got from the private Lambda function:\n")
+        console.print(page, markup=False)
+        console.print("Read on: notebooks/00-introduction.ipynb, or `make lab` to run it cell by cell.")
+
+
+def _run_with_progress(notebook: Path) -> None:
+    try:
+        with Shown(console, notebook.stem, nbformat.read(notebook, as_version=4)) as shown:
+            run(notebook, executed(), shown)
+    except PapermillExecutionError as error:
+        console.print(f"\n{notebook.name}, cell {error.exec_count}:\n\n{error.source}\n", markup=False)
+        console.print(f"{error.ename}: {error.evalue}", markup=False)
+        console.print(
+            f"\nIts outputs: {relative(executed() / notebook.name)}. Fix the cause and run it again."
+        )
+        sys.exit(1)
+
+
+def _write_back(notebook: Path, run: str) -> None:
+    """Outputs go into the committed notebook; what papermill adds does not, but for the seconds."""
+    made = nbformat.read(executed() / notebook.name, as_version=4)
+    seconds = [round(cell.metadata.papermill.duration, 1) for cell in made.cells if cell.cell_type == "code"]
+    fingerprint.stamp(made, run, seconds)
+    made.metadata.pop("papermill", None)
+    for cell in made.cells:
+        cell.metadata.pop("papermill", None)
+        cell.metadata.pop("execution", None)
+        if cell.cell_type == "code":
+            cell.outputs = as_seen(cell.outputs)
+        # papermill adds the key where the author gave no tags
+        if not cell.metadata.get("tags"):
+            cell.metadata.pop("tags", None)
+    nbformat.write(made, notebook)
+
+
+def as_seen(outputs: list[Any]) -> list[Any]:
+    """What a reader sees in the end: prints in a row are one, and a line that was written over is gone."""
+    seen: list[Any] = []
+    for output in outputs:
+        if seen and output.output_type == "stream" and output.get("name") == seen[-1].get("name"):
+            seen[-1].text += output.text
+        else:
+            seen.append(output)
+    for output in seen:
+        if output.output_type == "stream":
+            output.text = re.sub(r"[^\n]*\r(?!\n)", "", output.text)
+        elif "image/svg+xml" in output.get("data", {}):
+            output.data.pop("text/html", None)  # the same picture; GitHub strips SVG out of HTML
+    return [output for output in seen if output.output_type != "stream" or output.text]
+
+
+if __name__ == "__main__":
+    typer.run(main)

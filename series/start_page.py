@@ -1,0 +1,102 @@
+"""The page that `make lab` opens: the series' contents, how far it is, and where it runs."""
+
+import html
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+from papermill.exceptions import PapermillExecutionError
+
+from helpers import cost, state
+from helpers.base import command
+from helpers.base.errors import TutorialError, for_people
+from helpers.base.settings import ROOT, current
+from helpers.pictures.things import THINGS, Parts
+from helpers.show import Rich
+from series import run
+
+PAGE = ROOT / "build" / "start.ipynb"
+_INTRODUCTION = """\
+# An AWS Lambda function, private to its VPC, called from Google Cloud
+
+Eight notebooks, in this order. Click one to open it, and run its cells with Shift-Enter. Nothing below is
+remembered: it is looked up in both clouds whenever this page's cells run (`Run ▸ Run All Cells`)."""
+_STEPS = (
+    ("## The series", "start.contents()"),
+    ("## What exists now", "state.now()"),
+    ("## Where it runs", "start.place()"),
+)
+
+
+def contents() -> Rich:
+    """The notebooks with what each is about, its time on our lab, and whether what it makes is there."""
+    parts = state.gather()
+    rows = []
+    for path in run.notebooks():
+        notebook = nbformat.read(path, as_version=4)
+        title = notebook.cells[0].source.splitlines()[0].lstrip("# ")
+        seconds = sum(notebook.metadata.get("tutorial", {}).get("seconds", []))
+        rows.append((path, title, f"{seconds:.0f} s", _how_far(path.name[:2], parts)))
+    return Rich(
+        "\n".join(f"{title:<45} {seconds:>6}  {how_far}" for _, title, seconds, how_far in rows),
+        html=f"<table><thead>{_cells('th', 'notebook', 'on our lab', 'what it makes')}</thead>"
+        f"<tbody>{''.join(_row(*row) for row in rows)}</tbody></table>",
+    )
+
+
+def place() -> Rich:
+    """What the clouds behind these notebooks say of themselves; in accounts, what an hour costs."""
+    if argv := current().STATUS:
+        text = command.run(argv).text
+    else:
+        places = f"{current().AWS_REGION} and {current().GOOGLE_CLOUD_LOCATION}"
+        text = f"{places}, in your own accounts\n{cost.table()}"
+    return Rich(text, html=f"<pre>{html.escape(text)}</pre>")
+
+
+def write(page: Path = PAGE) -> Path:
+    """Make the page and run it, so that it opens filled in; returns its file."""
+    cells: list[Any] = [new_markdown_cell(_INTRODUCTION), new_code_cell("from helpers import start, state")]
+    for heading, code in _STEPS:
+        cells += [new_markdown_cell(heading), new_code_cell(code)]
+    page.parent.mkdir(parents=True, exist_ok=True)
+    kernel = {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}
+    nbformat.write(new_notebook(cells=cells, metadata={"kernelspec": kernel}), page)
+    try:
+        return run.run(page, page.parent)
+    except PapermillExecutionError as error:
+        raise TutorialError("Making the start page", f"{error.ename}: {error.evalue}") from error
+
+
+def _row(path: Path, title: str, seconds: str, how_far: str) -> str:
+    link = f'<a href="../{path.relative_to(ROOT)}">{html.escape(title)}</a>'
+    return _cells("td", link, seconds, html.escape(how_far))
+
+
+def _cells(kind: str, *cells: str) -> str:
+    row = "".join(f'<{kind} style="text-align: left">{cell}</{kind}>' for cell in cells)
+    return f"<tr>{row}</tr>"
+
+
+def _how_far(number: str, parts: Parts) -> str:
+    made = [key for key, thing in THINGS.items() if thing.notebook == number]
+    there = sum(parts[key].how == "there" for key in made)
+    broken = [THINGS[key].name for key in made if parts[key].how == "broken"]
+    if broken:
+        return f"✗ broken: {', '.join(broken)}"
+    if not made:
+        return "nothing of its own"
+    if there == len(made):
+        return "✓ all there"
+    return f"… {there} of {len(made)} there" if there else "not yet"
+
+
+@for_people
+def main() -> None:
+    """What `make lab` starts with."""
+    write()
+
+
+if __name__ == "__main__":
+    main()
