@@ -9,8 +9,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from lab import binaries, cgroups, control, images, packages, values
-from lab.cluster.leftovers import clean_up
 from lab.errors import LabError
+from lab.leftovers import clean_up
 from lab.progress import Progress
 from lab.settings import Lab
 

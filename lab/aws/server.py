@@ -25,26 +25,28 @@ from moto.s3.models import s3_backends
 from moto.sts.models import sts_backends
 from werkzeug.serving import BaseWSGIServer, make_server
 
-from lab.aws import dry_run, simulation, versions
-from lab.aws.authentication import authenticated
-from lab.aws.authorization import authorized
+from lab.aws.api.authentication import authenticated
+from lab.aws.api.authorization import authorized
+from lab.aws.api.paging import Paging
+from lab.aws.api.throttling import Throttling
+from lab.aws.api.validation import validated
 from lab.aws.backends import Backends
-from lab.aws.buckets import Buckets
-from lab.aws.certificate_authority import CertificateAuthority
-from lab.aws.certificates import Certificates
-from lab.aws.classic import ClassicLoadBalancers
-from lab.aws.eks import Clusters
-from lab.aws.elb import LoadBalancers
-from lab.aws.lambda_ import Functions
-from lab.aws.paging import Paging
-from lab.aws.principals import Identities, TokenService
-from lab.aws.route53 import HostedZones
-from lab.aws.throttling import Throttling
-from lab.aws.validation import validated
-from lab.aws.vpc import Networks
-from lab.aws.zones import Dns
+from lab.aws.dataplane.certificate_authority import CertificateAuthority
+from lab.aws.services.acm.certificates import Certificates
+from lab.aws.services.classic.balancers import ClassicLoadBalancers
+from lab.aws.services.ec2 import dry_run
+from lab.aws.services.ec2.networks import Networks
+from lab.aws.services.eks import versions
+from lab.aws.services.eks.clusters import Clusters
+from lab.aws.services.elb.balancers import LoadBalancers
+from lab.aws.services.iam import simulation
+from lab.aws.services.iam.principals import Identities, TokenService
+from lab.aws.services.lambda_.functions import Functions
+from lab.aws.services.route53.hosted_zones import HostedZones
+from lab.aws.services.s3.buckets import Buckets
 from lab.cluster.cluster import Cluster, ClusterSpec
 from lab.cluster.load_balancer import Policy
+from lab.dns.zones import Dns
 from lab.network import Internet, Vpc
 from lab.processes import Processes
 from lab.settings import ACCOUNT_ID, ACM_ROOT, Lab
@@ -76,7 +78,7 @@ _ENVIRONMENT = {
 }
 
 
-# What a request passes on its way to moto, the outermost first. See lab/aws/requests.py.
+# What a request passes on its way to moto, the outermost first. See lab/aws/api/call.py.
 _CHECKS: list[Callable[["WSGIApplication"], "WSGIApplication"]] = [
     authenticated,
     Throttling,

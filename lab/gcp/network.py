@@ -5,8 +5,8 @@ from threading import RLock
 
 from lab.cluster.cluster import Cluster, ClusterSpec
 from lab.cluster.load_balancer import AddressLoadBalancer, Policy
-from lab.gcp.oauth import Tokens
-from lab.gcp.webhook import TokenWebhook
+from lab.gcp.api.oauth import Tokens
+from lab.gcp.container.webhook import TokenWebhook
 from lab.network import Internet, Vpc
 
 SUBNET = "10.128.0.0/20"  # of us-central1 in every auto mode network

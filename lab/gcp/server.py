@@ -3,15 +3,15 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from lab.gcp.api import Api, container_methods
-from lab.gcp.clusters import Clusters
-from lab.gcp.compute import PATH, compute_methods
-from lab.gcp.http import Server
+from lab.gcp.api.app import Api, container_methods
+from lab.gcp.api.http import Server
+from lab.gcp.api.oauth import ServiceAccount, Tokens
+from lab.gcp.compute.region_operations import RegionOperations
+from lab.gcp.compute.routers import Routers
+from lab.gcp.compute.routes import PATH, compute_methods
+from lab.gcp.container.clusters import Clusters
+from lab.gcp.container.operations import Operations
 from lab.gcp.network import DefaultNetwork, MakeCluster
-from lab.gcp.oauth import ServiceAccount, Tokens
-from lab.gcp.operations import Operations
-from lab.gcp.region_operations import RegionOperations
-from lab.gcp.routers import Routers
 from lab.network import Internet, Vpc
 from lab.settings import GOOGLE_PROJECT, Lab
 from lab.sockets import listen_locally

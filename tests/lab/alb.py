@@ -22,8 +22,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from lab import cgroups
-from lab.aws.functions import FunctionService, FunctionVersion
-from lab.aws.load_balancer import Attributes, Balancer, Certificate, Forward, TargetGroup
+from lab.aws.dataplane.functions import FunctionService, FunctionVersion
+from lab.aws.dataplane.load_balancer import Attributes, Balancer, Certificate, Forward, TargetGroup
 
 HOST = "alb.example.com"
 GROUP_ARN = "arn:aws:elasticloadbalancing:us-east-1:123456789012:targetgroup/t/0123456789abcdef"

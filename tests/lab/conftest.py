@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 
 from lab import images, sockets
-from lab.aws.functions import FunctionService
+from lab.aws.dataplane.functions import FunctionService
 from lab.cluster.cluster import Cluster, ClusterSpec
-from lab.cluster.leftovers import clean_up
 from lab.cluster.load_balancer import AddressLoadBalancer, HostnameLoadBalancer
+from lab.leftovers import clean_up
 from lab.network import Internet, Vpc
 from lab.processes import Processes
 from lab.settings import Lab

@@ -3,7 +3,7 @@
 import json
 import os
 
-from lab.aws.functions import FunctionService, Result
+from lab.aws.dataplane.functions import FunctionService, Result
 
 COUNT = """
 import os

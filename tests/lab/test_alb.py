@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from lab.aws.load_balancer import Attributes, FixedResponse, Forward, Redirect
+from lab.aws.dataplane.load_balancer import Attributes, FixedResponse, Forward, Redirect
 from tests.lab.alb import HOST, Alb, ask, run_curl, versions
 
 MEGABYTE = 1024 * 1024

@@ -6,9 +6,9 @@ import re
 
 import pytest
 
-from lab.aws.load_balancer import desync, own_answers
-from lab.aws.load_balancer.actions import Redirect
-from lab.aws.load_balancer.events import (
+from lab.aws.dataplane.load_balancer import desync, own_answers
+from lab.aws.dataplane.load_balancer.actions import Redirect
+from lab.aws.dataplane.load_balancer.events import (
     InvalidAnswer,
     Request,
     health_check_event,
@@ -16,7 +16,7 @@ from lab.aws.load_balancer.events import (
     response,
     trace_id,
 )
-from lab.aws.load_balancer.health import HealthCheck, HealthCount, mismatch
+from lab.aws.dataplane.load_balancer.health import HealthCheck, HealthCount, mismatch
 
 ARN = "arn:aws:elasticloadbalancing:us-east-1:123456789012:targetgroup/t/0123456789abcdef"
 TRACE = "Root=1-5bdb40ca-556d8b0c50dc66f0511bf520"

@@ -11,13 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from lab.aws.load_balancer import (
-    Balancer,
-    Certificate,
-    FixedResponse,
-    HealthCheck,
-    TargetGroup,
-)
+from lab.aws.dataplane.load_balancer import Balancer, Certificate, FixedResponse, HealthCheck, TargetGroup
 from lab.errors import LabError
 from tests.lab.alb import (
     ADDRESSES,

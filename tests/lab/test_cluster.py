@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from lab import cgroups, sockets
-from lab.cluster.leftovers import clean_up
 from lab.errors import LabError
+from lab.leftovers import clean_up
 from tests.lab.conftest import LABELS, TOKEN, Kubectl, SmallLab, serve_http
 
 

@@ -8,7 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 
-from lab.aws.functions import FunctionNotFound, FunctionService, TooManyRequests
+from lab.aws.dataplane.functions import FunctionNotFound, FunctionService, TooManyRequests
 from tests.lab.alb import function, until
 from tests.lab.functions import COUNT, failure, invoke, running
 

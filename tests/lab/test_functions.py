@@ -9,7 +9,7 @@ import zipfile
 import pytest
 
 from lab import cgroups
-from lab.aws.functions import FunctionService
+from lab.aws.dataplane.functions import FunctionService
 from tests.lab.alb import function, namespace, until
 from tests.lab.functions import COUNT, failure, invoke, running
 

@@ -17,7 +17,7 @@ from google.cloud.container_v1.types import Cluster, NodePool, Operation
 
 from lab import sockets
 from lab.errors import LabError
-from lab.gcp.oauth import UNIVERSE
+from lab.gcp.api.oauth import UNIVERSE
 from lab.network import Internet
 from tests.lab.gcp import CA, GKE, LIMIT, WHERE, Google, internet_in
 

@@ -15,7 +15,7 @@ from google.auth.transport.requests import AuthorizedSession
 from google.cloud import compute_v1
 from google.oauth2 import service_account
 
-from lab.gcp.oauth import UNIVERSE
+from lab.gcp.api.oauth import UNIVERSE
 from lab.network import Internet
 from tests.lab.gcp import LIMIT, Google
 

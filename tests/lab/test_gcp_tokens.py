@@ -18,13 +18,13 @@ from google.auth.transport.requests import AuthorizedSession, Request
 from google.cloud import container_v1
 from google.oauth2 import service_account
 
-from lab.gcp.api import Api, container_methods
-from lab.gcp.clusters import Clusters
-from lab.gcp.http import Server
+from lab.gcp.api.app import Api, container_methods
+from lab.gcp.api.http import Server
+from lab.gcp.api.oauth import JWT_BEARER, ServiceAccount, Tokens
+from lab.gcp.container.clusters import Clusters
+from lab.gcp.container.operations import Operations
+from lab.gcp.container.webhook import TokenWebhook
 from lab.gcp.network import DefaultNetwork
-from lab.gcp.oauth import JWT_BEARER, ServiceAccount, Tokens
-from lab.gcp.operations import Operations
-from lab.gcp.webhook import TokenWebhook
 from lab.network import Internet, Vpc
 from lab.sockets import listen
 

@@ -7,7 +7,7 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from lab.aws.throttling import Bucket, Limit
+from lab.aws.api.throttling import Bucket, Limit
 from lab.settings import ACCESS_KEY_ID, SECRET_ACCESS_KEY
 
 

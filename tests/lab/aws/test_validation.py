@@ -12,7 +12,7 @@ from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 from werkzeug.test import EnvironBuilder
 
-from lab.aws.requests import Unreadable, read
+from lab.aws.api.call import Unreadable, read
 from lab.settings import ACCESS_KEY_ID, SECRET_ACCESS_KEY
 
 REGION = "eu-central-1"

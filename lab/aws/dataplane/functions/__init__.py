@@ -1,0 +1,7 @@
+"""Lambda: execution environments that run AWS's own runtime client, one operating-system process each."""
+
+from lab.aws.dataplane.functions.errors import FunctionNotFound, TooManyRequests
+from lab.aws.dataplane.functions.service import FunctionService
+from lab.aws.dataplane.functions.version import FunctionVersion, Result
+
+__all__ = ["FunctionNotFound", "FunctionService", "FunctionVersion", "Result", "TooManyRequests"]

@@ -1,0 +1,160 @@
+"""Lambda's front: which environment gets an invocation, and how many there may be."""
+
+import shutil
+import threading
+import time
+import zipfile
+from dataclasses import dataclass, field
+from io import BytesIO
+from pathlib import Path
+
+from lab import cgroups
+from lab.aws.dataplane.functions.environment import ExecutionEnvironment
+from lab.aws.dataplane.functions.errors import FunctionNotFound, TooManyRequests
+from lab.aws.dataplane.functions.logs import Delivery
+from lab.aws.dataplane.functions.version import FunctionVersion, Result
+
+
+@dataclass
+class _Function:
+    version: FunctionVersion
+    reserved: int | None = None
+    idle: list[ExecutionEnvironment] = field(default_factory=list)
+    busy: set[ExecutionEnvironment] = field(default_factory=set)
+
+
+class FunctionService:
+    """All functions of one account.
+
+    `directory` holds the unpacked code (deleted on close); with `namespace` the functions run in that network
+    namespace, with `cgroup` (a path as lab.cgroups takes it) each environment's memory is limited.
+    `concurrency` is the account's limit: 10 is what AWS gives a new account. An environment that had nothing
+    to do for `idle_timeout` seconds ends.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        namespace: Path | None = None,
+        cgroup: str | None = None,
+        concurrency: int = 10,
+        idle_timeout: float = 300,
+    ) -> None:
+        self._directory, self._namespace, self._cgroup = directory, namespace, cgroup
+        self._concurrency, self._idle_timeout = concurrency, idle_timeout
+        self._functions: dict[str, _Function] = {}
+        self._lock = threading.Lock()
+        self._delivery = Delivery()
+        self._closed = threading.Event()
+        directory.mkdir(parents=True, exist_ok=True)
+        directory.chmod(0o755)
+        threading.Thread(target=self._end_idle, name="idle-functions", daemon=True).start()
+
+    def deploy(self, version: FunctionVersion) -> None:
+        """Create or update: invocations from now on get this version, those under way end on the old one.
+
+        Raises zipfile.BadZipFile where the code is no zip file.
+        """
+        zipfile.ZipFile(BytesIO(version.code)).close()
+        with self._lock:
+            function = self._functions.setdefault(version.name, _Function(version))
+            function.version, stale = version, function.idle
+            function.idle = []
+        _close(stale)
+
+    def reserve(self, name: str, concurrency: int | None) -> None:
+        """Reserved concurrency: 0 throttles every invocation, None takes the reservation away."""
+        with self._lock:
+            self._get(name).reserved = concurrency
+
+    def invoke(self, name: str, payload: bytes) -> Result:
+        """Run the function and wait for its answer. Raises FunctionNotFound, TooManyRequests.
+
+        `payload` is the event, as JSON.
+        """
+        environment = self._assign(name)
+        try:
+            return environment.invoke(payload)
+        except BaseException:
+            environment.usable = False
+            raise
+        finally:
+            self._release(environment)
+
+    def remove(self, name: str) -> None:
+        """Delete the function; its processes end, invocations under way fail."""
+        with self._lock:
+            function = self._get(name)
+            del self._functions[name]
+            environments = [*function.idle, *function.busy]
+        _close(environments)
+
+    def close(self) -> None:
+        """End all processes, deliver their last log lines, delete the code."""
+        self._closed.set()
+        for name in list(self._functions):
+            self.remove(name)
+        self._delivery.close()
+        if self._cgroup:
+            cgroups.remove(self._cgroup)
+        shutil.rmtree(self._directory, ignore_errors=True)
+
+    def _get(self, name: str) -> _Function:
+        if name not in self._functions:
+            raise FunctionNotFound(name)
+        return self._functions[name]
+
+    def _assign(self, name: str) -> ExecutionEnvironment:
+        """An idle environment, the one used last, or a new one within the limits.
+
+        https://docs.aws.amazon.com/lambda/latest/dg/lambda-concurrency.html
+        """
+        with self._lock:
+            function = self._get(name)
+            if function.reserved is not None:
+                if len(function.busy) >= function.reserved:
+                    raise TooManyRequests(name, "ReservedFunctionConcurrentInvocationLimitExceeded")
+            elif self._unreserved() >= self._concurrency:
+                raise TooManyRequests(name, "ConcurrentInvocationLimitExceeded")
+            while function.idle:
+                environment = function.idle.pop()
+                if environment.usable:
+                    break
+                environment.close()
+            else:
+                environment = ExecutionEnvironment(
+                    function.version, self._directory, self._namespace, self._cgroup, self._delivery.put
+                )
+            function.busy.add(environment)
+            return environment
+
+    def _unreserved(self) -> int:
+        return sum(len(function.busy) for function in self._functions.values() if function.reserved is None)
+
+    def _release(self, environment: ExecutionEnvironment) -> None:
+        with self._lock:
+            function = self._functions.get(environment.version.name)
+            keep = False
+            if function:
+                function.busy.discard(environment)
+                keep = environment.usable and environment.version is function.version
+            if function and keep:
+                environment.idle_since = time.monotonic()
+                function.idle.append(environment)
+        if not keep:
+            environment.close()
+
+    def _end_idle(self) -> None:
+        while not self._closed.wait(self._idle_timeout / 4):
+            limit = time.monotonic() - self._idle_timeout
+            with self._lock:
+                stale = []
+                for function in self._functions.values():
+                    stale += [one for one in function.idle if one.idle_since < limit]
+                    function.idle = [one for one in function.idle if one.idle_since >= limit]
+            _close(stale)
+
+
+def _close(environments: list[ExecutionEnvironment]) -> None:
+    for environment in environments:
+        environment.close()

@@ -1,0 +1,40 @@
+"""What is known about a client's connection."""
+
+import asyncio
+import secrets
+import ssl
+from dataclasses import dataclass, field
+
+from lab.aws.dataplane.load_balancer.tls import Certificate
+
+
+@dataclass(frozen=True)
+class Connection:
+    """Addresses and TLS of one connection; "-" where there is none, as in the access log."""
+
+    client: str
+    client_port: str
+    server: str
+    cipher: str = "-"
+    tls_version: str = "-"
+    server_name: str = "-"
+    certificate_arn: str = "-"
+    http2: bool = False
+    trace_id: str = field(default_factory=lambda: f"TID_{secrets.token_hex(16)}")
+
+
+def describe(transport: asyncio.BaseTransport, certificate: Certificate | None) -> Connection:
+    client, port = transport.get_extra_info("peername")[:2]
+    addresses = (client, f"{client}:{port}", transport.get_extra_info("sockname")[0])
+    tls: ssl.SSLObject | None = transport.get_extra_info("ssl_object")
+    if tls is None or certificate is None:
+        return Connection(*addresses)
+    cipher = tls.cipher()
+    return Connection(
+        *addresses,
+        cipher=cipher[0] if cipher else "-",
+        tls_version=tls.version() or "-",
+        server_name=getattr(tls, "server_name", None) or "-",
+        certificate_arn=certificate.arn,
+        http2=tls.selected_alpn_protocol() == "h2",
+    )

@@ -1,7 +1,0 @@
-"""Lambda: execution environments that run AWS's own runtime client, one operating-system process each."""
-
-from lab.aws.functions.errors import FunctionNotFound, TooManyRequests
-from lab.aws.functions.service import FunctionService
-from lab.aws.functions.version import FunctionVersion, Result
-
-__all__ = ["FunctionNotFound", "FunctionService", "FunctionVersion", "Result", "TooManyRequests"]

@@ -1,0 +1,112 @@
+"""ACM: imports are checked, a certificate in use stays, and DNS validation looks at Route 53."""
+
+import sys
+import time
+from typing import Any
+
+from cryptography.hazmat.primitives.serialization import Encoding
+from moto import settings
+from moto.acm.models import AWSCertificateManagerBackend, CertBundle
+from moto.core.utils import utcnow
+from moto.elbv2.models import elbv2_backends
+from moto.route53.models import route53_backends
+
+from lab.aws import delays
+from lab.aws.backends import Backed
+from lab.aws.services import refusals as refusals
+
+settings.ACM_VALIDATION_WAIT = (
+    sys.maxsize
+)  # moto would issue a certificate after a while, whatever Route 53 says
+
+
+class Certificates(Backed, AWSCertificateManagerBackend):
+    """All certificates of a region."""
+
+    def __init__(self, region_name: str, account_id: str) -> None:
+        super().__init__(region_name, account_id)
+        self._found: dict[str, float] = {}  # since when all of a certificate's records are there
+
+    def request_certificate(self, *args: Any, **kwargs: Any) -> str:
+        """A moment passes before ACM names the DNS records that it wants."""
+        arn = super().request_certificate(*args, **kwargs)
+        bundle = self._certificates[arn]
+        describe = bundle.describe
+
+        def describe_later() -> dict[str, Any]:
+            description = describe()
+            if (utcnow() - bundle.created_at).total_seconds() < delays.CERTIFICATE:
+                for option in description["Certificate"]["DomainValidationOptions"]:
+                    option.pop("ResourceRecord", None)
+            return description
+
+        bundle.describe = describe_later  # type: ignore[method-assign]
+        return arn
+
+    def import_certificate(
+        self, certificate: bytes, private_key: bytes, chain: bytes | None, arn: str | None, tags: Any
+    ) -> str:
+        bundle = CertBundle(self.account_id, certificate, private_key, chain=chain, region=self.region_name)
+        refusals.import_certificate(bundle, arn, tags)
+        former = self._certificates.get(arn or "")
+        arn = super().import_certificate(certificate, private_key, chain, arn, tags)
+        self._certificates[arn].chain = chain or b""  # moto adds Amazon's own root
+        if former:
+            self._certificates[arn].tags.update(former.tags)
+            self.aws.load_balancers(self.region_name).certificate_changed(arn)
+        return arn
+
+    def get_certificate(self, arn: str) -> CertBundle:
+        known = self._certificates.get(arn)
+        if known and known.status == "PENDING_VALIDATION":
+            self._validate(known)
+        bundle = super().get_certificate(arn)
+        if bundle.status == "ISSUED" and bundle.type == "AMAZON_ISSUED":
+            self._issue(bundle)
+        bundle.in_use_by = self._users(arn)
+        return bundle
+
+    def delete_certificate(self, arn: str) -> None:
+        refusals.delete_certificate(self.get_certificate(arn), self.account_id)
+        super().delete_certificate(arn)
+
+    def _users(self, arn: str) -> list[str]:
+        """The load balancers with a listener that shows this certificate."""
+        balancers = elbv2_backends[self.account_id][self.region_name].load_balancers.values()
+        return [
+            balancer.arn
+            for balancer in balancers
+            if any(arn in listener.certificates for listener in balancer.listeners.values())
+        ]
+
+    def _issue(self, bundle: CertBundle) -> None:
+        """In place of moto's certificate, whose issuer does not exist: one that clients can verify."""
+        authority = self.aws.certificate_authority
+        if bundle.chain != authority.pem:
+            bundle._cert = authority.issue(bundle)
+            bundle.cert, bundle.chain = bundle._cert.public_bytes(Encoding.PEM), authority.pem
+            bundle.issuer_common_name = authority.name
+
+    def _validate(self, bundle: CertBundle) -> None:
+        """ISSUED once every CNAME that ACM asked for is in a public zone; not before, as moto does it.
+
+        https://docs.aws.amazon.com/acm/latest/userguide/dns-validation.html
+        """
+        zones = route53_backends[self.account_id]["aws"].zones.values()
+        present = {
+            (rrset.name.rstrip("."), value.rstrip("."))
+            for zone in zones
+            if not zone.private_zone
+            for rrset in zone.rrsets
+            if rrset.type == "CNAME"
+            for value in rrset.records
+        }
+        options = bundle.describe()["Certificate"]["DomainValidationOptions"]
+        if not all("ResourceRecord" in option for option in options):
+            return
+        records = [option["ResourceRecord"] for option in options]
+        wanted = {(record["Name"].rstrip("."), record["Value"].rstrip(".")) for record in records}
+        if not wanted <= present:
+            self._found.pop(bundle.arn, None)
+        elif time.monotonic() - self._found.setdefault(bundle.arn, time.monotonic()) >= delays.CERTIFICATE:
+            bundle.status = "ISSUED"

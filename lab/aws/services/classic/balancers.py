@@ -1,0 +1,132 @@
+"""Classic Load Balancers: what an EKS cluster makes for its Services of type LoadBalancer.
+
+It leaves the traces in the account that Kubernetes' cloud provider for AWS leaves there: a balancer in the
+ELB API, its security group, network interfaces in the VPC. They go with the Service; a cluster that is
+deleted before its Services leaves them behind.
+https://docs.aws.amazon.com/eks/latest/userguide/delete-cluster.html
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from moto.ec2.models import ec2_backends
+from moto.elb.models import ELBBackend
+
+from lab.aws.backends import Backed
+from lab.aws.services.ec2.networks import Networks
+from lab.cluster.load_balancer import HostnameLoadBalancer, NodeAddress, Service, balancer_name
+from lab.network import Vpc
+
+_PUBLIC = "kubernetes.io/role/elb"
+
+
+class ClassicLoadBalancers(Backed, ELBBackend):
+    """Classic balancers of a region."""
+
+    def __init__(self, region_name: str, account_id: str) -> None:
+        super().__init__(region_name, account_id)
+        self._takes_away: dict[str, Callable[[], None]] = {}  # by name: ends the real balancer
+
+    @property
+    def networks(self) -> Networks:
+        return ec2_backends[self.account_id][self.region_name]  # type: ignore[return-value]
+
+    def describe_service(
+        self, service: Service, ingress: tuple[str, str], subnets: list[str], cluster: str,
+        take_away: Callable[[], None],
+    ) -> None:  # fmt: skip
+        """Show the balancer of a Service; `ingress` is its host name and address."""
+        name, (host_name, address) = balancer_name(service.metadata.uid), ingress
+        of = f"{service.metadata.namespace}/{service.metadata.name}"
+        owned = {f"kubernetes.io/cluster/{cluster}": "owned"}
+        if name not in self.load_balancers:
+            group = self.networks.create_security_group(
+                _group_name(name),
+                f"Security group for Kubernetes ELB {name} ({of})",
+                vpc_id=self.networks.get_subnet(subnets[0]).vpc_id,
+                tags=owned,
+            )
+            zones = [self.networks.get_subnet(subnet).availability_zone for subnet in subnets]
+            ports = _listeners(service)
+            balancer = self.create_load_balancer(
+                name, zones, ports, subnets=subnets, security_groups=[group.id]
+            )
+            balancer.dns_name = host_name
+            balancer.tags |= {**owned, "kubernetes.io/service-name": of}
+            self._takes_away[name] = take_away
+            for subnet in subnets:
+                public = address if subnet == subnets[0] else None
+                description = f"ELB {name}"
+                self.networks.create_managed_interface(subnet, description, [group.id], name, public)
+
+    def delete_load_balancer(self, load_balancer_name: str) -> None:
+        """With its interfaces; its security group stays, as it is Kubernetes' and not ELB's."""
+        if take_away := self._takes_away.pop(load_balancer_name, None):
+            take_away()
+        for interface in list(self.networks.enis.values()):
+            if interface.description == f"ELB {load_balancer_name}":
+                self.networks.delete_managed_interface(interface)
+        super().delete_load_balancer(load_balancer_name)
+
+    def delete_service(self, name: str) -> None:
+        """What the cloud provider does when a Service goes; none is fine."""
+        balancer = self.load_balancers.get(name)
+        self.delete_load_balancer(name)
+        if balancer:
+            group = self.networks.get_security_group_from_name(_group_name(name), balancer.vpc_id)
+            if group:
+                self.networks.delete_security_group(group_id=group.id)
+
+    def close(self) -> None:
+        """End all balancers; the API's view is left as it is."""
+        for take_away in self._takes_away.values():
+            take_away()
+        self._takes_away.clear()
+
+
+class ServiceBalancers(HostnameLoadBalancer):
+    """The balancers of one cluster's Services, which the ELB API shows and can delete."""
+
+    def __init__(
+        self, vpc: Vpc, region: str,
+        publish: Callable[[str, list[str]], object], withdraw: Callable[[str], object],
+        api: ClassicLoadBalancers, cluster: Any,
+    ) -> None:  # fmt: skip
+        """`cluster` is the description that EKS gives."""
+        super().__init__(vpc, region, publish, withdraw)
+        self._api, self._cluster = api, cluster
+
+    def ensure(self, service: Service, node: NodeAddress) -> list[dict[str, str]]:
+        ingress = super().ensure(service, node)
+        uid = service.metadata.uid
+        balancer = self._balancers[uid]
+        where = balancer.host_name, balancer.address
+        end = super().release
+        self._api.describe_service(service, where, self._subnets(), self._cluster.name, lambda: end(uid))
+        return ingress
+
+    def release(self, uid: str) -> None:
+        self._api.delete_service(balancer_name(uid))
+
+    def close(self) -> None:
+        """AWS keeps them, though nothing answers behind them, until somebody deletes them there."""
+
+    def _subnets(self) -> list[str]:
+        """The cluster's public subnets, by the tag that Kubernetes looks for, or all of them."""
+        ids = self._cluster.resources_vpc_config["subnetIds"]
+        subnets = [self._api.networks.get_subnet(id_) for id_ in ids]
+        public = [s for s in subnets if any(tag["key"] == _PUBLIC for tag in s.get_tags())]
+        by_zone = {subnet.availability_zone: subnet.id for subnet in public or subnets}
+        return list(by_zone.values())
+
+
+def _group_name(balancer: str) -> str:
+    return f"k8s-elb-{balancer}"
+
+
+def _listeners(service: Service) -> list[dict[str, Any]]:
+    return [
+        {"Protocol": "TCP", "LoadBalancerPort": port.port, "InstancePort": port.node_port}
+        for port in service.spec.ports
+        if port.protocol == "TCP"
+    ]

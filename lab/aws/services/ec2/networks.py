@@ -1,0 +1,185 @@
+"""EC2: a VPC is a network namespace as soon as something real is in it."""
+
+import random
+from ipaddress import IPv4Network
+from typing import Any
+
+from moto.ec2.exceptions import EC2ClientError
+from moto.ec2.models.elastic_network_interfaces import NetworkInterface
+from moto.ec2.models.internet_gateways import VPCGatewayAttachment
+from moto.ec2.models.nat_gateways import NatGateway
+from moto.ec2.models.route_tables import Route
+from moto.ec2.models.security_groups import SecurityGroup
+from moto.ec2.models.subnets import Subnet
+from moto.ec2.models.vpcs import VPC
+from moto.ec2.utils import generic_filter
+
+from lab.aws import delays
+from lab.aws.services.ec2 import refusals as refusals
+from lab.aws.services.ec2.ways_out import WaysOut, attaching
+from lab.network import Vpc
+
+
+class Networks(WaysOut):
+    """VPCs, subnets, network interfaces."""
+
+    def namespace(self, vpc_id: str) -> Vpc:
+        """The real network behind a VPC, made when it is first asked for."""
+        with attaching:
+            if vpc_id not in self.aws.vpcs:
+                cidr = IPv4Network(self.get_vpc(vpc_id).cidr_block)
+                vpc = self.aws.internet.attach(f"aws-{vpc_id.removeprefix('vpc-')[:8]}", cidr)
+                self.aws.vpcs[vpc_id] = vpc
+                self.set_ways_out()
+                self.aws.dns.start_resolver(vpc)
+            return self.aws.vpcs[vpc_id]
+
+    def find_subnet(self, subnet_id: str) -> Subnet | None:
+        """moto's get_subnet, without its exception."""
+        return next((zone[subnet_id] for zone in self.subnets.values() if subnet_id in zone), None)
+
+    def interfaces_in(self, vpc_id: str) -> list[NetworkInterface]:
+        return [eni for eni in list(self.enis.values()) if eni.vpc_id == vpc_id]
+
+    def create_managed_interface(
+        self, subnet_id: str, description: str, group_ids: list[str], seed: str, public_ip: str | None = None
+    ) -> NetworkInterface:
+        """A network interface that a service of AWS owns, on a free address of the subnet.
+
+        The same `seed` in the same subnet gives the same address, if it is free: a tutorial that is run again
+        shows the same addresses.
+        """
+        with attaching:
+            address = self._free_address(subnet_id, seed)
+            interface = self.create_network_interface(
+                self.find_subnet(subnet_id), address, group_ids=group_ids, description=description
+            )
+        _manage(interface, description)
+        interface.public_ip = public_ip
+        return interface
+
+    def delete_managed_interface(self, interface: NetworkInterface) -> None:
+        self.enis.pop(interface.id, None)
+
+    def _free_address(self, subnet_id: str, seed: str) -> str:
+        subnet = self.find_subnet(subnet_id)
+        assert subnet is not None
+        taken = {
+            private["PrivateIpAddress"]
+            for eni in self.enis.values()
+            if eni.subnet_id == subnet_id
+            for private in eni.private_ip_addresses
+        }
+        # The first four and the last address are AWS's own.
+        # https://docs.aws.amazon.com/vpc/latest/userguide/subnet-sizing.html
+        free = [str(ip) for ip in list(subnet.cidr)[4:-1] if str(ip) not in taken]
+        if not free:
+            raise EC2ClientError(
+                "InsufficientFreeAddressesInSubnet",
+                f"insufficient free IP addresses in subnet '{subnet_id}'",
+            )
+        return random.Random(f"{seed} {subnet.cidr_block}").choice(free)
+
+    def delete_network_interface(self, eni_id: str) -> None:
+        refusals.delete_network_interface(self.get_network_interface(eni_id))
+        super().delete_network_interface(eni_id)
+
+    def delete_subnet(self, subnet_id: str) -> Subnet:
+        refusals.delete_subnet(self, subnet_id)
+        for table in self.route_tables.values():  # moto keeps these associations, and then the table
+            table._associations = {k: v for k, v in table._associations.items() if v != subnet_id}
+        return super().delete_subnet(subnet_id)
+
+    def create_nat_gateway(self, subnet_id: str, *args: Any, **kwargs: Any) -> NatGateway:
+        """With its interface in the subnet; moto gives it any private address."""
+        gateway = super().create_nat_gateway(subnet_id, *args, **kwargs)
+        interface = gateway._eni
+        interface.private_ip_address = self._free_address(subnet_id, "nat gateway")
+        interface.private_ip_addresses = [{"Primary": True, "PrivateIpAddress": interface.private_ip_address}]
+        gateway.address_set[0]["privateIp"] = interface.private_ip_address
+        _manage(interface, f"Interface for NAT Gateway {gateway.id}")
+        gateway.state = "pending"
+        delays.later(delays.NAT_GATEWAY, lambda: self._start_nat_gateway(gateway))
+        return gateway
+
+    def _start_nat_gateway(self, gateway: Any) -> None:
+        if gateway.state != "pending":  # it was deleted meanwhile
+            return
+        if self.describe_internet_gateways(filters={"attachment.vpc-id": [gateway.vpc_id]}):
+            gateway.state = "available"
+            self.set_ways_out()
+            return
+        self._free(gateway)
+        gateway.state, gateway.failure_code = "failed", "Gateway.NotAttached"
+        gateway.failure_message = f"Network {gateway.vpc_id} has no Internet gateway attached"
+
+    def delete_nat_gateway(self, nat_gateway_id: str) -> NatGateway:
+        """With its interface, and the elastic address is free again; moto leaves both as they were."""
+        refusals.nat_gateway(self, nat_gateway_id)
+        gateway = super().delete_nat_gateway(nat_gateway_id)
+        gateway.state = "deleting"
+        self.set_ways_out()
+        delays.later(delays.NAT_GATEWAY, lambda: self._free(gateway))
+        return gateway
+
+    def _free(self, gateway: NatGateway) -> None:
+        for address in self.addresses:
+            if address.eni is gateway._eni:
+                self.disassociate_address(address=address.public_ip)
+        self.delete_managed_interface(gateway._eni)
+        gateway.state = "deleted"
+
+    def describe_nat_gateways(self, filters: Any, nat_gateway_ids: list[str] | None) -> list[NatGateway]:
+        """moto ignores filters by tag."""
+        tags = {name: values for name, values in (filters or {}).items() if name.startswith("tag")}
+        return generic_filter(tags, super().describe_nat_gateways(filters, nat_gateway_ids))
+
+    def release_address(self, address: str | None = None, allocation_id: str | None = None) -> None:
+        if allocation_id:
+            refusals.release_address(self.address_by_allocation([allocation_id])[0])
+        super().release_address(address, allocation_id)
+
+    def create_route(self, route_table_id: str, *args: Any, **kwargs: Any) -> Route:
+        refusals.create_route(self, kwargs.get("nat_gateway_id"))
+        return super().create_route(route_table_id, *args, **kwargs)
+
+    def create_security_group(
+        self, name: str, description: str, vpc_id: str | None = None, *args: Any, **kwargs: Any
+    ) -> SecurityGroup:
+        if vpc_id:
+            refusals.create_security_group(self, name, vpc_id)
+        return super().create_security_group(name, description, vpc_id, *args, **kwargs)
+
+    def delete_security_group(self, name: str | None = None, group_id: str | None = None) -> None:
+        refusals.delete_security_group(self, group_id)
+        super().delete_security_group(name, group_id)
+
+    def attach_internet_gateway(self, internet_gateway_id: str, vpc_id: str) -> VPCGatewayAttachment:
+        refusals.attach_internet_gateway(self, internet_gateway_id)
+        return super().attach_internet_gateway(internet_gateway_id, vpc_id)
+
+    def delete_internet_gateway(self, internet_gateway_id: str) -> None:
+        refusals.delete_internet_gateway(self, internet_gateway_id)
+        super().delete_internet_gateway(internet_gateway_id)
+
+    def detach_internet_gateway(self, internet_gateway_id: str, vpc_id: str) -> None:
+        refusals.detach_internet_gateway(self, vpc_id)
+        super().detach_internet_gateway(internet_gateway_id, vpc_id)
+
+    def delete_vpc(self, vpc_id: str) -> VPC:
+        refusals.delete_vpc(self, vpc_id)
+        deleted = super().delete_vpc(vpc_id)
+        for acl in [acl for acl in self.network_acls.values() if acl.vpc_id == vpc_id]:
+            del self.network_acls[acl.id]  # moto keeps it
+        with attaching:
+            vpc = self.aws.vpcs.pop(vpc_id, None)
+            if vpc:
+                self.aws.dns.stop_resolver(vpc)
+                vpc.delete()
+        return deleted
+
+
+def _manage(interface: NetworkInterface, description: str) -> None:
+    """It is a service's own now, and can't be deleted by anybody else."""
+    interface.description, interface.status = description, "in-use"
+    interface.requester_managed, interface.requester_id = True, "amazon-aws"

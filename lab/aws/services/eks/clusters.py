@@ -1,0 +1,147 @@
+"""EKS: clusters and node groups are real, and so are their states."""
+
+import logging
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from moto.core.resource_tagging import TaggableResourcesMixin, TaggedResource
+from moto.ec2.models import ec2_backends
+from moto.eks.models import Cluster, EKSBackend, Nodegroup, validate_safe_to_delete
+
+from lab.aws.backends import Backed
+from lab.aws.services.ec2.networks import Networks
+from lab.aws.services.eks import refusals as refusals
+from lab.aws.services.eks.control_plane import ControlPlane
+from lab.aws.services.iam import principals
+from lab.settings import ACCESS_KEY_ID
+
+log = logging.getLogger(__name__)
+
+
+class Clusters(Backed, EKSBackend, TaggableResourcesMixin):
+    """Clusters of a region. The Resource Groups Tagging API lists them and their node groups."""
+
+    SERVICE_NAMESPACE = "eks"
+
+    def __init__(self, region_name: str, account_id: str) -> None:
+        super().__init__(region_name, account_id)
+        self._planes: dict[str, ControlPlane] = {}
+        self._work: dict[str, ThreadPoolExecutor] = {}  # one thread per cluster: one thing after the other
+
+    @property
+    def networks(self) -> Networks:
+        return ec2_backends[self.account_id][self.region_name]  # type: ignore[return-value]
+
+    def create_cluster(
+        self, name: str, role_arn: str, resources_vpc_config: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> Cluster:
+        version = kwargs.get("version")
+        if name not in self.clusters:
+            refusals.create_cluster(self.networks, name, version, role_arn, resources_vpc_config)
+            refusals.second_cluster(self.networks, list(self.clusters.values()), resources_vpc_config)
+        cluster = super().create_cluster(name, role_arn, resources_vpc_config, *args, **kwargs)
+        creator = principals.caller() or principals.find(ACCESS_KEY_ID)
+        assert creator
+        plane = ControlPlane(self.aws, self.networks, cluster, creator.arn)
+        self._planes[name] = plane
+        self._work[name] = ThreadPoolExecutor(1, f"eks-{name}")
+        self._start(name, plane.create)
+        return cluster
+
+    def update_cluster_config(
+        self, name: str, resources_vpc_config: dict[str, Any] | None, *args: Any, **kwargs: Any
+    ) -> Cluster:
+        """ACTIVE → UPDATING → ACTIVE; what is not named stays as it is."""
+        cluster = self.describe_cluster(name)
+        merged = cluster.resources_vpc_config | (resources_vpc_config or {})
+        refusals.update_cluster_config(cluster, merged)
+        super().update_cluster_config(name, merged, *args, **kwargs)
+        cluster.status = "UPDATING"
+        self._start(name, self._planes[name].updated)
+        return cluster
+
+    def delete_cluster(self, name: str) -> Cluster:
+        cluster = self.describe_cluster(name)
+        validate_safe_to_delete(cluster)
+        refusals.delete_cluster(cluster)
+        if cluster.status != "DELETING":
+            cluster.status = "DELETING"
+            self._start(name, lambda: self._delete(name))
+        return cluster
+
+    def _delete(self, name: str) -> None:
+        self._planes.pop(name).delete()
+        super().delete_cluster(name)
+        self._work.pop(name).shutdown(wait=False)
+
+    def create_nodegroup(
+        self,
+        cluster_name: str,
+        node_role: str,
+        nodegroup_name: str,
+        subnets: list[str],
+        *args: Any,
+        **kwargs: Any,
+    ) -> Nodegroup:
+        cluster = self.describe_cluster(cluster_name)
+        if nodegroup_name not in cluster.nodegroups:
+            refusals.create_nodegroup(self.networks, cluster, node_role, subnets)
+            refusals.second_nodegroup(cluster)
+        group = super().create_nodegroup(cluster_name, node_role, nodegroup_name, subnets, *args, **kwargs)
+        plane = self._planes[cluster_name]
+        plane.describe_nodegroup(group)
+        self._start(cluster_name, lambda: plane.create_node(group))
+        return group
+
+    def delete_nodegroup(self, cluster_name: str, nodegroup_name: str) -> Nodegroup:
+        group = self.describe_nodegroup(cluster_name, nodegroup_name)
+        if group.status != "DELETING":
+            group.status = "DELETING"
+            self._start(cluster_name, lambda: self._delete_nodegroup(cluster_name, nodegroup_name))
+        return group
+
+    def _delete_nodegroup(self, cluster_name: str, nodegroup_name: str) -> None:
+        self._planes[cluster_name].delete_node()
+        super().delete_nodegroup(cluster_name, nodegroup_name)
+
+    def _start(self, name: str, work: Callable[[], None]) -> None:
+        def run() -> None:
+            try:
+                work()
+            except Exception:
+                log.exception("the EKS cluster %s", name)
+
+        self._work[name].submit(run)
+
+    def close(self) -> None:
+        """End every cluster; the API's view is left as it is."""
+        for name, work in list(self._work.items()):
+            if plane := self._planes.get(name):
+                self._start(name, plane.delete)
+            work.shutdown()
+
+    def _tags(self, arn: str) -> dict[str, str]:
+        for cluster in self.clusters.values():
+            described: list[Cluster | Nodegroup] = [cluster, *cluster.nodegroups.values()]
+            for resource in described:
+                if resource.arn == arn:
+                    return resource.tags
+        raise refusals.not_found(arn)
+
+    def tag_resource(self, resource_arn: str, tags: dict[str, str]) -> None:
+        self._tags(resource_arn).update(tags)
+
+    def untag_resource(self, resource_arn: str, tag_keys: list[str]) -> None:
+        tags = self._tags(resource_arn)
+        for key in [tag_keys] if isinstance(tag_keys, str) else tag_keys:
+            tags.pop(key, None)
+
+    def list_tags_for_resource(self, resource_arn: str) -> dict[str, str]:
+        return self._tags(resource_arn)
+
+    def iter_tagged_resources(self) -> Iterator[TaggedResource]:
+        for cluster in self.clusters.values():
+            yield TaggedResource(cluster.arn, dict(cluster.tags), "eks:cluster")
+            for group in cluster.nodegroups.values():
+                yield TaggedResource(group.arn, dict(group.tags), "eks:nodegroup")

@@ -1,0 +1,102 @@
+"""Target groups: functions with real health checks."""
+
+from typing import Any
+
+from moto.elbv2.models import ELBv2Backend, FakeHealthStatus, FakeTargetGroup
+
+from lab.aws.backends import Backed
+from lab.aws.dataplane.load_balancer import HealthCheck, TargetGroup
+from lab.aws.dataplane.load_balancer.health import NOT_REGISTERED
+from lab.aws.services.elb import refusals as refusals
+
+
+class TargetGroups(Backed, ELBv2Backend):
+    """The target groups of a region. Only those of type lambda have targets that answer."""
+
+    def __init__(self, region_name: str, account_id: str) -> None:
+        super().__init__(region_name, account_id)
+        self._groups: dict[str, TargetGroup] = {}
+
+    def create_target_group(self, name: str, **kwargs: Any) -> FakeTargetGroup:
+        former = next((group for group in self.target_groups.values() if group.name == name), None)
+        if former:
+            refusals.same_target_group(former, kwargs)
+            return former
+        if kwargs.get("target_type") == "lambda" and not kwargs.get("unhealthy_threshold_count"):
+            kwargs["unhealthy_threshold_count"] = 5  # moto: 2
+        group = super().create_target_group(name, **kwargs)
+        self._groups[group.arn] = TargetGroup(group.arn)
+        self._configure(group)
+        return group
+
+    def modify_target_group(self, *args: Any, **kwargs: Any) -> FakeTargetGroup:
+        group = super().modify_target_group(*args, **kwargs)
+        self._configure(group)
+        return group
+
+    def modify_target_group_attributes(self, target_group_arn: str, attributes: dict[str, Any]) -> None:
+        super().modify_target_group_attributes(target_group_arn, attributes)
+        self._configure(self.target_groups[target_group_arn])
+
+    def _configure(self, group: FakeTargetGroup) -> None:
+        real = self._groups[group.arn]
+        real.multi_value_headers = group.attributes.get("lambda.multi_value_headers.enabled") == "true"
+        real.set_health_check(
+            HealthCheck(
+                enabled=str(group.health_check_enabled).lower() == "true",
+                path=group.health_check_path or "/",
+                interval=float(group.health_check_interval_seconds),
+                timeout=float(group.health_check_timeout_seconds),
+                healthy_threshold=int(group.healthy_threshold_count),
+                unhealthy_threshold=int(group.unhealthy_threshold_count),
+                matcher=group.matcher["HttpCode"] if group.target_type == "lambda" else "200",
+            )
+        )
+
+    def register_targets(self, target_group_arn: str, instances: list[Any]) -> None:
+        group = self.target_groups.get(target_group_arn)
+        functions = self.aws.functions(self.region_name)
+        if group and group.target_type == "lambda":
+            refusals.register_targets(group, functions, instances)
+        super().register_targets(target_group_arn, instances)
+        if group and group.target_type == "lambda":
+            arn = instances[0]["Id"]
+            self._groups[group.arn].register(
+                lambda payload: functions.invoke_for_target_group(arn, target_group_arn, payload)
+            )
+
+    def deregister_targets(self, target_group_arn: str, instances: list[dict[str, Any]]) -> None:
+        super().deregister_targets(target_group_arn, instances)
+        self._groups[target_group_arn].deregister()
+
+    def delete_target_group(self, target_group_arn: str) -> FakeTargetGroup:
+        group = super().delete_target_group(target_group_arn)
+        self._groups.pop(target_group_arn).close()
+        return group
+
+    def describe_target_health(
+        self, target_group_arn: str, targets: list[dict[str, Any]]
+    ) -> list[FakeHealthStatus]:
+        statuses = super().describe_target_health(target_group_arn, targets)
+        group = self.target_groups[target_group_arn]
+        if group.target_type == "lambda":
+            for status in statuses:
+                known = status.instance_id in group.targets
+                health = self._groups[group.arn].health() if known else NOT_REGISTERED
+                status.status, status.reason = health.state, health.reason
+                status.description = health.description
+        return statuses
+
+    def _update_use(self) -> None:
+        """Which load balancers use which target group; moto only ever adds to it."""
+        for group in self.target_groups.values():
+            group.load_balancer_arns = [
+                lb.arn
+                for lb in self.load_balancers.values()
+                if any(
+                    group.arn in self._get_target_group_arns_from(action.data)
+                    for listener in lb.listeners.values()
+                    for action in listener.default_actions
+                )
+            ]
+            self._groups[group.arn].set_in_use(bool(group.load_balancer_arns))

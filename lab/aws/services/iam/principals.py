@@ -1,0 +1,109 @@
+"""Who is who: the access keys that the lab knows, and what STS says of them."""
+
+import json
+import re
+from typing import Any, NamedTuple
+
+from flask import has_request_context, request
+from moto.core.exceptions import InvalidClientTokenIdError
+from moto.iam.models import Group, IAMBackend, ManagedPolicy, Role, User, iam_backends
+from moto.sts.models import STSBackend, sts_backends
+
+from lab.aws.backends import Backed
+from lab.aws.services import refusals as refusals
+from lab.settings import ACCESS_KEY_ID, ACCOUNT_ID, SECRET_ACCESS_KEY
+
+
+class Principal(NamedTuple):
+    """An identity and the secret of the access key that was used; `session_token` of an assumed role."""
+
+    arn: str
+    user_id: str
+    access_key_id: str
+    secret: str
+    session_token: str | None = None
+
+
+def find(access_key_id: str) -> Principal | None:
+    """The owner of an access key: the lab's own dummy user, a user of IAM, or an assumed role."""
+    if access_key_id == ACCESS_KEY_ID:
+        user_id = "AIDALABUSEREXAMPLE00"
+        return Principal(f"arn:aws:iam::{ACCOUNT_ID}:user/lab", user_id, access_key_id, SECRET_ACCESS_KEY)
+    role = sts_backends[ACCOUNT_ID]["aws"].get_assumed_role_from_access_key(access_key_id)
+    if role:
+        secret, token = role.secret_access_key, role.session_token
+        return Principal(role.arn, role.user_id, access_key_id, secret, token)
+    for user in iam_backends[ACCOUNT_ID]["aws"].users.values():
+        for key in user.access_keys:
+            if key.access_key_id == access_key_id and key.status == "Active":
+                return Principal(user.arn, user.id, access_key_id, key.secret_access_key)
+    return None
+
+
+def caller() -> Principal | None:
+    """Who signed the API call that is being answered."""
+    header = request.headers.get("Authorization", "") if has_request_context() else ""
+    credential = re.search(r"Credential=([^/]+)/", header)
+    return find(credential[1]) if credential else None
+
+
+Policies = dict[str, list[dict[str, Any]]]
+
+
+def policies(principal: Principal) -> Policies:
+    """The policies' documents by kind, as AWS calls it; every kind has to allow what is done.
+
+    The lab's own user has AdministratorAccess, without IAM knowing of it.
+    """
+    iam = iam_backends[ACCOUNT_ID]["aws"]
+    if principal.access_key_id == ACCESS_KEY_ID:
+        administrator = iam.get_policy("arn:aws:iam::aws:policy/AdministratorAccess")
+        return {"identity-based policy": _documents(administrator)}
+    if principal.session_token is None:
+        user = iam.get_user(principal.arn.rpartition("/")[2])
+        owners: list[User | Group] = [user, *iam.get_groups_for_user(user.name)]
+        return {"identity-based policy": [one for owner in owners for one in _attached(owner)]}
+    session = sts_backends[ACCOUNT_ID]["aws"].get_assumed_role_from_access_key(principal.access_key_id)
+    assert session
+    role = next((role for role in iam.roles.values() if role.arn == session.role_arn), None)
+    found = {"identity-based policy": _attached(role) if role else []}
+    if role and role.permissions_boundary_arn:
+        found["permissions boundary"] = _documents(iam.get_policy(role.permissions_boundary_arn))
+    if session.policy:
+        found["session policy"] = [json.loads(session.policy)]
+    return found
+
+
+def _attached(owner: User | Group | Role) -> list[dict[str, Any]]:
+    """Inline and managed policies of a user, a group or a role."""
+    inline = [json.loads(document) for document in owner.policies.values()]
+    return inline + [one for policy in owner.managed_policies.values() for one in _documents(policy)]
+
+
+def _documents(policy: ManagedPolicy) -> list[dict[str, Any]]:
+    return [
+        json.loads(one.document) for one in policy.versions if one.version_id == policy.default_version_id
+    ]
+
+
+def without_session(arn: str) -> str:
+    """The role of an assumed role's session, as access entries and aws:PrincipalArn have it."""
+    return re.sub(r":sts::(\d+):assumed-role/(.+)/[^/]+$", r":iam::\1:role/\2", arn)
+
+
+class TokenService(Backed, STSBackend):
+    """STS, which does not make up a user for an access key that nobody has."""
+
+    def get_caller_identity(self, access_key_id: str, region: str) -> tuple[str, str, str]:
+        principal = find(access_key_id)
+        if principal is None:
+            raise InvalidClientTokenIdError
+        return principal.user_id, principal.arn, self.account_id
+
+
+class Identities(Backed, IAMBackend):
+    """IAM."""
+
+    def delete_policy(self, policy_arn: str) -> None:
+        refusals.delete_policy(self.get_policy(policy_arn))
+        super().delete_policy(policy_arn)

@@ -1,0 +1,59 @@
+"""IAM: SimulatePrincipalPolicy, which moto has not got. Policies are read without any context for conditions.
+
+https://docs.aws.amazon.com/IAM/latest/APIReference/API_SimulatePrincipalPolicy.html
+"""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from moto.core.responses import ActionResult
+from moto.iam.exceptions import NotFoundException
+from moto.iam.models import IAMBackend
+from moto.iam.responses import IamResponse
+
+from lab.aws.api.authorization.policy import Need, Verdict, verdict
+from lab.aws.services.iam import principals
+from lab.settings import ACCESS_KEY_ID
+
+_DECISIONS = {
+    Verdict.ALLOW: "allowed",
+    Verdict.SILENT: "implicitDeny",
+    Verdict.DENY: "explicitDeny",
+}
+_ANYTHING = {"Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}}
+
+
+def serve() -> None:
+    """Add the call to those that moto serves; twice is harmless."""
+    IamResponse.simulate_principal_policy = _simulate  # type: ignore[attr-defined]
+
+
+def _simulate(self: IamResponse) -> ActionResult:
+    policies = list(_policies(self.backend, self._get_param("PolicySourceArn")))
+    resources = self._get_param("ResourceArns") or ["*"]
+    results = [
+        {
+            "EvalActionName": action,
+            "EvalResourceName": resource,
+            "EvalDecision": _DECISIONS[verdict(policies, Need(action, resource))],
+        }
+        for action in self._get_param("ActionNames")
+        for resource in resources
+    ]
+    return ActionResult({"EvaluationResults": results, "IsTruncated": False})
+
+
+def _policies(iam: IAMBackend, arn: str) -> Iterator[dict[str, Any]]:
+    own = principals.find(ACCESS_KEY_ID)
+    if own and arn == own.arn:  # the lab's own user, who may do everything
+        yield _ANYTHING
+        return
+    entities: list[Any] = [*iam.users.values(), *iam.roles.values()]
+    entity = next((entity for entity in entities if entity.arn == arn), None)
+    if entity is None:
+        raise NotFoundException(f"Policy source {arn} cannot be found.")
+    documents = [*entity.policies.values()]
+    documents += [policy.document for policy in entity.managed_policies.values()]
+    for document in documents:
+        yield json.loads(document) if isinstance(document, str) else document

@@ -1,0 +1,180 @@
+"""Lambda's API: functions run for real, and log where CloudWatch Logs shows it."""
+
+import base64
+import copy
+import json
+import logging
+import time
+from collections.abc import Callable
+from threading import Thread
+from typing import Any
+
+from moto.awslambda.models import LambdaBackend, LambdaFunction
+from moto.logs.models import logs_backends
+
+from lab.aws import delays
+from lab.aws.backends import Backed
+from lab.aws.dataplane.functions import FunctionService, FunctionVersion, Result, TooManyRequests
+from lab.aws.services.lambda_ import refusals as refusals
+
+log = logging.getLogger(__name__)
+
+
+class Functions(Backed, LambdaBackend):
+    """All functions of a region."""
+
+    def __init__(self, region_name: str, account_id: str) -> None:
+        super().__init__(region_name, account_id)
+        self.service = FunctionService(
+            self.aws.lab.data / "functions" / region_name,
+            namespace=self.aws.internet.functions.path,
+            cgroup=f"{self.aws.lab.cgroup}/functions",
+        )
+
+        self._updating: set[str] = set()  # ARNs
+
+    def create_function(self, spec: dict[str, Any]) -> LambdaFunction:
+        refusals.create_function(self.account_id, spec)
+        result = super().create_function(spec)
+        function = self.get_function(spec["FunctionName"])
+        function.state = "Pending"
+        answer = copy.copy(result)  # Pending, even if the function is ready before it is sent
+        answer.state = "Pending"
+        self._show_updates(function)
+        state = self._first_state(function)
+        delays.later(delays.FUNCTION, lambda: setattr(function, "state", state))
+        return answer
+
+    def _show_updates(self, function: LambdaFunction) -> None:
+        """moto calls every update successful at once."""
+        describe = function.get_configuration
+
+        def get_configuration(on_create: bool = False) -> dict[str, Any]:
+            description = describe(on_create)
+            if function.function_arn in self._updating:
+                description["LastUpdateStatus"] = "InProgress"
+            return description
+
+        function.get_configuration = get_configuration  # type: ignore[method-assign]
+
+    def _first_state(self, function: LambdaFunction) -> str:
+        try:
+            self._deploy(function)
+            return "Active"
+        except Exception:
+            log.exception("creating the function %s", function.function_name)
+            return "Failed"
+
+    def _deploy(self, function: LambdaFunction) -> None:
+        version = FunctionVersion(
+            name=function.function_name,
+            arn=function.function_arn,
+            code=function.code_bytes,
+            handler=function.handler or "",
+            log=self._log,
+            runtime=function.run_time or "",
+            timeout=int(function.timeout),
+            memory=int(function.memory_size),
+            environment=dict(function.environment_vars),
+        )
+        self.service.deploy(version)
+
+    def _log(self, group: str, stream: str, lines: list[str]) -> None:
+        logs = logs_backends[self.account_id][self.region_name]
+        logs.ensure_log_group(group)
+        logs.ensure_log_stream(group, stream)
+        now = int(time.time() * 1000)
+        logs.put_log_events(group, stream, [{"timestamp": now, "message": line} for line in lines])
+
+    def update_function_code(
+        self, function_name: str, qualifier: str, body: dict[str, Any]
+    ) -> dict[str, Any] | None:
+        refusals.zip_file(body)
+        change = super().update_function_code
+        return self._update(function_name, lambda: change(function_name, qualifier, body))
+
+    def update_function_configuration(
+        self, function_name: str, qualifier: str, body: dict[str, Any]
+    ) -> dict[str, Any] | None:
+        refusals.runtime(body)
+        change = super().update_function_configuration
+        return self._update(function_name, lambda: change(function_name, qualifier, body))
+
+    def _update(self, name: str, change: Callable[[], dict[str, Any] | None]) -> dict[str, Any] | None:
+        function = self.get_function(name)
+        refusals.pending(function)
+        arn = function.function_arn
+        if arn in self._updating:
+            refusals.updating(function)
+        result = change()
+        self._updating.add(arn)
+        delays.later(delays.FUNCTION, lambda: self._updated(function))
+        return result and {**result, "LastUpdateStatus": "InProgress"}
+
+    def _updated(self, function: LambdaFunction) -> None:
+        try:
+            if function in self.list_functions():  # it may have been deleted meanwhile
+                self._deploy(function)
+        finally:
+            self._updating.discard(function.function_arn)
+
+    def delete_function(self, function_name: str, qualifier: str | None = None) -> None:
+        function = self.get_function(function_name, qualifier)
+        super().delete_function(function_name, qualifier)
+        if function.version == "$LATEST":
+            self.service.remove(function.function_name)
+
+    def add_permission(self, function_name: str, qualifier: str, raw: str) -> dict[str, Any]:
+        refusals.add_permission(self.get_function(function_name, qualifier), json.loads(raw))
+        return super().add_permission(function_name, qualifier, raw)
+
+    def put_function_concurrency(self, function_name: str, reserved_concurrency: str) -> str:
+        result = super().put_function_concurrency(function_name, reserved_concurrency)
+        self.service.reserve(self.get_function(function_name).function_name, int(reserved_concurrency))
+        return result
+
+    def delete_function_concurrency(self, function_name: str) -> str | None:
+        self.service.reserve(self.get_function(function_name).function_name, None)
+        return super().delete_function_concurrency(function_name)
+
+    def invoke(
+        self, function_name: str, qualifier: str | None, body: Any, headers: Any, response_headers: Any
+    ) -> bytes:
+        """Fills in the answer's headers; moto's response class adds the status.
+
+        https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html
+        """
+        function = self.get_function(function_name, qualifier)
+        payload = body.encode() if isinstance(body, str) else body or b""
+        refusals.pending(function)
+        refusals.payload(payload)
+        kind = headers.get("x-amz-invocation-type", "RequestResponse")
+        response_headers["x-amz-executed-version"] = str(function.version)
+        answer = b""
+        if kind == "Event":
+            Thread(target=self._run, args=(function, payload), name="lambda-event", daemon=True).start()
+        elif kind == "RequestResponse":
+            result = self._run(function, payload)
+            response_headers["x-amz-log-result"] = base64.b64encode(result.log_tail).decode()
+            if result.function_error:
+                response_headers["x-amz-function-error"] = result.function_error
+            answer = result.payload
+        response_headers["Content-Length"] = str(len(answer))
+        return answer
+
+    def _run(self, function: LambdaFunction, payload: bytes) -> Result:
+        try:
+            return self.service.invoke(function.function_name, payload or b"{}")
+        except TooManyRequests as error:
+            raise refusals.throttled(error.reason) from None
+
+    def close(self) -> None:
+        """End all processes of functions."""
+        self.service.close()
+
+    def invoke_for_target_group(self, function_arn: str, target_group_arn: str, payload: bytes) -> Result:
+        """For a load balancer. PermissionError where the function's policy forbids it."""
+        function = self.get_function(function_arn)
+        if not refusals.allows(function, "elasticloadbalancing.amazonaws.com", target_group_arn):
+            raise PermissionError(f"{target_group_arn} may not invoke {function_arn}")
+        return self.service.invoke(function.function_name, payload)

@@ -1,0 +1,75 @@
+"""Route 53: a change has been served when the call returns, though it is PENDING for a moment yet."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+from xml.etree import ElementTree
+
+from flask import has_request_context, request
+from moto.core.resource_tagging import TaggableResourcesMixin, TaggedResource
+from moto.route53.models import FakeZone, Route53Backend
+
+from lab.aws.backends import Backed
+from lab.aws.services import refusals as refusals
+from lab.aws.services.route53.changes import Answers, Changes
+
+
+class HostedZones(Backed, Route53Backend, TaggableResourcesMixin):
+    """Public and private zones. The Resource Groups Tagging API lists them, as AWS's does in us-east-1."""
+
+    SERVICE_NAMESPACE = "route53"
+
+    def __init__(self, region_name: str, account_id: str) -> None:
+        super().__init__(region_name, account_id)
+        self.changes = Changes()
+
+    @property
+    def url_paths(self) -> dict[str, Callable[..., Any]]:
+        """moto's paths, with answers that tell changes apart."""
+        return dict.fromkeys(super().url_paths, Answers.dispatch)
+
+    def create_hosted_zone(self, name: str, private_zone: bool, *args: Any, **kwargs: Any) -> FakeZone:
+        """A zone with a VPC is private; moto looks at the VPC only if HostedZoneConfig says so, too."""
+        refusals.create_hosted_zone(self.zones.values(), kwargs.get("caller_reference"))
+        if has_request_context():
+            body = ElementTree.fromstring(request.get_data())
+            kwargs["vpcid"] = body.findtext("{*}VPC/{*}VPCId")
+            kwargs["vpcregion"] = body.findtext("{*}VPC/{*}VPCRegion")
+        zone = super().create_hosted_zone(name, bool(kwargs.get("vpcid")), *args, **kwargs)
+        self.aws.dns.refresh()
+        return zone
+
+    def delete_hosted_zone(self, id_: str) -> FakeZone | None:
+        refusals.delete_hosted_zone(self.get_hosted_zone(id_))
+        zone = super().delete_hosted_zone(id_)
+        self.resource_tags.pop(id_.removeprefix("/hostedzone/"), None)
+        self.aws.dns.refresh()
+        return zone
+
+    def associate_vpc_with_hosted_zone(self, zone_id: str, vpcid: str, vpcregion: str) -> FakeZone:
+        zone = super().associate_vpc_with_hosted_zone(zone_id, vpcid, vpcregion)
+        self.aws.dns.refresh()
+        return zone
+
+    def disassociate_vpc_from_hosted_zone(self, zone_id: str, vpcid: str) -> FakeZone:
+        zone = super().disassociate_vpc_from_hosted_zone(zone_id, vpcid)
+        self.aws.dns.refresh()
+        return zone
+
+    def change_resource_record_sets(self, zoneid: str, change_list: list[dict[str, Any]]) -> None:
+        refusals.change_record_sets(self.get_hosted_zone(zoneid), change_list)
+        deleted = {refusals.key(change) for change in change_list if change["Action"] == "DELETE"}
+        super().change_resource_record_sets(zoneid, change_list)
+        # moto's journal would call a record that was deleted and made again a duplicate.
+        journal = self.get_hosted_zone(zoneid).rr_changes
+        journal[:] = [change for change in journal if refusals.key(change) not in deleted]
+        self.aws.dns.refresh()
+
+    def list_tags_for_resource(self, resource_id: str) -> dict[str, str]:
+        if resource_id not in self.health_checks:
+            self.get_hosted_zone(resource_id)  # AWS answers for those that exist only
+        return super().list_tags_for_resource(resource_id)
+
+    def iter_tagged_resources(self) -> Iterator[TaggedResource]:
+        for zone_id in self.zones:
+            arn = f"arn:{self.partition}:route53:::hostedzone/{zone_id}"
+            yield TaggedResource(arn, dict(self.resource_tags.get(zone_id, {})), "route53:hostedzone")

@@ -1,0 +1,62 @@
+"""S3: moto keeps buckets and objects; who may do what is decided before moto sees the call."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from flask import has_request_context, request
+from moto.iam.access_control import PermissionResult
+from moto.s3.models import FakeBucket, S3Backend
+
+from lab.aws.api.authorization.conditions import listed
+from lab.aws.api.authorization.policy import Need, Verdict, verdict
+from lab.aws.api.call import read
+from lab.aws.backends import Backed
+
+# What new buckets have: https://docs.aws.amazon.com/AmazonS3/latest/userguide/create-bucket-faq.html
+_CLOSED = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
+_ENCRYPTED = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}
+
+
+class Buckets(Backed, S3Backend):
+    """All buckets: their names are shared by all regions."""
+
+    def create_bucket(
+        self, bucket_name: str, region_name: str, bucket_namespace: str | None = None
+    ) -> FakeBucket:
+        bucket = super().create_bucket(bucket_name, region_name, bucket_namespace)
+        # moto reads bucket policies without their principals, and a condition that does not hold as a denial.
+        bucket.get_permission = lambda action, resource: PermissionResult.NEUTRAL  # type: ignore[method-assign]
+        self.put_public_access_block(bucket_name, dict.fromkeys(_CLOSED, "true"))
+        self.put_bucket_encryption(bucket_name, {"Rule": _ENCRYPTED})
+        if tags := _tags_of_the_call():
+            self.put_bucket_tagging(bucket_name, tags)
+        return bucket
+
+    def lets(self, service: str, name: str, action: str, key: str) -> bool:
+        """Whether the bucket's own policy allows this to a service, e.g. "ec2.amazonaws.com".
+
+        What is asked of AWS's own endpoints is asked over TLS.
+        """
+        bucket = self.get_bucket(name)
+        statements = list(_about(service, json.loads(bucket.policy))) if bucket.policy else []
+        context = {"aws:securetransport": ["true"]}
+        need = Need(action, f"{bucket.arn}/{key}", context)
+        return verdict([{"Statement": statements}], need) is Verdict.ALLOW
+
+
+def _about(service: str, document: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The statements that name this service, or everybody."""
+    statements = document["Statement"]
+    for statement in statements if isinstance(statements, list) else [statements]:
+        principal = statement.get("Principal", {})
+        named = ["*"] if principal == "*" else listed(principal.get("Service", principal.get("AWS", [])))
+        if service in named or "*" in named:
+            yield statement
+
+
+def _tags_of_the_call() -> dict[str, str]:
+    """Those given on creation, which moto does not read."""
+    call = read(request.environ) if has_request_context() else None
+    given = call.parameters.get("CreateBucketConfiguration") if call else None
+    return {tag["Key"]: tag["Value"] for tag in (given or {}).get("Tags", [])}

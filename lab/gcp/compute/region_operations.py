@@ -1,0 +1,133 @@
+"""Compute Engine's operations in a region: what an insert or delete returns, to be polled.
+
+https://cloud.google.com/compute/docs/reference/rest/v1/regionOperations
+"""
+
+import logging
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from threading import Event, RLock
+from typing import Any
+
+from google.cloud.compute_v1.types import Error, Errors, Operation
+
+from lab.gcp.api.errors import no_resource
+from lab.gcp.api.locations import Region
+from lab.gcp.api.workers import Workers, going_down
+
+log = logging.getLogger(__name__)
+
+DURATION = 0.5  # seconds; Google: some ten
+_WAIT = 120  # seconds that a `wait` call takes at most, as on Google
+
+
+@dataclass
+class _Entry:
+    region: Region
+    target: str
+    resource: Any  # an Operation; mypy takes proto-plus's enums for int
+    done: Event = field(default_factory=Event)
+
+
+class RegionOperations:
+    """All operations since the lab came up. Each runs in a thread of its own."""
+
+    def __init__(self, compute_url: str) -> None:
+        self._url = compute_url
+        self._entries: dict[str, _Entry] = {}
+        self._workers = Workers()
+        self._lock = RLock()
+
+    def start(
+        self, kind: str, region: Region, target: str, target_id: int, user: str, request_id: str,
+        work: Callable[[], None],
+    ) -> Operation:  # fmt: skip
+        """Do `work` on the resource of the path `target` a moment from now; it is RUNNING until then.
+
+        What it raises becomes the operation's error.
+        """
+        now = timestamp()
+        name = f"operation-{time.time_ns() // 1_000_000}-{secrets.token_hex(6)}-{secrets.token_hex(4)}"
+        resource = Operation(
+            kind="compute#operation",
+            id=new_id(),
+            name=name,
+            operation_type=kind,
+            status=Operation.Status.RUNNING,
+            progress=0,
+            user=user,
+            insert_time=now,
+            start_time=now,
+            region=f"{self._url}/{region.path}",
+            self_link=f"{self._url}/{region.path}/operations/{name}",
+            target_link=f"{self._url}/{target}",
+            target_id=target_id,
+        )
+        if request_id:
+            resource.client_operation_id = request_id
+        entry = _Entry(region, target, resource)
+        with self._lock:
+            self._workers.start(name, lambda: self._run(entry, work))
+            self._entries[name] = entry
+            return Operation(resource)
+
+    def get(self, region: Region, name: str) -> Operation:
+        with self._lock:
+            return Operation(self._entry(region, name).resource)
+
+    def wait(self, region: Region, name: str) -> Operation:
+        """As soon as it is DONE; or as it is after two minutes."""
+        with self._lock:
+            done = self._entry(region, name).done
+        done.wait(_WAIT)
+        return self.get(region, name)
+
+    def of_request(self, request_id: str) -> Operation | None:
+        """What the same request has started before: Google takes each requestId once."""
+        with self._lock:
+            for entry in self._entries.values():
+                if request_id and entry.resource.client_operation_id == request_id:
+                    return Operation(entry.resource)
+        return None
+
+    def close(self) -> None:
+        """Start none any more, and end those under way without their work. Returns when all have ended."""
+        self._workers.close()
+
+    def _entry(self, region: Region, name: str) -> _Entry:
+        entry = self._entries.get(name)
+        if entry is None or entry.region != region:
+            raise no_resource(f"{region.path}/operations/{name}")
+        return entry
+
+    def _run(self, entry: _Entry, work: Callable[[], None]) -> None:
+        error: Exception | None = None
+        if self._workers.closing.wait(DURATION):
+            error = going_down()
+        else:
+            try:
+                work()
+            except Exception as failure:
+                log.exception("%s of %s", entry.resource.operation_type, entry.target)
+                error = failure
+        with self._lock:
+            if error:
+                entry.resource.error = Error(errors=[Errors(code="INTERNAL_ERROR", message=str(error))])
+                entry.resource.http_error_status_code = 500
+                entry.resource.http_error_message = "INTERNAL SERVER ERROR"
+            entry.resource.progress, entry.resource.end_time = 100, timestamp()
+            entry.resource.status = Operation.Status.DONE
+            entry.done.set()
+
+
+def timestamp() -> str:
+    """Now, in RFC 3339 with milliseconds and an offset, as Compute Engine writes it."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def new_id() -> int:
+    """Of a resource: an unsigned 64-bit number."""
+    return secrets.randbits(63)

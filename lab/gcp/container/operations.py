@@ -1,0 +1,164 @@
+"""Long-running operations of GKE: what a create or delete call returns, and what a caller then polls."""
+
+import logging
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from threading import RLock
+from typing import Any
+
+from google.cloud.container_v1.types import Operation, OperationProgress, StatusCondition
+
+from lab.gcp.api.errors import ApiError, invalid, not_found
+from lab.gcp.api.locations import Location
+from lab.gcp.api.workers import Workers, going_down
+
+log = logging.getLogger(__name__)
+
+Step = Callable[[str], None]
+_DOING = {
+    Operation.Type.CREATE_CLUSTER: "creating",
+    Operation.Type.DELETE_CLUSTER: "deleting",
+}
+
+
+@dataclass
+class _Entry:
+    where: Location
+    target: str
+    resource: Any  # an Operation; mypy takes proto-plus's enums for int
+
+
+class Operations:
+    """All operations since the lab came up, the newest last. Each runs in a thread of its own."""
+
+    def __init__(self, endpoint_url: str) -> None:
+        self._endpoint_url = endpoint_url
+        self._entries: dict[str, _Entry] = {}
+        self._workers = Workers()
+        self._lock = RLock()
+
+    def start(
+        self,
+        kind: int,
+        where: Location,
+        target: str,
+        stages: tuple[str, ...],
+        work: Callable[[Step], None],
+    ) -> Operation:
+        """Run `work(step)` on the resource `target`; it calls step(stage) as it comes to each of `stages`.
+
+        What it raises becomes the operation's error, as GKE reports a cluster that did not come up.
+        """
+        name = f"operation-{time.time_ns() // 1_000_000}-{uuid.uuid4()}"
+        resource = Operation(
+            name=name,
+            operation_type=kind,
+            status=Operation.Status.PENDING,
+            zone=where.name,
+            location=where.name,
+            self_link=f"{self._endpoint_url}/v1/{where.path}/operations/{name}",
+            target_link=f"{self._endpoint_url}/v1/{target}",
+            start_time=timestamp(),
+            progress=_progress(stages, 0),
+        )
+        entry = _Entry(where, target, resource)
+        with self._lock:
+            self._workers.start(name, lambda: self._run(entry, stages, work))
+            self._entries[name] = entry
+            return _copy(resource)  # it changes under this lock only
+
+    def get(self, where: Location, name: str) -> Operation:
+        with self._lock:
+            entry = self._entries.get(name)
+            if entry is None or entry.where != where:
+                raise not_found(f"{where.path}/operations/{name}")
+            return _copy(entry.resource)
+
+    def list(self, where: Location) -> list[Operation]:
+        with self._lock:
+            return [_copy(entry.resource) for entry in self._entries.values() if where.covers(entry.where)]
+
+    def cancel(self, where: Location, name: str) -> None:
+        """GKE cancels only what it can roll back, such as a node pool's upgrade; the lab has none of it."""
+        kind = self.get(where, name).operation_type
+        raise invalid(f"Operation {name} of type {kind.name} cannot be cancelled.")
+
+    def refuse_while_busy(self, target: str, name: str) -> None:
+        """FAILED_PRECONDITION while another operation works on the cluster `name`, whose path is `target`."""
+        with self._lock:
+            for entry in self._entries.values():
+                operation = entry.resource
+                if entry.target == target and operation.status != Operation.Status.DONE:
+                    raise ApiError("FAILED_PRECONDITION", _busy(operation, name))
+
+    def close(self) -> None:
+        """Start none any more; those under way end at their next step. Returns when all have ended."""
+        self._workers.close()
+
+    def _run(self, entry: _Entry, stages: tuple[str, ...], work: Callable[[Step], None]) -> None:
+        def step(stage: str) -> None:
+            if self._workers.closing.is_set():
+                raise going_down()
+            self._change(entry, progress=_progress(stages, stages.index(stage)))
+
+        self._change(entry, status=Operation.Status.RUNNING)
+        try:
+            work(step)
+        except Exception as error:
+            log.exception("%s of %s", entry.resource.operation_type.name, entry.target)
+            self._change(entry, **_failure(error))
+        else:
+            self._change(entry, progress=_progress(stages, len(stages)))
+        self._change(entry, status=Operation.Status.DONE, end_time=timestamp())
+
+    def _change(self, entry: _Entry, **fields) -> None:
+        with self._lock:
+            for name, value in fields.items():
+                setattr(entry.resource, name, value)
+
+
+def timestamp() -> str:
+    """Now, in RFC 3339 and UTC as Google writes it."""
+    return datetime.now(UTC).isoformat().replace("+00:00", "Z")
+
+
+def condition(error: Exception) -> StatusCondition:
+    """A failure as clusters and operations show it."""
+    code = error.grpc_code if isinstance(error, ApiError) else ApiError("INTERNAL", "").grpc_code
+    return StatusCondition(canonical_code=code, message=str(error))
+
+
+def _failure(error: Exception) -> dict:
+    seen = condition(error)
+    return {
+        "detail": seen.message,
+        "status_message": seen.message,
+        "cluster_conditions": [seen],
+        "error": {"code": int(seen.canonical_code), "message": seen.message},
+    }
+
+
+def _progress(stages: tuple[str, ...], done: int) -> OperationProgress:
+    """GKE counts each stage in a pair of metrics: CLUSTER_DEPLOYING and CLUSTER_DEPLOYING_TOTAL."""
+    metrics = []
+    for number, stage in enumerate(stages):
+        metrics.append({"name": stage, "int_value": int(number < done)})
+        metrics.append({"name": f"{stage}_TOTAL", "int_value": 1})
+    return OperationProgress(metrics=metrics)
+
+
+def _busy(operation: Operation, cluster: str) -> str:
+    doing = _DOING.get(operation.operation_type)
+    if doing is None:
+        return f"Cluster is running incompatible operation {operation.name}."
+    return (
+        f"Operation {operation.name} is currently {doing} cluster {cluster}. "
+        "Please wait and try again once it is done."
+    )
+
+
+def _copy(operation: Operation) -> Operation:
+    return Operation(operation)
