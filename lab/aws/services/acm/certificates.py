@@ -53,7 +53,6 @@ class Certificates(Backed, AWSCertificateManagerBackend):
         self._certificates[arn].chain = chain or b""  # moto adds Amazon's own root
         if former:
             self._certificates[arn].tags.update(former.tags)
-            self.aws.load_balancers(self.region_name).certificate_changed(arn)
         return arn
 
     def get_certificate(self, arn: str) -> CertBundle:
