@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from helpers import show
+from helpers.base.tables import Table
 
 How = Literal["none", "making", "there", "broken", "unknown"]
 
@@ -124,7 +124,7 @@ def words(parts: Parts) -> str:
     ]
     if parts["alb"].how != "none":
         rows.append(("way outside → internal ALB", "closed", "no route leads to private addresses"))
-    return repr(show.Table(("thing", "state", "detail"), rows))
+    return repr(Table(("thing", "state", "detail"), rows))
 
 
 def _said(part: Part, thing: Thing) -> tuple[str, str]:
