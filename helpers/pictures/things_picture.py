@@ -2,8 +2,9 @@
 
 from typing import NamedTuple
 
+from helpers.base.contents import OBJECTS, object_keys
 from helpers.pictures import svg
-from helpers.pictures.things import OBJECTS, THINGS, Part, Parts, object_keys, words
+from helpers.pictures.things import THINGS, Part, Parts, words
 
 STAGES = {
     "Start": (),
