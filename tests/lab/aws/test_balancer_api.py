@@ -18,7 +18,7 @@ from dnslib import RCODE
 
 from lab.aws import delays
 from lab.aws.services.ec2.networks import Networks
-from lab.cluster.pki import SERVER, Authority
+from lab.pki import SERVER, Authority
 from lab.settings import ACM_ROOT
 from tests.lab.aws import front
 from tests.lab.aws.conftest import patiently
@@ -126,7 +126,7 @@ def test_an_internal_balancer_has_an_address_in_each_subnet_and_a_name(aws, clie
     assert all(eni["RequesterManaged"] and eni["PrivateIpAddress"].startswith("10.0.") for eni in found)
     host = balancer["DNSName"]
     assert host.startswith("internal-app-") and host.endswith(".eu-central-1.elb.amazonaws.com")
-    answer = aws.internet.outside.run(sys.executable, "-c", RESOLVE, host)
+    answer = aws.ground.internet.outside.run(sys.executable, "-c", RESOLVE, host)
     assert sorted(answer.stdout.split()) == sorted(eni["PrivateIpAddress"] for eni in found)
 
 
@@ -208,7 +208,7 @@ def test_a_deleted_balancer_takes_its_addresses_and_its_name_along(aws, elb, cli
     for tried in tenacity.Retrying(wait=tenacity.wait_fixed(0.2), stop=tenacity.stop_after_delay(15)):
         with tried:
             assert interfaces(client, created) == []
-    answer = aws.internet.outside.run(sys.executable, "-c", RESOLVE, created["DNSName"])
+    answer = aws.ground.internet.outside.run(sys.executable, "-c", RESOLVE, created["DNSName"])
     assert int(answer.stdout) == RCODE.NXDOMAIN
     with pytest.raises(ClientError, match="LoadBalancerNotFound"):
         elb.describe_load_balancers(Names=["brief"])
@@ -229,7 +229,10 @@ def test_an_internet_facing_balancer_needs_a_gateway_and_has_public_addresses(
     arn = created["LoadBalancerArn"]
     elb.create_listener(LoadBalancerArn=arn, Port=80, Protocol="HTTP", DefaultActions=[forward])
     address = interfaces(client, created)[0]["Association"]["PublicIp"]
-    assert aws.internet.outside.run("curl", "-s", "--max-time", "5", f"http://{address}/").stdout == "hello"
+    assert (
+        aws.ground.internet.outside.run("curl", "-s", "--max-time", "5", f"http://{address}/").stdout
+        == "hello"
+    )
     with pytest.raises(ClientError, match=r"DependencyViolation.*mapped public address"):
         ec2.detach_internet_gateway(InternetGatewayId=gateway, VpcId=network.vpc_id)
     elb.delete_load_balancer(LoadBalancerArn=arn)
@@ -246,7 +249,7 @@ def test_an_address_goes_and_comes_with_its_subnet(aws, client, elb, network, ta
         return vpc.run("curl", "-s", "-m", "2", f"http://{address}/", check=False).stdout
 
     def resolved(name: str) -> set[str]:
-        return set(aws.internet.outside.run(sys.executable, "-c", RESOLVE, name).stdout.split())
+        return set(aws.ground.internet.outside.run(sys.executable, "-c", RESOLVE, name).stdout.split())
 
     with front.balancer(client, "moving", network.subnet_ids) as (arn, _):
         forward = [{"Type": "forward", "TargetGroupArn": target_group}]
@@ -530,10 +533,10 @@ def test_an_issued_certificate_is_verified_with_the_labs_root(
     change = {"Action": "CREATE", "ResourceRecordSet": record_set}
     route53.change_resource_record_sets(HostedZoneId=zone, ChangeBatch={"Changes": [change]})
     issuer = eventually(acm, arn, lambda now: now["Status"] == "ISSUED" and now["Issuer"])
-    assert issuer == aws.certificate_authority.name
+    assert issuer == aws.ground.certificate_authority.name
     listen(target_group, 443, "HTTPS", Certificates=[{"CertificateArn": arn}])
     there = ["--resolve", f"{host}:443:{interfaces(client, balancer)[0]['PrivateIpAddress']}"]
-    assert inside("--cacert", str(aws.lab.data / ACM_ROOT), *there, f"https://{host}/") == ("hello", 0)
+    assert inside("--cacert", str(aws.ground.lab.data / ACM_ROOT), *there, f"https://{host}/") == ("hello", 0)
     assert inside(*there, f"https://{host}/")[1] == 60
 
 

@@ -146,7 +146,7 @@ def test_an_update_does_not_bring_a_deleted_function_back(aws, functions, role, 
     functions.delete_function(FunctionName="updated")
     time.sleep(1)
     with pytest.raises(FunctionNotFound):
-        aws.functions(REGION).service.invoke("updated", b"{}")
+        aws.ground.peer(Functions, REGION).service.invoke("updated", b"{}")
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
-from moto.ec2.models import ec2_backends
 from moto.ec2.models.elastic_network_interfaces import NetworkInterface
 from moto.ec2.models.subnets import Subnet
 from moto.elbv2.models import AvailabilityZone, FakeListener, FakeLoadBalancer
@@ -15,10 +14,12 @@ from moto.elbv2.ssl_policies import SSL_POLICIES
 
 from lab.aws import delays
 from lab.aws.dataplane.load_balancer import Balancer, Certificate, Policy
+from lab.aws.services.acm.certificates import Certificates
 from lab.aws.services.ec2.networks import Networks
-from lab.aws.services.elb import refusals as refusals
+from lab.aws.services.elb import refusals
 from lab.aws.services.elb.access_logs import AccessLog
 from lab.aws.services.elb.target_groups import TargetGroups
+from lab.aws.services.s3.buckets import Buckets
 
 log = logging.getLogger(__name__)
 _provisioning = ThreadPoolExecutor(4, "load-balancer")
@@ -33,10 +34,6 @@ class LoadBalancers(TargetGroups):
         self._balancers: dict[str, Future[Balancer]] = {}
         self._access_logs: dict[str, AccessLog] = {}
 
-    @property
-    def networks(self) -> Networks:
-        return ec2_backends[self.account_id][self.region_name]  # type: ignore[return-value]
-
     def create_load_balancer(
         self,
         name: str,
@@ -49,9 +46,13 @@ class LoadBalancers(TargetGroups):
         tags: list[dict[str, str]] | None = None,
     ) -> FakeLoadBalancer:
         scheme, groups = scheme or "internet-facing", security_groups
-        refusals.create_load_balancer(self.networks, name, subnet_ids, scheme, loadbalancer_type, groups)
+        refusals.create_load_balancer(
+            self.peer(Networks), name, subnet_ids, scheme, loadbalancer_type, groups
+        )
         if not groups:
-            default = self.networks.get_default_security_group(self.networks.get_subnet(subnet_ids[0]).vpc_id)
+            default = self.peer(Networks).get_default_security_group(
+                self.peer(Networks).get_subnet(subnet_ids[0]).vpc_id
+            )
             groups = [default.id] if default else []
         former = next((lb for lb in self.load_balancers.values() if lb.name == name), None)
         if former:
@@ -61,7 +62,7 @@ class LoadBalancers(TargetGroups):
         lb.dns_name = _host_name(lb, self.region_name)
         lb.activate = lambda: None  # type: ignore[method-assign]  # moto would call it active when it is described
         lb.attrs = {key: default for key, (default, _) in refusals.ATTRIBUTES.items()}
-        self._access_logs[lb.arn] = AccessLog(lb, self.region_name, self.aws.buckets())
+        self._access_logs[lb.arn] = AccessLog(lb, self.region_name, self.ground.peer(Buckets))
         self._balancers[lb.arn] = _provisioning.submit(self._provision, lb)
         return lb
 
@@ -72,11 +73,11 @@ class LoadBalancers(TargetGroups):
             balancer = Balancer(
                 _resource_id(lb),
                 addresses,
-                self.networks.namespace(lb.vpc_id).namespace.path,
+                self.peer(Networks).namespace(lb.vpc_id).namespace.path,
                 log=self._access_logs[lb.arn].write,
                 drop_invalid_headers=lambda: lb.attrs[_DROP_INVALID] == "true",
             )
-            self.aws.dns.publish(lb.dns_name, addresses)
+            self.ground.dns.publish(lb.dns_name, addresses)
             lb.state = "active"
             return balancer
         except Exception:
@@ -87,9 +88,9 @@ class LoadBalancers(TargetGroups):
 
     def _add_interfaces(self, lb: FakeLoadBalancer, subnets: list[Subnet]) -> list[str]:
         """One in each subnet; returns the addresses that the load balancer answers on, with the former."""
-        vpc, public = self.networks.namespace(lb.vpc_id), lb.scheme == "internet-facing"
+        vpc, public = self.peer(Networks).namespace(lb.vpc_id), lb.scheme == "internet-facing"
         for subnet in subnets:
-            interface = self.networks.create_managed_interface(
+            interface = self.peer(Networks).create_managed_interface(
                 subnet.id, f"ELB {_resource_id(lb)}", lb.security_groups, seed=lb.name
             )
             interface.public_ip = vpc.allocate_public() if public else None
@@ -98,34 +99,34 @@ class LoadBalancers(TargetGroups):
 
     def _remove_interfaces(self, lb: FakeLoadBalancer, interfaces: list[NetworkInterface]) -> None:
         """Their addresses go at once, what the API shows of them goes a moment later."""
-        vpc = self.aws.vpcs.get(lb.vpc_id)
+        vpc = self.ground.vpcs.get(lb.vpc_id)
         for interface in interfaces:
             if vpc:
                 vpc.remove_private(str(interface.private_ip_address))
                 vpc.release_public(str(interface.public_ip))
             interface.status = "detaching"
-            delays.later(delays.INTERFACES, partial(self.networks.delete_managed_interface, interface))
+            delays.later(delays.INTERFACES, partial(self.peer(Networks).delete_managed_interface, interface))
 
     def set_subnets(
         self, arn: str, subnets: list[str], subnet_mappings: list[dict[str, Any]]
     ) -> list[AvailabilityZone]:
         """Addresses come and go with the subnets; DNS follows."""
         lb = refusals.known_load_balancer(self, arn)
-        refusals.set_subnets(self.networks, lb, subnets)
+        refusals.set_subnets(self.peer(Networks), lb, subnets)
         balancer = refusals.provisioned(self._balancers[arn])
         former = {subnet.id for subnet in lb.subnets}
         zones = super().set_subnets(arn, subnets, [])
         self._add_interfaces(lb, [subnet for subnet in lb.subnets if subnet.id not in former])
         gone = [interface for interface in self._interfaces(lb) if interface.subnet.id not in subnets]
         addresses = [_address(lb, one) for one in self._interfaces(lb) if one not in gone]
-        self.aws.dns.publish(lb.dns_name, addresses)
+        self.ground.dns.publish(lb.dns_name, addresses)
         balancer.set_addresses(addresses)
         self._remove_interfaces(lb, gone)
         return zones
 
     def _interfaces(self, lb: FakeLoadBalancer) -> list[NetworkInterface]:
         mine = f"ELB {_resource_id(lb)}"
-        all_ = self.networks.interfaces_in(lb.vpc_id)
+        all_ = self.peer(Networks).interfaces_in(lb.vpc_id)
         return [eni for eni in all_ if eni.description == mine and eni.status != "detaching"]
 
     def delete_load_balancer(self, arn: str) -> None:
@@ -138,7 +139,7 @@ class LoadBalancers(TargetGroups):
         del self._access_logs[arn]
         if not balancer.exception():
             balancer.result().close()
-        self.aws.dns.withdraw(lb.dns_name)
+        self.ground.dns.withdraw(lb.dns_name)
         self._remove_interfaces(lb, self._interfaces(lb))
 
     def modify_load_balancer_attributes(self, arn: str, attrs: dict[str, Any]) -> dict[str, Any]:
@@ -229,7 +230,7 @@ class LoadBalancers(TargetGroups):
         balancer.set_listener(port, "HTTPS", group, lambda: self._certificate(arn), policy)
 
     def _certificate(self, arn: str) -> Certificate:
-        bundle = self.aws.certificates(self.region_name).get_certificate(arn)
+        bundle = self.peer(Certificates).get_certificate(arn)
         return Certificate(arn, bundle.cert.decode(), bundle.key.decode(), bundle.chain.decode())
 
 

@@ -7,6 +7,7 @@ beside it.
 import re
 from typing import TYPE_CHECKING, Any
 
+from moto.acm.models import acm_backends
 from moto.elbv2.exceptions import ELBClientError, LoadBalancerNotFoundError
 from moto.elbv2.models import FakeListener, FakeLoadBalancer, FakeTargetGroup
 from moto.elbv2.ssl_policies import SSL_POLICIES
@@ -195,7 +196,7 @@ def _check_certificate(balancers: "LoadBalancers", arn: str) -> None:
         raise not_offered("server certificates of IAM")
     if not balancers._certificate_exists(arn):
         raise ELBClientError("CertificateNotFound", f"Certificate '{arn}' not found")
-    if balancers.aws.certificates(balancers.region_name).get_certificate(arn).status != "ISSUED":
+    if acm_backends[balancers.account_id][balancers.region_name].get_certificate(arn).status != "ISSUED":
         raise ELBClientError(
             "UnsupportedCertificate",
             f"The certificate '{arn}' must have a fully-qualified domain name, a supported signature, "
