@@ -15,7 +15,7 @@ import pytest
 from helpers import eks, istio
 from helpers.base.settings import Settings
 from helpers.base.waiting import wait_until
-from series import preflight
+from series.preflight import __main__ as preflight
 from tests.conftest import NAME, PROJECT, fresh_lab, run
 
 pytestmark = pytest.mark.xdist_group("real accounts")

@@ -1,7 +1,8 @@
 """Draws what exists now: one layout for all stages, so that pictures can be compared."""
 
+from helpers.base.contents import OBJECTS, object_keys
 from helpers.pictures import svg
-from helpers.pictures.things import OBJECTS, THINGS, Part, Parts, object_keys, words
+from helpers.pictures.things import THINGS, Part, Parts, words
 
 STAGES = {
     "Start": (),

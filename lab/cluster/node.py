@@ -9,8 +9,8 @@ from typing import Any
 from kubernetes import client
 from kubernetes.client.exceptions import ApiException
 
-from lab import cgroups
-from lab.cluster import pki, runtime
+from lab import cgroups, pki
+from lab.cluster import runtime
 from lab.cluster.control_plane import DOMAIN, ControlPlane
 from lab.cluster.mounts import View
 from lab.cluster.waiting import until
