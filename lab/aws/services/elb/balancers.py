@@ -15,6 +15,7 @@ from moto.elbv2.ssl_policies import SSL_POLICIES
 from lab.aws import delays
 from lab.aws.dataplane.load_balancer import Balancer, Certificate, Policy
 from lab.aws.services.acm.certificates import Certificates
+from lab.aws.services.ec2.lookups import interfaces_in
 from lab.aws.services.ec2.networks import Networks
 from lab.aws.services.elb import refusals
 from lab.aws.services.elb.access_logs import AccessLog
@@ -126,7 +127,7 @@ class LoadBalancers(TargetGroups):
 
     def _interfaces(self, lb: FakeLoadBalancer) -> list[NetworkInterface]:
         mine = f"ELB {_resource_id(lb)}"
-        all_ = self.peer(Networks).interfaces_in(lb.vpc_id)
+        all_ = interfaces_in(self.peer(Networks), lb.vpc_id)
         return [eni for eni in all_ if eni.description == mine and eni.status != "detaching"]
 
     def delete_load_balancer(self, arn: str) -> None:

@@ -12,6 +12,7 @@ from moto.elbv2.exceptions import ELBClientError, LoadBalancerNotFoundError
 from moto.elbv2.models import FakeListener, FakeLoadBalancer, FakeTargetGroup
 from moto.elbv2.ssl_policies import SSL_POLICIES
 
+from lab.aws.services.ec2.lookups import find_subnet
 from lab.aws.services.lambda_.refusals import allows
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def set_subnets(networks: "Networks", lb: FakeLoadBalancer, subnet_ids: list[str
 
 def _common_vpc(networks: "Networks", subnet_ids: list[str]) -> str:
     """The VPC in which these subnets can have a load balancer."""
-    subnets = [networks.find_subnet(subnet_id) for subnet_id in subnet_ids]
+    subnets = [find_subnet(networks, subnet_id) for subnet_id in subnet_ids]
     if missing := [i for i, subnet in zip(subnet_ids, subnets, strict=True) if subnet is None]:
         raise ELBClientError("SubnetNotFound", f"The subnet ID '{missing[0]}' does not exist")
     known = [subnet for subnet in subnets if subnet]
