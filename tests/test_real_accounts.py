@@ -19,6 +19,8 @@ from helpers.base.waiting import wait_until
 from series import preflight, run
 from tests.conftest import LAB_NAME, PROJECT, fresh_lab
 
+pytestmark = pytest.mark.xdist_group("real accounts")
+
 LIMIT = 180  # seconds, for anything that is waited for
 KEEP = ("PATH", "HOME", "LANG", "XDG_CACHE_HOME")
 
