@@ -9,10 +9,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from helpers import gcp
-from helpers.aws import TUTORIAL, project_tags
 from helpers.base import my_address
 from helpers.base.errors import ApiError, PrerequisiteError, TutorialError
 from helpers.base.settings import ROOT, current
+from helpers.base.tags import TUTORIAL, project_tags
 from helpers.base.waiting import resume_after_lost_answer, wait_until
 from helpers.clusters import kubeconfig
 from helpers.clusters.model import Cluster
@@ -210,8 +210,10 @@ def _path() -> str:
 def _ask(action: str, call: Callable[[container_v1.ClusterManagerClient], T]) -> T:
     from google.cloud import container_v1
 
+    from helpers.gcp import client
+
     endpoint = (current().CLOUDSDK_API_ENDPOINT_OVERRIDES_CONTAINER or "").rstrip("/")
-    return gcp.ask(action, container_v1.ClusterManagerClient, endpoint, call, _ALLOWED)
+    return client.ask(action, container_v1.ClusterManagerClient, endpoint, call, _ALLOWED)
 
 
 def _plugin() -> dict[str, Any]:

@@ -8,11 +8,11 @@ import sys
 from collections.abc import Iterator
 from contextlib import suppress
 
-from helpers import cost, gcp, gke, istio, show
+from helpers import cost, gke, istio, show
 from helpers.base import command, my_address
 from helpers.base.errors import for_people
 from helpers.base.settings import ENDPOINTS, current, settings_file
-from helpers.gcp import cloud_nat
+from helpers.gcp import client, cloud_nat
 from series.preflight import aws_account
 from series.preflight.finding import Finding, note, ok, settled, stop
 
@@ -78,7 +78,7 @@ def _caller() -> Iterator[Finding]:
 
 def _google() -> Iterator[Finding]:
     settings = current()
-    who, key_file = gcp.identity()
+    who, key_file = client.identity()
     place = f"project {settings.GOOGLE_CLOUD_PROJECT} in {settings.GOOGLE_CLOUD_LOCATION}"
     config = gke.server_config()
     yield ok("Google Cloud", f"{place}, as {who}")
