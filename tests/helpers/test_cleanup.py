@@ -70,7 +70,7 @@ def test_what_will_not_go_is_named_and_the_exit_code_is_not_0(moto, monkeypatch)
     monkeypatch.setattr(cleanup, "_LIMIT", 0.1)
     with pytest.raises(SystemExit) as ended:
         cleanup.main()
-    assert str(ended.value.code).startswith("TimedOut: ")
+    assert str(ended.value.code).startswith("TimedOutError: ")
     assert arn in str(ended.value.code)
 
 
