@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from helpers import gcp
-from helpers.base import my_address
+from helpers.base import contents, my_address
 from helpers.base.errors import ApiError, PrerequisiteError, TutorialError
 from helpers.base.settings import ROOT, current
 from helpers.base.tags import TUTORIAL, project_tags
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 CONTEXT = "gke"
 CHANNEL = "REGULAR"
 MACHINE_TYPE = "e2-standard-2"
-NOTEBOOK = "03-deploy-istio-in-gke"
 _LIMIT = 1800  # seconds; Google takes about five minutes
 _ALLOWED = "ask for roles/container.admin in the project; is the GKE API enabled there?"
 
@@ -160,7 +159,7 @@ def describe() -> container_v1.Cluster | None:
 def _existing() -> container_v1.Cluster:
     if found := describe():
         return found
-    raise PrerequisiteError(f"no GKE cluster {current().TUTORIAL_NAME}", NOTEBOOK)
+    raise PrerequisiteError(f"no GKE cluster {current().TUTORIAL_NAME}", contents.notebook("gke"))
 
 
 def server_config() -> container_v1.ServerConfig:

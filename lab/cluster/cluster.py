@@ -1,6 +1,7 @@
 """A Kubernetes cluster with one node, for the clouds to create and delete."""
 
 import shutil
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
@@ -9,14 +10,14 @@ from kubernetes import client
 from lab import cgroups, inotify
 from lab.cluster import addons, runtime
 from lab.cluster.control_plane import ClusterSpec, ControlPlane
-from lab.cluster.load_balancer import Policy, ServiceController
 from lab.cluster.node import Node
+from lab.cluster.service_controller import Policy, ServiceController
 from lab.errors import LabError
 from lab.network import Vpc
 from lab.processes import Processes
 from lab.settings import Lab
 
-__all__ = ["Cluster", "ClusterSpec"]
+__all__ = ["Cluster", "ClusterSpec", "MakeCluster"]
 
 
 class Cluster:
@@ -115,3 +116,6 @@ class Cluster:
             )
             executor.shutdown(wait=False)
         return self._store
+
+
+MakeCluster = Callable[[ClusterSpec, Vpc, Policy], Cluster]

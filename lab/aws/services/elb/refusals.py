@@ -7,11 +7,13 @@ beside it.
 import re
 from typing import TYPE_CHECKING, Any
 
+from moto.acm.models import acm_backends
 from moto.elbv2.exceptions import ELBClientError, LoadBalancerNotFoundError
 from moto.elbv2.models import FakeLoadBalancer, FakeTargetGroup
 from moto.elbv2.ssl_policies import SSL_POLICIES
 
 from lab.aws.dataplane.load_balancer.attributes import KNOWN, OF_NETWORK_LOAD_BALANCERS, Allowed
+from lab.aws.services.ec2.lookups import find_subnet
 from lab.aws.services.lambda_.refusals import allows
 
 if TYPE_CHECKING:
@@ -34,7 +36,7 @@ def create_load_balancer(
     if type_ not in (None, "application"):
         raise ELBClientError("OperationNotPermitted", f"The lab has no load balancers of type '{type_}'")
     _check_name(name)
-    subnets = [networks.find_subnet(subnet_id) for subnet_id in subnet_ids]
+    subnets = [find_subnet(networks, subnet_id) for subnet_id in subnet_ids]
     if missing := [i for i, subnet in zip(subnet_ids, subnets, strict=True) if subnet is None]:
         raise ELBClientError("SubnetNotFound", f"The subnet ID '{missing[0]}' does not exist")
     known = [subnet for subnet in subnets if subnet]
@@ -159,7 +161,7 @@ def create_listener(
 def certificate(balancers: "LoadBalancers", arn: str) -> None:
     if not balancers._certificate_exists(arn):
         raise ELBClientError("CertificateNotFound", f"Certificate '{arn}' not found")
-    issued = balancers.aws.certificates(balancers.region_name).get_certificate(arn).status == "ISSUED"
+    issued = acm_backends[balancers.account_id][balancers.region_name].get_certificate(arn).status == "ISSUED"
     if arn.startswith("arn:aws:acm:") and not issued:
         raise ELBClientError(
             "UnsupportedCertificate",
