@@ -3,6 +3,10 @@
 from helpers.base.errors import SettingsError
 from helpers.base.settings import current
 
+SCOPES = [
+    "https://www.googleapis.com/auth/cloud-platform",
+    "https://www.googleapis.com/auth/userinfo.email",
+]
 TIMEOUT = 45.0  # seconds for one answer
 
 

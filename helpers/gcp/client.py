@@ -16,7 +16,6 @@ from google.oauth2 import service_account
 from helpers import gcp
 from helpers.base.errors import AlreadyExistsError, ApiError, UnreachableError
 from helpers.base.settings import ENDPOINTS, current
-from helpers.gcp.token import SCOPES
 
 # Throttling, 5xx, dropped connections: as in AWS, where botocore has it. Seconds.
 _PASSING = (
@@ -138,8 +137,8 @@ def _credentials_file() -> str | None:
 
 def _credentials(file: str | None) -> Any:
     if not file:
-        return google.auth.default(scopes=SCOPES)[0]
+        return google.auth.default(scopes=gcp.SCOPES)[0]
     with warnings.catch_warnings():
         # It warns of files that somebody else gave; this one is the reader's.
         warnings.simplefilter("ignore", DeprecationWarning)
-        return google.auth.load_credentials_from_file(file, scopes=SCOPES)[0]
+        return google.auth.load_credentials_from_file(file, scopes=gcp.SCOPES)[0]
