@@ -16,7 +16,7 @@ from moto.elbv2.models import FakeLoadBalancer
 from moto.s3.exceptions import MissingBucket
 
 from lab.aws import delays
-from lab.aws.services.elb import access_log_refusals as refusals
+from lab.aws.services.elb.refusals import access_logs as refusals
 from lab.settings import ACCOUNT_ID
 
 if TYPE_CHECKING:
