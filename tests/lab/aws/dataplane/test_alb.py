@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from lab.aws.dataplane.load_balancer import Attributes, FixedResponse, Forward, Redirect
-from tests.lab.alb import HOST, Alb, ask, run_curl, versions
+from tests.lab.aws.dataplane.alb import HOST, Alb, ask, run_curl, versions
 
 MEGABYTE = 1024 * 1024
 
