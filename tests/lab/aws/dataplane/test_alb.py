@@ -7,15 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-<<<<<<< HEAD:tests/lab/aws/dataplane/test_alb.py
-from lab.aws.dataplane.load_balancer import Attributes, FixedResponse, Forward, Redirect
-from tests.lab.aws.dataplane.alb import HOST, Alb, ask, run_curl, versions
-
-MEGABYTE = 1024 * 1024
-=======
 from lab.aws.dataplane.load_balancer import TargetGroup, listener
-from tests.lab.alb import HOST, Alb, run_curl
->>>>>>> l3-dataplane:tests/lab/test_alb.py
+from tests.lab.aws.dataplane.alb import HOST, Alb, run_curl
 
 
 def raw(alb: Alb, data: bytes) -> bytes:
