@@ -5,7 +5,7 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from threading import Thread
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from moto.acm.models import acm_backends
 from moto.awslambda.models import lambda_backends
@@ -27,8 +27,7 @@ from werkzeug.serving import BaseWSGIServer, make_server
 
 from lab.aws.api.authentication import authenticated
 from lab.aws.api.authorization import authorized
-from lab.aws.api.paging import Paging
-from lab.aws.api.throttling import Throttling
+from lab.aws.api.front import Check, Front, offered
 from lab.aws.api.validation import validated
 from lab.aws.backends import Backends
 from lab.aws.dataplane.certificate_authority import CertificateAuthority
@@ -40,7 +39,7 @@ from lab.aws.services.eks import versions
 from lab.aws.services.eks.clusters import Clusters
 from lab.aws.services.elb.balancers import LoadBalancers
 from lab.aws.services.iam import simulation
-from lab.aws.services.iam.principals import Identities, TokenService
+from lab.aws.services.iam.identities import Identities, TokenService
 from lab.aws.services.lambda_.functions import Functions
 from lab.aws.services.route53.hosted_zones import HostedZones
 from lab.aws.services.s3.buckets import Buckets
@@ -51,9 +50,6 @@ from lab.network import Internet, Vpc
 from lab.processes import Processes
 from lab.settings import ACCOUNT_ID, ACM_ROOT, Lab
 from lab.sockets import listen_locally
-
-if TYPE_CHECKING:
-    from _typeshed.wsgi import WSGIApplication
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -77,21 +73,8 @@ _ENVIRONMENT = {
     "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
 }
 
-
-# What a request passes on its way to moto, the outermost first. See lab/aws/api/call.py.
-_CHECKS: list[Callable[["WSGIApplication"], "WSGIApplication"]] = [
-    authenticated,
-    Throttling,
-    validated,
-    authorized,
-    Paging,
-]
-
-
-def _checked(application: "WSGIApplication") -> "WSGIApplication":
-    for check in reversed(_CHECKS):
-        application = check(application)
-    return application
+# What a call passes on its way to moto (lab/aws/api/).
+_CHECKS: list[Check] = [authenticated, offered, validated, authorized]
 
 
 class Aws:
@@ -134,7 +117,7 @@ class Aws:
         self._server = make_server(
             "127.0.0.1",
             self.port,
-            _checked(DomainDispatcherApplication(create_backend_app)),
+            Front(DomainDispatcherApplication(create_backend_app), _CHECKS),
             threaded=True,
             request_handler=MotoRequestHandler,
             fd=listener.detach(),

@@ -9,11 +9,11 @@ from moto.core.resource_tagging import TaggableResourcesMixin, TaggedResource
 from moto.ec2.models import ec2_backends
 from moto.eks.models import Cluster, EKSBackend, Nodegroup, validate_safe_to_delete
 
+from lab.aws.api import principals
 from lab.aws.backends import Backed
 from lab.aws.services.ec2.networks import Networks
 from lab.aws.services.eks import refusals as refusals
 from lab.aws.services.eks.control_plane import ControlPlane
-from lab.aws.services.iam import principals
 from lab.settings import ACCESS_KEY_ID
 
 log = logging.getLogger(__name__)
