@@ -1,4 +1,4 @@
-"""Who is who: the access keys that the lab knows, and the policies of their owners."""
+"""Principals: who owns an access key, and which policies apply to them."""
 
 import json
 import re
