@@ -35,7 +35,7 @@ from lab.aws.services.acm.certificates import Certificates
 from lab.aws.services.classic.balancers import ClassicLoadBalancers
 from lab.aws.services.ec2 import dry_run
 from lab.aws.services.ec2.networks import Networks
-from lab.aws.services.eks import versions
+from lab.aws.services.eks import updates, versions
 from lab.aws.services.eks.clusters import Clusters
 from lab.aws.services.elb.balancers import LoadBalancers
 from lab.aws.services.iam import simulation
@@ -110,7 +110,7 @@ class Aws:
             self.vpcs,
         )
         self._backends = Backends(self.ground)
-        for extension in (dry_run, simulation, versions):
+        for extension in (dry_run, simulation, updates, versions):
             extension.serve()
         self._server = make_server(
             "127.0.0.1",

@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections.abc import Iterable
 from typing import Any
 
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -18,6 +19,7 @@ from lab.aws.services.acm import refusals
 settings.ACM_VALIDATION_WAIT = (
     sys.maxsize
 )  # moto would issue a certificate after a while, whatever Route 53 says
+_LISTED = ["RSA_1024", "RSA_2048"]  # key types, where a call names none
 
 
 class Certificates(Backed, AWSCertificateManagerBackend):
@@ -64,6 +66,10 @@ class Certificates(Backed, AWSCertificateManagerBackend):
             self._issue(bundle)
         bundle.in_use_by = self._users(arn)
         return bundle
+
+    def list_certificates(self, statuses: list[str], includes: dict[str, Any] | None) -> Iterable[CertBundle]:
+        """https://docs.aws.amazon.com/acm/latest/APIReference/API_ListCertificates.html has the default."""
+        return super().list_certificates(statuses, {"keyTypes": _LISTED, **(includes or {})})
 
     def delete_certificate(self, arn: str) -> None:
         refusals.delete_certificate(self.get_certificate(arn), self.account_id)
