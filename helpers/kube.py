@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from helpers.base import command
+from helpers.base import command, contents
 from helpers.base.command import Output
 from helpers.base.errors import CommandError, PrerequisiteError, TimedOutError
 from helpers.base.waiting import retry_while, wait_until
@@ -21,7 +21,7 @@ _AWAY = re.compile(
     r"|etcdserver: |ServiceUnavailable|currently unable to handle the request"
 )
 _PATIENCE = 60  # seconds
-_NOTEBOOKS = {"eks": "02-deploy-istio-in-eks", "gke": "03-deploy-istio-in-gke"}
+_NOTEBOOKS = {context: contents.notebook(context) for context in ("eks", "gke")}
 
 
 def kubectl(

@@ -4,8 +4,9 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from helpers import kube
+from helpers.base.contents import OBJECTS
 from helpers.base.errors import CommandError, PrerequisiteError, TimedOutError
-from helpers.pictures.things import OBJECTS, THINGS, How, Part
+from helpers.pictures.things import THINGS, How, Part
 
 _CORE = ("nodes", "deployments.apps", "pods", "services", "secrets")
 _ISTIO = tuple(

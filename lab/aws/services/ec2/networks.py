@@ -16,7 +16,8 @@ from moto.ec2.utils import generic_filter
 
 from lab.aws import delays
 from lab.aws.ground import network_name
-from lab.aws.services.ec2 import refusals
+from lab.aws.services.ec2 import refusals, route_refusals
+from lab.aws.services.ec2.lookups import find_subnet, interfaces
 from lab.aws.services.ec2.ways_out import WaysOut, attaching
 from lab.network import Vpc
 
@@ -43,13 +44,6 @@ class Networks(WaysOut):
         self.ground.dns.stop_resolver(vpc)
         vpc.delete()
 
-    def find_subnet(self, subnet_id: str) -> Subnet | None:
-        """moto's get_subnet, without its exception."""
-        return next((zone[subnet_id] for zone in self.subnets.values() if subnet_id in zone), None)
-
-    def interfaces_in(self, vpc_id: str) -> list[NetworkInterface]:
-        return [eni for eni in list(self.enis.values()) if eni.vpc_id == vpc_id]
-
     def create_managed_interface(
         self, subnet_id: str, description: str, group_ids: list[str], seed: str, public_ip: str | None = None
     ) -> NetworkInterface:
@@ -61,7 +55,7 @@ class Networks(WaysOut):
         with attaching:
             address = self._free_address(subnet_id, seed)
             interface = self.create_network_interface(
-                self.find_subnet(subnet_id), address, group_ids=group_ids, description=description
+                find_subnet(self, subnet_id), address, group_ids=group_ids, description=description
             )
         _manage(interface, description)
         interface.public_ip = public_ip
@@ -71,11 +65,11 @@ class Networks(WaysOut):
         self.enis.pop(interface.id, None)
 
     def _free_address(self, subnet_id: str, seed: str) -> str:
-        subnet = self.find_subnet(subnet_id)
+        subnet = find_subnet(self, subnet_id)
         assert subnet is not None
         taken = {
             private["PrivateIpAddress"]
-            for eni in self.enis.values()
+            for eni in interfaces(self)
             if eni.subnet_id == subnet_id
             for private in eni.private_ip_addresses
         }
@@ -98,7 +92,7 @@ class Networks(WaysOut):
         *args: Any,
         **kwargs: Any,
     ) -> NetworkInterface:
-        refusals.security_groups(self, group_ids or [])
+        refusals.create_network_interface(self, group_ids or [])
         return super().create_network_interface(
             subnet, private_ip_address, private_ip_addresses, group_ids, *args, **kwargs
         )
@@ -109,7 +103,7 @@ class Networks(WaysOut):
 
     def delete_subnet(self, subnet_id: str) -> Subnet:
         refusals.delete_subnet(self, subnet_id)
-        for table in self.route_tables.values():  # moto keeps these associations, and then the table
+        for table in list(self.route_tables.values()):  # moto keeps these associations, and then the table
             table._associations = {k: v for k, v in table._associations.items() if v != subnet_id}
         return super().delete_subnet(subnet_id)
 
@@ -159,7 +153,7 @@ class Networks(WaysOut):
         return gateway
 
     def _free(self, gateway: NatGateway) -> None:
-        for address in self.addresses:
+        for address in list(self.addresses):
             if address.eni is gateway._eni:
                 self.disassociate_address(address=address.public_ip)
         self.delete_managed_interface(gateway._eni)
@@ -177,7 +171,7 @@ class Networks(WaysOut):
 
     def create_route(self, route_table_id: str, *args: Any, **kwargs: Any) -> Route:
         if not kwargs.get("local"):  # moto's own, with a new table
-            refusals.route(self, route_table_id, kwargs.get("gateway_id"), kwargs.get("nat_gateway_id"))
+            route_refusals.route(self, route_table_id, kwargs.get("gateway_id"), kwargs.get("nat_gateway_id"))
         return super().create_route(route_table_id, *args, **kwargs)
 
     def replace_route(  # type: ignore[override]
@@ -191,7 +185,7 @@ class Networks(WaysOut):
         gateway_id: str | None,
         **kwargs: Any,
     ) -> Route:
-        refusals.route(self, route_table_id, gateway_id, nat_gateway_id)
+        route_refusals.route(self, route_table_id, gateway_id, nat_gateway_id)
         return super().replace_route(
             route_table_id,
             cidr,
@@ -204,21 +198,21 @@ class Networks(WaysOut):
         )
 
     def delete_route(self, route_table_id: str, destination_cidr_block: str, *args: Any) -> Route:
-        refusals.delete_route(self, route_table_id, destination_cidr_block)
+        route_refusals.delete_route(self, route_table_id, destination_cidr_block)
         return super().delete_route(route_table_id, destination_cidr_block, *args)
 
     def associate_route_table(
         self, route_table_id: str, gateway_id: str | None = None, subnet_id: str | None = None
     ) -> str:
-        refusals.associate_route_table(self, route_table_id, subnet_id or "")
+        route_refusals.associate(self, route_table_id, subnet_id or "")
         return super().associate_route_table(route_table_id, gateway_id, subnet_id)
 
     def disassociate_route_table(self, association_id: str) -> str | None:
-        refusals.disassociate_route_table(self, association_id)
+        route_refusals.disassociate(self, association_id)
         return super().disassociate_route_table(association_id)
 
     def delete_route_table(self, route_table_id: str) -> None:
-        refusals.delete_route_table(self, route_table_id)
+        route_refusals.delete_table(self, route_table_id)
         super().delete_route_table(route_table_id)
 
     def create_security_group(
@@ -251,7 +245,7 @@ class Networks(WaysOut):
         for table in [table for table in self.route_tables.values() if table.vpc_id == vpc_id]:
             del self.route_tables[table.id]
         deleted = super().delete_vpc(vpc_id)
-        for acl in [acl for acl in self.network_acls.values() if acl.vpc_id == vpc_id]:
+        for acl in [acl for acl in list(self.network_acls.values()) if acl.vpc_id == vpc_id]:
             del self.network_acls[acl.id]  # moto keeps it
         with attaching:
             if vpc := self.ground.vpcs.pop(vpc_id, None):
