@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
+from flask import has_request_context, request
 from moto.core.model import OperationModel, ServiceModel, Shape
 from moto.core.parse import PROTOCOL_PARSERS, RequestParserError
 from moto.core.request import Request, determine_request_protocol
@@ -84,6 +85,12 @@ def read(environ: dict[str, Any]) -> Call | None:
     if _KEY not in environ:
         environ[_KEY] = _read(environ)
     return environ[_KEY]
+
+
+def given() -> dict[str, Any]:
+    """The parameters of the call that moto is answering, for those that moto does not read."""
+    call = read(request.environ) if has_request_context() else None
+    return call.parameters if call else {}
 
 
 def _read(environ: dict[str, Any]) -> Call | None:

@@ -9,7 +9,7 @@ from moto.core.serialize import SerializationContext, get_serializer_class
 from werkzeug.wrappers import Response
 
 from lab.aws.api.call import Call, OtherService, Refusal, Unreadable, read
-from lab.aws.api.offered import missing
+from lab.aws.api.offered import unoffered
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -23,7 +23,7 @@ _NOT_OFFERED = "UnsupportedOperation"  # with the status 400: SDKs would try aga
 
 def offered(call: Call) -> Refusal | None:
     """Refuses what the lab does not offer: offered.toml."""
-    found = missing(call.service, call.operation, call.parameters, call.model.idempotent_members)
+    found = unoffered(call.service, call.operation, call.parameters, call.model.idempotent_members)
     return Refusal(_NOT_OFFERED, _sentence(found), 400) if found else None
 
 

@@ -151,8 +151,8 @@ MANDATORY = "Runtime and Handler are mandatory parameters for functions created 
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"Environment": {"Variables": {"AWS_REGION": "r", "A": "b"}}}, f"{RESERVED} request: AWS_REGION"),
-        ({"Environment": {"Variables": {"A": "b" * 4096}}}, "exceeded the 4KB limit"),
+        ({"Environment": {"Variables": {"AWS_REGION": "r", "AB": "c"}}}, f"{RESERVED} request: AWS_REGION"),
+        ({"Environment": {"Variables": {"AB": "c" * 4096}}}, "exceeded the 4KB limit"),
         ({"Runtime": None}, MANDATORY),
         ({"Handler": None}, MANDATORY),
     ],

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 from moto import settings
 from moto.acm.models import AWSCertificateManagerBackend, CertBundle
@@ -16,6 +17,7 @@ from moto.route53.models import route53_backends
 
 from lab import pki
 from lab.aws import delays
+from lab.aws.api.call import given
 from lab.aws.ground import Backed
 from lab.aws.services.acm import refusals
 
@@ -35,8 +37,10 @@ class Certificates(Backed, AWSCertificateManagerBackend):
 
     def request_certificate(self, *args: Any, **kwargs: Any) -> str:
         """A moment passes before ACM names the DNS records that it wants."""
+        refusals.request_certificate(given().get("KeyAlgorithm"))
         arn = super().request_certificate(*args, **kwargs)
         bundle = self._certificates[arn]
+        _use_key(bundle)
         describe = bundle.describe
 
         def describe_later() -> dict[str, Any]:
@@ -122,3 +126,10 @@ class Certificates(Backed, AWSCertificateManagerBackend):
             self._found.pop(bundle.arn, None)
         elif time.monotonic() - self._found.setdefault(bundle.arn, time.monotonic()) >= delays.CERTIFICATE:
             bundle.status = "ISSUED"
+
+
+def _use_key(bundle: CertBundle) -> None:
+    """Of the algorithm that the call names; moto's are RSA_2048."""
+    if given().get("KeyAlgorithm") == "EC_prime256v1":
+        bundle._key = ec.generate_private_key(ec.SECP256R1())
+        bundle.key = bundle._key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())

@@ -5,12 +5,11 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from flask import has_request_context, request
 from moto.core.resource_tagging import TaggableResourcesMixin, TaggedResource
 from moto.eks.models import Cluster, EKSBackend, Nodegroup, validate_safe_to_delete
 
 from lab.aws.api import principals
-from lab.aws.api.call import read
+from lab.aws.api.call import given
 from lab.aws.ground import Backed
 from lab.aws.services.ec2.networks import Networks
 from lab.aws.services.eks import refusals
@@ -169,7 +168,5 @@ class Clusters(Backed, EKSBackend, TaggableResourcesMixin):
 
 def _show_access(cluster: Any) -> None:
     """Members that moto drops, with EKS's defaults."""
-    call = read(request.environ) if has_request_context() else None
-    given = call.parameters if call else {}
-    cluster.access_config = {"authenticationMode": "CONFIG_MAP"} | given.get("accessConfig", {})
-    cluster.upgrade_policy = given.get("upgradePolicy", {"supportType": "EXTENDED"})
+    cluster.access_config = {"authenticationMode": "CONFIG_MAP"} | given().get("accessConfig", {})
+    cluster.upgrade_policy = given().get("upgradePolicy", {"supportType": "EXTENDED"})
