@@ -384,7 +384,7 @@ def test_who_reaches_the_api_server_may_change(gke):
         (
             {"desired_node_version": "-"},
             exceptions.MethodNotImplemented,
-            "the field update.desired_node_version",
+            "update.desired_node_version",
         ),
     ],
 )

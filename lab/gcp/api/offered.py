@@ -11,7 +11,7 @@ TABLE: dict[str, dict[str, list[str]]] = tomllib.loads(Path(__file__).with_suffi
 
 
 def unoffered(message: Message, at: str = "") -> str | None:
-    """What of a message, or of one within it, the lab does not offer. What is empty or false asks for nothing."""
+    """What of a message, or of one in it, the lab does not offer. Empty or false asks for nothing."""
     kind = message.DESCRIPTOR.name
     offered = [name for names in TABLE[kind].values() for name in names] if kind in TABLE else None
     for field, value in message.ListFields():
