@@ -1,5 +1,6 @@
 """EKS: clusters and node groups are real, and so are their states."""
 
+import copy
 import logging
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -36,6 +37,7 @@ class Clusters(Backed, EKSBackend, TaggableResourcesMixin):
     ) -> Cluster:
         version = kwargs.get("version")
         if name not in self.clusters:
+            refusals.access(given().get("accessConfig", {}))
             refusals.create_cluster(self.peer(Networks), name, version, role_arn, resources_vpc_config)
             refusals.second_cluster(self.peer(Networks), list(self.clusters.values()), resources_vpc_config)
         cluster = super().create_cluster(name, role_arn, resources_vpc_config, *args, **kwargs)
@@ -45,8 +47,9 @@ class Clusters(Backed, EKSBackend, TaggableResourcesMixin):
         plane = ControlPlane(self.ground, self.region_name, cluster, creator.arn)
         self._planes[name], self._updates[name] = plane, []
         self._work[name] = ThreadPoolExecutor(1, f"eks-{name}")
+        answer = copy.copy(cluster)  # CREATING, even if it is ready before this is sent
         self._start(name, plane.create)
-        return cluster
+        return answer
 
     def update(
         self, name: str, resourcesVpcConfig: dict[str, Any] | None, logging: dict[str, Any] | None
@@ -110,8 +113,9 @@ class Clusters(Backed, EKSBackend, TaggableResourcesMixin):
         group = super().create_nodegroup(cluster_name, node_role, nodegroup_name, subnets, *args, **kwargs)
         plane = self._planes[cluster_name]
         plane.describe_nodegroup(group)
+        answer = copy.copy(group)
         self._start(cluster_name, lambda: plane.create_node(group))
-        return group
+        return answer
 
     def delete_nodegroup(self, cluster_name: str, nodegroup_name: str) -> Nodegroup:
         group = self.describe_nodegroup(cluster_name, nodegroup_name)

@@ -39,6 +39,12 @@ def create_cluster(
             _refuse(f"The security group ID '{group_id}' does not exist", clusterName=name)
 
 
+def access(config: dict[str, Any]) -> None:
+    """A limit of the lab."""
+    if config.get("bootstrapClusterCreatorAdminPermissions") is False:
+        _refuse("The lab does not offer clusters whose creator is not their administrator.")
+
+
 def update_cluster_config(
     cluster: Cluster, vpc_config: dict[str, Any], logging: dict[str, Any] | None
 ) -> None:
