@@ -22,12 +22,12 @@ NOT_THERE = [
     ("lambda", "create_function",
      {"FunctionName": "f", "Role": "arn:aws:iam::123456789012:role/r", "Code": {"S3Bucket": "mine"}},
      "the parameter Code.S3Bucket of lambda CreateFunction"),
-    ("elbv2", "create_listener",
-     {"LoadBalancerArn": "arn", "DefaultActions": [
-         {"Type": "forward", "TargetGroupArn": "arn"},
-         {"Type": "redirect", "RedirectConfig": {"StatusCode": "HTTP_301"}},
-     ]},
-     "the parameter DefaultActions.RedirectConfig of elbv2 CreateListener"),
+    ("route53", "change_resource_record_sets",
+     {"HostedZoneId": "Z0", "ChangeBatch": {"Changes": [
+         {"Action": "CREATE", "ResourceRecordSet": {"Name": "a", "Type": "A"}},
+         {"Action": "CREATE", "ResourceRecordSet": {"Name": "a", "Type": "A", "Weight": 1}},
+     ]}},
+     "the parameter ChangeBatch.Changes.ResourceRecordSet.Weight of route53 ChangeResourceRecordSets"),
     ("eks", "create_fargate_profile",
      {"fargateProfileName": "f", "clusterName": "c", "podExecutionRoleArn": "arn"},
      "eks CreateFargateProfile"),
