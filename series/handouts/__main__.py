@@ -11,10 +11,11 @@ from rich.console import Console
 
 from helpers.base.command import relative
 from helpers.base.errors import ToolMissingError, TutorialError, for_people
+from helpers.base.settings import ROOT
 from series.handouts import chapter, document, participants, pdf
-from series.run import NOTEBOOKS, PROJECT, executed, notebooks
+from series.run import NOTEBOOKS, executed, notebooks
 
-OUT = PROJECT / "build" / "handouts"
+OUT = ROOT / "build" / "handouts"
 IMAGES = NOTEBOOKS / "images"
 
 console = Console(highlight=False, soft_wrap=True)

@@ -65,21 +65,18 @@ def read(path: Path, images: Path) -> Chapter:
     markup.lines(body)
     markup.tables(body)
     solutions = _solutions(body, number)
+    steps = [h2 for h2 in body.find_all("h2") if h2.get_text().startswith("Step ")]
     title = body.h1.get_text().strip() if body.h1 else path.stem
     return Chapter(
         number,
         path.name,
         html.escape(title, quote=False),
         str(body),
-        [Heading(str(h2["id"]), h2.decode_contents()) for h2 in body.find_all("h2") if _is_step(h2)],
+        [Heading(str(h2["id"]), h2.decode_contents()) for h2 in steps],
         solutions,
         str(body.select_one(".picture") or ""),
         _versions(notebook),
     )
-
-
-def _is_step(heading: Tag) -> bool:
-    return heading.get_text().startswith("Step ")
 
 
 def _solutions(body: BeautifulSoup, number: str) -> list[Solution]:

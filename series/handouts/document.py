@@ -8,9 +8,9 @@ from urllib.parse import unquote
 
 from pygments.formatters import HtmlFormatter
 
+from helpers.base.settings import ROOT
 from series.handouts import markup
 from series.handouts.chapter import Chapter, exporter
-from series.run import PROJECT
 
 PACKAGE = "istio-multicloud-lambda"
 DARK = "@media screen and (prefers-color-scheme: dark)"
@@ -48,7 +48,7 @@ def _document(title: str, chapters: Sequence[Chapter], front: dict[str, str] | N
 
 def _readme() -> tuple[str, str]:
     """The title and the first paragraph of the project's README."""
-    title, lead, *_ = (PROJECT / "README.md").read_text().removeprefix("# ").split("\n\n")
+    title, lead, *_ = (ROOT / "README.md").read_text().removeprefix("# ").split("\n\n")
     return title, lead
 
 

@@ -9,9 +9,10 @@ import pytest
 from pypdf import PdfReader
 
 from helpers.base.errors import TutorialError
+from helpers.base.settings import ROOT
 from series.handouts import chapter, document, markup, participants, pdf
 from series.handouts.__main__ import IMAGES, make
-from series.run import NOTEBOOKS, PROJECT, notebooks
+from series.run import NOTEBOOKS, notebooks
 
 PATHS = notebooks()
 SERIES = document.PACKAGE
@@ -204,7 +205,7 @@ def heading_sizes(reader: PdfReader) -> set[float]:
 
 
 def test_pages_have_numbers_but_for_the_title_page(printed):
-    title = (PROJECT / "README.md").read_text().split("\n")[0].removeprefix("# ")
+    title = (ROOT / "README.md").read_text().split("\n")[0].removeprefix("# ")
     assert " ".join(printed.pages[0].extract_text().split()).startswith(title)
     bottom = 18 / 25.4 * 72
     feet = [[text for text, y, _ in pieces(page) if y < bottom] for page in printed.pages]
