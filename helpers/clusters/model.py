@@ -10,7 +10,8 @@ class Cluster:
     context: str  # in the kubeconfig
     name: str
     status: str
-    endpoint: str
+    url: str  # of its API server
     version: str
+    reason: str = ""  # why it is in that state, in its cloud's words
 
     def _ipython_display_(self) -> None: ...
