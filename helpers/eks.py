@@ -37,9 +37,14 @@ def find() -> Cluster | None:
     found = describe()
     if found is None:
         return None
-    reasons = "; ".join(issue["message"] for issue in found.get("health", {}).get("issues", []))
     return Cluster(
-        CONTEXT, found["name"], found["status"], found.get("endpoint", ""), found["version"], reasons
+        context=CONTEXT,
+        name=found["name"],
+        status=found["status"],
+        reason="; ".join(issue["message"] for issue in found.get("health", {}).get("issues", [])),
+        version=found["version"],
+        url=found.get("endpoint", ""),
+        ca=found.get("certificateAuthority", {}).get("data", ""),
     )
 
 
@@ -167,8 +172,8 @@ def cluster_tag() -> str:
 
 def connect() -> None:
     """Write the context `eks` into the kubeconfig, as `aws eks update-kubeconfig` does."""
-    found = describe() or {}
-    kubeconfig.write(CONTEXT, found["endpoint"], found["certificateAuthority"]["data"], _plugin())
+    cluster = get()
+    kubeconfig.write(CONTEXT, cluster.url, cluster.ca, _plugin())
 
 
 def _plugin() -> dict[str, Any]:

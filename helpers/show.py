@@ -15,7 +15,7 @@ from helpers.base.errors import CommandError, ToolMissingError
 from helpers.base.settings import ROOT, current
 from helpers.clusters import manifests
 
-_LIBRARIES = ("boto3", "google-cloud-container", "google-cloud-compute", "cryptography")
+_LIBRARIES = ("boto3", "google-cloud-container", "cryptography")
 _PROGRAMS = {
     "curl": ("curl", "--version"),
     "kubectl": ("kubectl", "version", "--client", "--output", "yaml"),

@@ -1,4 +1,4 @@
-"""Calls to Google Cloud by its own client libraries: one door, where errors become messages."""
+"""Calls to Google Cloud, by REST or by a client library: one door, where errors become messages."""
 
 import functools
 import warnings
@@ -7,11 +7,11 @@ from typing import Any, TypeVar
 
 import google.auth
 import google.auth.transport.requests
+import requests
 from google.api_core import exceptions as api
 from google.api_core.retry import Retry
 from google.auth import exceptions as auth
 from google.oauth2 import service_account
-from requests.exceptions import ConnectionError, RequestException, Timeout
 
 from helpers.base.errors import AlreadyExistsError, ApiError, SettingsError, UnreachableError
 from helpers.base.settings import ENDPOINTS, current
@@ -19,7 +19,13 @@ from helpers.gcp.token import SCOPES
 
 TIMEOUT = 45.0  # seconds for one answer
 # Throttling, 5xx, dropped connections: as in AWS, where botocore has it. Seconds.
-_PASSING = (api.TooManyRequests, api.ServerError, ConnectionError, Timeout, auth.TransportError)
+_PASSING = (
+    api.TooManyRequests,
+    api.ServerError,
+    requests.ConnectionError,
+    requests.Timeout,
+    auth.TransportError,
+)
 _RETRY = {"initial": 0.5, "maximum": 20.0, "timeout": 60.0}
 _ENDPOINT = "look whether {} is right and what it names is running."
 _SIGN_IN = "gcloud auth application-default login, then run this again: it goes on."
@@ -49,6 +55,22 @@ def identity() -> tuple[str, bool]:
     _asking(action, lambda: credentials.refresh(google.auth.transport.requests.Request()))
     account = getattr(credentials, "service_account_email", "") or getattr(credentials, "account", "")
     return account or "your own sign-in", isinstance(credentials, service_account.Credentials)
+
+
+def request(
+    action: str, method: str, url: str, allowed: str, *, json: Any = None, **query: str
+) -> dict[str, Any]:
+    """The JSON that one call by REST answers with. `allowed` and what it raises are as with `ask`."""
+    project()
+
+    def call() -> dict[str, Any]:
+        session = _session(_credentials_file())
+        response = session.request(method, url, json=json, params=query, timeout=TIMEOUT)
+        if not response.ok:
+            raise api.from_http_response(response)
+        return response.json()
+
+    return _asking(action, call, allowed)
 
 
 def ask(
@@ -82,12 +104,12 @@ def _asking(action: str, call: Callable[[], T], allowed: str = "") -> T:
         if _says(error, "quotaExceeded"):
             hint = "delete what is not needed there, or ask for a higher quota."
         if hint == _SIGN_IN:
-            _client.cache_clear()  # who has signed in again is asked for the new credentials
+            _forget_credentials()
         raise ApiError(action, type(error).__name__, getattr(error, "message", str(error)), hint) from error
-    except (RequestException, auth.TransportError) as error:
+    except (requests.RequestException, auth.TransportError) as error:
         raise UnreachableError(action, str(error), _where()) from error
     except (auth.GoogleAuthError, OSError) as error:
-        _client.cache_clear()
+        _forget_credentials()
         raise UnreachableError(action, str(error), _SIGN_IN) from error
 
 
@@ -110,6 +132,17 @@ def _client(kind: Callable[..., Any], endpoint: str | None, credentials_file: st
     options: dict[str, Any] = {"api_endpoint": endpoint} if endpoint else {}
     # REST, since an endpoint of one's own, as gcloud's override takes it, is a URL.
     return kind(transport="rest", credentials=_credentials(credentials_file), client_options=options)
+
+
+@functools.lru_cache(maxsize=8)
+def _session(credentials_file: str | None) -> requests.Session:
+    return google.auth.transport.requests.AuthorizedSession(_credentials(credentials_file))
+
+
+def _forget_credentials() -> None:
+    """Who has signed in again is asked for the new ones."""
+    _client.cache_clear()
+    _session.cache_clear()
 
 
 def _credentials_file() -> str | None:

@@ -71,8 +71,9 @@ def test_it_is_made_once_and_says_whose_it_is(routers, capsys):
     )
     (nat,) = router.nats
     assert nat.nat_ip_allocate_option == "AUTO_ONLY"
-    assert cloud_nat.is_ours(router)
-    assert cloud_nat.tags(router)["Tutorial"] == aws.TUTORIAL
+    found = cloud_nat.find()
+    assert found and cloud_nat.is_ours(found)
+    assert cloud_nat.tags(found)["Tutorial"] == aws.TUTORIAL
     assert "gcloud compute routers create istio-multicloud" in capsys.readouterr().out
     cloud_nat.ensure()
     assert capsys.readouterr().out == "Cloud NAT of the router istio-multicloud exists in us-central1\n"
@@ -135,10 +136,21 @@ def test_while_the_last_one_is_being_deleted_the_next_waits(routers):
     assert names(routers) == ["istio-multicloud"]
 
 
+def test_all_pages_of_a_list_are_read(routers, monkeypatch):
+    call = cloud_nat._call
+    monkeypatch.setattr(cloud_nat, "_call", lambda *where, **more: call(*where, maxResults="1", **more))
+    for name in ("a", "b"):
+        made(routers, name, description=f"Tutorial={aws.TUTORIAL}", nats=[EVERYTHING] if name == "b" else [])
+    found = cloud_nat.serving()
+    assert found and found["name"] == "b"
+    assert [router["name"] for router in cloud_nat.of_all_runs()] == ["a", "b"]
+
+
 def test_a_nat_for_other_things_than_nodes_is_none():
-    for kind in ({"type_": "PRIVATE"}, {"endpoint_types": ["ENDPOINT_TYPE_MANAGED_PROXY_LB"]}):
-        assert not cloud_nat._serves_nodes(compute_v1.RouterNat(**EVERYTHING, **kind))
-    assert cloud_nat._serves_nodes(compute_v1.RouterNat(**EVERYTHING))
+    nodes = {"sourceSubnetworkIpRangesToNat": "ALL_SUBNETWORKS_ALL_IP_RANGES"}
+    for kind in ({"type": "PRIVATE"}, {"endpointTypes": ["ENDPOINT_TYPE_MANAGED_PROXY_LB"]}):
+        assert not cloud_nat._serves_nodes(nodes | kind)
+    assert cloud_nat._serves_nodes(nodes)
 
 
 def test_it_stays_while_a_cluster_of_another_run_calls_out_by_it(routers, monkeypatch, moto_url, capsys):
