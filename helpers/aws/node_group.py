@@ -5,7 +5,7 @@ from typing import Any
 
 from helpers import aws
 from helpers.aws import deletion, iam
-from helpers.base.errors import ApiError, TutorialError
+from helpers.base.errors import TutorialError
 from helpers.base.resource import Resource
 from helpers.base.settings import current
 from helpers.base.waiting import wait_until
@@ -65,12 +65,11 @@ def leftovers() -> list[Resource]:
 
 def names() -> list[str]:
     """Names of the cluster's node groups, also of those that the tutorial did not make."""
-    try:
-        return aws.list_all("eks", "list_nodegroups", "nodegroups", clusterName=current().TUTORIAL_NAME)
-    except ApiError as refused:
-        if refused.code == "ResourceNotFoundException":  # there is no cluster
-            return []
-        raise
+    missing, cluster = "ResourceNotFoundException", current().TUTORIAL_NAME
+    if not aws.found(missing, service="eks", operation="describe_cluster", name=cluster):
+        return []
+    found = aws.found(missing, service="eks", operation="list_nodegroups", clusterName=cluster)
+    return found["nodegroups"] if found else []  # none if the cluster went between the two calls
 
 
 def wait_until_made(what: str, find: Callable[[], dict[str, Any] | None], timeout: float) -> dict[str, Any]:
