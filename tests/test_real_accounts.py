@@ -8,7 +8,6 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from unittest.mock import patch
 
 import boto3
 import pytest
@@ -16,9 +15,8 @@ import pytest
 from helpers import eks, istio
 from helpers.base.settings import Settings
 from helpers.base.waiting import wait_until
-from series import run
 from series.preflight import __main__ as preflight
-from tests.conftest import LAB_NAME, PROJECT, fresh_lab
+from tests.conftest import NAME, PROJECT, fresh_lab, run
 
 pytestmark = pytest.mark.xdist_group("real accounts")
 
@@ -48,7 +46,7 @@ class Account:
 
 @pytest.fixture(scope="module")
 def account() -> Iterator[Account]:
-    with fresh_lab(f"{LAB_NAME[:14]}-real") as environment:
+    with fresh_lab(f"{NAME[:15]}-real") as environment:
         yield Account(environment)
 
 
@@ -71,7 +69,7 @@ def settings(account: Account, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 def asked(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], str | int | None]:
     """Run the look before the start with an answer to its question: what it exits with, None for "go on"."""
 
-    def run(answer: str) -> str | int | None:
+    def ask(answer: str) -> str | int | None:
         monkeypatch.setattr("builtins.input", lambda _: answer)
         try:
             preflight.main()
@@ -79,7 +77,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], str | int | None]:
             return ended.code
         return None
 
-    return run
+    return ask
 
 
 def vpcs(account: Account) -> int:
@@ -273,13 +271,15 @@ def test_interruptions_lose_nothing(account, tmp_path, build):
     assert network["CidrBlock"] == "10.0.0.0/16"
 
 
-def run_notebooks(account: Account, file: Path, out: Path, *numbers: str) -> None:
+def run_notebooks(file: Path, *numbers: str) -> None:
     environment = {name: value for name, value in os.environ.items() if name not in Settings.model_fields}
-    environment |= {"TUTORIAL_SETTINGS": str(file)}
-    with patch.dict(os.environ, environment, clear=True):
-        for notebook in run.notebooks():
-            if notebook.name[:2] in numbers:
-                run.run(notebook, out)
+    run(
+        environment | {"TUTORIAL_SETTINGS": str(file)},
+        sys.executable,
+        "-m",
+        "tests.faults.notebooks",
+        *numbers,
+    )
 
 
 def variant(account: Account, folder: Path, build: Path, **changed: str | None) -> Path:
@@ -290,7 +290,7 @@ def variant(account: Account, folder: Path, build: Path, **changed: str | None) 
 
 def test_with_a_domain_acm_issues_and_the_gateway_verifies(account, tmp_path, build):
     file = variant(account, tmp_path, build, CERTIFICATE="acm")
-    run_notebooks(account, file, tmp_path, "01", "02", "04")
+    run_notebooks(file, "01", "02", "04")
     (summary,) = account.client("acm").list_certificates()["CertificateSummaryList"]
     assert (summary["Type"], summary["Status"]) == ("AMAZON_ISSUED", "ISSUED")
 
@@ -345,7 +345,7 @@ def test_without_a_domain_the_vpc_alone_knows_the_name(account, tmp_path, build)
         return "alb.example.com" in in_eks(account, build, *words)
 
     wait_until("the gateway to forget the balancer", known, lambda there: not there, timeout=LIMIT)
-    run_notebooks(account, variant(account, tmp_path, build, ZONE="private"), tmp_path, "01", "04")
+    run_notebooks(variant(account, tmp_path, build, ZONE="private"), "01", "04")
     listed = route53.list_hosted_zones()["HostedZones"]
     assert sorted(zone["Config"]["PrivateZone"] for zone in listed) == [False, True]
 

@@ -15,8 +15,11 @@ from google.oauth2 import service_account
 
 from helpers.base.errors import AlreadyExistsError, ApiError, SettingsError, UnreachableError
 from helpers.base.settings import ENDPOINTS, current
-from helpers.gcp.token import SCOPES
 
+SCOPES = [
+    "https://www.googleapis.com/auth/cloud-platform",
+    "https://www.googleapis.com/auth/userinfo.email",
+]
 TIMEOUT = 45.0  # seconds for one answer
 # Throttling, 5xx, dropped connections: as in AWS, where botocore has it. Seconds.
 _PASSING = (

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from helpers import show
 from helpers.base import contents
 from helpers.base.contents import Thing, object_keys
+from helpers.base.tables import Table
 
 How = Literal["none", "making", "there", "broken", "unknown"]
 
@@ -52,7 +52,7 @@ def words(parts: Parts) -> str:
     ]
     if parts["alb"].how != "none":
         rows.append(("way outside → internal ALB", "closed", "no route leads to private addresses"))
-    return repr(show.Table(("thing", "state", "detail"), rows))
+    return repr(Table(("thing", "state", "detail"), rows))
 
 
 def _said(part: Part, thing: Thing) -> tuple[str, str]:
