@@ -8,11 +8,11 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from helpers import gcp
-from helpers.aws import project_tags
 from helpers.base import contents, my_address
 from helpers.base.errors import ApiError, PrerequisiteError, TutorialError
 from helpers.base.resource import Resource
 from helpers.base.settings import ROOT, current
+from helpers.base.tags import project_tags
 from helpers.base.waiting import resume_after_lost_answer, wait_until
 from helpers.clusters import kubeconfig
 from helpers.clusters.model import Cluster

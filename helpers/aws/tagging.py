@@ -4,9 +4,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from helpers import aws
-from helpers.aws import TUTORIAL, iam
+from helpers.aws import iam
 from helpers.base.errors import ApiError
 from helpers.base.settings import current
+from helpers.base.tags import TUTORIAL
 
 # The API goes on listing these for up to an hour after they are gone; EC2 itself knows better.
 _LINGERING = (":natgateway/", ":instance/", ":network-interface/", ":volume/")

@@ -7,11 +7,10 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from helpers import gcp
-from helpers.aws import TUTORIAL, project_tags
 from helpers.base.errors import AlreadyExistsError, ApiError
 from helpers.base.resource import Resource
 from helpers.base.settings import current
+from helpers.base.tags import TUTORIAL, project_tags
 from helpers.base.waiting import resume_after_lost_answer, retry_while, wait_until
 from helpers.gcp import container, project, region
 
@@ -178,7 +177,9 @@ def _pages(path: str) -> Iterator[dict[str, Any]]:
 
 
 def _call(action: str, method: str, path: str, **more: Any) -> dict[str, Any]:
+    from helpers.gcp import client
+
     # gcloud's override ends with the API's version.
     endpoint = (current().CLOUDSDK_API_ENDPOINT_OVERRIDES_COMPUTE or _API).partition("/compute/")[0]
     url = f"{endpoint}/compute/v1/projects/{project()}/{path}"
-    return gcp.request(action, method, url, _ALLOWED, **more)
+    return client.request(action, method, url, _ALLOWED, **more)

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
 from helpers import gcp
-from helpers.aws import TUTORIAL
 from helpers.base.settings import current
+from helpers.base.tags import TUTORIAL
 
 if TYPE_CHECKING:
     from google.cloud import container_v1  # takes half a second, so it waits for the first call
@@ -18,11 +18,13 @@ T = TypeVar("T")
 
 
 def ask(action: str, call: Callable[[container_v1.ClusterManagerClient], T]) -> T:
-    """`call` with a client of the API. Raises what `gcp.ask` does."""
+    """`call` with a client of the API. Raises what `client.ask` does."""
     from google.cloud import container_v1
 
+    from helpers.gcp import client
+
     endpoint = (current().CLOUDSDK_API_ENDPOINT_OVERRIDES_CONTAINER or "").rstrip("/")
-    return gcp.ask(action, container_v1.ClusterManagerClient, endpoint, call, _ALLOWED)
+    return client.ask(action, container_v1.ClusterManagerClient, endpoint, call, _ALLOWED)
 
 
 def parent() -> str:

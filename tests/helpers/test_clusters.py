@@ -18,10 +18,11 @@ import yaml
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from helpers import aws, cleanup, eks, gcp, gke, network
+from helpers import aws, cleanup, eks, gke, network
 from helpers.aws import cloudwatch_logs, node_group
 from helpers.base.errors import PrerequisiteError, SettingsError, TutorialError, UnreachableError
 from helpers.base.settings import ROOT, current
+from helpers.gcp import client
 
 
 def user(context: str) -> dict:
@@ -164,7 +165,7 @@ def test_expired_sign_in_at_google_says_how_to_go_on(account_file):
         with pytest.raises(
             UnreachableError, match=r"Token has been expired(.|\n)*application-default login.*goes on"
         ):
-            gcp.identity()
+            client.identity()
         server.shutdown()
 
 
