@@ -9,14 +9,14 @@ from helpers.base.errors import ApiError
 from helpers.base.settings import current
 from helpers.base.tags import TUTORIAL
 
-# The API goes on listing these for up to an hour after they are gone; EC2 itself knows better.
+# The API goes on listing these for up to an hour after they are gone; they are asked for in EC2, and none is
+# alone: a NAT gateway has its address and its VPC.
 _LINGERING = (":natgateway/", ":instance/", ":network-interface/", ":volume/")
 
 
 def arns() -> list[str]:
-    """ARNs of what carries this run's tag, but for the kinds that are listed after they are gone."""
-    found = [mapping["ResourceARN"] for mapping in _resources(Project=current().TUTORIAL_NAME)]
-    return [arn for arn in found if not any(part in arn for part in _LINGERING)]
+    """ARNs of what carries this run's tag."""
+    return [found["ResourceARN"] for found in _resources(Project=current().TUTORIAL_NAME)]
 
 
 def of_all_runs() -> Iterator[dict[str, str]]:
@@ -44,7 +44,8 @@ def _of_roles() -> Iterator[dict[str, str]]:
 def _resources(**tags: str) -> list[dict[str, Any]]:
     filters = [{"Key": key, "Values": [value]} for key, value in tags.items()]
     service = "resourcegroupstaggingapi"
-    return aws.list_all(service, "get_resources", "ResourceTagMappingList", TagFilters=filters)
+    found = aws.list_all(service, "get_resources", "ResourceTagMappingList", TagFilters=filters)
+    return [each for each in found if not any(kind in each["ResourceARN"] for kind in _LINGERING)]
 
 
 def _dict(tags: list[dict[str, str]]) -> dict[str, str]:
