@@ -14,7 +14,7 @@ from helpers.base.waiting import wait_until
 from helpers.gcp import client, cloud_nat
 from lab.network import Internet
 from series.preflight import gcp as preflight
-from tests.lab.gcp import Google, internet_in
+from tests.lab.gcp.stand_in import Google, internet_in
 
 PLACE = {"project": "lab-project", "region": "us-central1"}
 NETWORK = "projects/lab-project/global/networks/default"
