@@ -80,8 +80,6 @@ def forward(elb: ELBv2Backend, lb_arn: str, actions: list[dict[str, Any]]) -> di
             raise not_offered(f"listeners with an action of type '{action['Type']}'")
     if len(actions) != 1:
         raise ELBClientError("InvalidLoadBalancerAction", "A listener must have exactly one forward action")
-    if "ForwardConfig" in actions[0]:
-        raise not_offered("weights and stickiness: a forward action has a TargetGroupArn")
     arn = actions[0].get("TargetGroupArn")
     if arn not in elb.target_groups:
         raise ELBClientError("TargetGroupNotFound", f"Target group '{arn}' not found")

@@ -21,8 +21,8 @@ ATTRIBUTES: dict[str, tuple[str, tuple[str, ...] | None]] = {
 
 
 def not_offered(what: str) -> ELBClientError:
-    """What AWS has and this lab has not."""
-    return ELBClientError("OperationNotPermitted", f"The lab does not offer {what}")
+    """What AWS has and this lab has not; operations and parameters are in lab/aws/api/offered.toml."""
+    return ELBClientError("UnsupportedOperation", f"The lab does not offer {what}")
 
 
 def known(elb: ELBv2Backend, arn: str) -> FakeLoadBalancer:
