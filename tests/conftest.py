@@ -26,7 +26,6 @@ LONG_GROUPS = [
     "empty lab",
     "lab/test_life",
     "clusters",
-    "lab/aws/api/test_least_privilege",
 ]
 
 

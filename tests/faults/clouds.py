@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import boto3
-import google.auth
 from google.auth.transport.requests import AuthorizedSession
+from google.oauth2 import service_account
 
 from tests.faults.proxy import Judge, Proxy
 
@@ -65,7 +65,7 @@ def in_the_clouds(environment: dict[str, str]) -> set[tuple[str, str]]:
 
 
 def _in_google(environment: dict[str, str]) -> set[tuple[str, str]]:
-    credentials, _ = google.auth.load_credentials_from_file(
+    credentials = service_account.Credentials.from_service_account_file(
         environment["GOOGLE_APPLICATION_CREDENTIALS"],
         scopes=["https://www.googleapis.com/auth/cloud-platform"],
     )
