@@ -1,6 +1,6 @@
 """The load balancer's certificate in ACM: imported from a private CA, or issued for a domain of the reader's.
 
-CERTIFICATE says which. In both cases `certificates.ensure().alb_ca` is what its signer is verified with.
+TUTORIAL_CERTIFICATE says which. In both cases its signer is verified with `pki.ensure().alb_ca`.
 """
 
 from typing import Any
@@ -30,7 +30,7 @@ def find() -> str:
 @resume_after_lost_answer
 def ensure() -> str:
     """The certificate's ARN: imported, or requested, validated by DNS and issued."""
-    return {"private-ca": _ensure_imported, "acm": _ensure_issued}[current().CERTIFICATE]()
+    return {"private-ca": _ensure_imported, "acm": _ensure_issued}[current().TUTORIAL_CERTIFICATE]()
 
 
 def _ensure_imported() -> str:
@@ -83,8 +83,8 @@ def _ensure_issued() -> str:
         timeout=_ISSUE_LIMIT,
         interval=3,
         state=lambda now: now["Status"],
-        hint=f"the registrar of {current().DOMAIN} has to point to the zone's name servers: "
-        f"dig NS {current().DOMAIN}",
+        hint=f"the registrar of {current().TUTORIAL_DOMAIN} has to point to the zone's name servers: "
+        f"dig NS {current().TUTORIAL_DOMAIN}",
     )
     if found["Status"] != "ISSUED":
         answer = f"its status is {found['Status']} {found.get('FailureReason', '')}".strip()
@@ -119,7 +119,7 @@ def _find() -> str | None:
         arn = summary["CertificateArn"]
         if summary["DomainName"] != current().alb_host:
             continue
-        if _describe(arn)["Type"] != _TYPES[current().CERTIFICATE]:
+        if _describe(arn)["Type"] != _TYPES[current().TUTORIAL_CERTIFICATE]:
             continue
         tags = aws.call("acm", "list_tags_for_certificate", CertificateArn=arn)["Tags"]
         if {"Key": "Project", "Value": current().TUTORIAL_NAME} in tags:

@@ -1,17 +1,15 @@
 """Runs of the tutorial, of whatever name, that an account still has something of; found by tag alone."""
 
-import os
 import re
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 from helpers import aws, gke
 from helpers.base.errors import ApiError, SettingsError
-from helpers.base.settings import current
+from helpers.base.settings import current, override
 from helpers.base.tags import TUTORIAL
 from helpers.gcp import cloud_nat
 from helpers.inventory import ROLES
@@ -46,18 +44,10 @@ def older_than(age: str) -> list[Run]:
 @contextmanager
 def settings_of(run: Run) -> Iterator[None]:
     """The settings in force are that run's, with a kubeconfig of its own: this run's stays as it is."""
-    former = dict(os.environ)
-    with tempfile.TemporaryDirectory() as folder:
-        os.environ |= {"TUTORIAL_NAME": run.name, "KUBECONFIG": str(Path(folder) / "kubeconfig")}
-        if run.domain:
-            os.environ["DOMAIN"] = run.domain
-        if run.location:
-            os.environ["GOOGLE_CLOUD_LOCATION"] = run.location
-        try:
-            yield
-        finally:
-            os.environ.clear()
-            os.environ.update(former)
+    known = {"TUTORIAL_DOMAIN": run.domain, "GOOGLE_CLOUD_LOCATION": run.location}
+    values = {"TUTORIAL_NAME": run.name} | {name: value for name, value in known.items() if value}
+    with tempfile.TemporaryDirectory() as folder, override(KUBECONFIG=f"{folder}/kubeconfig", **values):
+        yield
 
 
 def _all() -> list[Run]:
