@@ -16,7 +16,7 @@ def test_environment_wins_over_the_file(monkeypatch, tmp_path):
     lines = [
         'AWS_REGION = "eu-west-1"',
         'TUTORIAL_DOMAIN = "example.org"',
-        'TUTORIAL_ISTIO_VALUES = ["a=b c"]',
+        'TUTORIAL_ISTIO_VALUES = ["a=b c", "d=e"]',
     ]
     file.write_text("\n".join(lines))
     monkeypatch.setenv("TUTORIAL_SETTINGS", str(file))
