@@ -76,8 +76,8 @@ def write(page: Path = PAGE) -> Path:
 
 def _how_far(number: str, parts: Parts) -> str:
     made = [key for key, thing in THINGS.items() if thing.notebook == number]
-    there = sum(parts[key].how == "there" for key in made)
-    broken = [THINGS[key].name for key in made if parts[key].how == "broken"]
+    there = sum(parts[key].phase == "ready" for key in made)
+    broken = [THINGS[key].name for key in made if parts[key].phase == "failed"]
     if broken:
         return f"✗ broken: {', '.join(broken)}"
     if not made:
