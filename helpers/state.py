@@ -2,10 +2,11 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
-from helpers import eks, function, gke, inventory, load_balancer
-from helpers.base.errors import PrerequisiteError
+from helpers import eks, function, gke, load_balancer
+from helpers.aws import ec2
 from helpers.base.settings import current
 from helpers.clusters import kubeconfig
+from helpers.clusters.model import Cluster
 from helpers.gcp import cloud_nat
 from helpers.pictures import cluster_things, svg, things_picture
 from helpers.pictures.things import Part, Parts, Phase
@@ -41,13 +42,13 @@ def gather() -> Parts:
 
 def _network() -> dict[str, Part]:
     found = {}
-    for vpc in inventory.ec2("VPC"):
+    for vpc in ec2.tagged("VPC"):
         found["vpc"] = Part("ready", vpc["State"], (vpc["VpcId"], vpc["CidrBlock"]))
-    if subnets := inventory.ec2("subnet"):
+    if subnets := ec2.tagged("subnet"):
         names = [tag["Value"] for subnet in subnets for tag in subnet["Tags"] if tag["Key"] == "Name"]
         kinds = [f"{sum(f'-{kind}-' in name for name in names)} {kind}" for kind in ("private", "public")]
         found["subnets"] = Part("ready", "available", tuple(kinds))
-    for gateway in inventory.ec2("NAT gateway"):
+    for gateway in ec2.tagged("NAT gateway"):
         phases: dict[str, Phase] = {"available": "ready", "pending": "creating"}
         state = ": ".join(filter(None, (gateway["State"], gateway.get("FailureMessage", ""))))
         found["nat"] = Part(phases.get(gateway["State"], "failed"), state, (gateway["NatGatewayId"],))
@@ -60,14 +61,14 @@ def _front() -> dict[str, Part]:
         arn, state = balancer["LoadBalancerArn"], balancer["State"]
         phases: dict[str, Phase] = {"active": "ready", "provisioning": "creating"}
         said = ": ".join(filter(None, (state["Code"], state.get("Reason", ""))))
-        addresses = tuple(load_balancer.addresses_of(arn))
+        addresses = tuple(load_balancer.addresses(arn))
         found["alb"] = Part(phases.get(state["Code"], "failed"), said, addresses)
         listeners = sorted(load_balancer.listeners_of(arn), key=lambda one: one["Port"])
         if listeners:
             values = tuple(f"{one['Protocol']} {one['Port']}" for one in listeners)
             found["listeners"] = Part("ready", "open", values)
     if group := load_balancer.target_group():
-        state, reason = load_balancer.health_of(group["TargetGroupArn"])
+        state, reason = load_balancer.target_health(group["TargetGroupArn"])
         phase = _TARGET.get(state, "creating")
         said = ": ".join(filter(None, (state, reason))) if phase == "failed" else state
         found["target"] = Part(phase, said, ("the function",))
@@ -75,29 +76,19 @@ def _front() -> dict[str, Part]:
 
 
 def _function() -> dict[str, Part]:
-    try:
-        found = function.find()
-    except PrerequisiteError:
+    found = function.find()
+    if not found:
         return {}
     phases: dict[str, Phase] = {"Failed": "failed", "Pending": "creating"}
     return {"function": Part(phases.get(found.state, "ready"), found.state, (function.RUNTIME,))}
 
 
 def _eks() -> dict[str, Part]:
-    found = eks.describe()
-    if not found:
-        return {}
-    issues = found.get("health", {}).get("issues", [])
-    reason = "; ".join(issue["message"] for issue in issues)
-    return _cluster("eks", found["status"], reason, found["version"], found.get("endpoint", ""))
+    return _cluster(eks.find())
 
 
 def _gke() -> dict[str, Part]:
-    found = gke.describe() if current().GOOGLE_CLOUD_PROJECT else None
-    if not found:
-        return {}
-    url, version = f"https://{found.endpoint}", found.current_master_version
-    return _cluster("gke", found.status.name, found.status_message, version, url)
+    return _cluster(gke.find() if current().GOOGLE_CLOUD_PROJECT else None)
 
 
 def _cloud_nat() -> dict[str, Part]:
@@ -105,13 +96,16 @@ def _cloud_nat() -> dict[str, Part]:
     return {"cloud-nat": Part("ready", "running", (f"router {found['name']}",))} if found else {}
 
 
-def _cluster(context: str, status: str, reason: str, version: str, url: str) -> dict[str, Part]:
+def _cluster(cluster: Cluster | None) -> dict[str, Part]:
     """The cluster and, where the kubeconfig leads to this one and no other, what is in it."""
-    phase = _CLUSTER.get(status, "creating")
-    said = f"{status}: {reason}" if phase == "failed" and reason else status
+    if cluster is None:
+        return {}
+    phase = _CLUSTER.get(cluster.status, "creating")
+    broken = phase == "failed" and cluster.reason
     inside: dict[str, Part] = {}
-    if phase == "ready" and url and kubeconfig.server(context) == url:
-        inside = cluster_things.parts(context)
+    if phase == "ready" and cluster.url and kubeconfig.server(cluster.context) == cluster.url:
+        inside = cluster_things.parts(cluster.context)
     more = inside.pop("nodes", Part(state=_NOT_CONNECTED)).state
-    values = tuple(filter(None, (f"Kubernetes {version}" if version else "", more)))
-    return {context: Part(phase, said, values), **inside}
+    values = tuple(filter(None, (f"Kubernetes {cluster.version}" if cluster.version else "", more)))
+    state = f"{cluster.status}: {cluster.reason}" if broken else cluster.status
+    return {cluster.context: Part(phase, state, values), **inside}
