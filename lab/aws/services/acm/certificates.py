@@ -1,6 +1,5 @@
 """ACM: imports are checked, a certificate in use stays, and DNS validation looks at Route 53."""
 
-import sys
 import time
 from collections.abc import Iterable
 from typing import Any
@@ -9,9 +8,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
-from moto import settings
 from moto.acm.models import AWSCertificateManagerBackend, CertBundle
-from moto.core.utils import utcnow
 from moto.elbv2.models import elbv2_backends
 from moto.route53.models import route53_backends
 
@@ -22,9 +19,6 @@ from lab.aws.ground import Backed
 from lab.aws.services.acm import refusals
 
 _DAYS = 198  # https://docs.aws.amazon.com/acm/latest/userguide/acm-concepts.html
-settings.ACM_VALIDATION_WAIT = (
-    sys.maxsize
-)  # moto would issue a certificate after a while, whatever Route 53 says
 _LISTED = ["RSA_1024", "RSA_2048"]  # key types, where a call names none
 
 
@@ -36,21 +30,9 @@ class Certificates(Backed, AWSCertificateManagerBackend):
         self._found: dict[str, float] = {}  # since when all of a certificate's records are there
 
     def request_certificate(self, *args: Any, **kwargs: Any) -> str:
-        """A moment passes before ACM names the DNS records that it wants."""
         refusals.request_certificate(given().get("KeyAlgorithm"))
         arn = super().request_certificate(*args, **kwargs)
-        bundle = self._certificates[arn]
-        _use_key(bundle)
-        describe = bundle.describe
-
-        def describe_later() -> dict[str, Any]:
-            description = describe()
-            if (utcnow() - bundle.created_at).total_seconds() < delays.CERTIFICATE:
-                for option in description["Certificate"]["DomainValidationOptions"]:
-                    option.pop("ResourceRecord", None)
-            return description
-
-        bundle.describe = describe_later  # type: ignore[method-assign]
+        _use_key(self._certificates[arn])
         return arn
 
     def import_certificate(

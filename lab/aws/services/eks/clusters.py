@@ -1,9 +1,9 @@
 """EKS: clusters and node groups are real, and so are their states."""
 
-import copy
 import logging
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from copy import copy
 from typing import Any
 
 from moto.core.resource_tagging import TaggableResourcesMixin, TaggedResource
@@ -13,9 +13,9 @@ from lab.aws.api import principals
 from lab.aws.api.call import given
 from lab.aws.ground import Backed
 from lab.aws.services.ec2.networks import Networks
-from lab.aws.services.eks import refusals
+from lab.aws.services.eks import refusals, versions
 from lab.aws.services.eks.control_plane import ControlPlane
-from lab.aws.services.eks.updates import Update
+from lab.aws.services.eks.updates import Answers, Update
 from lab.settings import ACCESS_KEY_ID
 
 log = logging.getLogger(__name__)
@@ -25,12 +25,19 @@ class Clusters(Backed, EKSBackend, TaggableResourcesMixin):
     """Clusters of a region. The Resource Groups Tagging API lists them and their node groups."""
 
     SERVICE_NAMESPACE = "eks"
+    answers = Answers
 
     def __init__(self, region_name: str, account_id: str) -> None:
         super().__init__(region_name, account_id)
         self._planes: dict[str, ControlPlane] = {}
         self._work: dict[str, ThreadPoolExecutor] = {}  # one thread per cluster: one thing after the other
         self._updates: dict[str, list[Update]] = {}
+
+    @property
+    def url_paths(self) -> dict[str, Callable[..., Any]]:
+        updates = "/clusters/(?P<name>[^/]+)/updates"
+        more = dict.fromkeys((f"{updates}$", f"{updates}/(?P<updateId>[^/]+)$"), Answers.dispatch)
+        return {**super().url_paths, **more, "/cluster-versions$": versions.describe}
 
     def create_cluster(
         self, name: str, role_arn: str, resources_vpc_config: dict[str, Any], *args: Any, **kwargs: Any
@@ -47,7 +54,7 @@ class Clusters(Backed, EKSBackend, TaggableResourcesMixin):
         plane = ControlPlane(self.ground, self.region_name, cluster, creator.arn)
         self._planes[name], self._updates[name] = plane, []
         self._work[name] = ThreadPoolExecutor(1, f"eks-{name}")
-        answer = copy.copy(cluster)  # CREATING, even if it is ready before this is sent
+        answer = copy(cluster)  # CREATING, even if it is ACTIVE before the answer is written
         self._start(name, plane.create)
         return answer
 
@@ -113,7 +120,7 @@ class Clusters(Backed, EKSBackend, TaggableResourcesMixin):
         group = super().create_nodegroup(cluster_name, node_role, nodegroup_name, subnets, *args, **kwargs)
         plane = self._planes[cluster_name]
         plane.describe_nodegroup(group)
-        answer = copy.copy(group)
+        answer = copy(group)
         self._start(cluster_name, lambda: plane.create_node(group))
         return answer
 

@@ -9,9 +9,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from moto.core.responses import ActionResult, BaseResponse
+from moto.core.responses import ActionResult
 from moto.core.utils import utcnow
-from moto.eks import urls
 from moto.eks.responses import EKSResponse
 
 
@@ -34,25 +33,21 @@ class Update:
         ]
 
 
-def serve() -> None:
-    """Add the calls to those that moto serves; twice is harmless."""
-    EKSResponse.update_cluster_config = _update_cluster_config  # type: ignore[method-assign]
-    EKSResponse.describe_update = _describe_update  # type: ignore[attr-defined]
-    EKSResponse.list_updates = _list_updates  # type: ignore[attr-defined]
-    for path in ("updates", "updates/(?P<updateId>[^/]+)"):
-        urls.url_paths[f"{{0}}/clusters/(?P<name>[^/]+)/{path}$"] = BaseResponse.dispatch.__get__(EKSResponse)
+class Answers(EKSResponse):
+    """moto's answers, with these."""
 
+    def update_cluster_config(self) -> ActionResult:  # type: ignore[override]
+        given = {name: self._get_param(name) for name in ("resourcesVpcConfig", "logging")}
+        return ActionResult({"update": self._clusters.update(self._get_param("name"), **given)})
 
-def _update_cluster_config(self: Any) -> ActionResult:
-    given = {name: self._get_param(name) for name in ("resourcesVpcConfig", "logging")}
-    return ActionResult({"update": self.eks_backend.update(self._get_param("name"), **given)})
+    def describe_update(self) -> ActionResult:
+        found = self._clusters.describe_update(self._get_param("name"), self._get_param("updateId"))
+        return ActionResult({"update": found})
 
+    def list_updates(self) -> ActionResult:
+        updates = self._clusters.list_updates(self._get_param("name"))
+        return ActionResult({"updateIds": [update.id for update in updates]})
 
-def _describe_update(self: Any) -> ActionResult:
-    found = self.eks_backend.describe_update(self._get_param("name"), self._get_param("updateId"))
-    return ActionResult({"update": found})
-
-
-def _list_updates(self: Any) -> ActionResult:
-    updates = self.eks_backend.list_updates(self._get_param("name"))
-    return ActionResult({"updateIds": [update.id for update in updates]})
+    @property
+    def _clusters(self) -> Any:
+        return self.eks_backend

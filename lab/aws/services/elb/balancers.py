@@ -61,7 +61,6 @@ class LoadBalancers(TargetGroups):
             return former
         lb = super().create_load_balancer(name, groups, subnet_ids, scheme=scheme, tags=tags)
         lb.dns_name = _host_name(lb, self.region_name)
-        lb.activate = lambda: None  # type: ignore[method-assign]  # moto would call it active when it is described
         lb.attrs = {key: default for key, (default, _) in refusals.ATTRIBUTES.items()}
         self._access_logs[lb.arn] = AccessLog(lb, self.region_name, self.ground.peer(Buckets))
         self._balancers[lb.arn] = _provisioning.submit(self._provision, lb)

@@ -5,23 +5,19 @@ beside it.
 """
 
 import re
-from typing import TYPE_CHECKING, Any
+from concurrent.futures import Future
+from typing import Any
 
 from moto.acm.models import acm_backends
+from moto.awslambda.models import LambdaBackend
+from moto.ec2.models import EC2Backend
 from moto.elbv2.exceptions import ELBClientError, LoadBalancerNotFoundError
-from moto.elbv2.models import FakeListener, FakeLoadBalancer, FakeTargetGroup
+from moto.elbv2.models import ELBv2Backend, FakeListener, FakeLoadBalancer, FakeTargetGroup
 from moto.elbv2.ssl_policies import SSL_POLICIES
 
+from lab.aws.dataplane.load_balancer import Balancer
 from lab.aws.services.ec2.lookups import find_subnet
 from lab.aws.services.lambda_.refusals import allows
-
-if TYPE_CHECKING:
-    from concurrent.futures import Future
-
-    from lab.aws.dataplane.load_balancer import Balancer
-    from lab.aws.services.ec2.networks import Networks
-    from lab.aws.services.elb.balancers import LoadBalancers
-    from lab.aws.services.lambda_.functions import Functions
 
 _BOOLEAN = ("true", "false")
 # A load balancer's attributes: the default, and what may be set (None: any text).
@@ -42,7 +38,7 @@ def not_offered(what: str) -> ELBClientError:
 
 
 def create_load_balancer(
-    networks: "Networks", name: str, subnet_ids: list[str], scheme: str, type_: str | None, groups: list[str]
+    networks: EC2Backend, name: str, subnet_ids: list[str], scheme: str, type_: str | None, groups: list[str]
 ) -> None:
     if type_ not in (None, "application"):
         raise not_offered(f"load balancers of type '{type_}'")
@@ -50,13 +46,13 @@ def create_load_balancer(
     _check_network(networks, _common_vpc(networks, subnet_ids), scheme, groups)
 
 
-def set_subnets(networks: "Networks", lb: FakeLoadBalancer, subnet_ids: list[str]) -> None:
+def set_subnets(networks: EC2Backend, lb: FakeLoadBalancer, subnet_ids: list[str]) -> None:
     """https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_SetSubnets.html"""
     if _common_vpc(networks, subnet_ids) != lb.vpc_id:
         raise ELBClientError("InvalidConfigurationRequest", "All subnets must belong to the same VPC")
 
 
-def _common_vpc(networks: "Networks", subnet_ids: list[str]) -> str:
+def _common_vpc(networks: EC2Backend, subnet_ids: list[str]) -> str:
     """The VPC in which these subnets can have a load balancer."""
     subnets = [find_subnet(networks, subnet_id) for subnet_id in subnet_ids]
     if missing := [i for i, subnet in zip(subnet_ids, subnets, strict=True) if subnet is None]:
@@ -94,7 +90,7 @@ def _check_name(name: str) -> None:
         )
 
 
-def _check_network(networks: "Networks", vpc_id: str, scheme: str, group_ids: list[str]) -> None:
+def _check_network(networks: EC2Backend, vpc_id: str, scheme: str, group_ids: list[str]) -> None:
     for group_id in group_ids:
         group = networks.get_security_group_from_id(group_id)
         if group is None:
@@ -122,7 +118,7 @@ def same_load_balancer(
         )
 
 
-def known_load_balancer(balancers: "LoadBalancers", arn: str) -> FakeLoadBalancer:
+def known_load_balancer(balancers: ELBv2Backend, arn: str) -> FakeLoadBalancer:
     if arn not in balancers.load_balancers:
         raise LoadBalancerNotFoundError
     return balancers.load_balancers[arn]
@@ -141,7 +137,7 @@ def modify_load_balancer_attributes(wanted: dict[str, str]) -> None:
 
 
 def create_listener(
-    balancers: "LoadBalancers",
+    balancers: ELBv2Backend,
     lb_arn: str,
     protocol: str,
     port: str,
@@ -158,7 +154,7 @@ def create_listener(
 
 
 def modify_listener(
-    balancers: "LoadBalancers",
+    balancers: ELBv2Backend,
     listener: FakeListener,
     port: str | None,
     protocol: str | None,
@@ -192,7 +188,7 @@ def _check_tls(protocol: str, certificate_arn: str | None, has_policy: bool) -> 
         raise ELBClientError("ValidationError", "An SSL policy cannot be specified for HTTP listeners")
 
 
-def _check_certificate(balancers: "LoadBalancers", arn: str) -> None:
+def _check_certificate(balancers: ELBv2Backend, arn: str) -> None:
     if not arn.startswith("arn:aws:acm:"):
         raise not_offered("server certificates of IAM")
     if not balancers._certificate_exists(arn):
@@ -205,7 +201,7 @@ def _check_certificate(balancers: "LoadBalancers", arn: str) -> None:
         )
 
 
-def forward(balancers: "LoadBalancers", lb_arn: str, actions: list[dict[str, Any]]) -> dict[str, Any]:
+def forward(balancers: ELBv2Backend, lb_arn: str, actions: list[dict[str, Any]]) -> dict[str, Any]:
     """The one action that a listener may have, in the form in which AWS shows it: to one target group.
 
     https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_Action.html
@@ -237,7 +233,7 @@ def forward(balancers: "LoadBalancers", lb_arn: str, actions: list[dict[str, Any
     return {"Type": "forward", "TargetGroupArn": arn, "ForwardConfig": {**shown, **stickiness}}
 
 
-def provisioned(balancer: "Future[Balancer]") -> "Balancer":
+def provisioned(balancer: Future[Balancer]) -> Balancer:
     """The real balancer, once it is there; where it could not be made, why."""
     if error := balancer.exception():
         raise ELBClientError("InternalFailure", f"The load balancer was not provisioned: {error}")
@@ -313,7 +309,7 @@ def same_target_group(former: FakeTargetGroup, settings: dict[str, Any]) -> None
             )
 
 
-def register_targets(group: FakeTargetGroup, functions: "Functions", targets: list[dict[str, Any]]) -> None:
+def register_targets(group: FakeTargetGroup, functions: LambdaBackend, targets: list[dict[str, Any]]) -> None:
     """https://docs.aws.amazon.com/elasticloadbalancing/latest/application/lambda-functions.html"""
     arns = {target["Id"] for target in targets}
     if len(arns | set(group.targets)) > 1:

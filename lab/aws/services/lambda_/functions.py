@@ -21,9 +21,11 @@ from lab.aws.dataplane.functions import (
     TooManyRequests,
 )
 from lab.aws.ground import Backed
+from lab.aws.moto_patches import UPDATE_STATUS
 from lab.aws.services.lambda_ import refusals
 
 log = logging.getLogger(__name__)
+IN_PROGRESS = "InProgress"
 
 
 class Functions(Backed, LambdaBackend):
@@ -36,8 +38,6 @@ class Functions(Backed, LambdaBackend):
             namespace=self.ground.internet.functions.path,
             cgroup=f"{self.ground.lab.cgroup}/functions",
         )
-
-        self._updating: set[str] = set()  # ARNs
         self._deploying = Lock()  # or an update would bring a deleted function back
 
     def create_function(self, spec: dict[str, Any]) -> LambdaFunction:
@@ -47,22 +47,9 @@ class Functions(Backed, LambdaBackend):
         function.state = "Pending"
         answer = copy.copy(result)  # Pending, even if the function is ready before it is sent
         answer.state = "Pending"
-        self._show_updates(function)
         state = self._first_state(function)
         delays.later(delays.FUNCTION, lambda: setattr(function, "state", state))
         return answer
-
-    def _show_updates(self, function: LambdaFunction) -> None:
-        """moto calls every update successful at once."""
-        describe = function.get_configuration
-
-        def get_configuration(on_create: bool = False) -> dict[str, Any]:
-            description = describe(on_create)
-            if function.function_arn in self._updating:
-                description["LastUpdateStatus"] = "InProgress"
-            return description
-
-        function.get_configuration = get_configuration  # type: ignore[method-assign]
 
     def _first_state(self, function: LambdaFunction) -> str:
         try:
@@ -110,29 +97,29 @@ class Functions(Backed, LambdaBackend):
     def _update(self, name: str, change: Callable[[], dict[str, Any] | None]) -> dict[str, Any] | None:
         function = self.get_function(name)
         refusals.not_in_state(function, "Pending")
-        arn = function.function_arn
-        if arn in self._updating:
+        if getattr(function, UPDATE_STATUS, "") == IN_PROGRESS:
             refusals.updating(function)
         result = change()
-        self._updating.add(arn)
+        setattr(function, UPDATE_STATUS, IN_PROGRESS)
         delays.later(delays.FUNCTION, lambda: self._updated(function))
-        return result and {**result, "LastUpdateStatus": "InProgress"}
+        return result and {**result, "LastUpdateStatus": IN_PROGRESS}
 
     def _updated(self, function: LambdaFunction) -> None:
+        status = "Failed"
         try:
             with self._deploying:
                 if function in self.list_functions():  # it may have been deleted meanwhile
                     self._deploy(function)
                     function.state = "Active"
+                    status = "Successful"
         finally:
-            self._updating.discard(function.function_arn)
+            setattr(function, UPDATE_STATUS, status)
 
     def delete_function(self, function_name: str, qualifier: str | None = None) -> None:
         function = self.get_function(function_name, qualifier)
         with self._deploying:
             super().delete_function(function_name, qualifier)
             if function.version == "$LATEST":
-                self._updating.discard(function.function_arn)
                 self.service.remove(function.function_name)
 
     def add_permission(self, function_name: str, qualifier: str, raw: str) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from tests.lab.alb import Alb, Answer, ask, curl, function, until, versions
+from tests.lab.aws.dataplane.alb import Alb, Answer, ask, curl, function, until, versions
 
 MEGABYTE = 1024 * 1024
 OCTETS = "application/octet-stream"

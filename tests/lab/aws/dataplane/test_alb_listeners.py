@@ -13,7 +13,7 @@ import pytest
 
 from lab.aws.dataplane.load_balancer import Balancer, Certificate, HealthCheck, TargetGroup
 from lab.errors import LabError
-from tests.lab.alb import (
+from tests.lab.aws.dataplane.alb import (
     ADDRESSES,
     GROUP_ARN,
     HOST,

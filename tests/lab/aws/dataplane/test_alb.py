@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from lab.aws.dataplane.load_balancer import TargetGroup, listener
-from tests.lab.alb import HOST, Alb, run_curl
+from tests.lab.aws.dataplane.alb import HOST, Alb, run_curl
 
 
 def raw(alb: Alb, data: bytes) -> bytes:
