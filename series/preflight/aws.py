@@ -143,9 +143,9 @@ def _simulated() -> Iterator[Finding]:
             subject, f"not possible ({refused.code}); a missing permission will show when it is needed"
         )
         return
-    denied = {result["EvalActionName"]: result["EvalDecision"] for result in results}
-    denied = {action: decision for action, decision in denied.items() if decision != "allowed"}
-    for action, decision in denied.items():
+    decisions = {result["EvalActionName"]: result["EvalDecision"] for result in results}
+    denied = [(action, decision) for action, decision in decisions.items() if decision != "allowed"]
+    for action, decision in denied:
         finding = stop if decision == "explicitDeny" else note
         yield finding(subject, f"{action}: {decision}")
     if not denied:
@@ -198,8 +198,7 @@ def _dictionary(tags: list[dict[str, Any]]) -> dict[str, str]:
 
 def domain() -> Iterator[Finding]:
     """The zone that alb.<domain> goes into, and who can look it up."""
-    settings, found = current(), route53.find()
-    subject = f"{settings.alb_host}"
+    settings, found, subject = current(), route53.find(), current().alb_host
     if found:
         yield ok(subject, f"goes into the {settings.TUTORIAL_ROUTE53_ZONE} zone {found}, which exists")
     elif settings.TUTORIAL_ROUTE53_ZONE == "private":

@@ -143,7 +143,8 @@ def account_file(monkeypatch, tmp_path) -> Callable[[str], None]:
     return be
 
 
-def test_gke_that_cannot_be_reached_says_what_to_look_at(account_file):
+def test_gke_that_cannot_be_reached_says_what_to_look_at(account_file, monkeypatch):
+    monkeypatch.setitem(client._RETRY, "timeout", 1.0)
     account_file("http://127.0.0.1:1/token")
     with pytest.raises(UnreachableError, match="CLOUDSDK_API_ENDPOINT_OVERRIDES_CONTAINER is right"):
         gke.status()

@@ -16,6 +16,7 @@ from botocore.exceptions import ClientError
 from helpers import acm, cleanup, dns, eks, function, load_balancer, network, pki
 from helpers.aws import alb_log, denied, policy
 from helpers.base.settings import Settings, current, override
+from lab.aws import delays
 from lab.aws.server import Aws
 from lab.settings import ACCOUNT_ID
 from series.preflight import aws as preflight
@@ -66,6 +67,8 @@ def settings(aws, programs, tmp_path_factory) -> Iterator[pytest.MonkeyPatch]:
     with pytest.MonkeyPatch.context() as patch:
         for name in Settings.model_fields:
             patch.delenv(name, raising=False)
+        for delay in (name for name in vars(delays) if name.isupper()):
+            patch.setattr(delays, delay, 0)  # what is allowed does not depend on how long it takes
         patch.setenv("TUTORIAL_SETTINGS", str(folder / "none.toml"))
         patch.setenv("TUTORIAL_BUILD_DIR", str(folder / "build"))
         patch.setenv("KUBECONFIG", str(folder / "kubeconfig"))
