@@ -29,9 +29,6 @@ def create(settings: dict[str, Any]) -> None:
 def create_again(former: FakeTargetGroup, settings: dict[str, Any]) -> None:
     """What is there may be created again; anything else under its name may not."""
     given = {
-        "protocol": former.protocol,
-        "port": former.port,
-        "vpc_id": former.vpc_id,
         "healthcheck_enabled": former.health_check_enabled,
         "healthcheck_path": former.health_check_path,
         "healthcheck_interval_seconds": former.health_check_interval_seconds,
