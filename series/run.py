@@ -17,15 +17,12 @@ from traitlets.config import Config
 
 from helpers.base.command import relative
 from helpers.base.errors import for_people
-from helpers.base.settings import current
+from helpers.base.settings import ROOT, current
 from series import fingerprint
 from series.progress import Shown
 
-PROJECT = Path(__file__).parent.parent
-NOTEBOOKS = PROJECT / "notebooks"
+NOTEBOOKS = ROOT / "notebooks"
 CLEAN_UP = "99-clean-up"
-
-
 console = Console(highlight=False, soft_wrap=True)
 
 
@@ -36,7 +33,7 @@ def notebooks() -> list[Path]:
 
 def executed() -> Path:
     """The folder of the executed copies; each lab, and the real accounts, have one of their own."""
-    return current().STATE / "run"
+    return current().TUTORIAL_BUILD_DIR / "run"
 
 
 def run(notebook: Path, out: Path, shown: Shown | None = None) -> Path:

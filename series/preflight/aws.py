@@ -143,9 +143,9 @@ def _simulated() -> Iterator[Finding]:
             subject, f"not possible ({refused.code}); a missing permission will show when it is needed"
         )
         return
-    denied = {result["EvalActionName"]: result["EvalDecision"] for result in results}
-    denied = {action: decision for action, decision in denied.items() if decision != "allowed"}
-    for action, decision in denied.items():
+    decisions = {result["EvalActionName"]: result["EvalDecision"] for result in results}
+    denied = [(action, decision) for action, decision in decisions.items() if decision != "allowed"]
+    for action, decision in denied:
         finding = stop if decision == "explicitDeny" else note
         yield finding(subject, f"{action}: {decision}")
     if not denied:
@@ -198,15 +198,15 @@ def _dictionary(tags: list[dict[str, Any]]) -> dict[str, str]:
 
 def domain() -> Iterator[Finding]:
     """The zone that alb.<domain> goes into, and who can look it up."""
-    settings, found = current(), route53.find()
-    subject = f"{settings.alb_host}"
+    settings, found, subject = current(), route53.find(), current().alb_host
     if found:
-        yield ok(subject, f"goes into the {settings.ZONE} zone {found}, which exists")
-    elif settings.ZONE == "private":
+        yield ok(subject, f"goes into the {settings.TUTORIAL_ROUTE53_ZONE} zone {found}, which exists")
+    elif settings.TUTORIAL_ROUTE53_ZONE == "private":
         yield ok(subject, "goes into a zone that only the VPC knows")
     else:
         yield note(
-            subject, f"a public zone will be made; {settings.DOMAIN}'s registrar has to point to it meanwhile"
+            subject,
+            f"a public zone will be made; the registrar of {settings.TUTORIAL_DOMAIN} has to point to it",
         )
 
 

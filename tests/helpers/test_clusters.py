@@ -61,7 +61,7 @@ def test_eks_lets_the_reader_in_and_logs_what_happens(moto, monkeypatch):
     assert set(described["logging"]["clusterLogging"][0]["types"]) == set(eks.LOGS)
     (group,) = aws.list_all("logs", "describe_log_groups", "logGroups", logGroupNamePrefix=eks.log_group())
     assert group["retentionInDays"] == cloudwatch_logs.RETENTION
-    monkeypatch.setenv("CALLER", "203.0.113.8")  # another day, another network
+    monkeypatch.setenv("TUTORIAL_AUTHORIZED_CIDR", "203.0.113.8")  # another day, another network
     eks.ensure()
     described = aws.call("eks", "describe_cluster", name=current().TUTORIAL_NAME)["cluster"]
     assert described["resourcesVpcConfig"]["publicAccessCidrs"] == ["203.0.113.8/32"]
@@ -143,7 +143,8 @@ def account_file(monkeypatch, tmp_path) -> Callable[[str], None]:
     return be
 
 
-def test_gke_that_cannot_be_reached_says_what_to_look_at(account_file):
+def test_gke_that_cannot_be_reached_says_what_to_look_at(account_file, monkeypatch):
+    monkeypatch.setitem(client._RETRY, "timeout", 1.0)
     account_file("http://127.0.0.1:1/token")
     with pytest.raises(UnreachableError, match="CLOUDSDK_API_ENDPOINT_OVERRIDES_CONTAINER is right"):
         gke.status()
