@@ -6,11 +6,13 @@ LAB := $(BIN)/python -m lab
 export LAB_NAME ?= lab
 TARGET ?= lab
 SETTINGS ?= cloud.toml
+# Tests of one group share a lab; the long groups start first (tests/conftest.py).
+WORKERS := -n 3 --dist loadgroup --no-loadscope-reorder
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 
-.PHONY: tutorial destroy test lab up down status doctor setup handouts bench machines outputs faults kills lint lock clean help
+.PHONY: tutorial destroy test test-all lab up down status doctor setup handouts bench machines outputs faults kills lint lock clean help
 
 # Where the notebooks run: the lab, which comes up first, or, after a look and a question, the accounts of $(SETTINGS).
 ifeq ($(TARGET),lab)
@@ -31,8 +33,11 @@ tutorial: $(READY)  ## run notebooks 00-06; with TARGET=cloud on real accounts (
 destroy: $(VENV)/ready  ## delete what the tutorial made in both clouds; ARGS=--dry-run only lists it; TARGET as above
 	@$(PLACE) && $(BIN)/python -m helpers.cleanup $(ARGS)
 
-test: setup  ## run all tests, as CI does
-	@$(BIN)/python -m pytest
+test: setup  ## run all tests, as CI does; ARGS="tests/helpers -k curl" runs a part of them
+	@$(BIN)/python -m pytest $(or $(ARGS),$(WORKERS))
+
+test-all: setup faults kills machines  ## run also what takes hours: all faults, all kills, virtual machines
+	@$(BIN)/python -m pytest $(WORKERS) -m ''
 
 lab: $(READY)  ## open JupyterLab on the series' start page; TARGET as above
 	@$(PLACE) && $(LOOK) && $(BIN)/python -m series.start_page
@@ -89,7 +94,7 @@ clean: down  ## take the lab down; delete build and .venv
 	@rm -rf build $(VENV) tutorial.toml tutorial-*.toml
 
 help:
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-10s %s\n", $$1, $$2}'
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-10s %s\n", $$1, $$2}'
 
 $(VENV)/ready: requirements.lock pyproject.toml
 	@./setup.sh $(PYTHON) $(VENV)

@@ -13,6 +13,7 @@ from lab import binaries, cgroups, control, execution, images, values
 from lab.aws.server import Aws
 from lab.cluster import runtime
 from lab.cluster.cluster import Cluster
+from lab.dns.zones import Dns
 from lab.errors import LabError
 from lab.execution import Network
 from lab.gcp.server import Gcp
@@ -34,10 +35,9 @@ class Daemon:
         self.images = images.build(self.programs, lab.cache)
         self.processes = Processes(lab)
         self.internet = Internet(lab.run)
-        self.aws = Aws(
-            lab, self.internet, self.processes, self.make_cluster, self.programs, port=lab.aws_port
-        )
-        self.gcp = Gcp(lab, self.internet, self.make_cluster, self.aws.dns.start_resolver, port=lab.gke_port)
+        self.dns = Dns(self.internet, self.processes, self.programs, lab.data / "dns")
+        self.aws = Aws(lab, self.internet, self.dns, self.make_cluster, port=lab.aws_port)
+        self.gcp = Gcp(lab, self.internet, self.make_cluster, self.dns.start_resolver, port=lab.gke_port)
 
     def make_cluster(self, spec, vpc, load_balancers) -> Cluster:
         return Cluster(spec, vpc, self.processes, self.lab, self.programs, self.images, load_balancers)
@@ -47,6 +47,7 @@ class Daemon:
             signal.signal(signum, lambda *_: self.stopping.set())
         try:
             self.internet.up()
+            self.dns.start()
             self.aws.start()
             self.gcp.start()
             threading.Thread(target=self.import_images, daemon=True, name="images").start()
@@ -63,9 +64,10 @@ class Daemon:
         runtime.image_store(self.images, self.lab.cache, self.processes, f"{self.lab.cgroup}/images")
 
     def stop(self) -> None:
-        for part in (self.gcp.stop, self.aws.stop, self.processes.stop_all, self.internet.down):
+        clouds = (self.gcp.stop, self.aws.stop)
+        for stop in (*clouds, self.dns.stop, self.processes.stop_all, self.internet.down):
             try:
-                part()
+                stop()
             except Exception:  # what this part leaves behind, `down` finds by the lab's cgroup and paths
                 log.exception("while the lab went down")
 

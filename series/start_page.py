@@ -22,10 +22,11 @@ _INTRODUCTION = """\
 
 Eight notebooks, in this order. Click one to open it, and run its cells with Shift-Enter. Nothing below is
 remembered: it is looked up in both clouds whenever this page's cells run (`Run ▸ Run All Cells`)."""
+_IMPORTS = "from helpers import state\nfrom series import start_page"
 _STEPS = (
-    ("## The series", "start.contents()"),
+    ("## The series", "start_page.contents()"),
     ("## What exists now", "state.now()"),
-    ("## Where it runs", "start.place()"),
+    ("## Where it runs", "start_page.place()"),
 )
 
 
@@ -57,7 +58,10 @@ def place() -> Rich:
 
 def write(page: Path = PAGE) -> Path:
     """Make the page and run it, so that it opens filled in; returns its file."""
-    cells: list[Any] = [new_markdown_cell(_INTRODUCTION), new_code_cell("from helpers import start, state")]
+    cells: list[Any] = [
+        new_markdown_cell(_INTRODUCTION),
+        new_code_cell("from helpers import state\nfrom series import start_page"),
+    ]
     for heading, code in _STEPS:
         cells += [new_markdown_cell(heading), new_code_cell(code)]
     page.parent.mkdir(parents=True, exist_ok=True)

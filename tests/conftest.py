@@ -1,5 +1,6 @@
-"""One lab, of a name of its own, for the whole session: the reader's lab is never touched."""
+"""One lab for each worker, with a name of its own: the reader's lab is never touched."""
 
+import fcntl
 import os
 import re
 import shutil
@@ -16,7 +17,39 @@ from lab.progress import Progress
 from lab.settings import Lab
 
 PROJECT = Path(__file__).parent.parent
-LAB_NAME = os.environ.get("PYTEST_LAB_NAME", "pytest")  # several checkouts may test at once
+NAME = os.environ.get("PYTEST_LAB_NAME", "pytest")  # several checkouts may test at once
+LAB_NAME = "-".join(filter(None, [NAME, os.environ.get("PYTEST_XDIST_WORKER")]))
+# Groups of tests that run in one worker. These start first, the longest one before the others.
+LONG_GROUPS = [
+    "meshes",
+    "real accounts",
+    "empty lab",
+    "lab/test_life",
+    "clusters",
+    "lab/aws/test_least_privilege",
+]
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Take down what workers of a crashed session left; fewer workers may start now."""
+    if session.config.getoption("dist", "no") != "no" and not hasattr(session.config, "workerinput"):
+        for folder in Lab().run.parent.glob(f"{NAME}-gw*"):
+            lab_command(os.environ | {"LAB_NAME": folder.name}, "down")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Each module is a group of its own where it names no other."""
+    for item in items:
+        if not item.get_closest_marker("xdist_group"):
+            module = item.path.relative_to(PROJECT / "tests").with_suffix("")
+            item.add_marker(pytest.mark.xdist_group(str(module)))
+    items.sort(key=_place)
+
+
+def _place(item: pytest.Item) -> int:
+    mark = item.get_closest_marker("xdist_group")
+    return LONG_GROUPS.index(mark.args[0]) if mark and mark.args[0] in LONG_GROUPS else len(LONG_GROUPS)
 
 
 @pytest.fixture(scope="session")
@@ -42,8 +75,10 @@ def lab_environment(programs: Path, tmp_path_factory: pytest.TempPathFactory) ->
 
 @pytest.fixture(scope="session")
 def chromium() -> str:
-    """Debian's, installed like the lab's own packages where it is missing."""
-    packages.install(Progress(), [packages.BROWSER])
+    """Debian's, installed like the lab's own packages where it is missing; by one worker at a time."""
+    with (Lab().cache / "chromium.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        packages.install(Progress(), [packages.BROWSER])
     found = packages.BROWSER.found()
     assert found
     return found

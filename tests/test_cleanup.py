@@ -10,6 +10,8 @@ from botocore.exceptions import ClientError
 from tests.faults.clouds import in_the_clouds
 from tests.faults.kills import IN_GOOGLE, Place, at_call, clean_up, in_cell, kill
 
+pytestmark = pytest.mark.xdist_group("empty lab")
+
 PLACES = [
     *(at_call(number) for number in (1, 5, 12, 16, 19, 28, 34, 40, 45, 47)),
     IN_GOOGLE[1],

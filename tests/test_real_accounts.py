@@ -16,8 +16,11 @@ import pytest
 from helpers import eks, istio
 from helpers.base.settings import Settings
 from helpers.base.waiting import wait_until
-from series import preflight, run
+from series import run
+from series.preflight import __main__ as preflight
 from tests.conftest import LAB_NAME, PROJECT, fresh_lab
+
+pytestmark = pytest.mark.xdist_group("real accounts")
 
 LIMIT = 180  # seconds, for anything that is waited for
 KEEP = ("PATH", "HOME", "LANG", "XDG_CACHE_HOME")

@@ -21,6 +21,8 @@ from tenacity import Retrying, stop_after_delay, wait_fixed
 from series import run
 from tests import solutions
 
+pytestmark = pytest.mark.xdist_group("meshes")
+
 PROJECT = Path(__file__).parent.parent
 NOTEBOOKS = run.notebooks()
 TUTORIAL, CLEAN_UP = NOTEBOOKS[:-1], NOTEBOOKS[-1]
@@ -29,12 +31,12 @@ RULES = PROJECT / "tests/notebooks/sanitize.cfg"
 Env = dict[str, str]
 
 
-def run(env: Env, *command: str) -> subprocess.CompletedProcess[str]:
+def started(env: Env, *command: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, env=env, cwd=PROJECT, capture_output=True, text=True)
 
 
 def answer(env: Env, *command: str) -> str:
-    done = run(env, *command)
+    done = started(env, *command)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -48,14 +50,14 @@ def papermill(env: Env, notebook: Path, out: Path) -> Path:
 def nbval(env: Env, notebook: Path) -> subprocess.CompletedProcess[str]:
     options = ("--nbval", "--nbval-current-env", f"--nbval-sanitize-with={RULES}", "--color=no", "-vv")
     plugins = ("-p", "no:cacheprovider", "-p", "tests.notebooks.pictures")
-    return run(env, sys.executable, "-m", "pytest", *options, *plugins, str(notebook))
+    return started(env, sys.executable, "-m", "pytest", *options, *plugins, str(notebook))
 
 
 @pytest.mark.parametrize("notebook", TUTORIAL[2:], ids=lambda p: p.stem)
 def test_out_of_order_a_notebook_says_which_comes_first(lab_environment, notebook, tmp_path):
     with pytest.raises(PapermillExecutionError) as failed:
         papermill(lab_environment, notebook, tmp_path)
-    assert failed.value.ename == "NotYet"
+    assert failed.value.ename == "PrerequisiteError"
     assert re.search(r"0\d-[a-z]", failed.value.evalue), failed.value.evalue
 
 
@@ -145,7 +147,7 @@ class TestOtherPeoplesClients:
         assert len(clusters) == 1
 
     def test_aws_refuses_in_the_services_words(self, lab_environment):
-        refused = run(lab_environment, "aws", "eks", "describe-cluster", "--name", "no-such-cluster")
+        refused = started(lab_environment, "aws", "eks", "describe-cluster", "--name", "no-such-cluster")
         assert refused.returncode != 0
         assert "ResourceNotFoundException" in refused.stderr
 
@@ -163,7 +165,7 @@ class TestOtherPeoplesClients:
             user["user"] = {"token": "not-a-token"}
         stranger = tmp_path / "kubeconfig"
         stranger.write_text(json.dumps(config))
-        refused = run(
+        refused = started(
             lab_environment | {"KUBECONFIG": str(stranger)}, "kubectl", "--context", context, "get", "nodes"
         )
         assert refused.returncode != 0
@@ -332,7 +334,7 @@ def test_a_broken_manifest_changes_nothing(lab_environment, tmp_path):
         "metadata: {name: broken, namespace: istio-ingress}\nspec: {hosts: [lambda.external], http: [{}]}\n"
     )
     code = f"from helpers import kube; kube.apply('eks', {str(broken)!r})"
-    refused = run(lab_environment, sys.executable, "-c", code)
+    refused = started(lab_environment, sys.executable, "-c", code)
     assert refused.returncode != 0
     assert "broken" in refused.stderr
     after = answer(

@@ -45,6 +45,7 @@ def vpc(env: Env) -> str:
     return run(env, "aws", "ec2", "describe-vpcs", *query).stdout.strip()
 
 
+@pytest.mark.slow
 def test_three_labs_run_the_whole_series_at_once(labs: dict[str, Env]) -> None:
     with ThreadPoolExecutor(len(labs)) as pool:
         runs = list(pool.map(lambda env: run(env, sys.executable, "-m", "series.run"), labs.values()))

@@ -3,9 +3,9 @@
 import logging
 import os
 from collections.abc import Callable, Iterator
-from pathlib import Path
+from functools import partial
 from threading import Thread
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from moto.acm.models import acm_backends
 from moto.awslambda.models import lambda_backends
@@ -30,8 +30,8 @@ from lab.aws.api.authorization import authorized
 from lab.aws.api.paging import Paging
 from lab.aws.api.throttling import Throttling
 from lab.aws.api.validation import validated
-from lab.aws.backends import Backends
 from lab.aws.dataplane.certificate_authority import CertificateAuthority
+from lab.aws.ground import Backends, Ground
 from lab.aws.services.acm.certificates import Certificates
 from lab.aws.services.classic.balancers import ClassicLoadBalancers
 from lab.aws.services.ec2 import dry_run
@@ -40,36 +40,33 @@ from lab.aws.services.eks import versions
 from lab.aws.services.eks.clusters import Clusters
 from lab.aws.services.elb.balancers import LoadBalancers
 from lab.aws.services.iam import simulation
-from lab.aws.services.iam.principals import Identities, TokenService
+from lab.aws.services.iam.identities import Identities, TokenService
 from lab.aws.services.lambda_.functions import Functions
 from lab.aws.services.route53.hosted_zones import HostedZones
 from lab.aws.services.s3.buckets import Buckets
-from lab.cluster.cluster import Cluster, ClusterSpec
-from lab.cluster.load_balancer import Policy
+from lab.cluster.cluster import MakeCluster
 from lab.dns.zones import Dns
 from lab.network import Internet, Vpc
-from lab.processes import Processes
-from lab.settings import ACCOUNT_ID, ACM_ROOT, Lab
+from lab.settings import ACM_ROOT, Lab
 from lab.sockets import listen_locally
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
 log = logging.getLogger(__name__)
-T = TypeVar("T")
 
-_REPLACEMENTS: list[tuple[BackendDict, type[Any]]] = [
-    (ec2_backends, Networks),
-    (elb_backends, ClassicLoadBalancers),
-    (elbv2_backends, LoadBalancers),
-    (lambda_backends, Functions),
-    (eks_backends, Clusters),
-    (acm_backends, Certificates),
-    (route53_backends, HostedZones),
-    (iam_backends, Identities),
-    (s3_backends, Buckets),
-    (sts_backends, TokenService),
-]
+_SERVICES: dict[type[Any], BackendDict] = {
+    Networks: ec2_backends,
+    ClassicLoadBalancers: elb_backends,
+    LoadBalancers: elbv2_backends,
+    Functions: lambda_backends,
+    Clusters: eks_backends,
+    Certificates: acm_backends,
+    HostedZones: route53_backends,
+    Identities: iam_backends,
+    Buckets: s3_backends,
+    TokenService: sts_backends,
+}
 _ENVIRONMENT = {
     "MOTO_IAM_LOAD_MANAGED_POLICIES": "true",
     "MOTO_EC2_LOAD_DEFAULT_AMIS": "false",
@@ -97,21 +94,14 @@ def _checked(application: "WSGIApplication") -> "WSGIApplication":
 class Aws:
     """One AWS for one process, as moto keeps its state in the module.
 
-    `make_cluster(spec, vpc, load_balancers)` builds a Cluster that is not started; `programs` has `coredns`.
+    `make_cluster(spec, vpc, load_balancers)` builds a Cluster that is not started.
     """
 
     def __init__(
-        self,
-        lab: Lab,
-        internet: Internet,
-        processes: Processes,
-        make_cluster: Callable[[ClusterSpec, Vpc, Policy], Cluster],
-        programs: Path,
-        port: int = 0,
+        self, lab: Lab, internet: Internet, dns: Dns, make_cluster: MakeCluster, port: int = 0
     ) -> None:
-        self.lab, self.internet, self.make_cluster = lab, internet, make_cluster
-        self.vpcs: dict[str, Vpc] = {}  # by VPC id: those in which something is
-        self.dns = Dns(self, internet, processes, programs, lab.data / "dns")
+        self._lab, self._internet, self._dns, self._make_cluster = lab, internet, dns, make_cluster
+        self.vpcs: dict[str, Vpc] = {}  # by VPC id, those that have a network
         self.port = port
         self._backends: Backends | None = None
         self._server: BaseWSGIServer | None = None
@@ -121,14 +111,22 @@ class Aws:
         return f"http://127.0.0.1:{self.port}"
 
     def start(self) -> None:
-        """Start the public DNS and listen on 127.0.0.1:port. LabError if the port is taken."""
+        """Listen on 127.0.0.1:port. LabError if the port is taken."""
         os.environ.update(_ENVIRONMENT)
         os.environ.pop("AWS_PROFILE", None)
         listener = listen_locally(self.port, "the AWS API", "LAB_AWS_PORT")
         self.port = listener.getsockname()[1]
-        self.certificate_authority = CertificateAuthority(self.lab.data / ACM_ROOT)
-        self._backends = Backends(self, _REPLACEMENTS)
-        self.dns.start()
+        self.ground = Ground(
+            self._lab,
+            self._internet,
+            self._dns,
+            self._make_cluster,
+            CertificateAuthority(self._lab.data / ACM_ROOT),
+            self.endpoint_url,
+            _SERVICES,
+            self.vpcs,
+        )
+        self._backends = Backends(self.ground)
         for extension in (dry_run, simulation, versions):
             extension.serve()
         self._server = make_server(
@@ -161,20 +159,6 @@ class Aws:
     def _closes(self) -> Iterator[Callable[[], None]]:
         for service in (eks_backends, elb_backends, elbv2_backends, lambda_backends):
             yield from (backend.close for _, _, backend in list(service.iter_backends()))  # type: ignore[attr-defined]
-        yield self.dns.stop
-        yield from (vpc.delete for vpc in list(self.vpcs.values()))
-
-    def functions(self, region: str) -> Functions:
-        return lambda_backends[ACCOUNT_ID][region]  # type: ignore[return-value]
-
-    def load_balancers(self, region: str) -> LoadBalancers:
-        return elbv2_backends[ACCOUNT_ID][region]  # type: ignore[return-value]
-
-    def classic_load_balancers(self, region: str) -> ClassicLoadBalancers:
-        return elb_backends[ACCOUNT_ID][region]  # type: ignore[return-value]
-
-    def buckets(self) -> Buckets:
-        return s3_backends[ACCOUNT_ID]["aws"]  # type: ignore[return-value]
-
-    def certificates(self, region: str) -> Certificates:
-        return acm_backends[ACCOUNT_ID][region]  # type: ignore[return-value]
+        for vpc in list(self.vpcs.values()):
+            yield partial(self._dns.stop_resolver, vpc)
+            yield vpc.delete

@@ -1,6 +1,7 @@
 """A Kubernetes cluster with one node, for the clouds to create and delete."""
 
 import shutil
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from lab.network import Vpc
 from lab.processes import Processes
 from lab.settings import Lab
 
-__all__ = ["Cluster", "ClusterSpec"]
+__all__ = ["Cluster", "ClusterSpec", "MakeCluster"]
 
 
 class Cluster:
@@ -115,3 +116,6 @@ class Cluster:
             )
             executor.shutdown(wait=False)
         return self._store
+
+
+MakeCluster = Callable[[ClusterSpec, Vpc, Policy], Cluster]

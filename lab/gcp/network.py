@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from threading import RLock
 
-from lab.cluster.cluster import Cluster, ClusterSpec
-from lab.cluster.load_balancer import AddressLoadBalancer, Policy
+from lab.cluster.cluster import Cluster, ClusterSpec, MakeCluster
+from lab.cluster.load_balancer import AddressLoadBalancer
 from lab.gcp.api.oauth import Tokens
 from lab.gcp.container.webhook import TokenWebhook
 from lab.network import Internet, Vpc
@@ -15,8 +15,6 @@ PODS = "10.8.0.0/24"
 SERVICES = "34.118.224.0/20"  # GKE's own default range for Services
 _DNS = "34.118.224.10"
 _API_SERVER = "10.128.0.3"  # its end in the subnet: GKE's Private Service Connect
-
-MakeCluster = Callable[[ClusterSpec, Vpc, Policy], Cluster]
 
 
 class DefaultNetwork:

@@ -1,3 +1,104 @@
-from series.preflight import main
+"""`python -m series.preflight`: looks before a run on real accounts, says what it costs, and asks.
 
-main()
+Exit code 0: go on. 1: something is in the way, or the answer was no; nothing was created.
+"""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+
+from helpers import cost, show
+from helpers.base import command, my_address
+from helpers.base.errors import for_people
+from helpers.base.settings import ENDPOINTS, current, settings_file
+from series.preflight import aws, gcp
+from series.preflight.finding import Finding, note, ok, settled, stop
+
+
+@for_people
+def main() -> None:
+    """Look, say, ask."""
+    _refuse_other_settings()
+    findings = list(_findings())
+    stops = sum(finding.level == "stop" for finding in findings)
+    if stops:
+        sys.exit(f"\n{stops} thing(s) in the way (✗). Nothing was created.")
+    _plan()
+    if not _agreed():
+        sys.exit("Nothing was created.")
+
+
+def _refuse_other_settings() -> None:
+    file = settings_file()
+    if not file.exists():
+        sys.exit(
+            f"There are no settings for real accounts yet: {file.name} is missing.\n"
+            f"Try: cp tutorial.example.toml {file.name}, fill it in, and read docs/real-accounts.md"
+        )
+    # Who has these in the environment has a shell for some other place.
+    given = [name for name in ENDPOINTS if os.environ.get(name)]
+    if given:
+        sys.exit(
+            f"{' and '.join(given)} in the environment would win over {file.name}: the run would go there.\n"
+            f"Try: a new terminal, or unset {' '.join(given)}"
+        )
+
+
+def _findings() -> Iterator[Finding]:
+    """Every finding, printed as it comes. Where a cloud does not know who asks, it is asked no more."""
+    clouds = (("AWS", aws.CHECKS), ("Google Cloud", gcp.CHECKS))
+    for subject, checks in (("this machine", (_tools,)), ("this machine", (_caller,)), *clouds):
+        for check in checks:
+            levels = []
+            for finding in settled(subject, check()):
+                print(finding)
+                levels.append(finding.level)
+                yield finding
+            if "stop" in levels and check is checks[0]:
+                break
+
+
+def _tools() -> Iterator[Finding]:
+    for program in ("kubectl", "istioctl", "curl", "aws"):
+        yield ok(program, f"{show.program_version(program)}, {command.relative(command.find(program))}")
+    wanted, there = current().ISTIO_REVISION.replace("-", "."), show.program_version("istioctl")
+    if there.endswith("-lab") and not current().ISTIO_HUB:
+        yield stop(
+            "istioctl", f"{there} asks for the lab's images: set ISTIO_HUB and ISTIO_TAG, or get another"
+        )
+    if not there.startswith(wanted):
+        yield note("istioctl", f"{there} installs another Istio than the notebooks were tried with, {wanted}")
+
+
+def _caller() -> Iterator[Finding]:
+    yield ok("API servers", f"will be reachable from {my_address.cidr()} only")
+
+
+def _plan() -> None:
+    settings = current()
+    print(f"\nThis will be created in AWS ({settings.AWS_REGION}) and Google Cloud:\n")
+    print(cost.table())
+    for name in ENDPOINTS:
+        if endpoint := getattr(settings, name):
+            print(f"\n{name} is {endpoint}: what answers there decides what it costs.")
+    end = f"make destroy TARGET=cloud SETTINGS={command.relative(settings_file())}"
+    print(f"\nAbout {cost.per_hour():.2f} US dollars an hour while it exists, and about {cost.per_run():.2f}")
+    print(f"for one run of {cost.HOURS} hours, clean-up included. Price lists:")
+    print("\n".join(cost.SOURCES.values()))
+    print(f"To end it: {end}")
+
+
+def _agreed() -> bool:
+    """YES=1 in the environment is a yes, for CI; no terminal and no YES is a no."""
+    if os.environ.get("YES") == "1":
+        print("YES=1: going on.")
+        return True
+    with suppress(EOFError):
+        return input("Create it? [y/N] ").strip().lower() in ("y", "yes")
+    print()
+    return False
+
+
+if __name__ == "__main__":
+    main()

@@ -11,7 +11,7 @@ from helpers.base.errors import ApiError, TimedOutError, UnreachableError
 from helpers.base.waiting import wait_until
 from helpers.gcp import cloud_nat
 from lab.network import Internet
-from series import preflight
+from series.preflight import gcp as preflight
 from tests.lab.gcp import Google, internet_in
 
 PLACE = {"project": "lab-project", "region": "us-central1"}
@@ -103,7 +103,7 @@ def test_a_router_without_nat_is_none(routers):
 
 def test_a_router_of_our_name_that_is_not_ours_stops_the_run_and_stays(routers):
     made(routers, "istio-multicloud", description="the network team's")
-    assert "stop" in [found.level for found in preflight.names_at_google()]
+    assert "stop" in [found.level for found in preflight.names()]
     with pytest.raises(ApiError, match="already exists"):
         cloud_nat.ensure()
     cloud_nat.delete()

@@ -8,16 +8,22 @@ import pytest
 
 from helpers.base.settings import ROOT
 
-PROGRAMS = ["series", "start", "handouts --executed", "cleanup --dry-run", "preflight", "policy"]
+PROGRAMS = [
+    "series.run",
+    "series.start_page",
+    "series.handouts --executed",
+    "series.preflight",
+    "helpers.cleanup --dry-run",
+    "helpers.aws.policy",
+]
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_wrong_settings_are_said_in_words(program, tmp_path):
     settings = tmp_path / "settings.toml"
     settings.write_text('AWS_REGION = "us-east-1a"\n')
-    words = program.split()
     said = subprocess.run(
-        [sys.executable, "-m", f"helpers.{words[0]}", *words[1:]],
+        [sys.executable, "-m", *program.split()],
         env=os.environ | {"TUTORIAL_SETTINGS": str(settings)},
         cwd=ROOT,
         stdin=subprocess.DEVNULL,

@@ -204,7 +204,7 @@ class Alb:
         self.group.multi_value_headers = False
         self.attributes = Attributes()
         self.balancer.set_listener(self.http, "HTTP", lambda: Forward(self.group))
-        self.balancer.set_listener(self.https, "HTTPS", lambda: Forward(self.group), self.certificate)
+        self.balancer.set_listener(self.https, "HTTPS", lambda: Forward(self.group), lambda: self.certificate)
         self.records.clear()
 
     def url(self, path: str = "/") -> str:

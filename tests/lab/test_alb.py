@@ -102,7 +102,7 @@ def test_a_client_that_says_nothing_more(alb, data, answer):
 @versions
 def test_fixed_responses_and_redirects(alb, version):
     port, protocol = (alb.http, "HTTP") if version == "HTTP/1.1" else (alb.https, "HTTPS")
-    certificate = alb.certificate if protocol == "HTTPS" else None
+    certificate = (lambda: alb.certificate) if protocol == "HTTPS" else None
     alb.balancer.set_listener(
         port, protocol, lambda: FixedResponse(403, "application/json", '{"no": 1}'), certificate
     )

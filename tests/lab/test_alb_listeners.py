@@ -67,8 +67,10 @@ def test_tls_versions(alb):
 
 
 def test_a_new_certificate_is_shown_at_once(alb):
-    other = Authority("another")
-    alb.balancer.set_listener(alb.https, "HTTPS", lambda: FixedResponse(200), other.leaf())
+    other, certificates = Authority("another"), [alb.certificate]
+    alb.balancer.set_listener(alb.https, "HTTPS", lambda: FixedResponse(200), lambda: certificates[-1])
+    assert curl(*alb.tls()).status == 200
+    certificates.append(other.leaf())
     assert run_curl(*alb.tls()).returncode == 60
     alb.root.write_text(other.root)
     assert curl(*alb.tls()).status == 200
@@ -82,7 +84,7 @@ def test_bad_listeners_change_nothing(alb):
         "arn", alb.certificate.certificate, alb.authority.leaf().private_key, alb.certificate.chain
     )
     with pytest.raises(ssl.SSLError, match="KEY_VALUES_MISMATCH"):
-        alb.balancer.set_listener(alb.https, "HTTPS", lambda: FixedResponse(200), mixed)
+        alb.balancer.set_listener(alb.https, "HTTPS", lambda: FixedResponse(200), lambda: mixed)
     with pytest.raises(ValueError, match="needs a certificate"):
         alb.balancer.set_listener(alb.https, "HTTPS", lambda: FixedResponse(200))
     assert curl(*alb.tls()).status == 200

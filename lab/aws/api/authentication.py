@@ -5,9 +5,8 @@ from typing import TYPE_CHECKING
 
 from werkzeug.wrappers import Response
 
-from lab.aws.api import signatures
+from lab.aws.api import principals, signatures
 from lab.aws.api.call import Call, Unreadable, check, read, refusal
-from lab.aws.services.iam import principals
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment

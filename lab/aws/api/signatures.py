@@ -15,7 +15,7 @@ from botocore.auth import S3SigV4Auth, SigV4Auth
 from botocore.awsrequest import AWSRequest, HeadersDict
 from botocore.credentials import Credentials
 
-from lab.aws.services.iam.principals import Principal
+from lab.aws.api.principals import Principal
 
 SKEW = timedelta(minutes=5)
 _FIELD = re.compile(r"(Credential|SignedHeaders|Signature)=([^,\s]+)")

@@ -18,6 +18,7 @@ from botocore.config import Config
 from lab import cgroups
 from lab.aws import delays
 from lab.aws.server import Aws
+from lab.dns.zones import Dns
 from lab.network import Internet
 from lab.processes import Processes
 from lab.settings import ACCESS_KEY_ID, SECRET_ACCESS_KEY, Lab
@@ -71,9 +72,11 @@ def aws(programs: Path, paper_clusters: list[PaperCluster]) -> Iterator[Aws]:
         return paper_clusters[-1]
 
     internet, processes = Internet(lab.run), Processes(lab)
-    aws = Aws(lab, internet, processes, make_cluster, programs)
+    dns = Dns(internet, processes, programs, lab.data / "dns")
+    aws = Aws(lab, internet, dns, make_cluster)
     internet.up()
     try:
+        dns.start()
         aws.start()
         yield aws
     finally:

@@ -116,7 +116,7 @@ def test_an_internal_balancer_has_an_address_in_each_subnet_and_a_name(aws, clie
     assert all(eni["RequesterManaged"] and eni["PrivateIpAddress"].startswith("10.0.") for eni in found)
     host = balancer["DNSName"]
     assert host.startswith("internal-app-") and host.endswith(".eu-central-1.elb.amazonaws.com")
-    answer = aws.internet.outside.run(sys.executable, "-c", RESOLVE, host)
+    answer = aws.ground.internet.outside.run(sys.executable, "-c", RESOLVE, host)
     assert sorted(answer.stdout.split()) == sorted(eni["PrivateIpAddress"] for eni in found)
 
 
@@ -198,7 +198,7 @@ def test_a_deleted_balancer_takes_its_addresses_and_its_name_along(aws, elb, cli
     for tried in tenacity.Retrying(wait=tenacity.wait_fixed(0.2), stop=tenacity.stop_after_delay(15)):
         with tried:
             assert interfaces(client, created) == []
-    answer = aws.internet.outside.run(sys.executable, "-c", RESOLVE, created["DNSName"])
+    answer = aws.ground.internet.outside.run(sys.executable, "-c", RESOLVE, created["DNSName"])
     assert int(answer.stdout) == RCODE.NXDOMAIN
     with pytest.raises(ClientError, match="LoadBalancerNotFound"):
         elb.describe_load_balancers(Names=["brief"])
@@ -217,7 +217,9 @@ def test_an_internet_facing_balancer_needs_a_gateway_and_has_public_addresses(aw
     arn = created["LoadBalancerArn"]
     elb.create_listener(LoadBalancerArn=arn, Port=80, Protocol="HTTP", DefaultActions=[answer])
     address = interfaces(client, created)[0]["Association"]["PublicIp"]
-    assert aws.internet.outside.run("curl", "-s", "--max-time", "5", f"http://{address}/").stdout == "hi"
+    assert (
+        aws.ground.internet.outside.run("curl", "-s", "--max-time", "5", f"http://{address}/").stdout == "hi"
+    )
     with pytest.raises(ClientError, match=r"DependencyViolation.*mapped public address"):
         ec2.detach_internet_gateway(InternetGatewayId=gateway, VpcId=network.vpc_id)
     elb.delete_load_balancer(LoadBalancerArn=arn)
@@ -347,10 +349,10 @@ def test_an_issued_certificate_is_verified_with_the_labs_root(
     change = {"Action": "CREATE", "ResourceRecordSet": record_set}
     route53.change_resource_record_sets(HostedZoneId=zone, ChangeBatch={"Changes": [change]})
     issuer = eventually(acm, arn, lambda now: now["Status"] == "ISSUED" and now["Issuer"])
-    assert issuer == aws.certificate_authority.name
+    assert issuer == aws.ground.certificate_authority.name
     listen(target_group, 443, "HTTPS", Certificates=[{"CertificateArn": arn}])
     there = ["--resolve", f"{host}:443:{interfaces(client, balancer)[0]['PrivateIpAddress']}"]
-    assert inside("--cacert", str(aws.lab.data / ACM_ROOT), *there, f"https://{host}/") == ("hello", 0)
+    assert inside("--cacert", str(aws.ground.lab.data / ACM_ROOT), *there, f"https://{host}/") == ("hello", 0)
     assert inside(*there, f"https://{host}/")[1] == 60
 
 

@@ -8,6 +8,7 @@ from dnslib import QTYPE, RCODE, DNSRecord
 
 from lab.aws import delays
 from lab.aws.server import Aws
+from lab.aws.services.ec2.networks import Networks
 from lab.network import PUBLIC_DNS, Namespace
 from lab.sockets import in_namespace
 
@@ -49,7 +50,7 @@ def zone(route53):
 @pytest.fixture
 def outside(aws: Aws):
     """Asks the public server, from a reader's laptop."""
-    return lambda name, type_="A": ask(aws.internet.outside, PUBLIC_DNS, name, type_)
+    return lambda name, type_="A": ask(aws.ground.internet.outside, PUBLIC_DNS, name, type_)
 
 
 def test_a_record_is_served_when_the_call_returns(route53, zone, outside):
@@ -81,7 +82,7 @@ def test_what_is_in_no_zone_does_not_exist_and_is_asked_nowhere(outside):
 
 def test_a_private_zone_is_in_its_own_vpc_only(aws, route53, network, zone, outside):
     change(route53, zone, "CREATE", "public.example.com", "A", "198.51.100.7")
-    vpc = aws.load_balancers("eu-central-1").networks.namespace(network.vpc_id)
+    vpc = aws.ground.peer(Networks, "eu-central-1").namespace(network.vpc_id)
     inside = lambda name: ask(vpc.namespace, "10.0.0.2", name)  # noqa: E731
     private = route53.create_hosted_zone(
         Name="corp.internal", CallerReference="2", VPC={"VPCRegion": "eu-central-1", "VPCId": network.vpc_id}
@@ -97,16 +98,16 @@ def test_a_private_zone_is_in_its_own_vpc_only(aws, route53, network, zone, outs
 
 def test_a_load_balancers_host_name_comes_and_goes_and_aliases_follow(aws, route53, zone, outside):
     host = "a0123456789-1.eu-central-1.elb.amazonaws.com"
-    aws.dns.publish(host, ["198.51.100.20"])
+    aws.ground.dns.publish(host, ["198.51.100.20"])
     alias = {"HostedZoneId": "Z1", "DNSName": f"dualstack.{host}", "EvaluateTargetHealth": False}
     record_set = {"Name": "app.example.com", "Type": "A", "AliasTarget": alias}
     route53.change_resource_record_sets(
         HostedZoneId=zone, ChangeBatch={"Changes": [{"Action": "UPSERT", "ResourceRecordSet": record_set}]}
     )
     assert values(outside(host)) == values(outside("app.example.com")) == ["A 198.51.100.20"]
-    aws.dns.publish(host, ["198.51.100.21"])
+    aws.ground.dns.publish(host, ["198.51.100.21"])
     assert values(outside("app.example.com")) == ["A 198.51.100.21"]
-    aws.dns.withdraw(host)
+    aws.ground.dns.withdraw(host)
     assert outside(host).header.rcode == RCODE.NXDOMAIN
     assert outside("app.example.com").rr == []
 

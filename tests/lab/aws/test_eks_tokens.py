@@ -15,9 +15,9 @@ from botocore.auth import SigV4QueryAuth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
+from lab.aws.api.principals import find
 from lab.aws.server import Aws
 from lab.aws.services.eks.tokens import InvalidToken, TokenWebhook, verify
-from lab.aws.services.iam.principals import find
 from lab.settings import ACCESS_KEY_ID, SECRET_ACCESS_KEY
 from lab.sockets import listen
 

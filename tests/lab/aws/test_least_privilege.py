@@ -18,7 +18,7 @@ from helpers.aws import alb_log, policy
 from helpers.base.settings import Settings
 from lab.aws.server import Aws
 from lab.settings import ACCOUNT_ID
-from series.preflight import aws_account
+from series.preflight import aws as preflight
 from tests.lab.aws.conftest import REGION
 
 NAME, USER = "least-privilege", "reader"
@@ -148,9 +148,9 @@ def proof(reader, client, aws, settings, tmp_path_factory) -> Proof:
 
 
 def _make(patch: pytest.MonkeyPatch, client: Any, aws: Aws, source: Any) -> None:
-    for check in aws_account.CHECKS:
+    for check in preflight.CHECKS:
         list(check())
-    for quota in aws_account.QUOTAS:  # the lab knows some of them only, and the others are not counted then
+    for quota in preflight.QUOTAS:  # the lab knows some of them only, and the others are not counted then
         quota.used()
     place = network.ensure()
     function.ensure()

@@ -1,7 +1,6 @@
 """What is in use is not deleted; who the lab knows; and what the tagging API lists."""
 
 import json
-from pathlib import Path
 
 import boto3
 import pytest
@@ -9,8 +8,8 @@ from botocore.exceptions import ClientError, WaiterError
 
 from lab.aws import delays
 from lab.aws.server import Aws
+from lab.aws.services.ec2.networks import Networks
 from lab.errors import LabError
-from lab.processes import Processes
 from lab.settings import ACCESS_KEY_ID
 from tests.lab.aws.conftest import patiently
 
@@ -125,7 +124,7 @@ def test_a_nat_gateway_comes_up_only_where_an_internet_gateway_is(ec2):
 def test_a_vpc_has_a_namespace_only_while_something_is_in_it(aws, client, ec2):
     vpc_id = ec2.create_vpc(CidrBlock="10.6.0.0/16")["Vpc"]["VpcId"]
     assert vpc_id not in aws.vpcs
-    vpc = aws.load_balancers("eu-central-1").networks.namespace(vpc_id)
+    vpc = aws.ground.peer(Networks, "eu-central-1").namespace(vpc_id)
     assert aws.vpcs[vpc_id] is vpc and vpc.namespace.path.exists()
     ec2.delete_vpc(VpcId=vpc_id)
     assert vpc_id not in aws.vpcs and not vpc.namespace.path.exists()
@@ -199,7 +198,8 @@ def test_the_tagging_api_lists_what_a_tutorial_makes(client, ec2, function):
 
 
 def test_a_port_that_is_taken_is_said(aws):
-    second = Aws(aws.lab, aws.internet, Processes(aws.lab), aws.make_cluster, Path(), port=aws.port)
+    ground = aws.ground
+    second = Aws(ground.lab, ground.internet, ground.dns, ground.make_cluster, port=aws.port)
     with pytest.raises(LabError, match=f"127.0.0.1:{aws.port}"):
         second.start()
     second.stop()

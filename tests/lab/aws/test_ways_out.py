@@ -9,6 +9,7 @@ import pytest
 
 from lab import sockets
 from lab.aws.server import Aws
+from lab.aws.services.ec2.networks import Networks
 from tests.lab.aws.conftest import REGION, Client, Network, patiently
 
 PORT = 8080
@@ -21,8 +22,8 @@ class Place(Network):
 
     def __init__(self, aws: Aws, client: Client) -> None:
         super().__init__(client, "10.31.0.0/16")
-        self.outside, self._addresses = aws.internet.outside, []
-        self.vpc = aws.load_balancers(REGION).networks.namespace(self.vpc_id)
+        self.outside, self._addresses = aws.ground.internet.outside, []
+        self.vpc = aws.ground.peer(Networks, REGION).namespace(self.vpc_id)
         self.internet = self.ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
         self.ec2.attach_internet_gateway(InternetGatewayId=self.internet, VpcId=self.vpc_id)
         self.public, self.private = self.table(), self.table()
@@ -135,8 +136,8 @@ def test_a_nat_gateway_needs_a_public_subnet(place: Place) -> None:
 def test_a_vpc_that_gets_its_namespace_late_has_its_way_out(aws: Aws, place: Place) -> None:
     place.route(place.public, GatewayId=place.internet)
     place.route(place.private, NatGatewayId=place.nat_gateway())
-    networks: Any = aws.load_balancers(REGION).networks
-    aws.dns.stop_resolver(place.vpc)
+    networks: Any = aws.ground.peer(Networks, REGION)
+    aws.ground.dns.stop_resolver(place.vpc)
     aws.vpcs.pop(place.vpc_id).delete()
     place.vpc = networks.namespace(place.vpc_id)
     assert place.leads_out()

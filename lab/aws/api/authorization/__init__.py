@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 from werkzeug.wrappers import Response
 
+from lab.aws.api import principals
 from lab.aws.api.authorization.needs import needs
 from lab.aws.api.authorization.policy import Need, Verdict, verdict
 from lab.aws.api.authorization.wording import denial
 from lab.aws.api.call import Call, Unreadable, check, read, refusal
-from lab.aws.services.iam import principals
-from lab.aws.services.iam.principals import Principal
+from lab.aws.api.principals import Principal
 from lab.settings import ACCOUNT_ID
 
 if TYPE_CHECKING:

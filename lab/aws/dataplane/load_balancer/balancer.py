@@ -48,13 +48,13 @@ class Balancer:
         port: int,
         protocol: str,
         action: Callable[[], Action],
-        certificate: Certificate | None = None,
+        certificate: Callable[[], Certificate] | None = None,
         policy: Policy = Policy(),  # noqa: B008  # frozen
     ) -> None:
         """Listen on port (protocol "HTTP" or "HTTPS"), or change the listener that is there.
 
-        `action` is asked at each request. Raises LabError where the port cannot be listened on, ssl.SSLError
-        where the certificate does not fit its key.
+        `action` is asked at each request, `certificate` at each handshake. Raises LabError where the port
+        cannot be listened on, ssl.SSLError where the certificate does not fit its key.
         """
         there = self._listeners.get(port)
         if there and there.protocol == protocol:

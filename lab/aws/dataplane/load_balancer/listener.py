@@ -34,19 +34,21 @@ class Listener:
         self.clients: set[_Client] = set()
         self._servers: list[asyncio.Server] = []
         self._front: ssl.SSLContext | None = None
-        self._contexts: dict[bool, ssl.SSLContext] = {}  # with HTTP/2 and without
+        self._contexts: dict[tuple[Certificate, bool], ssl.SSLContext] = {}  # with HTTP/2 and without
 
-    def update(self, action: Callable[[], Action], certificate: Certificate | None, policy: Policy) -> None:
+    def update(
+        self, action: Callable[[], Action], certificate: Callable[[], Certificate] | None, policy: Policy
+    ) -> None:
         """From now on: connections get this certificate and policy, requests this action."""
         if (certificate is None) == (self.protocol == "HTTPS"):
             raise ValueError("an HTTPS listener needs a certificate, an HTTP listener none")
-        contexts = {h2: server_context(certificate, policy, h2) for h2 in (True, False) if certificate}
-        if certificate and self._front is None:
-            self._front = server_context(certificate, policy)
-            self._front.sni_callback = self._hand_over
-        elif self._front:
+        if certificate:
+            front = server_context(certificate(), policy)
+            if self._front is None:
+                self._front = front
+                self._front.sni_callback = self._hand_over
             policy.apply(self._front)
-        self.action, self.certificate, self._contexts = action, certificate, contexts
+        self.action, self.certificate, self._policy, self._contexts = action, certificate, policy, {}
 
     async def start(self, sockets: list[socket.socket]) -> None:
         for one in sockets:
@@ -63,8 +65,17 @@ class Listener:
 
     def _hand_over(self, connection: ssl.SSLObject, name: str | None, _front: ssl.SSLContext) -> None:
         """A handshake gets the certificate of the moment, and HTTP/2 if that is enabled."""
-        connection.context = self._contexts[self.attributes().http2]
+        connection.context = self._context()
         connection.server_name = name  # type: ignore[attr-defined]
+
+    def _context(self) -> ssl.SSLContext:
+        """Loaded anew when the certificate was imported again."""
+        assert self.certificate
+        wanted = self.certificate(), self.attributes().http2
+        if wanted not in self._contexts:
+            former = {key: context for key, context in self._contexts.items() if key[0] == wanted[0]}
+            self._contexts = {**former, wanted: server_context(wanted[0], self._policy, wanted[1])}
+        return self._contexts[wanted]
 
 
 class _Client(asyncio.Protocol):
@@ -75,7 +86,8 @@ class _Client(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
-        self._connection = describe(transport, self._listener.certificate)
+        certificate = self._listener.certificate
+        self._connection = describe(transport, certificate() if certificate else None)
         speak = Http2 if self._connection.http2 else Http1
         self._http = speak(self.transport, self._answer)
         self._listener.clients.add(self)

@@ -12,8 +12,8 @@ from moto.elbv2.models import elbv2_backends
 from moto.route53.models import route53_backends
 
 from lab.aws import delays
-from lab.aws.backends import Backed
-from lab.aws.services import refusals as refusals
+from lab.aws.ground import Backed
+from lab.aws.services.acm import refusals
 
 settings.ACM_VALIDATION_WAIT = (
     sys.maxsize
@@ -53,7 +53,6 @@ class Certificates(Backed, AWSCertificateManagerBackend):
         self._certificates[arn].chain = chain or b""  # moto adds Amazon's own root
         if former:
             self._certificates[arn].tags.update(former.tags)
-            self.aws.load_balancers(self.region_name).certificate_changed(arn)
         return arn
 
     def get_certificate(self, arn: str) -> CertBundle:
@@ -72,16 +71,16 @@ class Certificates(Backed, AWSCertificateManagerBackend):
 
     def _users(self, arn: str) -> list[str]:
         """The load balancers with a listener that shows this certificate."""
-        balancers = elbv2_backends[self.account_id][self.region_name].load_balancers.values()
+        balancers = list(elbv2_backends[self.account_id][self.region_name].load_balancers.values())
         return [
             balancer.arn
             for balancer in balancers
-            if any(arn in listener.certificates for listener in balancer.listeners.values())
+            if any(arn in listener.certificates for listener in list(balancer.listeners.values()))
         ]
 
     def _issue(self, bundle: CertBundle) -> None:
         """In place of moto's certificate, whose issuer does not exist: one that clients can verify."""
-        authority = self.aws.certificate_authority
+        authority = self.ground.certificate_authority
         if bundle.chain != authority.pem:
             bundle._cert = authority.issue(bundle)
             bundle.cert, bundle.chain = bundle._cert.public_bytes(Encoding.PEM), authority.pem
@@ -92,12 +91,12 @@ class Certificates(Backed, AWSCertificateManagerBackend):
 
         https://docs.aws.amazon.com/acm/latest/userguide/dns-validation.html
         """
-        zones = route53_backends[self.account_id]["aws"].zones.values()
+        zones = list(route53_backends[self.account_id]["aws"].zones.values())
         present = {
             (rrset.name.rstrip("."), value.rstrip("."))
             for zone in zones
             if not zone.private_zone
-            for rrset in zone.rrsets
+            for rrset in list(zone.rrsets)
             if rrset.type == "CNAME"
             for value in rrset.records
         }

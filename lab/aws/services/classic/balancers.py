@@ -9,10 +9,9 @@ https://docs.aws.amazon.com/eks/latest/userguide/delete-cluster.html
 from collections.abc import Callable
 from typing import Any
 
-from moto.ec2.models import ec2_backends
 from moto.elb.models import ELBBackend
 
-from lab.aws.backends import Backed
+from lab.aws.ground import Backed, Ground
 from lab.aws.services.ec2.networks import Networks
 from lab.cluster.load_balancer import HostnameLoadBalancer, NodeAddress, Service, balancer_name
 from lab.network import Vpc
@@ -27,10 +26,6 @@ class ClassicLoadBalancers(Backed, ELBBackend):
         super().__init__(region_name, account_id)
         self._takes_away: dict[str, Callable[[], None]] = {}  # by name: ends the real balancer
 
-    @property
-    def networks(self) -> Networks:
-        return ec2_backends[self.account_id][self.region_name]  # type: ignore[return-value]
-
     def describe_service(
         self, service: Service, ingress: tuple[str, str], subnets: list[str], cluster: str,
         take_away: Callable[[], None],
@@ -40,13 +35,13 @@ class ClassicLoadBalancers(Backed, ELBBackend):
         of = f"{service.metadata.namespace}/{service.metadata.name}"
         owned = {f"kubernetes.io/cluster/{cluster}": "owned"}
         if name not in self.load_balancers:
-            group = self.networks.create_security_group(
+            group = self.peer(Networks).create_security_group(
                 _group_name(name),
                 f"Security group for Kubernetes ELB {name} ({of})",
-                vpc_id=self.networks.get_subnet(subnets[0]).vpc_id,
+                vpc_id=self.peer(Networks).get_subnet(subnets[0]).vpc_id,
                 tags=owned,
             )
-            zones = [self.networks.get_subnet(subnet).availability_zone for subnet in subnets]
+            zones = [self.peer(Networks).get_subnet(subnet).availability_zone for subnet in subnets]
             ports = _listeners(service)
             balancer = self.create_load_balancer(
                 name, zones, ports, subnets=subnets, security_groups=[group.id]
@@ -57,15 +52,15 @@ class ClassicLoadBalancers(Backed, ELBBackend):
             for subnet in subnets:
                 public = address if subnet == subnets[0] else None
                 description = f"ELB {name}"
-                self.networks.create_managed_interface(subnet, description, [group.id], name, public)
+                self.peer(Networks).create_managed_interface(subnet, description, [group.id], name, public)
 
     def delete_load_balancer(self, load_balancer_name: str) -> None:
         """With its interfaces; its security group stays, as it is Kubernetes' and not ELB's."""
         if take_away := self._takes_away.pop(load_balancer_name, None):
             take_away()
-        for interface in list(self.networks.enis.values()):
+        for interface in list(self.peer(Networks).enis.values()):
             if interface.description == f"ELB {load_balancer_name}":
-                self.networks.delete_managed_interface(interface)
+                self.peer(Networks).delete_managed_interface(interface)
         super().delete_load_balancer(load_balancer_name)
 
     def delete_service(self, name: str) -> None:
@@ -73,9 +68,9 @@ class ClassicLoadBalancers(Backed, ELBBackend):
         balancer = self.load_balancers.get(name)
         self.delete_load_balancer(name)
         if balancer:
-            group = self.networks.get_security_group_from_name(_group_name(name), balancer.vpc_id)
+            group = self.peer(Networks).get_security_group_from_name(_group_name(name), balancer.vpc_id)
             if group:
-                self.networks.delete_security_group(group_id=group.id)
+                self.peer(Networks).delete_security_group(group_id=group.id)
 
     def close(self) -> None:
         """End all balancers; the API's view is left as it is."""
@@ -88,13 +83,12 @@ class ServiceBalancers(HostnameLoadBalancer):
     """The balancers of one cluster's Services, which the ELB API shows and can delete."""
 
     def __init__(
-        self, vpc: Vpc, region: str,
-        publish: Callable[[str, list[str]], object], withdraw: Callable[[str], object],
-        api: ClassicLoadBalancers, cluster: Any,
+        self, vpc: Vpc, ground: Ground, region: str, cluster: Any,
     ) -> None:  # fmt: skip
         """`cluster` is the description that EKS gives."""
-        super().__init__(vpc, region, publish, withdraw)
-        self._api, self._cluster = api, cluster
+        super().__init__(vpc, region, ground.dns.publish, ground.dns.withdraw)
+        self._api, self._networks = ground.peer(ClassicLoadBalancers, region), ground.peer(Networks, region)
+        self._cluster = cluster
 
     def ensure(self, service: Service, node: NodeAddress) -> list[dict[str, str]]:
         ingress = super().ensure(service, node)
@@ -114,7 +108,7 @@ class ServiceBalancers(HostnameLoadBalancer):
     def _subnets(self) -> list[str]:
         """The cluster's public subnets, by the tag that Kubernetes looks for, or all of them."""
         ids = self._cluster.resources_vpc_config["subnetIds"]
-        subnets = [self._api.networks.get_subnet(id_) for id_ in ids]
+        subnets = [self._networks.get_subnet(id_) for id_ in ids]
         public = [s for s in subnets if any(tag["key"] == _PUBLIC for tag in s.get_tags())]
         by_zone = {subnet.availability_zone: subnet.id for subnet in public or subnets}
         return list(by_zone.values())

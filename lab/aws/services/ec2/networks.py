@@ -15,7 +15,8 @@ from moto.ec2.models.vpcs import VPC
 from moto.ec2.utils import generic_filter
 
 from lab.aws import delays
-from lab.aws.services.ec2 import refusals as refusals
+from lab.aws.ground import network_name
+from lab.aws.services.ec2 import refusals
 from lab.aws.services.ec2.ways_out import WaysOut, attaching
 from lab.network import Vpc
 
@@ -26,13 +27,21 @@ class Networks(WaysOut):
     def namespace(self, vpc_id: str) -> Vpc:
         """The real network behind a VPC, made when it is first asked for."""
         with attaching:
-            if vpc_id not in self.aws.vpcs:
+            if vpc_id not in self.ground.vpcs:
                 cidr = IPv4Network(self.get_vpc(vpc_id).cidr_block)
-                vpc = self.aws.internet.attach(f"aws-{vpc_id.removeprefix('vpc-')[:8]}", cidr)
-                self.aws.vpcs[vpc_id] = vpc
-                self.set_ways_out()
-                self.aws.dns.start_resolver(vpc)
-            return self.aws.vpcs[vpc_id]
+                vpc = self.ground.internet.attach(network_name(vpc_id), cidr)
+                try:
+                    self.ground.dns.start_resolver(vpc)
+                    self.set_way_out(vpc_id, vpc)
+                except BaseException:
+                    self._delete_namespace(vpc)
+                    raise
+                self.ground.vpcs[vpc_id] = vpc
+            return self.ground.vpcs[vpc_id]
+
+    def _delete_namespace(self, vpc: Vpc) -> None:
+        self.ground.dns.stop_resolver(vpc)
+        vpc.delete()
 
     def find_subnet(self, subnet_id: str) -> Subnet | None:
         """moto's get_subnet, without its exception."""
@@ -172,10 +181,8 @@ class Networks(WaysOut):
         for acl in [acl for acl in self.network_acls.values() if acl.vpc_id == vpc_id]:
             del self.network_acls[acl.id]  # moto keeps it
         with attaching:
-            vpc = self.aws.vpcs.pop(vpc_id, None)
-            if vpc:
-                self.aws.dns.stop_resolver(vpc)
-                vpc.delete()
+            if vpc := self.ground.vpcs.pop(vpc_id, None):
+                self._delete_namespace(vpc)
         return deleted
 
 

@@ -11,7 +11,8 @@ from moto.ec2.models import EC2Backend
 from moto.ec2.models.route_tables import Route, RouteTable
 from moto.ec2.models.subnets import Subnet
 
-from lab.aws.backends import Backed
+from lab.aws.ground import Backed
+from lab.network import Vpc
 
 _ANYWHERE = "0.0.0.0/0"
 attaching = RLock()  # held while a VPC's namespace comes or goes
@@ -63,9 +64,13 @@ class WaysOut(Backed, EC2Backend):
     def set_ways_out(self) -> None:
         """Open and close the NAT of this region's VPCs that have a namespace."""
         with attaching:
-            for vpc_id, vpc in list(self.aws.vpcs.items()):
+            for vpc_id, vpc in list(self.ground.vpcs.items()):
                 if vpc_id in self.vpcs:
-                    vpc.set_nat(any(self._leads_out(subnet) for subnet in self._subnets(vpc_id)))
+                    self.set_way_out(vpc_id, vpc)
+
+    def set_way_out(self, vpc_id: str, vpc: Vpc) -> None:
+        """Open or close the NAT of one VPC's namespace."""
+        vpc.set_nat(any(self._leads_out(subnet) for subnet in self._subnets(vpc_id)))
 
     def _leads_out(self, subnet: Subnet) -> bool:
         """By an available NAT gateway, which itself needs a subnet with an internet gateway."""

@@ -6,14 +6,13 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from moto.core.resource_tagging import TaggableResourcesMixin, TaggedResource
-from moto.ec2.models import ec2_backends
 from moto.eks.models import Cluster, EKSBackend, Nodegroup, validate_safe_to_delete
 
-from lab.aws.backends import Backed
+from lab.aws.api import principals
+from lab.aws.ground import Backed
 from lab.aws.services.ec2.networks import Networks
-from lab.aws.services.eks import refusals as refusals
+from lab.aws.services.eks import refusals
 from lab.aws.services.eks.control_plane import ControlPlane
-from lab.aws.services.iam import principals
 from lab.settings import ACCESS_KEY_ID
 
 log = logging.getLogger(__name__)
@@ -29,21 +28,17 @@ class Clusters(Backed, EKSBackend, TaggableResourcesMixin):
         self._planes: dict[str, ControlPlane] = {}
         self._work: dict[str, ThreadPoolExecutor] = {}  # one thread per cluster: one thing after the other
 
-    @property
-    def networks(self) -> Networks:
-        return ec2_backends[self.account_id][self.region_name]  # type: ignore[return-value]
-
     def create_cluster(
         self, name: str, role_arn: str, resources_vpc_config: dict[str, Any], *args: Any, **kwargs: Any
     ) -> Cluster:
         version = kwargs.get("version")
         if name not in self.clusters:
-            refusals.create_cluster(self.networks, name, version, role_arn, resources_vpc_config)
-            refusals.second_cluster(self.networks, list(self.clusters.values()), resources_vpc_config)
+            refusals.create_cluster(self.peer(Networks), name, version, role_arn, resources_vpc_config)
+            refusals.second_cluster(self.peer(Networks), list(self.clusters.values()), resources_vpc_config)
         cluster = super().create_cluster(name, role_arn, resources_vpc_config, *args, **kwargs)
         creator = principals.caller() or principals.find(ACCESS_KEY_ID)
         assert creator
-        plane = ControlPlane(self.aws, self.networks, cluster, creator.arn)
+        plane = ControlPlane(self.ground, self.region_name, cluster, creator.arn)
         self._planes[name] = plane
         self._work[name] = ThreadPoolExecutor(1, f"eks-{name}")
         self._start(name, plane.create)
@@ -86,7 +81,7 @@ class Clusters(Backed, EKSBackend, TaggableResourcesMixin):
     ) -> Nodegroup:
         cluster = self.describe_cluster(cluster_name)
         if nodegroup_name not in cluster.nodegroups:
-            refusals.create_nodegroup(self.networks, cluster, node_role, subnets)
+            refusals.create_nodegroup(self.peer(Networks), cluster, node_role, subnets)
             refusals.second_nodegroup(cluster)
         group = super().create_nodegroup(cluster_name, node_role, nodegroup_name, subnets, *args, **kwargs)
         plane = self._planes[cluster_name]

@@ -4,20 +4,18 @@ import base64
 import logging
 import uuid
 from ipaddress import IPv4Network
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from moto.ec2.models.elastic_network_interfaces import NetworkInterface
 from moto.eks.models import DEFAULT_KUBERNETES_NETWORK_CONFIG, Nodegroup
 
+from lab.aws.ground import Ground
 from lab.aws.services.classic.balancers import ServiceBalancers
 from lab.aws.services.ec2.networks import Networks
 from lab.aws.services.eks.refusals import VERSION
 from lab.aws.services.eks.tokens import TokenWebhook, verify
 from lab.cluster.cluster import Cluster, ClusterSpec
 from lab.sockets import listen
-
-if TYPE_CHECKING:
-    from lab.aws.server import Aws
 
 log = logging.getLogger(__name__)
 
@@ -30,8 +28,9 @@ _SERVICES = "172.20.0.0/16", "10.100.0.0/16"  # EKS takes the one that does not 
 class ControlPlane:
     """Each step leaves the description in the state that EKS would show."""
 
-    def __init__(self, aws: "Aws", networks: Networks, description: Any, creator: str) -> None:
-        self._aws, self._networks, self._creator = aws, networks, creator
+    def __init__(self, ground: Ground, region: str, description: Any, creator: str) -> None:
+        self._ground, self._region, self._creator = ground, region, creator
+        self._networks = ground.peer(Networks, region)
         self._description = description  # moto's Cluster, whose types know no state but ACTIVE
         self._interfaces: list[NetworkInterface] = []
         self._webhook: TokenWebhook | None = None
@@ -46,7 +45,7 @@ class ControlPlane:
         # EKS shows no endpoint and no certificate before the cluster is ACTIVE.
         d.status, d.endpoint, d.certificate_authority = "CREATING", None, None
         d.version, d.platformVersion, d.health = VERSION, PLATFORM_VERSION, {"issues": []}
-        issuer = f"oidc.eks.{self._networks.region_name}.amazonaws.com/id/{uuid.uuid4().hex.upper()}"
+        issuer = f"oidc.eks.{self._region}.amazonaws.com/id/{uuid.uuid4().hex.upper()}"
         d.identity = {"oidc": {"issuer": f"https://{issuer}"}}
         services = next(c for c in _SERVICES if not IPv4Network(c).overlaps(IPv4Network(vpc.cidr_block)))
         given = d.kubernetes_network_config
@@ -100,9 +99,9 @@ class ControlPlane:
         ]
         listener = listen(("127.0.0.1", 0), vpc.namespace.path)
         self._webhook = TokenWebhook(listener, self._check, self._creator)
-        region, services = self._networks.region_name, d.kubernetes_network_config["serviceIpv4Cidr"]
+        services = d.kubernetes_network_config["serviceIpv4Cidr"]
         spec = ClusterSpec(
-            name=f"eks-{region}-{d.name}",
+            name=f"eks-{self._region}-{d.name}",
             address=str(self._interfaces[0].private_ip_address),
             pod_range=PODS,
             service_range=services,
@@ -110,13 +109,11 @@ class ControlPlane:
             resolver=vpc.resolver,
             token_webhook=self._webhook.kubeconfig,
         )
-        dns = self._aws.dns
-        api = self._aws.classic_load_balancers(region)
-        balancers = ServiceBalancers(vpc, region, dns.publish, dns.withdraw, api, d)
-        return self._aws.make_cluster(spec, vpc, balancers)
+        balancers = ServiceBalancers(vpc, self._ground, self._region, d)
+        return self._ground.make_cluster(spec, vpc, balancers)
 
     def _check(self, token: str) -> Any:
-        return verify(token, self._description.name, self._aws.endpoint_url)
+        return verify(token, self._description.name, self._ground.endpoint_url)
 
     def describe_nodegroup(self, group: Nodegroup) -> None:
         """Today's defaults in place of moto's."""
@@ -140,7 +137,7 @@ class ControlPlane:
 
     def _start_node(self, group: Nodegroup) -> None:
         assert self._cluster
-        config, region = self._description.resources_vpc_config, self._networks.region_name
+        config, region = self._description.resources_vpc_config, self._region
         self._node = self._networks.create_managed_interface(
             group.subnets[0],
             f"Node of {group.cluster_name}/{group.nodegroup_name}",

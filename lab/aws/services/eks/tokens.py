@@ -16,8 +16,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from urllib.parse import SplitResult, parse_qsl, urlsplit, urlunsplit
 
+from lab.aws.api.principals import Principal, find, without_session
 from lab.aws.api.signatures import SKEW, signature, without_signature
-from lab.aws.services.iam.principals import Principal, find, without_session
 
 log = logging.getLogger(__name__)
 

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
-from moto.ec2.models import ec2_backends
 from moto.elbv2.models import (
     FakeListener,
     FakeListenerRule,
@@ -28,10 +27,12 @@ from lab.aws.dataplane.load_balancer import (
     Redirect,
 )
 from lab.aws.dataplane.load_balancer.attributes import defaults
+from lab.aws.services.acm.certificates import Certificates
 from lab.aws.services.ec2.networks import Networks
-from lab.aws.services.elb import refusals as refusals
+from lab.aws.services.elb import refusals
 from lab.aws.services.elb.access_logs import AccessLog
 from lab.aws.services.elb.target_groups import TargetGroups
+from lab.aws.services.s3.buckets import Buckets
 
 log = logging.getLogger(__name__)
 _provisioning = ThreadPoolExecutor(4, "load-balancer")
@@ -44,10 +45,6 @@ class LoadBalancers(TargetGroups):
         super().__init__(region_name, account_id)
         self._balancers: dict[str, Future[Balancer]] = {}
         self._access_logs: dict[str, AccessLog] = {}
-
-    @property
-    def networks(self) -> Networks:
-        return ec2_backends[self.account_id][self.region_name]  # type: ignore[return-value]
 
     def create_load_balancer(
         self,
@@ -63,9 +60,10 @@ class LoadBalancers(TargetGroups):
         scheme = scheme or "internet-facing"
         subnets = [*subnet_ids, *(mapping["SubnetId"] for mapping in subnet_mappings or [])]
         type_, groups = loadbalancer_type, security_groups
-        refusals.create_load_balancer(self.networks, name, subnets, scheme, type_, groups)
+        networks = self.peer(Networks)
+        refusals.create_load_balancer(networks, name, subnets, scheme, type_, groups)
         if not groups:
-            default = self.networks.get_default_security_group(self.networks.get_subnet(subnets[0]).vpc_id)
+            default = networks.get_default_security_group(networks.get_subnet(subnets[0]).vpc_id)
             groups = [default.id] if default else []
         former = next((lb for lb in self.load_balancers.values() if lb.name == name), None)
         if former:
@@ -77,17 +75,17 @@ class LoadBalancers(TargetGroups):
         lb.dns_name = _host_name(lb, self.region_name)
         lb.activate = lambda: None  # type: ignore[method-assign]  # moto would call it active when it is described
         lb.attrs = defaults(scheme)
-        self._access_logs[lb.arn] = AccessLog(lb, self.region_name, self.aws.buckets())
+        self._access_logs[lb.arn] = AccessLog(lb, self.region_name, self.ground.peer(Buckets))
         self._balancers[lb.arn] = _provisioning.submit(self._provision, lb)
         return lb
 
     def _provision(self, lb: FakeLoadBalancer) -> Balancer:
         time.sleep(delays.BALANCER)
         try:
-            vpc = self.networks.namespace(lb.vpc_id)
+            vpc = self.peer(Networks).namespace(lb.vpc_id)
             public = lb.scheme == "internet-facing"
             for subnet in lb.subnets:
-                interface = self.networks.create_managed_interface(
+                interface = self.peer(Networks).create_managed_interface(
                     subnet.id,
                     f"ELB {_resource_id(lb)}",
                     lb.security_groups,
@@ -98,7 +96,7 @@ class LoadBalancers(TargetGroups):
             addresses = [
                 str(eni.public_ip if public else eni.private_ip_address) for eni in self._interfaces(lb)
             ]
-            access_log = self.aws.lab.data / "log" / "alb" / f"{lb.name}.log"
+            access_log = self.ground.lab.data / "log" / "alb" / f"{lb.name}.log"
             access_log.parent.mkdir(parents=True, exist_ok=True)
             deliver = self._access_logs[lb.arn].write
             balancer = Balancer(
@@ -109,7 +107,7 @@ class LoadBalancers(TargetGroups):
                 deliver=deliver,
                 attributes=lambda: Attributes.of(lb.attrs),
             )
-            self.aws.dns.publish(lb.dns_name, addresses)
+            self.ground.dns.publish(lb.dns_name, addresses)
             lb.state = "active"
             return balancer
         except Exception:
@@ -119,7 +117,7 @@ class LoadBalancers(TargetGroups):
 
     def _interfaces(self, lb: FakeLoadBalancer) -> list[Any]:
         description = f"ELB {_resource_id(lb)}"
-        return [eni for eni in self.networks.interfaces_in(lb.vpc_id) if eni.description == description]
+        return [eni for eni in self.peer(Networks).interfaces_in(lb.vpc_id) if eni.description == description]
 
     def delete_load_balancer(self, arn: str) -> None:
         lb = self.load_balancers.get(arn)
@@ -132,16 +130,16 @@ class LoadBalancers(TargetGroups):
         del self._access_logs[arn]
         if not balancer.exception():
             balancer.result().close()
-        self.aws.dns.withdraw(lb.dns_name)
+        self.ground.dns.withdraw(lb.dns_name)
         delays.later(delays.INTERFACES, lambda: self._release(lb))
 
     def _release(self, lb: FakeLoadBalancer) -> None:
-        vpc = self.aws.vpcs.get(lb.vpc_id)
+        vpc = self.ground.vpcs.get(lb.vpc_id)
         for interface in self._interfaces(lb):
             if vpc:
                 vpc.remove_private(str(interface.private_ip_address))
                 vpc.release_public(str(interface.public_ip))
-            self.networks.delete_managed_interface(interface)
+            self.peer(Networks).delete_managed_interface(interface)
 
     def modify_load_balancer_attributes(self, arn: str, attrs: dict[str, Any]) -> dict[str, Any]:
         """moto does not know all of them, nor their values. Listeners obey at once."""
@@ -215,13 +213,6 @@ class LoadBalancers(TargetGroups):
         self._update_use()
         return listener
 
-    def certificate_changed(self, arn: str) -> None:
-        """It was imported again: listeners show the new one from their next connection on."""
-        for lb in self.load_balancers.values():
-            for listener in lb.listeners.values():
-                if listener.certificate == arn:
-                    self._listen(listener)
-
     def create_rule(self, *args: Any, **kwargs: Any) -> FakeListenerRule:
         refusals.create_rule(kwargs["listener_arn"])
         return super().create_rule(*args, **kwargs)
@@ -231,12 +222,14 @@ class LoadBalancers(TargetGroups):
         if listener.certificate and listener.protocol == "HTTPS":
             security = SSL_POLICIES[listener.ssl_policy]
             policy = Policy(tuple(security["ssl_protocols"]), tuple(security["ciphers"]))
-            bundle = self.aws.certificates(self.region_name).get_certificate(listener.certificate)
-            pem = (bundle.cert.decode(), bundle.key.decode(), bundle.chain.decode())
-            certificate = Certificate(bundle.arn, *pem)
+            certificate = lambda: self._certificate(listener.certificate)  # noqa: E731
         balancer = refusals.provisioned(self._balancers[listener.load_balancer_arn])
         action = self._action_of(listener)
         balancer.set_listener(int(listener.port), listener.protocol, action, certificate, policy)
+
+    def _certificate(self, arn: str) -> Certificate:
+        bundle = self.peer(Certificates).get_certificate(arn)
+        return Certificate(arn, bundle.cert.decode(), bundle.key.decode(), bundle.chain.decode())
 
     def _action_of(self, listener: FakeListener) -> Callable[[], Action]:
         return lambda: self._action(listener.default_actions[-1].data)

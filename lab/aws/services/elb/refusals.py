@@ -7,6 +7,7 @@ beside it.
 import re
 from typing import TYPE_CHECKING, Any
 
+from moto.acm.models import acm_backends
 from moto.elbv2.exceptions import ELBClientError, LoadBalancerNotFoundError
 from moto.elbv2.models import FakeLoadBalancer, FakeTargetGroup
 from moto.elbv2.ssl_policies import SSL_POLICIES
@@ -159,7 +160,7 @@ def create_listener(
 def certificate(balancers: "LoadBalancers", arn: str) -> None:
     if not balancers._certificate_exists(arn):
         raise ELBClientError("CertificateNotFound", f"Certificate '{arn}' not found")
-    issued = balancers.aws.certificates(balancers.region_name).get_certificate(arn).status == "ISSUED"
+    issued = acm_backends[balancers.account_id][balancers.region_name].get_certificate(arn).status == "ISSUED"
     if arn.startswith("arn:aws:acm:") and not issued:
         raise ELBClientError(
             "UnsupportedCertificate",

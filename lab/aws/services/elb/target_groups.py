@@ -4,10 +4,11 @@ from typing import Any
 
 from moto.elbv2.models import ELBv2Backend, FakeHealthStatus, FakeTargetGroup
 
-from lab.aws.backends import Backed
 from lab.aws.dataplane.load_balancer import HealthCheck, TargetGroup
 from lab.aws.dataplane.load_balancer.health import NOT_REGISTERED
-from lab.aws.services.elb import refusals as refusals
+from lab.aws.ground import Backed
+from lab.aws.services.elb import refusals
+from lab.aws.services.lambda_.functions import Functions
 
 
 class TargetGroups(Backed, ELBv2Backend):
@@ -55,7 +56,7 @@ class TargetGroups(Backed, ELBv2Backend):
 
     def register_targets(self, target_group_arn: str, instances: list[Any]) -> None:
         group = self.target_groups.get(target_group_arn)
-        functions = self.aws.functions(self.region_name)
+        functions = self.peer(Functions)
         if group and group.target_type == "lambda":
             refusals.register_targets(group, functions, instances)
         super().register_targets(target_group_arn, instances)

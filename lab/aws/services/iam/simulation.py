@@ -12,8 +12,8 @@ from moto.iam.exceptions import NotFoundException
 from moto.iam.models import IAMBackend
 from moto.iam.responses import IamResponse
 
+from lab.aws.api import principals
 from lab.aws.api.authorization.policy import Need, Verdict, verdict
-from lab.aws.services.iam import principals
 from lab.settings import ACCESS_KEY_ID
 
 _DECISIONS = {

@@ -13,9 +13,9 @@ from moto.awslambda.models import LambdaBackend, LambdaFunction
 from moto.logs.models import logs_backends
 
 from lab.aws import delays
-from lab.aws.backends import Backed
 from lab.aws.dataplane.functions import FunctionService, FunctionVersion, Result, TooManyRequests
-from lab.aws.services.lambda_ import refusals as refusals
+from lab.aws.ground import Backed
+from lab.aws.services.lambda_ import refusals
 
 log = logging.getLogger(__name__)
 
@@ -26,9 +26,9 @@ class Functions(Backed, LambdaBackend):
     def __init__(self, region_name: str, account_id: str) -> None:
         super().__init__(region_name, account_id)
         self.service = FunctionService(
-            self.aws.lab.data / "functions" / region_name,
-            namespace=self.aws.internet.functions.path,
-            cgroup=f"{self.aws.lab.cgroup}/functions",
+            self.ground.lab.data / "functions" / region_name,
+            namespace=self.ground.internet.functions.path,
+            cgroup=f"{self.ground.lab.cgroup}/functions",
         )
 
         self._updating: set[str] = set()  # ARNs

@@ -6,11 +6,13 @@ from xml.etree import ElementTree
 
 from flask import has_request_context, request
 from moto.core.resource_tagging import TaggableResourcesMixin, TaggedResource
-from moto.route53.models import FakeZone, Route53Backend
+from moto.route53.models import FakeZone, RecordSet, Route53Backend
 
-from lab.aws.backends import Backed
-from lab.aws.services import refusals as refusals
+from lab.aws.ground import Backed, network_name
+from lab.aws.services.route53 import refusals
 from lab.aws.services.route53.changes import Answers, Changes
+from lab.dns import zones
+from lab.dns.zones import absolute
 
 
 class HostedZones(Backed, Route53Backend, TaggableResourcesMixin):
@@ -35,24 +37,24 @@ class HostedZones(Backed, Route53Backend, TaggableResourcesMixin):
             kwargs["vpcid"] = body.findtext("{*}VPC/{*}VPCId")
             kwargs["vpcregion"] = body.findtext("{*}VPC/{*}VPCRegion")
         zone = super().create_hosted_zone(name, bool(kwargs.get("vpcid")), *args, **kwargs)
-        self.aws.dns.refresh()
+        self._push()
         return zone
 
     def delete_hosted_zone(self, id_: str) -> FakeZone | None:
         refusals.delete_hosted_zone(self.get_hosted_zone(id_))
         zone = super().delete_hosted_zone(id_)
         self.resource_tags.pop(id_.removeprefix("/hostedzone/"), None)
-        self.aws.dns.refresh()
+        self._push()
         return zone
 
     def associate_vpc_with_hosted_zone(self, zone_id: str, vpcid: str, vpcregion: str) -> FakeZone:
         zone = super().associate_vpc_with_hosted_zone(zone_id, vpcid, vpcregion)
-        self.aws.dns.refresh()
+        self._push()
         return zone
 
     def disassociate_vpc_from_hosted_zone(self, zone_id: str, vpcid: str) -> FakeZone:
         zone = super().disassociate_vpc_from_hosted_zone(zone_id, vpcid)
-        self.aws.dns.refresh()
+        self._push()
         return zone
 
     def change_resource_record_sets(self, zoneid: str, change_list: list[dict[str, Any]]) -> None:
@@ -62,7 +64,7 @@ class HostedZones(Backed, Route53Backend, TaggableResourcesMixin):
         # moto's journal would call a record that was deleted and made again a duplicate.
         journal = self.get_hosted_zone(zoneid).rr_changes
         journal[:] = [change for change in journal if refusals.key(change) not in deleted]
-        self.aws.dns.refresh()
+        self._push()
 
     def list_tags_for_resource(self, resource_id: str) -> dict[str, str]:
         if resource_id not in self.health_checks:
@@ -73,3 +75,21 @@ class HostedZones(Backed, Route53Backend, TaggableResourcesMixin):
         for zone_id in self.zones:
             arn = f"arn:{self.partition}:route53:::hostedzone/{zone_id}"
             yield TaggedResource(arn, dict(self.resource_tags.get(zone_id, {})), "route53:hostedzone")
+
+    def _push(self) -> None:
+        """Let the lab's DNS servers serve what the zones have now; returns when they do."""
+        self.ground.dns.set_zones([_zone(zone) for zone in list(self.zones.values())])
+
+
+def _zone(zone: FakeZone) -> zones.Zone:
+    vpcs = frozenset(network_name(vpc["vpc_id"]) for vpc in zone.vpcs) if zone.private_zone else None
+    return zones.Zone(absolute(zone.name), tuple(map(_record_set, list(zone.rrsets))), vpcs)
+
+
+def _record_set(rrset: RecordSet) -> zones.RecordSet:
+    name, type_ = absolute(rrset.name).replace("\\052", "*"), str(rrset.type)  # of a wildcard
+    if rrset.alias_target:
+        target = absolute(rrset.alias_target["DNSName"]).removeprefix("dualstack.")
+        return zones.RecordSet(name, type_, alias=target)
+    values = (value["Value"] if isinstance(value, dict) else value for value in rrset.records)
+    return zones.RecordSet(name, type_, int(rrset.ttl or 0), tuple(values))

@@ -11,7 +11,7 @@ from moto.s3.models import FakeBucket, S3Backend
 from lab.aws.api.authorization.conditions import listed
 from lab.aws.api.authorization.policy import Need, Verdict, verdict
 from lab.aws.api.call import read
-from lab.aws.backends import Backed
+from lab.aws.ground import Backed
 
 # What new buckets have: https://docs.aws.amazon.com/AmazonS3/latest/userguide/create-bucket-faq.html
 _CLOSED = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")

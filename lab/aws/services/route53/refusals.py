@@ -1,40 +1,11 @@
-"""ACM, IAM and Route 53."""
+"""Route 53."""
 
 from collections.abc import Iterable
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
 from typing import Any
 
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from moto.acm.exceptions import AWSValidationException
-from moto.acm.models import CertBundle
-from moto.core.exceptions import AWSError
-from moto.iam.exceptions import DeleteConflictException
-from moto.iam.models import ManagedPolicy
 from moto.route53.exceptions import Route53ClientError
 from moto.route53.models import FakeZone, RecordSet
-
-
-def import_certificate(bundle: CertBundle, arn: str | None, tags: Any) -> None:
-    """https://docs.aws.amazon.com/acm/latest/APIReference/API_ImportCertificate.html"""
-    form = (Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    if bundle._key.public_key().public_bytes(*form) != bundle._cert.public_key().public_bytes(*form):
-        raise AWSValidationException("The private key does not match the certificate.")
-    if arn and tags:
-        raise AWSValidationException(
-            "You cannot add tags when you reimport a certificate. Use AddTagsToCertificate."
-        )
-
-
-def delete_certificate(bundle: CertBundle, account_id: str) -> None:
-    if bundle.in_use_by:
-        raise AWSError(
-            f"Certificate {bundle.arn} in account {account_id} is in use.", "ResourceInUseException", 400
-        )
-
-
-def delete_policy(policy: ManagedPolicy) -> None:
-    if policy.attachment_count > 0:
-        raise DeleteConflictException("Cannot delete a policy attached to entities.")
 
 
 def create_hosted_zone(zones: Iterable[FakeZone], caller_reference: str | None) -> None:

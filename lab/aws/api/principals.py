@@ -1,16 +1,13 @@
-"""Who is who: the access keys that the lab knows, and what STS says of them."""
+"""Principals: who owns an access key, and which policies apply to them."""
 
 import json
 import re
 from typing import Any, NamedTuple
 
 from flask import has_request_context, request
-from moto.core.exceptions import InvalidClientTokenIdError
-from moto.iam.models import Group, IAMBackend, ManagedPolicy, Role, User, iam_backends
-from moto.sts.models import STSBackend, sts_backends
+from moto.iam.models import Group, ManagedPolicy, Role, User, iam_backends
+from moto.sts.models import sts_backends
 
-from lab.aws.backends import Backed
-from lab.aws.services import refusals as refusals
 from lab.settings import ACCESS_KEY_ID, ACCOUNT_ID, SECRET_ACCESS_KEY
 
 
@@ -89,21 +86,3 @@ def _documents(policy: ManagedPolicy) -> list[dict[str, Any]]:
 def without_session(arn: str) -> str:
     """The role of an assumed role's session, as access entries and aws:PrincipalArn have it."""
     return re.sub(r":sts::(\d+):assumed-role/(.+)/[^/]+$", r":iam::\1:role/\2", arn)
-
-
-class TokenService(Backed, STSBackend):
-    """STS, which does not make up a user for an access key that nobody has."""
-
-    def get_caller_identity(self, access_key_id: str, region: str) -> tuple[str, str, str]:
-        principal = find(access_key_id)
-        if principal is None:
-            raise InvalidClientTokenIdError
-        return principal.user_id, principal.arn, self.account_id
-
-
-class Identities(Backed, IAMBackend):
-    """IAM."""
-
-    def delete_policy(self, policy_arn: str) -> None:
-        refusals.delete_policy(self.get_policy(policy_arn))
-        super().delete_policy(policy_arn)

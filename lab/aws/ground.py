@@ -1,0 +1,83 @@
+"""What AWS's services share: the lab beneath them, the way to each other, and their place in moto."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
+from types import ModuleType
+from typing import Any, ClassVar, TypeVar
+
+from moto.core.base_backend import BackendDict, BaseBackend
+
+from lab.aws.dataplane.certificate_authority import CertificateAuthority
+from lab.cluster.cluster import MakeCluster
+from lab.dns.zones import Dns
+from lab.network import Internet, Vpc
+from lab.settings import ACCOUNT_ID, Lab
+
+Kind = TypeVar("Kind", bound="Backed")
+
+
+@dataclass
+class Ground:
+    """The lab's parts that services use, and the services themselves.
+
+    Attributes:
+        make_cluster: builds a Kubernetes cluster that is not started.
+        certificate_authority: signs what ACM issues.
+        endpoint_url: of the lab's own AWS API.
+        services: the lab's subclass of a moto backend, and the moto service it stands in.
+        vpcs: by VPC id, those with a network of their own: something real is in them.
+    """
+
+    lab: Lab
+    internet: Internet
+    dns: Dns
+    make_cluster: MakeCluster
+    certificate_authority: CertificateAuthority
+    endpoint_url: str
+    services: Mapping[type[Any], BackendDict]
+    vpcs: dict[str, Vpc] = field(default_factory=dict)
+
+    def peer(self, kind: type[Kind], region: str = "aws") -> Kind:
+        """The backend of that class in a region; global services have one in the region "aws"."""
+        return self.services[kind][ACCOUNT_ID][region]
+
+
+def network_name(vpc_id: str) -> str:
+    """The name of the network behind a VPC, whether it exists yet or not."""
+    return f"aws-{vpc_id.removeprefix('vpc-')[:8]}"
+
+
+class Backed:
+    """Mixed into a subclass of one of moto's backends, in which `super()` is what moto does by itself."""
+
+    ground: ClassVar[Ground]
+    region_name: str
+
+    def peer(self, kind: type[Kind]) -> Kind:
+        """The backend of that class in the same region."""
+        return self.ground.peer(kind, self.region_name)
+
+    @property
+    def _url_module(self) -> ModuleType:
+        """moto looks for the service's paths beside the backend's class: here, beside moto's own."""
+        module = next(cls.__module__ for cls in type(self).__mro__ if cls.__module__.startswith("moto."))
+        return import_module(module.removesuffix(".models") + ".urls")
+
+
+class Backends:
+    """The subclasses in place of moto's own, from construction until `restore`."""
+
+    def __init__(self, ground: Ground) -> None:
+        BackendDict.reset()
+        self._originals: list[tuple[BackendDict, type[BaseBackend]]] = []
+        for backend, service in ground.services.items():
+            self._originals.append((service, service.backend))
+            backend.ground = ground
+            service.backend = backend
+
+    def restore(self) -> None:
+        """Forget all resources; moto is as it was."""
+        BackendDict.reset()
+        for service, backend in self._originals:
+            service.backend = backend

@@ -1,0 +1,28 @@
+"""IAM and STS."""
+
+from moto.core.exceptions import InvalidClientTokenIdError
+from moto.iam.exceptions import DeleteConflictException
+from moto.iam.models import IAMBackend
+from moto.sts.models import STSBackend
+
+from lab.aws.api import principals
+from lab.aws.ground import Backed
+
+
+class TokenService(Backed, STSBackend):
+    """STS, which does not make up a user for an access key that nobody has."""
+
+    def get_caller_identity(self, access_key_id: str, region: str) -> tuple[str, str, str]:
+        principal = principals.find(access_key_id)
+        if principal is None:
+            raise InvalidClientTokenIdError
+        return principal.user_id, principal.arn, self.account_id
+
+
+class Identities(Backed, IAMBackend):
+    """IAM."""
+
+    def delete_policy(self, policy_arn: str) -> None:
+        if self.get_policy(policy_arn).attachment_count > 0:
+            raise DeleteConflictException("Cannot delete a policy attached to entities.")
+        super().delete_policy(policy_arn)
