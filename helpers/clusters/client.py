@@ -78,14 +78,14 @@ class Client(DynamicClient):
             raise ResourceNotFoundError(message) from None
 
 
-def call(context: str, action: str, do: Callable[[Client], T], patience: float = PATIENCE) -> T:
+def call(context: str, action: str, do: Callable[[Client], T], patience: float | None = None) -> T:
     """`do` with a client for that context, again for `patience` seconds while the API server is away.
 
     Raises ApiError with the API server's words, UnreachableError, PrerequisiteError for an unknown context.
     """
     try:
         what = f"the API server of {context}"
-        return retry_while(what, lambda: do(of(context)), _is_away, timeout=patience)
+        return retry_while(what, lambda: do(of(context)), _is_away, timeout=patience or PATIENCE)
     except ApiException as error:
         if error.status == 0:
             raise unreachable(context, action, error.reason) from error

@@ -17,7 +17,7 @@ NOTEBOOKS = {"eks": "02-deploy-istio-in-eks", "gke": "03-deploy-istio-in-gke"}  
 def write(context: str, server: str, ca_data: str, exec_: dict[str, Any]) -> None:
     """Put a cluster, its user and the context into $KUBECONFIG; other entries stay.
 
-    `ca_data` is base64, as both clouds give it; `exec_` is the credential plugin of the user:
+    `ca_data` is base64, as both clouds give it; `exec_` is the credential plugin for kubectl and istioctl:
     https://kubernetes.io/docs/reference/access-authn-authz/authentication/#client-go-credential-plugins
     """
     path = current().KUBECONFIG
