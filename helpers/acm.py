@@ -7,12 +7,12 @@ from typing import Any
 
 from helpers import aws, pki
 from helpers.aws import route53
+from helpers.base import contents
 from helpers.base.command import relative
 from helpers.base.errors import PrerequisiteError, TutorialError
 from helpers.base.settings import current
 from helpers.base.waiting import resume_after_lost_answer, wait_until
 
-NOTEBOOK = "01-create-the-lambda-function"
 _ISSUE_LIMIT = 1800  # seconds; ACM says within 30 minutes, most often it takes two or three
 _TYPES = {"private-ca": "IMPORTED", "acm": "AMAZON_ISSUED"}
 
@@ -21,7 +21,9 @@ def find() -> str:
     """The ARN of our certificate for alb.<domain>; raises PrerequisiteError."""
     arn = _find()
     if arn is None:
-        raise PrerequisiteError(f"no certificate for {current().alb_host} in ACM", NOTEBOOK)
+        raise PrerequisiteError(
+            f"no certificate for {current().alb_host} in ACM", contents.notebook("certificate")
+        )
     return arn
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from helpers import aws, network
 from helpers.aws import cloudwatch_logs, iam
-from helpers.base import my_address
+from helpers.base import contents, my_address
 from helpers.base.errors import PrerequisiteError, TutorialError
 from helpers.base.settings import current
 from helpers.base.waiting import resume_after_lost_answer, wait_until
@@ -20,7 +20,6 @@ INSTANCE_TYPE = "t3.large"
 # https://docs.aws.amazon.com/eks/latest/userguide/al2023.html
 AMI_TYPE = "AL2023_x86_64_STANDARD"
 LOGS = ("api", "audit", "authenticator", "controllerManager", "scheduler")
-NOTEBOOK = "02-deploy-istio-in-eks"
 _CLUSTER_LIMIT = 1800  # seconds; AWS takes about ten minutes
 _NODES_LIMIT = 1200  # two to three minutes
 
@@ -35,7 +34,7 @@ def find() -> Cluster:
     """Look the cluster up by its name; raises PrerequisiteError."""
     found = describe()
     if found is None:
-        raise PrerequisiteError(f"no EKS cluster {current().TUTORIAL_NAME}", NOTEBOOK)
+        raise PrerequisiteError(f"no EKS cluster {current().TUTORIAL_NAME}", contents.notebook("eks"))
     return Cluster(CONTEXT, found["name"], found["status"], found.get("endpoint", ""), found["version"])
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from helpers import aws
 from helpers.aws import cloudwatch_logs, iam
-from helpers.base import command
+from helpers.base import command, contents
 from helpers.base.errors import ApiError, PrerequisiteError
 from helpers.base.settings import ROOT, current
 from helpers.base.waiting import resume_after_lost_answer, wait_until
@@ -19,7 +19,6 @@ from helpers.base.waiting import resume_after_lost_answer, wait_until
 SOURCE = ROOT / "lambda"
 HANDLER = "hello_world.lambda_handler"
 RUNTIME = "python3.13"
-NOTEBOOK = "01-create-the-lambda-function"
 _STATEMENT = "load-balancer"
 
 
@@ -78,7 +77,7 @@ def find() -> Function:
     """Look the function up by its name; raises PrerequisiteError."""
     found = _configuration()
     if found is None:
-        raise PrerequisiteError(f"no function {name()}", NOTEBOOK)
+        raise PrerequisiteError(f"no function {name()}", contents.notebook("function"))
     state = found.get("State", "Active")
     return Function(found["FunctionName"], found["FunctionArn"], found["CodeSha256"], state)
 

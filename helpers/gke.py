@@ -10,7 +10,7 @@ from google.cloud import container_v1
 
 from helpers import gcp
 from helpers.aws import TUTORIAL, project_tags
-from helpers.base import my_address
+from helpers.base import contents, my_address
 from helpers.base.errors import ApiError, PrerequisiteError, TutorialError
 from helpers.base.settings import ROOT, current
 from helpers.base.waiting import resume_after_lost_answer, wait_until
@@ -21,7 +21,6 @@ from helpers.gcp import cloud_nat
 CONTEXT = "gke"
 CHANNEL = "REGULAR"
 MACHINE_TYPE = "e2-standard-2"
-NOTEBOOK = "03-deploy-istio-in-gke"
 _LIMIT = 1800  # seconds; Google takes about five minutes
 _ALLOWED = "ask for roles/container.admin in the project; is the GKE API enabled there?"
 
@@ -38,7 +37,7 @@ def find() -> Cluster:
     """Look the cluster up by its name; raises PrerequisiteError."""
     found = describe()
     if found is None:
-        raise PrerequisiteError(f"no GKE cluster {current().TUTORIAL_NAME}", NOTEBOOK)
+        raise PrerequisiteError(f"no GKE cluster {current().TUTORIAL_NAME}", contents.notebook("gke"))
     return Cluster(CONTEXT, found.name, found.status.name, found.endpoint, found.current_master_version)
 
 

@@ -5,11 +5,11 @@ from typing import Any
 
 from helpers import acm, aws, function, network, show
 from helpers.aws import alb_log
+from helpers.base import contents
 from helpers.base.errors import PrerequisiteError
 from helpers.base.settings import current
 from helpers.base.waiting import resume_after_lost_answer, wait_until
 
-NOTEBOOK = "01-create-the-lambda-function"
 # A header that HTTP does not allow must not get past the balancer to what reads it otherwise.
 ATTRIBUTES = {"routing.http.drop_invalid_header_fields.enabled": "true"}
 TLS_POLICY = "ELBSecurityPolicy-TLS13-1-2-2021-06"
@@ -39,7 +39,7 @@ def find() -> LoadBalancer:
     """Look it up by its name; raises PrerequisiteError where it or its target group is missing."""
     found, group = balancer(), target_group()
     if found is None or group is None:
-        raise PrerequisiteError(f"no load balancer {name()}", NOTEBOOK)
+        raise PrerequisiteError(f"no load balancer {name()}", contents.notebook("alb"))
     return LoadBalancer(
         found["LoadBalancerArn"],
         found["LoadBalancerName"],

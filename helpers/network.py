@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from helpers import aws, show
+from helpers.base import contents
 from helpers.base.errors import PrerequisiteError, SettingsError, TutorialError
 from helpers.base.settings import current
 from helpers.base.waiting import resume_after_lost_answer, wait_until
@@ -11,7 +12,6 @@ from helpers.base.waiting import resume_after_lost_answer, wait_until
 CIDR = "10.0.0.0/16"
 PRIVATE = ("10.0.1.0/24", "10.0.2.0/24", "10.0.3.0/24")
 PUBLIC = ("10.0.101.0/24", "10.0.102.0/24", "10.0.103.0/24")
-NOTEBOOK = "01-create-the-lambda-function"
 # By id, since a zone has another name in each account:
 # https://docs.aws.amazon.com/eks/latest/userguide/network-reqs.html
 _ZONES_WITHOUT_EKS = ("use1-az3", "usw1-az2", "cac1-az3")
@@ -43,7 +43,7 @@ class Network:
 def find() -> Network:
     """Look the VPC up by its tag; raises PrerequisiteError where it or one of its subnets is missing."""
     vpc = _tagged("describe_vpcs", "Vpcs")
-    missing = PrerequisiteError(f"no VPC tagged Project={current().TUTORIAL_NAME}", NOTEBOOK)
+    missing = PrerequisiteError(f"no VPC tagged Project={current().TUTORIAL_NAME}", contents.notebook("vpc"))
     if vpc is None:
         raise missing
     by_cidr = {subnet["CidrBlock"]: subnet["SubnetId"] for subnet in _subnets(vpc["VpcId"])}

@@ -3,17 +3,18 @@
 import html
 import re
 import sys
-from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import yaml
 
 from helpers.base import command
 from helpers.base.errors import CommandError, ToolMissingError
 from helpers.base.settings import ROOT, current
+from helpers.base.tables import Rich, Table, table
 from helpers.clusters import manifests
+
+__all__ = ["Table", "manifest", "page", "program_version", "settings", "table", "versions"]
 
 _LIBRARIES = ("boto3", "google-cloud-container", "google-cloud-compute", "cryptography")
 _PROGRAMS = {
@@ -25,51 +26,6 @@ _PROGRAMS = {
 }
 _LONG = 40  # lines; a longer manifest is folded
 _SECRET = ("AWS_SECRET_ACCESS_KEY", "AWS_ACCESS_KEY_ID", "AWS_SESSION_TOKEN")
-
-
-class Table:
-    """Rows under headings: aligned text in a terminal, HTML in a notebook."""
-
-    def __init__(self, headers: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-        self.headers = list(headers)
-        self.rows = [["" if cell is None else str(cell) for cell in row] for row in rows]
-
-    def __repr__(self) -> str:
-        lines = [self.headers, *self.rows]
-        widths = [max(len(line[column]) for line in lines) for column in range(len(self.headers))]
-        return "\n".join(
-            "  ".join(f"{cell:{width}}" for cell, width in zip(line, widths, strict=True)).rstrip()
-            for line in lines
-        )
-
-    def _repr_html_(self) -> str:
-        style = ' style="text-align: left"'
-        head = "".join(f"<th{style}>{html.escape(name)}</th>" for name in self.headers)
-        body = "".join(
-            "<tr>" + "".join(f"<td{style}>{html.escape(cell)}</td>" for cell in row) + "</tr>"
-            for row in self.rows
-        )
-        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-
-
-class Rich:
-    """Something shown as HTML or Markdown in a notebook and as text elsewhere."""
-
-    def __init__(self, text: str, **forms: str) -> None:
-        self.text, self.forms = text, forms
-
-    def __repr__(self) -> str:
-        return self.text
-
-    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
-        return {"text/plain": self.text, **{f"text/{name}": form for name, form in self.forms.items()}}
-
-
-def table(rows: Sequence[Mapping[str, Any] | Sequence[Any]], headers: Sequence[str] | None = None) -> Table:
-    """A table of mappings (their keys are the headings) or of sequences with `headers`."""
-    if headers is None:
-        headers = list(rows[0]) if rows and isinstance(rows[0], Mapping) else []
-    return Table(headers, [list(row.values()) if isinstance(row, Mapping) else list(row) for row in rows])
 
 
 def versions() -> Table:

@@ -19,18 +19,22 @@ class Need:
     what: str
     package: str
     why: str
+    folders: str = ""  # where else than on PATH it is looked for
 
     def found(self) -> str | None:
-        """Where it is on this machine, or None. What is on PATH is used as it is, whoever installed it."""
+        """Where it is on this machine, or None. What is there is used as it is, whoever installed it."""
         if self.what.startswith("/"):
             return self.what if Path(self.what).exists() else None
-        return shutil.which(self.what, path=PATH)
+        return shutil.which(self.what, path=self.folders or PATH)
 
 
+CNI = Need(
+    "ptp", "containernetworking-plugins", "pods' network", "/usr/lib/cni:/usr/libexec/cni:/opt/cni/bin"
+)
 NEEDS = [
     Need("containerd", "containerd", "runs the nodes' containers"),
     Need("runc", "runc", "starts each container"),
-    Need("/usr/lib/cni/ptp", "containernetworking-plugins", "pods' network"),
+    CNI,
     Need("iptables", "iptables", "Services and sidecars"),
     Need("ip", "iproute2", "VPCs as network namespaces"),
     Need("nsenter", "util-linux", "programs inside a VPC"),

@@ -12,8 +12,8 @@ from helpers import cost, state
 from helpers.base import command
 from helpers.base.errors import TutorialError, for_people
 from helpers.base.settings import ROOT, current
+from helpers.base.tables import Rich
 from helpers.pictures.things import THINGS, Parts
-from helpers.show import Rich
 from series import run
 
 PAGE = ROOT / "build" / "start.ipynb"

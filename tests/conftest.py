@@ -59,18 +59,25 @@ def programs() -> Path:
 
 
 @pytest.fixture(scope="session")
-def lab_environment(programs: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """A running lab: the environment that `python -m lab env` gives to anyone's tools.
+def empty_lab(programs: Path) -> Iterator[dict[str, str]]:
+    """A running lab with nothing in its clouds: the environment that `python -m lab env` gives to any tools.
+
+    A test deletes what it creates.
+    """
+    with fresh_lab(LAB_NAME) as environment:
+        yield environment
+
+
+@pytest.fixture(scope="session")
+def meshes(programs: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """A lab after one run of the series, as `make tutorial` runs it. A test puts back what it changes.
 
     Its home is an empty one, so that a test can look what was written there.
     """
     home, caches = tmp_path_factory.mktemp("home"), Lab().cache.parent
-    environment = os.environ | {"LAB_NAME": LAB_NAME, "HOME": str(home), "XDG_CACHE_HOME": str(caches)}
-    lab_command(environment, "down")
-    shutil.rmtree(PROJECT / "build" / LAB_NAME, ignore_errors=True)  # an earlier session's certificates
-    lab_command(environment, "up")
-    yield environment | exports(lab_command(environment, "env"))
-    lab_command(environment, "down")
+    with fresh_lab(f"{NAME[:15]}-mesh", HOME=str(home), XDG_CACHE_HOME=str(caches)) as environment:
+        run(environment, sys.executable, "-m", "series.run")
+        yield environment
 
 
 @pytest.fixture(scope="session")
@@ -85,29 +92,34 @@ def chromium() -> str:
 
 
 @contextmanager
-def fresh_lab(name: str) -> Iterator[dict[str, str]]:
+def fresh_lab(name: str, **more: str) -> Iterator[dict[str, str]]:
     """A lab of that name with empty clouds, and what `python -m lab env` gives; down at the end.
 
     Where the block fails it stays up, to look at.
     """
-    environment = os.environ | {"LAB_NAME": name}
+    environment = os.environ | {"LAB_NAME": name} | more
     lab_command(environment, "down")
+    shutil.rmtree(PROJECT / "build" / name, ignore_errors=True)  # an earlier session's certificates
     lab_command(environment, "up")
     yield environment | exports(lab_command(environment, "env"))
     lab_command(environment, "down")
 
 
-def lab_command(environment: dict[str, str], *arguments: str) -> str:
-    """Run `python -m lab`; returns what it printed, and fails the test with its message."""
-    answer = subprocess.run(
-        [sys.executable, "-m", "lab", *arguments],
-        env=environment,
-        cwd=PROJECT,
-        capture_output=True,
-        text=True,
-    )
+def run(environment: dict[str, str], *command: str) -> str:
+    """Run a program in the project's folder; returns what it printed, and fails the test with it."""
+    answer = completed(environment, *command)
     assert answer.returncode == 0, answer.stdout + answer.stderr
     return answer.stdout
+
+
+def completed(environment: dict[str, str], *command: str) -> subprocess.CompletedProcess[str]:
+    """Run a program in the project's folder, whatever comes of it."""
+    return subprocess.run(command, env=environment, cwd=PROJECT, capture_output=True, text=True)
+
+
+def lab_command(environment: dict[str, str], *arguments: str) -> str:
+    """Run `python -m lab`; returns what it printed, and fails the test with its message."""
+    return run(environment, sys.executable, "-m", "lab", *arguments)
 
 
 def exports(lines: str) -> dict[str, str]:

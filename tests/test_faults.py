@@ -8,11 +8,9 @@ pytestmark = pytest.mark.xdist_group("empty lab")
 
 
 @pytest.mark.parametrize("name", ["answer lost", "all in turn"])
-def test_runs_end_in_success_or_in_one_clear_error_and_a_second_run_completes(
-    name, lab_environment, tmp_path
-):
+def test_runs_end_in_success_or_in_one_clear_error_and_a_second_run_completes(name, empty_lab, tmp_path):
     faults = [FAULTS[name]] if name in FAULTS else list(FAULTS.values())
-    figure = Trial(faults, lab_environment, clusters=False).until_all_is_tried(tmp_path)
+    figure = Trial(faults, empty_lab, clusters=False).until_all_is_tried(tmp_path)
     assert not figure.failures
     assert figure.calls > 80
     assert figure.runs == figure.at_once + figure.second

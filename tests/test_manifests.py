@@ -80,7 +80,7 @@ def test_the_articles_objects_keep_their_names(name):
     assert found["metadata"]["name"] == name.partition("/")[2]
 
 
-@pytest.mark.parametrize("cluster", ["eks", "gke"])
+@pytest.mark.parametrize("cluster", ["eks", "gke", "mesh"])
 def test_istioctl_calls_the_manifests_valid(programs, folder, cluster):
     answer = istioctl(programs, "validate", "-f", str(folder / cluster))
     assert answer.returncode == 0, answer.stdout + answer.stderr
@@ -118,9 +118,8 @@ def test_istioctl_finds_a_subset_that_does_not_exist(programs, folder):
     assert "Referenced host+subset in destinationrule not found" in answer.stdout
 
 
-@pytest.mark.parametrize("name", ["eks/control-plane", "gke/control-plane"])
-def test_the_access_log_is_json_and_tells_who_spoke_to_whom(name):
-    mesh = document(name)["spec"]["meshConfig"]
+def test_the_access_log_is_json_and_tells_who_spoke_to_whom():
+    mesh = document("mesh/control-plane")["spec"]["meshConfig"]
     assert mesh["accessLogEncoding"] == "JSON"
     fields = json.loads(mesh["accessLogFormat"])
     assert fields["traceparent"] == "%REQ(TRACEPARENT)%"

@@ -296,8 +296,8 @@ def test_a_picture_has_a_title_and_text_and_fetches_nothing(path):
 
 def test_every_manifest_is_used_and_exists():
     sources = [code for path in NOTEBOOKS for code in cells(path, "code")]
-    sources += [path.read_text() for path in PROJECT.glob("helpers/*.py")]
-    named = {name for text in sources for name in re.findall(r"manifests/(?:eks|gke)/[\w-]+\.yaml", text)}
+    sources += [path.read_text() for path in PROJECT.glob("helpers/**/*.py")]
+    named = {name for text in sources for name in re.findall(r"manifests/\w+/[\w-]+\.yaml", text)}
     assert named == {str(path.relative_to(PROJECT)) for path in PROJECT.glob("manifests/*/*.yaml")}
 
 

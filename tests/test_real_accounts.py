@@ -8,7 +8,6 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from unittest.mock import patch
 
 import boto3
 import pytest
@@ -16,9 +15,8 @@ import pytest
 from helpers import eks, istio
 from helpers.base.settings import Settings
 from helpers.base.waiting import wait_until
-from series import run
 from series.preflight import __main__ as preflight
-from tests.conftest import LAB_NAME, PROJECT, fresh_lab
+from tests.conftest import NAME, PROJECT, fresh_lab, run
 
 pytestmark = pytest.mark.xdist_group("real accounts")
 
@@ -48,7 +46,7 @@ class Account:
 
 @pytest.fixture(scope="module")
 def account() -> Iterator[Account]:
-    with fresh_lab(f"{LAB_NAME[:14]}-real") as environment:
+    with fresh_lab(f"{NAME[:15]}-real") as environment:
         yield Account(environment)
 
 
@@ -71,7 +69,7 @@ def settings(account: Account, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 def asked(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], str | int | None]:
     """Run the look before the start with an answer to its question: what it exits with, None for "go on"."""
 
-    def run(answer: str) -> str | int | None:
+    def ask(answer: str) -> str | int | None:
         monkeypatch.setattr("builtins.input", lambda _: answer)
         try:
             preflight.main()
@@ -79,7 +77,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], str | int | None]:
             return ended.code
         return None
 
-    return run
+    return ask
 
 
 def vpcs(account: Account) -> int:
@@ -273,13 +271,15 @@ def test_interruptions_lose_nothing(account, tmp_path, build):
     assert network["CidrBlock"] == "10.0.0.0/16"
 
 
-def run_notebooks(account: Account, file: Path, out: Path, *numbers: str) -> None:
+def run_notebooks(file: Path, *numbers: str) -> None:
     environment = {name: value for name, value in os.environ.items() if name not in Settings.model_fields}
-    environment |= {"TUTORIAL_SETTINGS": str(file)}
-    with patch.dict(os.environ, environment, clear=True):
-        for notebook in run.notebooks():
-            if notebook.name[:2] in numbers:
-                run.run(notebook, out)
+    run(
+        environment | {"TUTORIAL_SETTINGS": str(file)},
+        sys.executable,
+        "-m",
+        "tests.faults.notebooks",
+        *numbers,
+    )
 
 
 def variant(account: Account, folder: Path, build: Path, **changed: str | None) -> Path:
@@ -290,32 +290,31 @@ def variant(account: Account, folder: Path, build: Path, **changed: str | None) 
 
 def test_with_a_domain_acm_issues_and_the_gateway_verifies(account, tmp_path, build):
     file = variant(account, tmp_path, build, CERTIFICATE="acm")
-    run_notebooks(account, file, tmp_path, "01", "02", "04")
+    run_notebooks(file, "01", "02", "04")
     (summary,) = account.client("acm").list_certificates()["CertificateSummaryList"]
     assert (summary["Type"], summary["Status"]) == ("AMAZON_ISSUED", "ISSUED")
 
 
-LOSES_INPUT = """#!/bin/sh
-# The first program in a pod that is given anything gets nothing, as containerd does it at times.
-case "$*" in
-  *"exec "*" -i "*"cat"*) mkdir {once} 2>/dev/null && exec {kubectl} "$@" </dev/null ;;
-esac
-exec {kubectl} "$@"
+LOSES_INPUT = """
+from helpers import curl, pki, settings
+from kubernetes.stream.ws_client import WSClient
+
+give, given = WSClient.write_stdin, []
+
+def lose(stream, text):  # as containerd does it at times
+    given.append(text)
+    give(stream, text if len(given) > 1 else b"")
+
+WSClient.write_stdin = lose
+curl.inside_vpc("-i", "--cacert", pki.ensure().alb_ca, f"https://{settings.current().alb_host}/hello-world")
+print(f"given {len(given)} times")
 """
 
 
 def test_a_certificate_that_gets_lost_on_its_way_into_the_pod_is_sent_again(account, tmp_path, build):
-    tools, once = tmp_path / "tools", tmp_path / "once"
-    tools.mkdir()
-    kubectl = shutil.which("kubectl", path=account.lab["PATH"])
-    (tools / "kubectl").write_text(LOSES_INPUT.format(once=once, kubectl=kubectl))
-    (tools / "kubectl").chmod(0o755)
-    file = variant(account, tmp_path, build, CERTIFICATE="acm", TOOLS=str(tools))
-    ask = 'certs.alb_ca, f"https://{settings.current().alb_host}/hello-world"'
-    certs = "from helpers import certificates, curl, settings; certs = certificates.ensure()"
-    done = python(f"{certs}; curl.inside_vpc('-i', '--cacert', {ask})", file)
+    done = python(LOSES_INPUT, variant(account, tmp_path, build, CERTIFICATE="acm"))
     said = done.communicate(timeout=LIMIT)[0]
-    assert once.exists()
+    assert "given 2 times" in said
     assert "HTTP/2 200" in said
 
 
@@ -345,7 +344,7 @@ def test_without_a_domain_the_vpc_alone_knows_the_name(account, tmp_path, build)
         return "alb.example.com" in in_eks(account, build, *words)
 
     wait_until("the gateway to forget the balancer", known, lambda there: not there, timeout=LIMIT)
-    run_notebooks(account, variant(account, tmp_path, build, ZONE="private"), tmp_path, "01", "04")
+    run_notebooks(variant(account, tmp_path, build, ZONE="private"), "01", "04")
     listed = route53.list_hosted_zones()["HostedZones"]
     assert sorted(zone["Config"]["PrivateZone"] for zone in listed) == [False, True]
 
@@ -363,7 +362,8 @@ ask = lambda: curl.outside(*door, "https://lambda.external/hello-world")
 for authority, status in ((settings.current().ACM_ROOTS, 503), (certs.alb_ca, 200)):
     kube.secret("eks", "istio-ingress", "alb-ca", {"ca.crt": authority})
     # An Envoy goes on using the connections that it has.
-    kube.kubectl("eks", "-n", "istio-ingress", "rollout", "restart", "deploy/istio-ingressgateway")
+    for pod in kube.get("eks", "pods", "istio-ingress"):
+        kube.delete("eks", "istio-ingress", f"pod/{pod.metadata.name}")
     kube.rollout("eks", "istio-ingress", "deploy/istio-ingressgateway")
     wanted = lambda answer: answer.status == status and (status == 200 or "connection failure" in answer.body)
     until(f"status {status}", ask, wanted, limit=60, state=lambda answer: str(answer.status))

@@ -1,82 +1,54 @@
-"""The whole series on one lab, in this order: nbval, papermill, others' clients, clean-up.
-
-nbval executes each notebook and compares what it shows with the outputs that are committed.
-"""
+"""One run of the series: its outputs are the committed ones; what exists then, by others' clients too."""
 
 import itertools
 import json
-import os
 import re
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 import nbformat
 import pytest
-from papermill.exceptions import PapermillExecutionError
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from tenacity import Retrying, stop_after_delay, wait_fixed
 
-from series import run
+from series.run import notebooks, text_of
 from tests import solutions
+from tests.conftest import PROJECT, completed, run
+from tests.notebooks.compare import differences
 
 pytestmark = pytest.mark.xdist_group("meshes")
 
-PROJECT = Path(__file__).parent.parent
-NOTEBOOKS = run.notebooks()
-TUTORIAL, CLEAN_UP = NOTEBOOKS[:-1], NOTEBOOKS[-1]
-RULES = PROJECT / "tests/notebooks/sanitize.cfg"
+TUTORIAL = notebooks()[:-1]
+RUNNER = (sys.executable, "-m", "tests.faults.notebooks")
 
 Env = dict[str, str]
 
 
-def started(env: Env, *command: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command, env=env, cwd=PROJECT, capture_output=True, text=True)
+def build(env: Env) -> Path:
+    """What a run writes."""
+    return Path(env["KUBECONFIG"]).parent
 
 
-def answer(env: Env, *command: str) -> str:
-    done = started(env, *command)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+def shown(env: Env, notebook: Path) -> Path:
+    return build(env) / "run" / notebook.name
 
 
-def papermill(env: Env, notebook: Path, out: Path) -> Path:
-    """Run one notebook as `make tutorial` does; papermill's kernels take the environment of this process."""
-    with patch.dict(os.environ, env):
-        return run.run(notebook, out)
-
-
-def nbval(env: Env, notebook: Path) -> subprocess.CompletedProcess[str]:
-    options = ("--nbval", "--nbval-current-env", f"--nbval-sanitize-with={RULES}", "--color=no", "-vv")
-    plugins = ("-p", "no:cacheprovider", "-p", "tests.notebooks.pictures")
-    return started(env, sys.executable, "-m", "pytest", *options, *plugins, str(notebook))
-
-
-@pytest.mark.parametrize("notebook", TUTORIAL[2:], ids=lambda p: p.stem)
-def test_out_of_order_a_notebook_says_which_comes_first(lab_environment, notebook, tmp_path):
-    with pytest.raises(PapermillExecutionError) as failed:
-        papermill(lab_environment, notebook, tmp_path)
-    assert failed.value.ename == "PrerequisiteError"
-    assert re.search(r"0\d-[a-z]", failed.value.evalue), failed.value.evalue
+def python(env: Env, code: str) -> str:
+    """Run code with the settings of that lab, in a process of its own."""
+    return run(env, sys.executable, "-c", code)
 
 
 def exists_now(env: Env) -> dict[str, str]:
     """The state of each thing and way, as the picture's words have it."""
-    words = answer(env, sys.executable, "-c", "from helpers import state; print(state.now().words)")
+    words = python(env, "from helpers import state; print(state.now().words)")
     return {row[0]: row[1] for row in (re.split(" {2,}", line) for line in words.splitlines()[2:])}
 
 
-def test_before_the_first_notebook_nothing_exists(lab_environment):
-    found = exists_now(lab_environment)
-    assert set(found.values()) == {"not yet", "not open yet"}
-    assert {"VPC", "GKE cluster", "way ingress gateway → internal ALB"} < set(found)
-
-
 @pytest.mark.parametrize("notebook", TUTORIAL, ids=lambda p: p.stem)
-def test_it_shows_what_is_committed(lab_environment, notebook):
-    compared = nbval(lab_environment, notebook)
-    assert compared.returncode == 0, compared.stdout
+def test_it_shows_what_is_committed(meshes, notebook):
+    assert differences(shown(meshes, notebook), notebook) == ""
 
 
 def falsified(notebook: Path, true: str, false: str, folder: Path) -> Path:
@@ -102,84 +74,83 @@ def falsified(notebook: Path, true: str, false: str, folder: Path) -> Path:
         pytest.param(4, "CN=Lambda external CA", "CN=A stranger's CA", id="another root"),
     ],
 )
-def test_another_output_is_noticed(lab_environment, tmp_path, number, true, false):
-    compared = nbval(lab_environment, falsified(TUTORIAL[number], true, false, tmp_path))
-    assert compared.returncode == 1
-    assert true.strip() in compared.stdout and "mismatch" in compared.stdout
+def test_another_output_is_noticed(meshes, tmp_path, number, true, false):
+    claimed = falsified(TUTORIAL[number], true, false, tmp_path)
+    found = differences(shown(meshes, TUTORIAL[number]), claimed)
+    assert true.strip() in found and "mismatch" in found
 
 
-@pytest.mark.parametrize("notebook", TUTORIAL, ids=lambda p: p.stem)
-def test_a_second_run_by_papermill_passes_too_and_so_do_the_solutions(lab_environment, notebook, tmp_path):
-    papermill(lab_environment, solutions.as_cells(notebook, tmp_path / "solved"), tmp_path)
+def test_the_page_came_from_the_pod(meshes):
+    page = text_of(shown(meshes, TUTORIAL[6]), "the-page")
+    assert "HTTP/1.1 200 OK" in page and "server: envoy" in page and "content-length: 258" in page
+    assert "Hello World from Lambda" in page
 
 
-def test_a_wrong_solution_is_noticed(lab_environment, tmp_path):
-    wrong = tmp_path / TUTORIAL[0].name
-    wrong.write_text(TUTORIAL[0].read_text().replace("assert ", "assert not "))
-    assert solutions.of(wrong) != solutions.of(TUTORIAL[0])
-    with pytest.raises(PapermillExecutionError) as failed:
-        papermill(lab_environment, solutions.as_cells(wrong, tmp_path / "solved"), tmp_path)
-    assert failed.value.ename == "AssertionError"
+def test_a_second_run_passes_too_and_so_do_the_solutions(meshes, tmp_path):
+    solved = [str(solutions.as_cells(notebook, tmp_path)) for notebook in TUTORIAL]
+    said = run(meshes, *RUNNER, *solved)
+    assert re.findall(r"^(.+): passed$", said, re.M) == [notebook.stem for notebook in TUTORIAL]
 
 
-def test_in_the_end_all_exists_and_all_ways_are_open(lab_environment):
-    found = exists_now(lab_environment)
+@pytest.mark.parametrize(("code", "passes"), [("assert 1 + 1 == 2", True), ("assert 1 + 1 == 3", False)])
+def test_a_wrong_solution_is_noticed(tmp_path, code, passes):
+    solution = f"<details><summary>Solution</summary>\n\n```python\n{code}\n```\n</details>"
+    notebook = tmp_path / "07-a-sum.ipynb"
+    nbformat.write(new_notebook(cells=[new_code_cell("import os"), new_markdown_cell(solution)]), notebook)
+    command = [*RUNNER, str(solutions.as_cells(notebook, tmp_path / "solved"))]
+    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True)
+    said = "07-a-sum: passed" if passes else "07-a-sum: AssertionError"
+    assert (done.returncode == 0, said in done.stdout) == (passes, True)
+
+
+def test_in_the_end_all_exists_and_all_ways_are_open(meshes):
+    found = exists_now(meshes)
     assert not {"not yet", "not known", "not open yet"} & set(found.values()), found
     assert found["target group"] == "healthy" and found["GKE: sleep"] == "ready"
     assert found["way egress gateway → ingress gateway"] == "open"
 
 
-def test_the_page_came_from_the_pod(lab_environment, tmp_path):
-    page = run.text_of(papermill(lab_environment, TUTORIAL[6], tmp_path), "the-page")
-    assert "HTTP/1.1 200 OK" in page and "server: envoy" in page and "content-length: 258" in page
-    assert "Hello World from Lambda" in page
-
-
 class TestOtherPeoplesClients:
     """The AWS CLI, kubectl and istioctl, with nothing but what `python -m lab env` prints."""
 
-    def test_aws_lists_what_the_notebooks_made(self, lab_environment):
-        balancers = json.loads(answer(lab_environment, "aws", "elbv2", "describe-load-balancers"))[
-            "LoadBalancers"
-        ]
+    def test_aws_lists_what_the_notebooks_made(self, meshes):
+        balancers = json.loads(run(meshes, "aws", "elbv2", "describe-load-balancers"))["LoadBalancers"]
         assert [(b["Scheme"], b["State"]["Code"]) for b in balancers] == [("internal", "active")]
-        clusters = json.loads(answer(lab_environment, "aws", "eks", "list-clusters"))["clusters"]
+        clusters = json.loads(run(meshes, "aws", "eks", "list-clusters"))["clusters"]
         assert len(clusters) == 1
 
-    def test_aws_refuses_in_the_services_words(self, lab_environment):
-        refused = started(lab_environment, "aws", "eks", "describe-cluster", "--name", "no-such-cluster")
+    def test_aws_refuses_in_the_services_words(self, meshes):
+        refused = completed(meshes, "aws", "eks", "describe-cluster", "--name", "no-such-cluster")
         assert refused.returncode != 0
         assert "ResourceNotFoundException" in refused.stderr
 
     @pytest.mark.parametrize("context", ["eks", "gke"])
-    def test_kubectl_enters_with_the_clouds_own_tokens(self, lab_environment, context):
-        nodes = json.loads(
-            answer(lab_environment, "kubectl", "--context", context, "get", "nodes", "-o", "json")
-        )
+    def test_kubectl_enters_with_the_clouds_own_tokens(self, meshes, context):
+        nodes = json.loads(run(meshes, "kubectl", "--context", context, "get", "nodes", "-o", "json"))
         assert len(nodes["items"]) == 1
 
     @pytest.mark.parametrize("context", ["eks", "gke"])
-    def test_kubectl_is_refused_without_a_token(self, lab_environment, context, tmp_path):
-        config = json.loads(answer(lab_environment, "kubectl", "config", "view", "--raw", "-o", "json"))
+    def test_kubectl_is_refused_without_a_token(self, meshes, context, tmp_path):
+        config = json.loads(run(meshes, "kubectl", "config", "view", "--raw", "-o", "json"))
         for user in config["users"]:
             user["user"] = {"token": "not-a-token"}
         stranger = tmp_path / "kubeconfig"
         stranger.write_text(json.dumps(config))
-        refused = started(
-            lab_environment | {"KUBECONFIG": str(stranger)}, "kubectl", "--context", context, "get", "nodes"
+        refused = completed(
+            meshes | {"KUBECONFIG": str(stranger)}, "kubectl", "--context", context, "get", "nodes"
         )
         assert refused.returncode != 0
         assert "Unauthorized" in refused.stderr or "must be logged in" in refused.stderr
 
-    def test_aws_writes_a_kubeconfig_of_its_own(self, lab_environment, tmp_path):
-        (name,) = json.loads(answer(lab_environment, "aws", "eks", "list-clusters"))["clusters"]
-        env = lab_environment | {"KUBECONFIG": str(tmp_path / "config")}
-        answer(env, "aws", "eks", "update-kubeconfig", "--name", name)
-        assert "istiod" in answer(env, "kubectl", "get", "deployments", "-n", "istio-system", "-o", "name")
+    def test_aws_writes_a_kubeconfig_of_its_own(self, meshes, tmp_path):
+        (name,) = json.loads(run(meshes, "aws", "eks", "list-clusters"))["clusters"]
+        env = meshes | {"KUBECONFIG": str(tmp_path / "config")}
+        run(env, "aws", "eks", "update-kubeconfig", "--name", name)
+        assert "istiod" in run(env, "kubectl", "get", "deployments", "-n", "istio-system", "-o", "name")
 
-    def test_istioctl_sees_both_meshes(self, lab_environment):
-        eks = answer(lab_environment, "istioctl", "--context", "eks", "proxy-status")
-        gke = answer(lab_environment, "istioctl", "--context", "gke", "proxy-status")
+    def test_istioctl_sees_both_meshes(self, meshes):
+        eks = run(meshes, "istioctl", "--context", "eks", "proxy-status")
+        gke = run(meshes, "istioctl", "--context", "gke", "proxy-status")
         assert "istio-ingressgateway" in eks and "istio-egressgateway" not in eks
         assert "istio-egressgateway" in gke and "sleep" in gke
 
@@ -197,8 +168,8 @@ print("\\n" + json.dumps([asdict(each) for each in way.hops]))
 class TestARequestFollowed:
     """From the live logs: where it was, and where it stopped."""
 
-    def test_it_was_in_six_places_each_within_the_time_of_the_one_before(self, lab_environment):
-        hops = self.follow(lab_environment, "200")
+    def test_it_was_in_six_places_each_within_the_time_of_the_one_before(self, meshes):
+        hops = self.follow(meshes, "200")
         names = ["curl", "sidecar", "egress gateway", "ingress gateway", "load balancer", "function"]
         assert [(each["name"], each["state"]) for each in hops] == [(name, "passed") for name in names]
         assert [each["server"] for each in hops[3:5]] == ["CN=lambda.external", "CN=alb.example.com"]
@@ -207,111 +178,71 @@ class TestARequestFollowed:
         # The load balancer logs whole milliseconds.
         assert all(inner <= outer + 0.002 for outer, inner in itertools.pairwise(times)), times
 
-    def test_without_its_certificate_the_egress_gateway_is_where_it_stops(self, lab_environment):
+    def test_without_its_certificate_the_egress_gateway_is_where_it_stops(self, meshes):
         kubectl = ("kubectl", "--context", "gke", "-n", "istio-egress")
-        answer(lab_environment, *kubectl, "delete", "destinationrule", "dr-lambda-ext")
+        run(meshes, *kubectl, "delete", "destinationrule", "dr-lambda-ext")
         try:
-            hops = self.follow(lab_environment, "503")
+            hops = self.follow(meshes, "503")
         finally:
-            code = "from helpers import kube; kube.apply('gke', 'manifests/gke/dr-lambda-ext.yaml')"
-            answer(lab_environment, sys.executable, "-c", code)
+            python(meshes, "from helpers import kube; kube.apply('gke', 'manifests/gke/dr-lambda-ext.yaml')")
         assert [each["state"] for each in hops] == ["passed", "passed", "refused", "never", "never", "never"]
         assert hops[2]["why"].startswith(("UC: ", "UPE: "))
-        assert [each["state"] for each in self.follow(lab_environment, "200")] == ["passed"] * 6
+        pod_hears(meshes, HELLO)
 
     def follow(self, env: Env, status: str) -> list[dict[str, Any]]:
         """As soon as the answer has this status: configuration takes a moment to arrive."""
         for attempt in Retrying(stop=stop_after_delay(120), wait=wait_fixed(2), reraise=True):
             with attempt:
-                hops = json.loads(answer(env, sys.executable, "-c", FOLLOW).splitlines()[-1])
+                hops = json.loads(python(env, FOLLOW).splitlines()[-1])
                 assert hops[0]["status"] == f"HTTP/1.1 {status}"
         return hops
 
 
-class TestServersCertificate:
+HELLO = "Hello World from Lambda"
+
+
+def pod_hears(env: Env, words: str) -> None:
+    """Soon: new configuration takes Envoy a moment."""
+    pod = ("kubectl", "--context", "gke", "exec", "-n", "sleep", "deploy/sleep", "-c", "sleep", "--")
+    for attempt in Retrying(stop=stop_after_delay(90), wait=wait_fixed(0.5), reraise=True):
+        with attempt:
+            assert words in run(env, *pod, "curl", "-s", "lambda.external/hello-world")
+
+
+def restart(env: Env, context: str, namespace: str, gateway: str) -> None:
+    """Connections that are open stay as they are; a new pod has none."""
+    kubectl = ("kubectl", "--context", context, "-n", namespace, "rollout")
+    run(env, *kubectl, "restart", f"deploy/{gateway}")
+    run(env, *kubectl, "status", f"deploy/{gateway}")
+
+
+def set_secret(env: Env, name: str, files: dict[str, Path]) -> None:
+    """Put files into a Secret of the ingress gateway, as notebook 04 does."""
+    texts = {key: str(path) for key, path in files.items()}
+    code = f"kube.secret('eks', 'istio-ingress', {name!r}, {{k: Path(v) for k, v in {texts!r}.items()}})"
+    python(env, f"from pathlib import Path; from helpers import kube; {code}")
+
+
+def test_servers_certificates_for_another_host_or_expired_are_refused(meshes, tmp_path):
     """Signed by the right authority, and yet not good enough for the egress gateway."""
+    certs = build(meshes) / "certs"
 
-    @pytest.mark.parametrize(("host", "days"), [("other.external", 30), ("lambda.external", -1)])
-    def test_for_another_host_or_expired_it_is_refused(self, lab_environment, tmp_path, host, days):
-        certs = Path(lab_environment["KUBECONFIG"]).parent / "certs"
-        cert, key = issue(certs, tmp_path, host, days)
-        try:
-            self.show(lab_environment, cert, key)
-            self.pod_gets(lab_environment, "503")
-        finally:
-            self.show(lab_environment, certs / "server.crt", certs / "server.key")
-        self.pod_gets(lab_environment, "200")
+    def present(cert: Path, key: Path) -> None:
+        set_secret(meshes, "mtls-credential", {"cert": cert, "key": key, "cacert": certs / "mtls-ca.crt"})
+        restart(meshes, "gke", "istio-egress", "istio-egressgateway")
 
-    def show(self, env: Env, cert: Path, key: Path) -> None:
-        """Put it into the ingress gateway's Secret, as notebook 04 does."""
-        files = {"cert": str(cert), "key": str(key), "cacert": str(cert.parent / "mtls-ca.crt")}
-        code = (
-            "from pathlib import Path; from helpers import kube; kube.secret('eks', 'istio-ingress', "
-            f"'mtls-credential', {{k: Path(v) for k, v in {files!r}.items()}})"
-        )
-        answer(env, sys.executable, "-c", code)
-
-    def pod_gets(self, env: Env, status: str) -> None:
-        """Soon: a new Secret takes Envoy a moment, and connections that are open stay."""
-        curl = ("curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", "lambda.external/hello-world")
-        pod = ("exec", "-n", "sleep", "deploy/sleep", "-c", "sleep", "--")
-        gateway = ("-n", "istio-egress", "rollout", "restart", "deploy/istio-egressgateway")
-        answer(env, "kubectl", "--context", "gke", *gateway)
-        answer(env, "kubectl", "--context", "gke", *gateway[:3], "status", gateway[-1])
-        for attempt in Retrying(stop=stop_after_delay(60), wait=wait_fixed(1), reraise=True):
-            with attempt:
-                assert answer(env, "kubectl", "--context", "gke", *pod, *curl) == status
-
-
-class TestWhatCouldGoWrong:
-    """Causes in the tables of 04 and 05 have the effects that stand beside them."""
-
-    @pytest.mark.parametrize(
-        ("address", "says"),
-        [("gone.example.com", "no healthy upstream"), ("198.51.100.250", "connection timeout")],
-    )
-    def test_an_old_address_of_the_other_gateway(self, lab_environment, address, says):
-        words = ("--context", "eks", "-n", "istio-ingress", "get", "service", "istio-ingressgateway")
-        found = json.loads(answer(lab_environment, "kubectl", *words, "-o", "json"))
-        try:
-            self.lead_to(lab_environment, address)
-            self.pod_hears(lab_environment, says)
-        finally:
-            self.lead_to(lab_environment, found["status"]["loadBalancer"]["ingress"][0]["hostname"])
-        self.pod_hears(lab_environment, "Hello World from Lambda")
-
-    def test_another_authority_for_the_load_balancer(self, lab_environment):
-        try:
-            self.trust(lab_environment, "stranger-ca.crt")
-            self.pod_hears(lab_environment, "remote connection failure")
-        finally:
-            self.trust(lab_environment, "alb-ca.crt")
-        self.pod_hears(lab_environment, "Hello World from Lambda")
-
-    def lead_to(self, env: Env, address: str) -> None:
-        code = f"kube.apply('gke', 'manifests/gke/se-lambda-ext.yaml', GATEWAY_ADDRESS={address!r})"
-        answer(env, sys.executable, "-c", f"from helpers import kube; {code}")
-
-    def trust(self, env: Env, name: str) -> None:
-        file = Path(env["KUBECONFIG"]).parent / "certs" / name
-        code = f"kube.secret('eks', 'istio-ingress', 'alb-ca', {{'ca.crt': Path({str(file)!r})}})"
-        answer(env, sys.executable, "-c", f"from pathlib import Path; from helpers import kube; {code}")
-        # Connections that are open stay as they are; a new pod has none.
-        gateway = ("kubectl", "--context", "eks", "-n", "istio-ingress", "rollout")
-        answer(env, *gateway, "restart", "deploy/istio-ingressgateway")
-        answer(env, *gateway, "status", "deploy/istio-ingressgateway")
-
-    def pod_hears(self, env: Env, words: str) -> None:
-        pod = ("exec", "-n", "sleep", "deploy/sleep", "-c", "sleep", "--")
-        for attempt in Retrying(stop=stop_after_delay(90), wait=wait_fixed(1), reraise=True):
-            with attempt:
-                got = answer(env, "kubectl", "--context", "gke", *pod, "curl", "-s", "lambda.external")
-                assert words in got
+    try:
+        for host, days in (("other.external", 30), ("lambda.external", -1)):
+            present(*issue(certs, tmp_path / host, host, days))
+            pod_hears(meshes, "CERTIFICATE_VERIFY_FAILED")
+    finally:
+        present(certs / "server.crt", certs / "server.key")
+    pod_hears(meshes, HELLO)
 
 
 def issue(certs: Path, folder: Path, host: str, days: int) -> tuple[Path, Path]:
     """A server's certificate from the tutorial's own authority, by openssl."""
-    (folder / "mtls-ca.crt").write_bytes((certs / "mtls-ca.crt").read_bytes())
+    folder.mkdir()
     cert, key, request = folder / "server.crt", folder / "server.key", folder / "server.csr"
     new_key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", str(key))
     names = ("-subj", f"/CN={host}", "-addext", f"subjectAltName=DNS:{host}")
@@ -323,51 +254,52 @@ def issue(certs: Path, folder: Path, host: str, days: int) -> tuple[Path, Path]:
     return cert, key
 
 
-def test_a_broken_manifest_changes_nothing(lab_environment, tmp_path):
+class TestWhatCouldGoWrong:
+    """Causes in the tables of 04 and 05 have the effects that stand beside them."""
+
+    def test_an_old_address_of_the_other_gateway(self, meshes):
+        words = ("--context", "eks", "-n", "istio-ingress", "get", "service", "istio-ingressgateway")
+        found = json.loads(run(meshes, "kubectl", *words, "-o", "json"))
+        try:
+            for address, says in (
+                ("gone.example.com", "no healthy upstream"),
+                ("198.51.100.250", "connection timeout"),
+            ):
+                self.lead_to(meshes, address)
+                pod_hears(meshes, says)
+        finally:
+            self.lead_to(meshes, found["status"]["loadBalancer"]["ingress"][0]["hostname"])
+        pod_hears(meshes, HELLO)
+
+    def test_another_authority_for_the_load_balancer(self, meshes):
+        certs = build(meshes) / "certs"
+        try:
+            self.trust(meshes, certs / "stranger-ca.crt")
+            pod_hears(meshes, "remote connection failure")
+        finally:
+            self.trust(meshes, certs / "alb-ca.crt")
+        pod_hears(meshes, HELLO)
+
+    def lead_to(self, env: Env, address: str) -> None:
+        code = f"kube.apply('gke', 'manifests/gke/se-lambda-ext.yaml', GATEWAY_ADDRESS={address!r})"
+        python(env, f"from helpers import kube; {code}")
+
+    def trust(self, env: Env, authority: Path) -> None:
+        set_secret(env, "alb-ca", {"ca.crt": authority})
+        restart(env, "eks", "istio-ingress", "istio-ingressgateway")
+
+
+def test_a_broken_manifest_changes_nothing(meshes, tmp_path):
     """The API server's admission asks istiod, which refuses a VirtualService without a route."""
-    before = answer(
-        lab_environment, "kubectl", "--context", "eks", "get", "virtualservice", "-A", "-o", "name"
-    )
+    listed = ("kubectl", "--context", "eks", "get", "virtualservice", "-A", "-o", "name")
+    before = run(meshes, *listed)
     broken = tmp_path / "broken.yaml"
     broken.write_text(
         "apiVersion: networking.istio.io/v1\nkind: VirtualService\n"
         "metadata: {name: broken, namespace: istio-ingress}\nspec: {hosts: [lambda.external], http: [{}]}\n"
     )
     code = f"from helpers import kube; kube.apply('eks', {str(broken)!r})"
-    refused = started(lab_environment, sys.executable, "-c", code)
+    refused = completed(meshes, sys.executable, "-c", code)
     assert refused.returncode != 0
     assert "broken" in refused.stderr
-    after = answer(
-        lab_environment, "kubectl", "--context", "eks", "get", "virtualservice", "-A", "-o", "name"
-    )
-    assert after == before
-
-
-def test_the_clean_up_leaves_nothing_in_either_cloud(lab_environment):
-    compared = nbval(lab_environment, CLEAN_UP)
-    assert compared.returncode == 0, compared.stdout
-    assert set(exists_now(lab_environment).values()) == {"not yet", "not open yet"}
-    assert json.loads(answer(lab_environment, "aws", "eks", "list-clusters"))["clusters"] == []
-    assert (
-        json.loads(answer(lab_environment, "aws", "elbv2", "describe-load-balancers"))["LoadBalancers"] == []
-    )
-    assert json.loads(answer(lab_environment, "aws", "lambda", "list-functions"))["Functions"] == []
-    tagged = answer(
-        lab_environment, "aws", "resourcegroupstaggingapi", "get-resources", "--tag-filters", "Key=Project"
-    )
-    left = [found["ResourceARN"] for found in json.loads(tagged)["ResourceTagMappingList"]]
-    # AWS lists a deleted NAT gateway, and says so, for about an hour.
-    gateways = json.loads(answer(lab_environment, "aws", "ec2", "describe-nat-gateways"))["NatGateways"]
-    assert {gateway["State"] for gateway in gateways} <= {"deleted"}
-    assert [arn for arn in left if ":natgateway/" not in arn] == []
-
-
-def test_a_second_clean_up_finds_nothing_to_do_and_its_solutions_hold(lab_environment, tmp_path):
-    papermill(lab_environment, solutions.as_cells(CLEAN_UP, tmp_path / "solved"), tmp_path)
-
-
-def test_nothing_was_written_into_the_readers_own_settings(lab_environment):
-    home = Path(lab_environment["HOME"])
-    assert [name for name in (".aws", ".config/gcloud", ".docker") if (home / name).exists()] == []
-    # istioctl keeps a cache there, and knows no other place.
-    assert [path.name for path in (home / ".kube").glob("*")] in ([], ["cache"])
+    assert run(meshes, *listed) == before

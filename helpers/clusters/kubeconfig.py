@@ -7,11 +7,12 @@ from typing import Any
 
 import yaml
 
+from helpers.base import contents
 from helpers.base.command import relative
 from helpers.base.errors import PrerequisiteError
 from helpers.base.settings import current
 
-NOTEBOOKS = {"eks": "02-deploy-istio-in-eks", "gke": "03-deploy-istio-in-gke"}  # which makes what is missing
+NOTEBOOKS = {context: contents.notebook(context) for context in ("eks", "gke")}  # which makes the cluster
 
 
 def write(context: str, server: str, ca_data: str, exec_: dict[str, Any]) -> None:

@@ -5,10 +5,11 @@ from typing import Any
 
 from kubernetes.dynamic.exceptions import NotFoundError
 
+from helpers.base.contents import OBJECTS
 from helpers.base.errors import ApiError, PrerequisiteError, TimedOutError, UnreachableError
 from helpers.clusters import client
 from helpers.clusters.client import Client
-from helpers.pictures.things import OBJECTS, THINGS, How, Part
+from helpers.pictures.things import THINGS, How, Part
 
 _PATIENCE = 5.0  # seconds: a picture does not wait for an API server
 _NAMES_ONLY = {"Accept": "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io"}

@@ -41,3 +41,8 @@ def certificate(entry: dict[str, Any], side: Literal["upstream", "downstream"]) 
 def short(name: str) -> str:
     """A SPIFFE id without its trust domain: spiffe://…/ns/<namespace>/sa/<service account>."""
     return re.sub(r"^spiffe://[^/]+/", "spiffe://…/", name)
+
+
+def milliseconds(seconds: float | None) -> str:
+    """E.g. "12.3 ms"; nothing where it is not known."""
+    return "" if seconds is None else f"{seconds * 1000:.1f} ms"

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from itertools import pairwise
 
-from helpers import show
+from helpers.base.tables import Table, table
 from helpers.pictures import hop, request_picture
 from helpers.pictures.hop import Hop
 from helpers.pictures.svg import Picture
@@ -36,9 +36,9 @@ class RequestPath:
             return None
         return max(0.0, one.seconds - (inner.seconds or 0.0 if inner else 0.0))
 
-    def table(self) -> show.Table:
+    def table(self) -> Table:
         """The way in words, a row for each place."""
-        return show.table(
+        return table(
             [
                 {
                     "where": f"{one.name} ({one.where})" if one.where else one.name,
@@ -47,7 +47,7 @@ class RequestPath:
                     "by": " ".join(filter(None, (one.protocol, one.tls))),
                     "server showed": hop.short(one.server),
                     "client showed": hop.short(one.client),
-                    "took": milliseconds(one.seconds),
+                    "took": hop.milliseconds(one.seconds),
                 }
                 for one in self.hops
             ]
@@ -69,8 +69,3 @@ class RequestPath:
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
         return self.picture._repr_mimebundle_()
-
-
-def milliseconds(seconds: float | None) -> str:
-    """E.g. "12.3 ms"; nothing where it is not known."""
-    return "" if seconds is None else f"{seconds * 1000:.1f} ms"

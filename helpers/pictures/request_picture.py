@@ -2,16 +2,33 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import groupby, pairwise
 
-from helpers.pictures.hop import Hop, short
-from helpers.pictures.svg import Picture, wrapped
+from helpers.pictures.hop import Hop, milliseconds, short
+from helpers.pictures.svg import MONO, SMALL, Picture, wrapped
 
-_BANDS = {"GKE": "gcp", "EKS": "aws", "VPC": "aws", "AWS": "aws", "outside": "net"}
-_CLOUDS = {"gcp": "Google Cloud", "aws": "AWS", "net": "Outside both clouds"}
+_CLOUD_OF = {"GKE": "gcp", "EKS": "aws", "VPC": "aws", "AWS": "aws", "outside": "net"}
+_CLOUD_NAMES = {"gcp": "Google Cloud", "aws": "AWS", "net": "Outside both clouds"}
 _PLACES = {"GKE": "GKE cluster", "EKS": "EKS cluster", "VPC": "VPC"}
-_BAND, _BOX, _SIDE, _LEG, _LANE, _EDGE = 20.0, 36.0, 212.0, 76.0, 640.0, 940.0  # x of each column
-_BOX_HEIGHT, _LINE = 44.0, 15.0
+# Columns from left to right, in pixels.
+_CLOUD_LEFT = 20.0
+_BOX_LEFT, _BOX_RIGHT = 36.0, 198.0
+_ARROW_X = 56.0
+_CALL_LEFT = 76.0  # the words beside an arrow
+_ANSWER_LEFT, _WORDS_RIGHT = 212.0, 604.0  # the words beside a box; both kinds of words end at the right
+_CLOUD_RIGHT = 620.0
+_TIME_LEFT, _TIME_RIGHT = 640.0, 940.0
+# Heights, in pixels.
+_LINE = 15.0
+_HEADING_Y = 34.0
+_TOP = 46.0
+_BOX_HEIGHT, _BOX_PADDING = 44.0, 8.0  # the least height of a box; above and below its words together
+_ARROW_HEIGHT, _ARROW_PADDING = 26.0, 14.0  # the same for an arrow
+_CLOUD_HEAD, _CLOUD_FOOT = 28.0, 12.0  # inside a cloud, above its first box and below its last
+_CROSS_ABOVE = 12.0  # from a cross to the box that was not reached
+_BAR_TOP, _BAR_HEIGHT, _BAR_LEAST = 4.0, 14.0, 2.0  # the last is a width, so that every bar can be seen
+_TIME_BELOW = 30.0  # from the top of a bar to the words below it
+_LEGEND_BELOW = 34.0
 ENDS = {"passed": "logged it", "refused": "refused", "unknown": "no log found", "never": "never reached"}
 _LEGEND = (
     "A bar lasts until the answer was complete; the strong part of it is this place's own time. "
@@ -30,6 +47,14 @@ class _Row:
     y: float = 0.0
     height: float = _BOX_HEIGHT
 
+    @property
+    def bottom(self) -> float:
+        return self.y + self.height
+
+    @property
+    def cloud(self) -> str:
+        return _CLOUD_OF[self.hop.where]
+
 
 def draw(hops: Sequence[Hop], url: str, own: Sequence[float | None], words: str) -> Picture:
     """The picture; `own` is each hop's own time in seconds, `words` is the same as text."""
@@ -40,16 +65,15 @@ def draw(hops: Sequence[Hop], url: str, own: Sequence[float | None], words: str)
         for each, time, before in zip(hops, own, [None, *hops[:-1]], strict=True)
     ]
     _place(rows)
-    picture.text(_BAND, 34, url, "head")
-    picture.text(_LANE, 34, "time, to scale", "small")
-    _bands(picture, rows)
+    picture.text(_CLOUD_LEFT, _HEADING_Y, url, "head")
+    picture.text(_TIME_LEFT, _HEADING_Y, "time, to scale", "small")
+    _draw_clouds(picture, rows)
     for before, row in pairwise(rows):
         _draw_leg(picture, before, row)
     for row in rows:
         _draw_hop(picture, row)
     _draw_times(picture, rows)
-    bottom = rows[-1].y + rows[-1].height + 34
-    picture.text(_BAND, bottom, _LEGEND, "small")
+    picture.text(_CLOUD_LEFT, rows[-1].bottom + _LEGEND_BELOW, _LEGEND, "small")
     return picture
 
 
@@ -64,28 +88,23 @@ def _description(hops: Sequence[Hop]) -> str:
 
 
 def _place(rows: list[_Row]) -> None:
-    """Give each row its y: a leg needs room for its words, a band for its name."""
-    y, band = 46.0, ""
+    """Give each row its y: an arrow needs room for its words, a cloud for its name."""
+    bottom, cloud = _TOP, ""
     for row in rows:
-        new = _BANDS[row.hop.where]
-        leg = max(26.0, 14 + _LINE * len(row.leg)) if row.leg or band else 0.0
-        if new != band:
-            leg = (leg + 12 if band else 0) + 28
-        row.y = y + leg
-        row.height = max(_BOX_HEIGHT, 8 + _LINE * len(row.beside))
-        y, band = row.y + row.height, new
+        gap = max(_ARROW_HEIGHT, _ARROW_PADDING + _LINE * len(row.leg)) if row.leg or cloud else 0.0
+        if row.cloud != cloud:
+            gap = (gap + _CLOUD_FOOT if cloud else 0) + _CLOUD_HEAD
+        row.y = bottom + gap
+        row.height = max(_BOX_HEIGHT, _BOX_PADDING + _LINE * len(row.beside))
+        bottom, cloud = row.bottom, row.cloud
 
 
-def _bands(picture: Picture, rows: list[_Row]) -> None:
-    start = 0
-    for index in range(1, len(rows) + 1):
-        kind = _BANDS[rows[start].hop.where]
-        if index < len(rows) and _BANDS[rows[index].hop.where] == kind:
-            continue
-        top, last = rows[start].y - 28, rows[index - 1]
-        picture.box(_BAND, top, _LANE - 20 - _BAND, last.y + last.height + 12 - top, kind, 10)
-        picture.text(_LANE - 36, top + 18, _CLOUDS[kind], "head end")
-        start = index
+def _draw_clouds(picture: Picture, rows: list[_Row]) -> None:
+    for cloud, group in groupby(rows, key=lambda row: row.cloud):
+        inside = list(group)
+        top, bottom = inside[0].y - _CLOUD_HEAD, inside[-1].bottom + _CLOUD_FOOT
+        picture.box(_CLOUD_LEFT, top, _CLOUD_RIGHT - _CLOUD_LEFT, bottom - top, cloud, 10)
+        picture.text(_WORDS_RIGHT, top + 18, _CLOUD_NAMES[cloud], "head end")
 
 
 def _beside(one: Hop) -> list[tuple[str, str]]:
@@ -94,9 +113,9 @@ def _beside(one: Hop) -> list[tuple[str, str]]:
     tone = {"passed": "good" if fine else "", "refused": "bad"}.get(one.state, "faint")
     lines = [(one.status or ENDS[one.state], f"head {tone}".strip())]
     places = dict.fromkeys(place for place in (one.called, one.address) if place)
-    room = _LANE - 36 - _SIDE
-    lines += [(line, "mono") for line in wrapped(" → ".join(places), room, 11, mono=True) if line]
-    lines += [(line, f"small {tone}") for line in wrapped(one.why, room, 11.5) if line]
+    room = _WORDS_RIGHT - _ANSWER_LEFT
+    lines += [(line, "mono") for line in wrapped(" → ".join(places), room, MONO, mono=True) if line]
+    lines += [(line, f"small {tone}") for line in wrapped(one.why, room, SMALL) if line]
     return lines
 
 
@@ -112,27 +131,22 @@ def _leg(before: Hop | None, one: Hop) -> list[tuple[str, str]]:
     lines = [(how, "small")]
     for side, name in (("server", one.server), ("client", one.client)):
         if name:
-            words = wrapped(f"{side}: {short(name)}", _LANE - 36 - _LEG, 11, mono=True)
+            words = wrapped(f"{side}: {short(name)}", _WORDS_RIGHT - _CALL_LEFT, MONO, mono=True)
             lines += [(line, "mono") for line in words]
     return lines
 
 
 def _draw_leg(picture: Picture, before: _Row, row: _Row) -> None:
-    x, top, bottom = 56.0, before.y + before.height, row.y
     arrived = row.hop.state in ("passed", "unknown") or bool(row.hop.entry)
     stopped = not arrived and (row.hop.state == "refused" or _gave_up(before.hop))
-    picture.arrow(
-        [(x, top), (x, bottom - (14 if stopped else 0))],
-        "way" if arrived else "no" if stopped else "lost",
-        not stopped,
-    )
+    kind = "way" if arrived else "no" if stopped else "lost"
+    end = row.y - _CROSS_ABOVE - 2 if stopped else row.y
+    picture.arrow([(_ARROW_X, before.bottom), (_ARROW_X, end)], kind, head=not stopped)
     if stopped:
-        picture.cross(x, bottom - 12)
-    crossed = _BANDS[before.hop.where] != _BANDS[row.hop.where]
-    y = top + (24 if crossed else 16) + 2
-    for line, kind in row.leg:
-        picture.text(_LEG, y, line, kind)
-        y += _LINE
+        picture.cross(_ARROW_X, row.y - _CROSS_ABOVE)
+    y = before.bottom + (18 if before.cloud == row.cloud else 26)  # below the edge of the cloud
+    for number, (line, style) in enumerate(row.leg):
+        picture.text(_CALL_LEFT, y + number * _LINE, line, style)
 
 
 def _gave_up(one: Hop) -> bool:
@@ -144,32 +158,31 @@ def _draw_hop(picture: Picture, row: _Row) -> None:
     kind = {"passed": "thing", "refused": "refused"}.get(row.hop.state, "never")
     tone = {"passed": "", "refused": " bad"}.get(row.hop.state, " faint")
     place = _PLACES.get(row.hop.where, "")
-    picture.box(_BOX, row.y, _SIDE - 14 - _BOX, row.height, kind)
-    middle = (_BOX + _SIDE - 14) / 2
+    picture.box(_BOX_LEFT, row.y, _BOX_RIGHT - _BOX_LEFT, row.height, kind)
+    middle = (_BOX_LEFT + _BOX_RIGHT) / 2
     y = row.y + row.height / 2 + (-2 if place else 4)
     picture.text(middle, y, row.hop.name, f"head mid{tone}")
     if place:
         picture.text(middle, y + _LINE, place, "small mid")
-    for index, (words, style) in enumerate(row.beside):
-        picture.text(_SIDE, row.y + 15 + index * _LINE, words, style)
+    for number, (words, style) in enumerate(row.beside, 1):
+        picture.text(_ANSWER_LEFT, row.y + number * _LINE, words, style)
 
 
 def _draw_times(picture: Picture, rows: list[_Row]) -> None:
     """Bars that nest: a hop's own time is what the next one does not explain."""
     timed = [row for row in rows if row.hop.seconds is not None]
     spans = _spans([row.hop.seconds or 0.0 for row in timed])
-    for index, row in enumerate(timed):
-        x, width = spans[index]
-        y = row.y + 4
-        untimed = index + 1 == len(timed) and _goes_on(row, rows)
+    for row, span, inner in zip(timed, spans, [*spans[1:], None], strict=False):
+        x, width = span
+        y = row.y + _BAR_TOP
+        untimed = inner is None and _goes_on(row, rows)
         kind = "bad" if row.hop.state == "refused" else "span" if untimed else "own"
-        picture.box(x, y, width, 14, kind, 2)
-        if index + 1 < len(timed):
-            inner, inside = spans[index + 1]
-            picture.box(inner, y, inside, 14, "span", 0)
-        took = f"{(row.hop.seconds or 0) * 1000:.1f} ms"
-        mine = f", {(row.own or 0) * 1000:.1f} ms of them its own" if index + 1 < len(timed) else ""
-        picture.text(_LANE, y + 30, took + mine, "small")
+        picture.box(x, y, width, _BAR_HEIGHT, kind, 2)
+        took = milliseconds(row.hop.seconds)
+        if inner is not None:
+            picture.box(inner[0], y, inner[1], _BAR_HEIGHT, "span", 0)
+            took += f", {milliseconds(row.own)} of them its own"
+        picture.text(_TIME_LEFT, y + _TIME_BELOW, took, "small")
 
 
 def _goes_on(row: _Row, rows: list[_Row]) -> bool:
@@ -180,10 +193,10 @@ def _goes_on(row: _Row, rows: list[_Row]) -> bool:
 def _spans(seconds: Sequence[float]) -> list[tuple[float, float]]:
     """Where each bar starts and how wide it is: to scale, each in the middle of the one before."""
     spans: list[tuple[float, float]] = []
-    scale = (_EDGE - _LANE) / max([*seconds, 1e-6])
-    left, room = _LANE, _EDGE - _LANE
+    left, room = _TIME_LEFT, _TIME_RIGHT - _TIME_LEFT
+    scale = room / max([*seconds, 1e-6])
     for each in seconds:
-        width = min(max(each * scale, 2.0), room)
+        width = min(max(each * scale, _BAR_LEAST), room)
         left, room = left + (room - width) / 2, width
         spans.append((left, width))
     return spans

@@ -8,17 +8,18 @@ import hashlib
 from collections.abc import Sequence
 from html import escape
 
+TEXT, SMALL, HEAD, MONO = 13, 11.5, 12.5, 11  # sizes of the fonts, in pixels
 _SANS = 'system-ui, -apple-system, "Segoe UI", "Helvetica Neue", Arial, sans-serif'
-_MONO = "ui-monospace, SFMono-Regular, Menlo, Consolas, monospace"
+_MONOSPACED = "ui-monospace, SFMono-Regular, Menlo, Consolas, monospace"
 _FORM = f"""
-text {{ font: 13px {_SANS}; }}
-.small {{ font-size: 11.5px; }}
-.head {{ font-size: 12.5px; font-weight: 600; }}
-.mono {{ font-family: {_MONO}; font-size: 11px; }}
+text {{ font: {TEXT}px {_SANS}; }}
+.small {{ font-size: {SMALL}px; }}
+.head {{ font-size: {HEAD}px; font-weight: 600; }}
+.mono {{ font-family: {_MONOSPACED}; font-size: {MONO}px; }}
 .mid {{ text-anchor: middle; }}
 .end {{ text-anchor: end; }}
-.heret {{ font-size: 11.5px; font-weight: 600; text-anchor: middle; }}
-.stept {{ font-size: 11.5px; text-anchor: middle; }}
+.heret {{ font-size: {SMALL}px; font-weight: 600; text-anchor: middle; }}
+.stept {{ font-size: {SMALL}px; text-anchor: middle; }}
 .new, .refused, .way, .no {{ stroke-width: 2; }}
 .never {{ stroke-dasharray: 4 4; }}
 .dash, .lost {{ stroke-dasharray: 3 4; }}
@@ -126,14 +127,14 @@ class Picture:
         self._bottom = max(self._bottom, bottom)
 
 
-def width_of(words: str, size: float = 13, mono: bool = False) -> float:
+def width_of(words: str, size: float = TEXT, mono: bool = False) -> float:
     """About how wide these words are, in pixels; rather too wide than too narrow."""
     if mono:
         return len(words) * size * 0.61
     return sum(_em(letter) for letter in words) * size
 
 
-def wrapped(words: str, width: float, size: float = 13, mono: bool = False) -> list[str]:
+def wrapped(words: str, width: float, size: float = TEXT, mono: bool = False) -> list[str]:
     """The words in lines of at most that width; a word that is wider is cut where it must be."""
     lines = [""]
     for word in words.split():

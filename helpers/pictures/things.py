@@ -1,9 +1,11 @@
 """The things that the series makes, and how each of them is: the words of "what exists now"."""
 
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Literal
 
-from helpers import show
+from helpers.base import contents
+from helpers.base.contents import Thing, object_keys
+from helpers.base.tables import Table
 
 How = Literal["none", "making", "there", "broken", "unknown"]
 
@@ -17,81 +19,7 @@ class Part:
     values: tuple[str, ...] = ()
 
 
-class Thing(NamedTuple):
-    """What a thing is called, and the number of the notebook that makes it."""
-
-    name: str
-    notebook: str
-
-
-class Objects(NamedTuple):
-    """The Istio objects and Secrets of one cluster."""
-
-    namespace: str
-    notebook: str
-    names: tuple[tuple[str, str], ...]  # kind, name
-
-
-OBJECTS = {
-    "eks": Objects(
-        "istio-ingress",
-        "04",
-        (
-            ("Secret", "mtls-credential"),
-            ("Secret", "alb-ca"),
-            ("ServiceEntry", "se-alb-ext"),
-            ("DestinationRule", "dr-alb-ext"),
-            ("Gateway", "eastwestgateway"),
-            ("VirtualService", "vs-lambda"),
-        ),
-    ),
-    "gke": Objects(
-        "istio-egress",
-        "05",
-        (
-            ("Secret", "mtls-credential"),
-            ("ServiceEntry", "se-lambda-ext"),
-            ("DestinationRule", "dr-lambda-ext"),
-            ("Gateway", "istio-egressgateway"),
-            ("DestinationRule", "egressgateway-for-lambda"),
-            ("VirtualService", "direct-lambda-through-egress-gateway"),
-        ),
-    ),
-}
-
-
-def object_keys(cluster: str) -> list[str]:
-    """Keys of a cluster's objects, in the order in which its notebook makes them."""
-    return [f"{cluster}/{kind}/{name}" for kind, name in OBJECTS[cluster].names]
-
-
-def _objects(cluster: str) -> dict[str, Thing]:
-    place = f"{cluster.upper()}: "
-    return {
-        f"{cluster}/{kind}/{name}": Thing(f"{place}{kind} {name}", OBJECTS[cluster].notebook)
-        for kind, name in OBJECTS[cluster].names
-    }
-
-
-THINGS = {
-    "vpc": Thing("VPC", "00"),
-    "subnets": Thing("subnets", "00"),
-    "nat": Thing("NAT gateway", "00"),
-    "function": Thing("Lambda function", "01"),
-    "alb": Thing("internal ALB", "01"),
-    "listeners": Thing("listeners", "01"),
-    "target": Thing("target group", "01"),
-    "eks": Thing("EKS cluster", "00"),
-    "eks/istiod": Thing("EKS: istiod", "02"),
-    "eks/gateway": Thing("EKS: ingress gateway", "02"),
-    **_objects("eks"),
-    "cloud-nat": Thing("Cloud NAT", "00"),
-    "gke": Thing("GKE cluster", "00"),
-    "gke/istiod": Thing("GKE: istiod", "03"),
-    "gke/gateway": Thing("GKE: egress gateway", "03"),
-    "gke/sleep": Thing("GKE: sleep", "03"),
-    **_objects("gke"),
-}
+THINGS = {key: thing for key, thing in contents.THINGS.items() if thing.drawn}
 
 
 class Parts(dict[str, Part]):
@@ -124,7 +52,7 @@ def words(parts: Parts) -> str:
     ]
     if parts["alb"].how != "none":
         rows.append(("way outside → internal ALB", "closed", "no route leads to private addresses"))
-    return repr(show.Table(("thing", "state", "detail"), rows))
+    return repr(Table(("thing", "state", "detail"), rows))
 
 
 def _said(part: Part, thing: Thing) -> tuple[str, str]:

@@ -1,7 +1,10 @@
 """Draws what exists now: one layout for all stages, so that pictures can be compared."""
 
+from typing import NamedTuple
+
+from helpers.base.contents import OBJECTS, object_keys
 from helpers.pictures import svg
-from helpers.pictures.things import OBJECTS, THINGS, Part, Parts, object_keys, words
+from helpers.pictures.things import THINGS, Part, Parts, words
 
 STAGES = {
     "Start": (),
@@ -16,22 +19,65 @@ STAGES = {
 _BOX = {"none": "step", "unknown": "step", "making": "dash", "there": "thing", "broken": "refused"}
 _AROUND = {**_BOX, "there": "net"}
 _INK = {"none": "faint", "unknown": "faint", "making": "", "there": "", "broken": "bad"}
-_SMALL, _HEAD, _MONO = 12.5, 14, 11  # pixels to reckon with: where the fonts are wide ones
-_BOXES = {
-    "eks/istiod": (496, 234, 226, 46),
-    "eks/gateway": (496, 298, 226, 62),
-    "alb": (752, 266, 164, 126),
-    "target": (752, 532, 164, 64),
-    "function": (484, 532, 228, 64),
-    "gke/istiod": (184, 234, 180, 46),
-    "gke/gateway": (184, 298, 180, 62),
-    "gke/sleep": (44, 298, 104, 62),
+# Widths of letters are reckoned with larger fonts than ours, for machines whose fonts are wide.
+_SMALL, _HEAD = 12.5, 14
+
+_LINE = 17  # pixels from one line of text to the next, as all that follow
+_PADDING = 12  # from a frame to what is in it
+_RADIUS = 10  # of a frame's corners
+
+
+class Place(NamedTuple):
+    """A rectangle in the picture, in pixels."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+
+    @property
+    def middle(self) -> float:
+        return self.x + self.width / 2
+
+    @property
+    def right(self) -> float:
+        return self.x + self.width
+
+    @property
+    def bottom(self) -> float:
+        return self.y + self.height
+
+
+_MARGIN = 20
+_STEP = Place(_MARGIN, 16, 107, 24)  # the first of the bar
+_STEP_DISTANCE = 116.1
+_OUTSIDE = Place(752, 52, 164, 30)
+_GCP, _AWS = Place(_MARGIN, 94, 368, 514), Place(460, 94, 480, 514)
+_FRAMES = {
+    "vpc": Place(472, 124, 456, 396),
+    "eks": Place(484, 190, 250, 322),
+    "gke": Place(32, 190, 344, 322),
 }
+_BOXES = {
+    "eks/istiod": Place(496, 234, 226, 46),
+    "eks/gateway": Place(496, 298, 226, 62),
+    "alb": Place(752, 266, 164, 126),
+    "target": Place(752, 532, 164, 64),
+    "function": Place(484, 532, 228, 64),
+    "gke/istiod": Place(184, 234, 180, 46),
+    "gke/gateway": Place(184, 298, 180, 62),
+    "gke/sleep": Place(44, 298, 104, 62),
+}
+_OBJECTS = {"gke": Place(44, 374, 320, 128), "eks": Place(496, 374, 226, 128)}
+_TICK, _KIND, _NAME = 6, 20, 118  # columns in a box of objects
+_INTERNET = (_GCP.right + _AWS.x) / 2
+_CROSS = 124  # between the edge of the VPC and its load balancer
+_LEGEND_Y = 632
 _LEGEND = (
     "Solid: it is there. Dashed: it is being made. Faint: not there yet. Red: broken, and why. "
     "Green arrow: a way that is open."
 )
-_ROW = 329  # the gateways' middle
+_ROW = 329  # the middle of the gateways, where the ways between them are
 
 
 def draw(parts: Parts, here: str = "", title: str = "What exists now") -> svg.Picture:
@@ -42,17 +88,17 @@ def draw(parts: Parts, here: str = "", title: str = "What exists now") -> svg.Pi
     _clouds(picture, parts)
     for key in _BOXES:
         _box(picture, key, parts[key], _lines(key, parts), new=key in STAGES.get(here, ()))
-    _objects(picture, parts, "gke", 44, 320)
-    _objects(picture, parts, "eks", 496, 226)
+    for cluster in _OBJECTS:
+        _objects(picture, parts, cluster)
     _ways(picture, parts)
-    picture.text(20, 632, _LEGEND, "small")
+    picture.text(_MARGIN, _LEGEND_Y, _LEGEND, "small")
     return picture
 
 
 def shortened(name: str, width: float) -> str:
     """A name in monospace, at most that wide: where it is too long, its middle is left out."""
     keep, short = len(name), name
-    while svg.width_of(short, _MONO, mono=True) > width and keep > 2:
+    while svg.width_of(short, svg.MONO, mono=True) > width and keep > 2:
         keep -= 1
         short = f"{name[: (keep + 1) // 2]}…{name[len(name) - keep // 2 :]}"
     return short
@@ -82,60 +128,63 @@ def _description(parts: Parts) -> str:
 def _bar(picture: svg.Picture, parts: Parts, here: str) -> None:
     """Stages whose things are all there have a tick."""
     for number, (stage, keys) in enumerate(STAGES.items()):
-        x = 20 + number * 116.1
-        picture.box(x, 16, 107, 24, "here" if stage == here else "step", radius=12)
+        place = _STEP._replace(x=_STEP.x + number * _STEP_DISTANCE)
+        picture.box(*place, "here" if stage == here else "step", radius=place.height / 2)
         tick = " ✓" if keys and parts.all_there(*keys) else ""
-        picture.text(x + 53.5, 32, stage + tick, "heret" if stage == here else "stept")
+        picture.text(place.middle, place.y + 16, stage + tick, "heret" if stage == here else "stept")
 
 
 def _clouds(picture: svg.Picture, parts: Parts) -> None:
-    picture.box(20, 94, 368, 514, "gcp", radius=10)
-    picture.text(32, 114, "GCP", "head")
-    picture.text(32, 144, "a network of its own, without a link to the VPC", "small")
-    _line(picture, 32, 180, "Cloud NAT", parts["cloud-nat"], THINGS["cloud-nat"].notebook, 344)
-    picture.box(460, 94, 480, 514, "aws", radius=10)
-    picture.text(472, 114, "AWS", "head")
-    _around(picture, "vpc", parts["vpc"], "VPC", (472, 124, 456, 396))
-    for y, key, name in ((162, "subnets", "subnets"), (180, "nat", "NAT gateway")):
-        _line(picture, 484, y, name, parts[key], THINGS[key].notebook, 420)
-    _around(picture, "eks", parts["eks"], "EKS cluster", (484, 190, 250, 322))
-    _around(picture, "gke", parts["gke"], "GKE cluster", (32, 190, 344, 322))
+    _cloud(picture, _GCP, "GCP")
+    left, room = _GCP.x + _PADDING, _GCP.width - 2 * _PADDING
+    picture.text(left, _GCP.y + 50, "a network of its own, without a link to the VPC", "small")
+    _line(picture, (left, _GCP.y + 86), "Cloud NAT", parts["cloud-nat"], THINGS["cloud-nat"].notebook, room)
+    _cloud(picture, _AWS, "AWS")
+    _around(picture, "vpc", parts["vpc"], "VPC")
+    vpc = _FRAMES["vpc"]
+    left, room = vpc.x + _PADDING, vpc.width - 3 * _PADDING
+    for y, key, name in ((38, "subnets", "subnets"), (56, "nat", "NAT gateway")):
+        _line(picture, (left, vpc.y + y), name, parts[key], THINGS[key].notebook, room)
+    _around(picture, "eks", parts["eks"], "EKS cluster")
+    _around(picture, "gke", parts["gke"], "GKE cluster")
 
 
-def _around(
-    picture: svg.Picture, key: str, part: Part, name: str, place: tuple[float, float, float, float]
-) -> None:
+def _cloud(picture: svg.Picture, place: Place, name: str) -> None:
+    picture.box(*place, name.lower(), _RADIUS)
+    picture.text(place.x + _PADDING, place.y + 20, name, "head")
+
+
+def _around(picture: svg.Picture, key: str, part: Part, name: str) -> None:
     """A frame around other things, with its name and state on the left and its values on the right."""
-    x, y, width, height = place
-    picture.box(x, y, width, height, _AROUND[part.how], radius=10)
-    picture.text(x + 12, y + 20, name, f"head {_INK[part.how]}".strip())
-    right, room = x + width - 12, width - svg.width_of(name, _HEAD) - 36
+    place = _FRAMES[key]
+    left, right, y = place.x + _PADDING, place.right - _PADDING, place.y + 20
+    picture.box(*place, _AROUND[part.how], _RADIUS)
+    picture.text(left, y, name, f"head {_INK[part.how]}".strip())
     if key == "vpc" and part.values:
-        picture.text(right, y + 20, shortened("  ".join(part.values), room), "mono end")
+        room = place.width - svg.width_of(name, _HEAD) - 3 * _PADDING
+        picture.text(right, y, shortened("  ".join(part.values), room), "mono end")
         return
     if part.how == "none":
         note = f"notebook {THINGS[key].notebook} makes this"
         if key == "vpc":
-            picture.text(right, y + 20, note, "small faint end")
+            picture.text(right, y, note, "small faint end")
         else:
-            picture.text(x + 12, y + 37, note, "small faint")
+            picture.text(left, y + _LINE, note, "small faint")
         return
     state, _, reason = part.state.partition(": ")
-    picture.text(right, y + 20, state, f"small end {_INK[part.how]}".strip())
-    if reason:
-        picture.text(x + 12, y + 37, _cut(reason, width - 24), "small bad")
-    elif part.values:
-        picture.text(x + 12, y + 37, _cut(", ".join(part.values), width - 24), "small")
+    picture.text(right, y, state, f"small end {_INK[part.how]}".strip())
+    if said := reason or ", ".join(part.values):
+        picture.text(left, y + _LINE, _cut(said, right - left), "small bad" if reason else "small")
 
 
 def _line(
-    picture: svg.Picture, x: float, y: float, name: str, part: Part, notebook: str, width: float
+    picture: svg.Picture, at: tuple[float, float], name: str, part: Part, notebook: str, width: float
 ) -> None:
     if part.how == "none":
-        picture.text(x, y, f"{name}: notebook {notebook} makes this", "small faint")
+        picture.text(*at, f"{name}: notebook {notebook} makes this", "small faint")
         return
     values = "" if part.how == "broken" else f"{', '.join(part.values)}, "
-    picture.text(x, y, _cut(f"{name}: {values}{part.state}", width), f"small {_INK[part.how]}".strip())
+    picture.text(*at, _cut(f"{name}: {values}{part.state}", width), f"small {_INK[part.how]}".strip())
 
 
 def _lines(key: str, parts: Parts) -> list[tuple[str, str]]:
@@ -158,22 +207,17 @@ def _lines(key: str, parts: Parts) -> list[tuple[str, str]]:
 
 def _box(picture: svg.Picture, key: str, part: Part, lines: list[tuple[str, str]], new: bool) -> None:
     """A thing: its name and what is known of it, in the middle of its box."""
-    x, y, width, height = _BOXES[key]
-    picture.box(x, y, width, height, "new" if new and part.how == "there" else _BOX[part.how])
+    place = _BOXES[key]
+    picture.box(*place, "new" if new and part.how == "there" else _BOX[part.how])
+    spare = int((place.height - 8) // _LINE) - 1 - len(lines)
     fitted = [
-        (line, kind)
-        for text, kind in lines
-        for line in _fitted(text, width - 12, kind, int((height - 8) // 17) - 1 - len(lines))
+        (line, kind) for text, kind in lines for line in _fitted(text, place.width - _PADDING, kind, spare)
     ]
-    line = y + height / 2 - 17 * len(fitted) / 2 + 4
-    picture.text(
-        x + width / 2,
-        line,
-        THINGS[key].name.partition(": ")[2] or THINGS[key].name,
-        f"head mid {_INK[part.how]}".strip(),
-    )
+    top = place.y + place.height / 2 - _LINE * len(fitted) / 2 + 4
+    name = THINGS[key].name.rpartition(": ")[2]  # the cluster is named around it
+    picture.text(place.middle, top, name, f"head mid {_INK[part.how]}".strip())
     for number, (text, kind) in enumerate(fitted, 1):
-        picture.text(x + width / 2, line + 17 * number, text, f"{kind} mid")
+        picture.text(place.middle, top + _LINE * number, text, f"{kind} mid")
 
 
 def _fitted(text: str, width: float, kind: str, spare: int) -> list[str]:
@@ -186,39 +230,47 @@ def _fitted(text: str, width: float, kind: str, spare: int) -> list[str]:
     return [*lines[: room - 1], _cut(" ".join(lines[room - 1 :]), width)]
 
 
-def _objects(picture: svg.Picture, parts: Parts, cluster: str, x: float, width: float) -> None:
+def _objects(picture: svg.Picture, parts: Parts, cluster: str) -> None:
     """The Istio objects and Secrets of a cluster, in the order of their making; a tick says: it is there."""
-    keys, objects = object_keys(cluster), OBJECTS[cluster]
+    keys, objects, place = object_keys(cluster), OBJECTS[cluster], _OBJECTS[cluster]
     known = [parts[key].how for key in keys]
     there = known.count("there")
-    picture.box(x, 374, width, 128, "thing" if there == len(keys) else "dash" if there else "step")
+    picture.box(*place, "thing" if there == len(keys) else "dash" if there else "step")
     missing = "not known" if "unknown" in known else f"notebook {objects.notebook} makes these"
     head = f"objects in {objects.namespace}" if there else missing
-    picture.text(x + 20, 392, head, "small" if there else "small faint")
-    for number, (key, (kind, name)) in enumerate(zip(keys, objects.names, strict=True)):
-        y, is_there = 409 + number * 17, parts[key].how == "there"
-        if is_there:
-            picture.text(x + 6, y, "✓", "small good")
-        picture.text(x + 20, y, kind, "small" if is_there else "small faint")
-        fitted = shortened(name, width - 124)
-        picture.text(x + 118, y, fitted, "mono" if is_there else "mono faint")
+    top = place.y + 18
+    picture.text(place.x + _KIND, top, head, "small" if there else "small faint")
+    for number, (key, (kind, name)) in enumerate(zip(keys, objects.names, strict=True), 1):
+        y, tone = top + number * _LINE, "" if parts[key].how == "there" else " faint"
+        if not tone:
+            picture.text(place.x + _TICK, y, "✓", "small good")
+        picture.text(place.x + _KIND, y, kind, f"small{tone}")
+        fitted = shortened(name, place.width - _NAME - _TICK)
+        picture.text(place.x + _NAME, y, fitted, f"mono{tone}")
 
 
 def _ways(picture: svg.Picture, parts: Parts) -> None:
-    ways = parts.ways()
-    picture.text(424, 312, "internet", "small mid")
+    ways, alb = parts.ways(), _BOXES["alb"]
+    picture.text(_INTERNET, _ROW - _LINE, "internet", "small mid")
     if ways["egress gateway → ingress gateway"]:
-        picture.arrow([(148, _ROW), (184, _ROW)])
-        picture.arrow([(364, _ROW), (496, _ROW)])
-        picture.text(424, 348, "mTLS", "small mid good")
+        _across(picture, "gke/sleep", "gke/gateway")
+        _across(picture, "gke/gateway", "eks/gateway")
+        picture.text(_INTERNET, _ROW + 19, "mTLS", "small mid good")
     if ways["ingress gateway → internal ALB"]:
-        picture.arrow([(722, _ROW), (752, _ROW)])
+        _across(picture, "eks/gateway", "alb")
     if parts["alb"].how != "none":
-        picture.box(752, 52, 164, 30)
-        picture.text(834, 71, "outside the VPC", "small mid")
-        picture.arrow([(834, 82), (834, 118)], "no", head=False)
-        picture.cross(834, 124)
-        picture.text(822, 112, "no route to private addresses", "small end bad")
+        picture.box(*_OUTSIDE)
+        picture.text(alb.middle, _OUTSIDE.y + 19, "outside the VPC", "small mid")
+        picture.arrow([(alb.middle, _OUTSIDE.bottom), (alb.middle, _CROSS - 6)], "no", head=False)
+        picture.cross(alb.middle, _CROSS)
+        picture.text(alb.middle - 12, _CROSS - 12, "no route to private addresses", "small end bad")
     if ways["internal ALB → Lambda function"]:
-        picture.arrow([(834, 392), (834, 532)])
-        picture.arrow([(752, 564), (712, 564)])
+        target, function = _BOXES["target"], _BOXES["function"]
+        picture.arrow([(alb.middle, alb.bottom), (alb.middle, target.y)])
+        y = target.y + target.height / 2
+        picture.arrow([(target.x, y), (function.right, y)])
+
+
+def _across(picture: svg.Picture, start: str, end: str) -> None:
+    """An arrow between two boxes of the gateways' row."""
+    picture.arrow([(_BOXES[start].right, _ROW), (_BOXES[end].x, _ROW)])

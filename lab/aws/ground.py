@@ -8,10 +8,10 @@ from typing import Any, ClassVar, TypeVar
 
 from moto.core.base_backend import BackendDict, BaseBackend
 
-from lab.aws.dataplane.certificate_authority import CertificateAuthority
 from lab.cluster.cluster import MakeCluster
 from lab.dns.zones import Dns
 from lab.network import Internet, Vpc
+from lab.pki import Authority
 from lab.settings import ACCOUNT_ID, Lab
 
 Kind = TypeVar("Kind", bound="Backed")
@@ -33,7 +33,7 @@ class Ground:
     internet: Internet
     dns: Dns
     make_cluster: MakeCluster
-    certificate_authority: CertificateAuthority
+    certificate_authority: Authority
     endpoint_url: str
     services: Mapping[type[Any], BackendDict]
     vpcs: dict[str, Vpc] = field(default_factory=dict)

@@ -30,7 +30,6 @@ from lab.aws.api.authorization import authorized
 from lab.aws.api.paging import Paging
 from lab.aws.api.throttling import Throttling
 from lab.aws.api.validation import validated
-from lab.aws.dataplane.certificate_authority import CertificateAuthority
 from lab.aws.ground import Backends, Ground
 from lab.aws.services.acm.certificates import Certificates
 from lab.aws.services.classic.balancers import ClassicLoadBalancers
@@ -47,6 +46,7 @@ from lab.aws.services.s3.buckets import Buckets
 from lab.cluster.cluster import MakeCluster
 from lab.dns.zones import Dns
 from lab.network import Internet, Vpc
+from lab.pki import Authority
 from lab.settings import ACM_ROOT, Lab
 from lab.sockets import listen_locally
 
@@ -121,7 +121,7 @@ class Aws:
             self._internet,
             self._dns,
             self._make_cluster,
-            CertificateAuthority(self._lab.data / ACM_ROOT),
+            self._root(),
             self.endpoint_url,
             _SERVICES,
             self.vpcs,
@@ -138,6 +138,13 @@ class Aws:
             fd=listener.detach(),
         )
         Thread(target=self._server.serve_forever, name="aws-api", daemon=True).start()
+
+    def _root(self) -> Authority:
+        """Signs what ACM issues, in place of Amazon's; a file has its certificate, for those who trust it."""
+        authority = Authority("Root of the lab's ACM", days=3650)
+        self._lab.data.mkdir(parents=True, exist_ok=True)
+        (self._lab.data / ACM_ROOT).write_bytes(authority.pair.certificate)
+        return authority
 
     def stop(self) -> None:
         """End the API, then all that was made by it. Harmless if it was not started."""

@@ -10,8 +10,8 @@ from kubernetes import client
 from lab import cgroups, inotify
 from lab.cluster import addons, runtime
 from lab.cluster.control_plane import ClusterSpec, ControlPlane
-from lab.cluster.load_balancer import Policy, ServiceController
 from lab.cluster.node import Node
+from lab.cluster.service_controller import Policy, ServiceController
 from lab.errors import LabError
 from lab.network import Vpc
 from lab.processes import Processes

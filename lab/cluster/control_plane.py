@@ -10,8 +10,7 @@ from kubernetes import client, config
 from urllib3 import PoolManager
 from urllib3.exceptions import HTTPError
 
-from lab import cgroups, sockets
-from lab.cluster import pki
+from lab import cgroups, pki, sockets
 from lab.cluster.waiting import until
 from lab.network import Vpc
 from lab.processes import Process, Processes

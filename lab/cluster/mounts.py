@@ -18,7 +18,7 @@ class View:
     """`root` is the folder on the machine that holds the view's own directories."""
 
     def __init__(self, root: Path, visible: list[Path], texts: Mapping[str, str] = NO_TEXTS) -> None:
-        """`visible`: folders that must be seen although they may lie below an own directory.
+        """`visible`: folders and files that must be seen although they may lie below an own directory.
 
         `texts`: existing files (path → text) that the view has copies of instead, to read and to write.
         """
@@ -42,7 +42,8 @@ class View:
         for path in self._visible:
             if any(path.is_relative_to(own) for own in OWN):
                 place = self.path(str(path))
-                place.mkdir(parents=True, exist_ok=True)
+                place.parent.mkdir(parents=True, exist_ok=True)
+                place.mkdir(exist_ok=True) if path.is_dir() else place.touch()
                 lines.append(f"mount --rbind {_quote(path)} {_quote(place)}")
         for own in (*self._texts, *OWN):
             lines.append(f"mount --rbind {_quote(self.path(str(own)))} {own}")

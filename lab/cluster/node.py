@@ -9,13 +9,14 @@ from typing import Any
 from kubernetes import client
 from kubernetes.client.exceptions import ApiException
 
-from lab import cgroups
-from lab.cluster import pki, runtime
+from lab import cgroups, pki
+from lab.cluster import runtime
 from lab.cluster.control_plane import DOMAIN, ControlPlane
 from lab.cluster.mounts import View
 from lab.cluster.waiting import until
 from lab.processes import Process, Processes
 
+XTABLES_LOCK = Path("/run/xtables.lock")
 # The kubelet sets these for the whole machine (setupKernelTunables), unless it finds them as it wants them.
 KERNEL_SETTINGS = {
     "/proc/sys/vm/overcommit_memory": "1",
@@ -38,7 +39,10 @@ class Node:
         self._plane, self._processes, self._programs = plane, processes, programs
         self._pods, self._runtime = f"{cgroup}/pods", f"{cgroup}/runtime"
         self._cgroup = cgroup
-        self._view = View(plane.folder / "node", [plane.folder, programs], KERNEL_SETTINGS)
+        visible = [plane.folder, programs]
+        # kube-proxy and the VPC's NAT change the same tables. (nftables needs no lock, and has no such file.)
+        visible += [XTABLES_LOCK] if XTABLES_LOCK.exists() else []
+        self._view = View(plane.folder / "node", visible, KERNEL_SETTINGS)
         self._prefix = f"{plane.spec.name}/"
 
     def start(self, store: Path) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from lab import cgroups, images
+from lab import cgroups, images, packages
 from lab.cluster.mounts import View
 from lab.cluster.waiting import until
 from lab.errors import LabError
@@ -20,7 +20,6 @@ from lab.processes import Process, Processes
 
 SOCKET = "/run/containerd/containerd.sock"
 STORE = "/var/lib/containerd"
-CNI_PLUGINS = ("/usr/lib/cni", "/usr/libexec/cni", "/opt/cni/bin")
 CNI_CONFIGURATION = "/var/lib/cni/net.d"
 
 
@@ -107,14 +106,12 @@ def _alone(path: Path) -> Iterator[None]:
 
 
 def _cni_plugins() -> str:
-    found = next((folder for folder in CNI_PLUGINS if Path(folder, "ptp").exists()), None)
+    """The folder that has them."""
+    found = packages.CNI.found()
     if not found:
-        raise LabError(
-            "looking for CNI plugins",
-            f"no ptp in {', '.join(CNI_PLUGINS)}",
-            "apt-get install containernetworking-plugins",
-        )
-    return found
+        answer = f"no {packages.CNI.what} in {packages.CNI.folders}"
+        raise LabError("looking for CNI plugins", answer, packages.command([packages.CNI]))
+    return str(Path(found).parent)
 
 
 def _configuration() -> str:

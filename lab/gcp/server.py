@@ -4,18 +4,19 @@ from collections.abc import Callable
 from pathlib import Path
 
 from lab.cluster.cluster import MakeCluster
-from lab.gcp.api.app import Api, container_methods
-from lab.gcp.api.http import Server
+from lab.gcp.api.app import Api
 from lab.gcp.api.oauth import ServiceAccount, Tokens
 from lab.gcp.compute.region_operations import RegionOperations
 from lab.gcp.compute.routers import Routers
 from lab.gcp.compute.routes import PATH, compute_methods
 from lab.gcp.container.clusters import Clusters
+from lab.gcp.container.network import DefaultNetwork
 from lab.gcp.container.operations import Operations
-from lab.gcp.network import DefaultNetwork
+from lab.gcp.container.routes import container_methods
 from lab.network import Internet, Vpc
 from lab.settings import GOOGLE_PROJECT, Lab
 from lab.sockets import listen_locally
+from lab.wsgi import Server
 
 
 class Gcp:

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+import google.auth
+from google.auth.transport.requests import AuthorizedSession
 
 from tests.faults.proxy import Judge, Proxy
 
@@ -63,20 +65,17 @@ def in_the_clouds(environment: dict[str, str]) -> set[tuple[str, str]]:
 
 
 def _in_google(environment: dict[str, str]) -> set[tuple[str, str]]:
-    code = (
-        "import json, sys, google.auth\nfrom google.auth.transport.requests import AuthorizedSession\n"
-        "credentials, project = google.auth.default(scopes=['https://www.googleapis.com/auth/cloud-platform'])\n"
-        "ask = lambda url: AuthorizedSession(credentials).get(url.format(project)).json()\n"
-        "print(json.dumps([ask(url) for url in sys.argv[1:]]))"
+    credentials, _ = google.auth.load_credentials_from_file(
+        environment["GOOGLE_APPLICATION_CREDENTIALS"],
+        scopes=["https://www.googleapis.com/auth/cloud-platform"],
     )
-    clusters = (
-        environment["CLOUDSDK_API_ENDPOINT_OVERRIDES_CONTAINER"] + "v1/projects/{}/locations/-/clusters"
-    )
-    routers = environment["CLOUDSDK_API_ENDPOINT_OVERRIDES_COMPUTE"] + "projects/{}/aggregated/routers"
-    argv = [sys.executable, "-c", code, clusters, routers]
-    answer = subprocess.run(argv, env=environment, capture_output=True, text=True, check=True).stdout
-    gke, compute = json.loads(answer)
-    in_regions = [router for scoped in compute["items"].values() for router in scoped.get("routers", [])]
+    project = environment["GOOGLE_CLOUD_PROJECT"]
+    with AuthorizedSession(credentials) as session:
+        container = environment["CLOUDSDK_API_ENDPOINT_OVERRIDES_CONTAINER"]
+        gke = session.get(f"{container}v1/projects/{project}/locations/-/clusters").json()
+        compute = environment["CLOUDSDK_API_ENDPOINT_OVERRIDES_COMPUTE"]
+        scopes = session.get(f"{compute}projects/{project}/aggregated/routers").json()["items"].values()
+    in_regions = [router for scoped in scopes for router in scoped.get("routers", [])]
     return {("gke", cluster["name"]) for cluster in gke.get("clusters", [])} | {
         ("router", router["name"]) for router in in_regions
     }

@@ -1,8 +1,11 @@
 """Runs notebooks' code in this process: `python -m tests.faults.notebooks 00 01 [--die 01:7 SECONDS]`.
 
-With --die, the process group ends by SIGKILL that long after the cell began; `end` is the notebook's end.
+A notebook is named by its number or its path, and has a namespace of its own. It ends the run if it fails,
+but with `--go-on`. With `--die`, the process group ends by SIGKILL that long after the cell began; `end` is
+the notebook's end.
 """
 
+import argparse
 import json
 import os
 import signal
@@ -19,23 +22,42 @@ def die() -> None:
     os.killpg(os.getpgid(0), signal.SIGKILL)
 
 
-def main(arguments: list[str]) -> None:
-    place, seconds = "", 0.0
-    if "--die" in arguments:
-        at = arguments.index("--die")
-        place, seconds = arguments[at + 1], float(arguments[at + 2])
-        arguments = arguments[:at]
+def run(shell: InteractiveShell, notebook: Path, die_before: str, seconds: float) -> BaseException | None:
+    """The error that ended it, if one did."""
+    number = notebook.name[:2]
+    cells = [cell for cell in json.loads(notebook.read_text())["cells"] if cell["cell_type"] == "code"]
+    for index, cell in enumerate([*cells, None]):
+        if die_before == f"{number}:{index if cell else 'end'}":
+            threading.Timer(seconds, die).start()
+        if cell and not (done := shell.run_cell("".join(cell["source"]))).success:
+            return done.error_before_exec or done.error_in_exec
+    return None
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("notebooks", nargs="+")
+    parser.add_argument("--go-on", action="store_true")
+    parser.add_argument("--die", nargs=2, default=("", "0"))
+    given = parser.parse_args()
+    named = [
+        Path(name).resolve() if "/" in name else next(NOTEBOOKS.glob(f"{name}-*")) for name in given.notebooks
+    ]
     shell = InteractiveShell.instance()
     os.chdir(NOTEBOOKS)
-    for number in arguments:
-        [notebook] = NOTEBOOKS.glob(f"{number}-*.ipynb")
-        cells = [cell for cell in json.loads(notebook.read_text())["cells"] if cell["cell_type"] == "code"]
-        for index, cell in enumerate([*cells, None]):
-            if place == f"{number}:{index if cell else 'end'}":
-                threading.Timer(seconds, die).start()
-            if cell and not shell.run_cell("".join(cell["source"])).success:
-                sys.exit(1)
+    failed = False
+    for notebook in named:
+        shell.reset()
+        error = run(shell, notebook, given.die[0], float(given.die[1]))
+        print(
+            f"{notebook.stem}: {type(error).__name__}: {error}" if error else f"{notebook.stem}: passed",
+            flush=True,
+        )
+        failed = failed or bool(error)
+        if failed and not given.go_on:
+            break
+    sys.exit(failed)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()

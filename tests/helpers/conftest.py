@@ -6,12 +6,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-# moto reads it when it is imported.
-os.environ["MOTO_IAM_LOAD_MANAGED_POLICIES"] = "true"
-
 import pytest
 import yaml
-from moto.server import ThreadedMotoServer
 
 from helpers.base.settings import Settings, current
 from helpers.clusters import kubeconfig
@@ -32,6 +28,9 @@ def own_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 @pytest.fixture(scope="session")
 def moto_url() -> Iterator[str]:
+    os.environ["MOTO_IAM_LOAD_MANAGED_POLICIES"] = "true"  # moto reads it when it is imported
+    from moto.server import ThreadedMotoServer  # takes seconds, and few tests need it
+
     logging.getLogger("werkzeug").setLevel(logging.WARNING)
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()

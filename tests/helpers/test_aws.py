@@ -185,7 +185,7 @@ def test_certificate_of_the_other_kind_is_not_taken_for_ours(moto, monkeypatch):
 @pytest.mark.parametrize(
     ("look_up", "first"),
     [
-        (network.find, "01-create-the-lambda-function"),
+        (network.find, "00-introduction"),
         (function.find, "01-create-the-lambda-function"),
         (acm.find, "01-create-the-lambda-function"),
         (load_balancer.find, "01-create-the-lambda-function"),

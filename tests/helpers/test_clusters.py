@@ -71,7 +71,7 @@ def test_eks_lets_the_reader_in_and_logs_what_happens(moto, monkeypatch):
 
 
 def test_eks_cluster_without_its_network_is_a_notebook_out_of_order(moto):
-    with pytest.raises(PrerequisiteError, match="Run 01-create-the-lambda-function first"):
+    with pytest.raises(PrerequisiteError, match="Run 00-introduction first"):
         eks.create()
     assert eks.status() == ""
 

@@ -139,5 +139,5 @@ def test_patience_is_for_what_passes_only():
 def test_error_in_a_notebook_is_the_message_without_frames():
     error = PrerequisiteError("no VPC", "01-create-the-lambda-function")
     assert error._render_traceback_() == [
-        "NotYet: Looking up: There is no VPC yet. Run 01-create-the-lambda-function first."
+        "PrerequisiteError: Looking up: There is no VPC yet. Run 01-create-the-lambda-function first."
     ]

@@ -14,10 +14,12 @@ from typing import Any
 
 import pytest
 
-from lab import images, sockets
+from lab import images
 from lab.aws.dataplane.functions import FunctionService
+from lab.aws.services.classic.relays import HostnameLoadBalancer
 from lab.cluster.cluster import Cluster, ClusterSpec
-from lab.cluster.load_balancer import AddressLoadBalancer, HostnameLoadBalancer
+from lab.cluster.token_review import TokenWebhook, Unauthenticated, User
+from lab.gcp.container.load_balancer import AddressLoadBalancer
 from lab.leftovers import clean_up
 from lab.network import Internet, Vpc
 from lab.processes import Processes
@@ -181,36 +183,16 @@ def _vpc_resolver(lab: SmallLab) -> None:
     lab.processes.start("resolver", [lab.programs / "coredns", "-conf", corefile], vpc.namespace.path)
 
 
-class _TokenReview(BaseHTTPRequestHandler):
-    def do_POST(self) -> None:
-        review = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        known = review["spec"]["token"] == TOKEN
-        user = {"username": "reader", "groups": ["system:masters"]}
-        review["status"] = {"authenticated": known} | ({"user": user} if known else {})
-        body = json.dumps(review).encode()
-        self.send_response(200)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: object) -> None:
-        pass
+def _user(token: str) -> User:
+    if token != TOKEN:
+        raise Unauthenticated("unknown token")
+    return {"username": "reader", "groups": ["system:masters"]}
 
 
 def _token_webhook(lab: SmallLab) -> dict[str, Any]:
-    """A webhook on the loopback of the VPC; returns its kubeconfig."""
+    """The kubeconfig of a webhook on the loopback of the VPC."""
     vpc = lab.internet.attach("vpc-aws", "10.0.0.0/16")
-    server = serve_http(_TokenReview, sockets.listen(("127.0.0.1", 0), vpc.namespace.path))
-    url = f"http://127.0.0.1:{server.server_port}/"
-    return {
-        "apiVersion": "v1",
-        "kind": "Config",
-        "current-context": "webhook",
-        "clusters": [{"name": "webhook", "cluster": {"server": url}}],
-        "users": [{"name": "api-server", "user": {}}],
-        "contexts": [{"name": "webhook", "context": {"cluster": "webhook", "user": "api-server"}}],
-    }
+    return TokenWebhook(vpc.namespace, _user).kubeconfig
 
 
 def serve_http(handler: type[BaseHTTPRequestHandler], listener: Any) -> HTTPServer:

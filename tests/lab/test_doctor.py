@@ -54,10 +54,13 @@ def test_a_port_that_is_taken_and_one_that_is_free():
     assert rows(free)[f"LAB_AWS_PORT={port}"][:2] == ["✓", "free"]
 
 
-@pytest.mark.parametrize("gone", ["/usr/lib/cni/ptp", "/etc/ssl/certs/ca-certificates.crt"])
-def test_what_is_missing_has_the_command_that_installs_it(gone):
+@pytest.mark.parametrize(
+    ("gone", "hidden"),
+    [("ptp", "/usr/lib/cni"), ("/etc/ssl/certs/ca-certificates.crt", "/etc/ssl/certs")],
+    ids=["CNI", "certificates"],
+)
+def test_what_is_missing_has_the_command_that_installs_it(gone, hidden):
     """In a mount namespace of its own that folder is empty."""
-    hidden = Path(gone).parent
     command = f"mount -t tmpfs none {hidden} && exec {sys.executable} -m lab doctor"
     answer = subprocess.run(
         ["unshare", "--mount", "sh", "-c", command],

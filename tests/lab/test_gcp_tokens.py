@@ -18,15 +18,16 @@ from google.auth.transport.requests import AuthorizedSession, Request
 from google.cloud import container_v1
 from google.oauth2 import service_account
 
-from lab.gcp.api.app import Api, container_methods
-from lab.gcp.api.http import Server
+from lab.cluster.token_review import TokenWebhook
+from lab.gcp.api.app import Api
 from lab.gcp.api.oauth import JWT_BEARER, ServiceAccount, Tokens
 from lab.gcp.container.clusters import Clusters
+from lab.gcp.container.network import DefaultNetwork, user
 from lab.gcp.container.operations import Operations
-from lab.gcp.container.webhook import TokenWebhook
-from lab.gcp.network import DefaultNetwork
+from lab.gcp.container.routes import container_methods
 from lab.network import Internet, Vpc
 from lab.sockets import listen
+from lab.wsgi import Server
 
 WHERE = "projects/lab-project/locations/us-central1-a"
 CLOUD_PLATFORM = "https://www.googleapis.com/auth/cloud-platform"
@@ -252,7 +253,7 @@ def vpc(tmp_path_factory) -> Iterator[Vpc]:
 
 @pytest.fixture(scope="module")
 def webhook(cloud, vpc) -> Iterator[TokenWebhook]:
-    webhook = TokenWebhook(cloud.tokens, vpc)
+    webhook = TokenWebhook(vpc.namespace, lambda token: user(cloud.tokens, token))
     yield webhook
     webhook.close()
 

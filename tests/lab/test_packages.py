@@ -70,3 +70,15 @@ def test_nothing_is_asked_where_nothing_is_missing(apt, monkeypatch):
     monkeypatch.setattr(packages, "NEEDS", [Need("sh", "dash", "a test")])
     packages.install(Progress())
     assert not calls.exists()
+
+
+def test_a_program_may_be_in_any_of_its_folders(tmp_path):
+    """CNI plugins are in one of three, depending on who installed them."""
+    folders = [tmp_path / "one", tmp_path / "two"]
+    for folder in folders:
+        folder.mkdir()
+    need = Need("lab-test-plugin", "lab-test-package", "a test", ":".join(map(str, folders)))
+    assert not need.found()
+    (folders[1] / need.what).touch(0o755)
+    assert need.found() == str(folders[1] / need.what)
+    assert not Need(need.what, need.package, need.why).found()  # it is not on PATH

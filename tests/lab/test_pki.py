@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from lab.cluster import pki
+from lab import pki
 
 needs_openssl = pytest.mark.skipif(not shutil.which("openssl"), reason="needs openssl")
 

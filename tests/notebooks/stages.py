@@ -6,8 +6,9 @@ They have the addresses that a lab gives, and made-up ids.
 
 from pathlib import Path
 
+from helpers.base.contents import object_keys
 from helpers.pictures import svg, things_picture
-from helpers.pictures.things import Part, Parts, object_keys
+from helpers.pictures.things import Part, Parts
 
 IMAGES = Path(__file__).parents[2] / "notebooks" / "images"
 HOST = "a0c3393cd19ad4432b92ef2ff475adab-1234567890.us-east-1.elb.amazonaws.com"

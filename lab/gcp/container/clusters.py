@@ -14,8 +14,8 @@ from lab.cluster.cluster import Cluster as Machines
 from lab.gcp.api.errors import ApiError, already_exists, not_found
 from lab.gcp.api.locations import Location
 from lab.gcp.container import resources
+from lab.gcp.container.network import NODE, DefaultNetwork
 from lab.gcp.container.operations import Operations, Step, condition
-from lab.gcp.network import NODE, DefaultNetwork
 
 CLUSTERS = 1  # the quota: one real cluster in the project's one network
 _CREATING = ("CLUSTER_CONFIGURING", "CLUSTER_DEPLOYING", "CLUSTER_HEALTHCHECKING")

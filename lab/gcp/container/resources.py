@@ -23,8 +23,8 @@ from google.cloud.container_v1.types import (
 from lab.gcp.api.errors import ApiError, invalid
 from lab.gcp.api.locations import Location
 from lab.gcp.container import versions
+from lab.gcp.container.network import PODS, SERVICES
 from lab.gcp.container.operations import timestamp
-from lab.gcp.network import PODS, SERVICES
 
 NODES = 1  # the quota: one real node
 _NAME = "(?:[a-z](?:[-a-z0-9]{0,38}[a-z0-9])?)"

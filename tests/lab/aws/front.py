@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from lab.cluster.pki import SERVER, Authority
+from lab.pki import SERVER, Authority
 
 Client = Callable[[str], Any]
 

@@ -8,7 +8,7 @@ from typing import Any
 import boto3
 
 from lab.aws import delays
-from lab.cluster.pki import SERVER, Authority
+from lab.pki import SERVER, Authority
 from lab.settings import ACCESS_KEY_ID, SECRET_ACCESS_KEY
 from tests.lab.aws.conftest import HELLO, NODE_POLICIES, zip_source
 

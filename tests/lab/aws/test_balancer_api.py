@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from dnslib import RCODE
 
 from lab.aws import delays
-from lab.cluster.pki import SERVER, Authority
+from lab.pki import SERVER, Authority
 from lab.settings import ACM_ROOT
 from tests.lab.aws.conftest import patiently
 

@@ -17,9 +17,9 @@ from botocore.credentials import Credentials
 
 from lab.aws.api.principals import find
 from lab.aws.server import Aws
-from lab.aws.services.eks.tokens import InvalidToken, TokenWebhook, verify
+from lab.aws.services.eks.tokens import user, verify
+from lab.cluster.token_review import TokenWebhook, Unauthenticated
 from lab.settings import ACCESS_KEY_ID, SECRET_ACCESS_KEY
-from lab.sockets import listen
 
 
 def make_token(
@@ -59,9 +59,9 @@ def test_a_good_token_names_its_maker(aws: Aws, endpoint):
 def test_a_token_holds_for_fifteen_minutes(aws: Aws):
     token, now = make_token(STS), datetime.now(UTC)
     assert verify(token, "tutorial", aws.endpoint_url, now + timedelta(minutes=14))
-    with pytest.raises(InvalidToken, match="expired"):
+    with pytest.raises(Unauthenticated, match="expired"):
         verify(token, "tutorial", aws.endpoint_url, now + timedelta(minutes=15, seconds=1))
-    with pytest.raises(InvalidToken, match="future"):
+    with pytest.raises(Unauthenticated, match="future"):
         verify(token, "tutorial", aws.endpoint_url, now - timedelta(minutes=6))
 
 
@@ -82,7 +82,7 @@ def test_a_token_holds_for_fifteen_minutes(aws: Aws):
 )
 def test_a_token_that_is_signed_but_not_good(aws: Aws, parameters, why):
     token = make_token(**{"endpoint": STS} | parameters)
-    with pytest.raises(InvalidToken, match=why):
+    with pytest.raises(Unauthenticated, match=why):
         verify(token, "tutorial", aws.endpoint_url)
 
 
@@ -102,7 +102,7 @@ def test_a_token_that_is_signed_but_not_good(aws: Aws, parameters, why):
 )
 def test_a_token_that_was_altered(aws: Aws, change, why):
     token = encode(change(decode(make_token(STS))))
-    with pytest.raises(InvalidToken, match=why):
+    with pytest.raises(Unauthenticated, match=why):
         verify(token, "tutorial", aws.endpoint_url)
 
 
@@ -110,7 +110,7 @@ def test_a_token_that_was_altered(aws: Aws, change, why):
     "garbage", ["", "k8s-aws-v1.", "k8s-aws-v1.%%%", "k8s-aws-v1.__79", "eyJhbGciOi", "k8s-aws-v2.aaaa"]
 )
 def test_garbage_is_no_token(aws: Aws, garbage):
-    with pytest.raises(InvalidToken):
+    with pytest.raises(Unauthenticated):
         verify(garbage, "tutorial", aws.endpoint_url)
 
 
@@ -145,17 +145,15 @@ def test_the_webhook_lets_in_only_the_clusters_creator(aws: Aws):
     creator = find(ACCESS_KEY_ID)
     assert creator
 
-    def check(token: str):
-        return verify(token, "tutorial", aws.endpoint_url)
-
-    webhook = TokenWebhook(listen(("127.0.0.1", 0)), check, creator.arn)
+    webhook = TokenWebhook(None, lambda token: user(token, "tutorial", aws.endpoint_url, creator.arn))
     status = review(webhook, make_token(STS))
     assert status["authenticated"] is True
     assert status["user"]["username"] == creator.arn
     assert status["user"]["groups"] == ["system:masters"]
     assert review(webhook, make_token(STS, cluster="other"))["authenticated"] is False
     webhook.close()
-    other = TokenWebhook(listen(("127.0.0.1", 0)), check, "arn:aws:iam::123456789012:user/other")
+    somebody = "arn:aws:iam::123456789012:user/other"
+    other = TokenWebhook(None, lambda token: user(token, "tutorial", aws.endpoint_url, somebody))
     status = review(other, make_token(STS))
     assert status["authenticated"] is False
     assert "no access entry" in status["error"]

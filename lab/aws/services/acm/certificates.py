@@ -4,17 +4,21 @@ import sys
 import time
 from typing import Any
 
+from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import NameOID
 from moto import settings
 from moto.acm.models import AWSCertificateManagerBackend, CertBundle
 from moto.core.utils import utcnow
 from moto.elbv2.models import elbv2_backends
 from moto.route53.models import route53_backends
 
+from lab import pki
 from lab.aws import delays
 from lab.aws.ground import Backed
 from lab.aws.services.acm import refusals
 
+_DAYS = 198  # https://docs.aws.amazon.com/acm/latest/userguide/acm-concepts.html
 settings.ACM_VALIDATION_WAIT = (
     sys.maxsize
 )  # moto would issue a certificate after a while, whatever Route 53 says
@@ -81,9 +85,12 @@ class Certificates(Backed, AWSCertificateManagerBackend):
     def _issue(self, bundle: CertBundle) -> None:
         """In place of moto's certificate, whose issuer does not exist: one that clients can verify."""
         authority = self.ground.certificate_authority
-        if bundle.chain != authority.pem:
-            bundle._cert = authority.issue(bundle)
-            bundle.cert, bundle.chain = bundle._cert.public_bytes(Encoding.PEM), authority.pem
+        root = authority.pair.certificate
+        if bundle.chain != root:
+            subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, bundle.common_name)])
+            key = bundle._key.public_key()
+            bundle._cert = authority.sign(subject, key, pki.SERVER, bundle.sans, _DAYS)
+            bundle.cert, bundle.chain = bundle._cert.public_bytes(Encoding.PEM), root
             bundle.issuer_common_name = authority.name
 
     def _validate(self, bundle: CertBundle) -> None:

@@ -12,8 +12,9 @@ from typing import Any
 from moto.elb.models import ELBBackend
 
 from lab.aws.ground import Backed, Ground
+from lab.aws.services.classic.relays import HostnameLoadBalancer, balancer_name
 from lab.aws.services.ec2.networks import Networks
-from lab.cluster.load_balancer import HostnameLoadBalancer, NodeAddress, Service, balancer_name
+from lab.cluster.service_controller import NodeAddress, Service
 from lab.network import Vpc
 
 _PUBLIC = "kubernetes.io/role/elb"

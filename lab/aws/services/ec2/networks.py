@@ -17,6 +17,7 @@ from moto.ec2.utils import generic_filter
 from lab.aws import delays
 from lab.aws.ground import network_name
 from lab.aws.services.ec2 import refusals
+from lab.aws.services.ec2.lookups import find_subnet, interfaces
 from lab.aws.services.ec2.ways_out import WaysOut, attaching
 from lab.network import Vpc
 
@@ -43,13 +44,6 @@ class Networks(WaysOut):
         self.ground.dns.stop_resolver(vpc)
         vpc.delete()
 
-    def find_subnet(self, subnet_id: str) -> Subnet | None:
-        """moto's get_subnet, without its exception."""
-        return next((zone[subnet_id] for zone in self.subnets.values() if subnet_id in zone), None)
-
-    def interfaces_in(self, vpc_id: str) -> list[NetworkInterface]:
-        return [eni for eni in list(self.enis.values()) if eni.vpc_id == vpc_id]
-
     def create_managed_interface(
         self, subnet_id: str, description: str, group_ids: list[str], seed: str, public_ip: str | None = None
     ) -> NetworkInterface:
@@ -61,7 +55,7 @@ class Networks(WaysOut):
         with attaching:
             address = self._free_address(subnet_id, seed)
             interface = self.create_network_interface(
-                self.find_subnet(subnet_id), address, group_ids=group_ids, description=description
+                find_subnet(self, subnet_id), address, group_ids=group_ids, description=description
             )
         _manage(interface, description)
         interface.public_ip = public_ip
@@ -71,11 +65,11 @@ class Networks(WaysOut):
         self.enis.pop(interface.id, None)
 
     def _free_address(self, subnet_id: str, seed: str) -> str:
-        subnet = self.find_subnet(subnet_id)
+        subnet = find_subnet(self, subnet_id)
         assert subnet is not None
         taken = {
             private["PrivateIpAddress"]
-            for eni in self.enis.values()
+            for eni in interfaces(self)
             if eni.subnet_id == subnet_id
             for private in eni.private_ip_addresses
         }
@@ -95,7 +89,7 @@ class Networks(WaysOut):
 
     def delete_subnet(self, subnet_id: str) -> Subnet:
         refusals.delete_subnet(self, subnet_id)
-        for table in self.route_tables.values():  # moto keeps these associations, and then the table
+        for table in list(self.route_tables.values()):  # moto keeps these associations, and then the table
             table._associations = {k: v for k, v in table._associations.items() if v != subnet_id}
         return super().delete_subnet(subnet_id)
 
@@ -132,7 +126,7 @@ class Networks(WaysOut):
         return gateway
 
     def _free(self, gateway: NatGateway) -> None:
-        for address in self.addresses:
+        for address in list(self.addresses):
             if address.eni is gateway._eni:
                 self.disassociate_address(address=address.public_ip)
         self.delete_managed_interface(gateway._eni)
@@ -178,7 +172,7 @@ class Networks(WaysOut):
     def delete_vpc(self, vpc_id: str) -> VPC:
         refusals.delete_vpc(self, vpc_id)
         deleted = super().delete_vpc(vpc_id)
-        for acl in [acl for acl in self.network_acls.values() if acl.vpc_id == vpc_id]:
+        for acl in [acl for acl in list(self.network_acls.values()) if acl.vpc_id == vpc_id]:
             del self.network_acls[acl.id]  # moto keeps it
         with attaching:
             if vpc := self.ground.vpcs.pop(vpc_id, None):

@@ -1,13 +1,11 @@
 """EC2: what is in use is not deleted."""
 
-from typing import TYPE_CHECKING
-
 from moto.ec2.exceptions import DependencyViolationError, EC2ClientError
+from moto.ec2.models import EC2Backend
 from moto.ec2.models.elastic_ip_addresses import ElasticAddress
 from moto.ec2.models.elastic_network_interfaces import NetworkInterface
 
-if TYPE_CHECKING:
-    from lab.aws.services.ec2.networks import Networks
+from lab.aws.services.ec2.lookups import interfaces, interfaces_in, security_groups
 
 
 def delete_network_interface(interface: NetworkInterface) -> None:
@@ -17,17 +15,16 @@ def delete_network_interface(interface: NetworkInterface) -> None:
         )
 
 
-def delete_subnet(networks: "Networks", subnet_id: str) -> None:
-    if any(interface.subnet_id == subnet_id for interface in networks.enis.values()):
+def delete_subnet(ec2: EC2Backend, subnet_id: str) -> None:
+    if any(interface.subnet_id == subnet_id for interface in interfaces(ec2)):
         raise DependencyViolationError(f"The subnet '{subnet_id}' has dependencies and cannot be deleted.")
 
 
-def delete_security_group(networks: "Networks", group_id: str | None) -> None:
-    used = {group.id for interface in networks.enis.values() for group in interface.group_set}
+def delete_security_group(ec2: EC2Backend, group_id: str | None) -> None:
+    used = {group.id for interface in interfaces(ec2) for group in interface.group_set}
     named = {
         rule.source_group["GroupId"]
-        for groups in networks.groups.values()
-        for group in groups.values()
+        for group in security_groups(ec2)
         if group.id != group_id
         for rule in [*group.ingress_rules, *group.egress_rules]
         if rule.source_group and rule.source_group.get("GroupId")
@@ -36,27 +33,27 @@ def delete_security_group(networks: "Networks", group_id: str | None) -> None:
         raise DependencyViolationError(f"resource {group_id} has a dependent object")
 
 
-def nat_gateway(networks: "Networks", gateway_id: str) -> None:
-    if gateway_id not in networks.nat_gateways:
+def nat_gateway(ec2: EC2Backend, gateway_id: str) -> None:
+    if gateway_id not in ec2.nat_gateways:
         raise EC2ClientError("NatGatewayNotFound", f"The Nat Gateway {gateway_id} was not found")
 
 
-def create_route(networks: "Networks", nat_gateway_id: str | None) -> None:
-    if nat_gateway_id and nat_gateway_id not in networks.nat_gateways:
+def create_route(ec2: EC2Backend, nat_gateway_id: str | None) -> None:
+    if nat_gateway_id and nat_gateway_id not in ec2.nat_gateways:
         raise EC2ClientError(
             "InvalidNatGatewayID.NotFound", f"The natGateway ID '{nat_gateway_id}' does not exist"
         )
 
 
-def create_security_group(networks: "Networks", name: str, vpc_id: str) -> None:
-    if any(group.name == name for group in networks.groups.get(vpc_id, {}).values()):
+def create_security_group(ec2: EC2Backend, name: str, vpc_id: str) -> None:
+    if any(group.name == name for group in security_groups(ec2, vpc_id)):
         raise EC2ClientError(
             "InvalidGroup.Duplicate", f"The security group '{name}' already exists for VPC '{vpc_id}'"
         )
 
 
-def attach_internet_gateway(networks: "Networks", gateway_id: str) -> None:
-    vpc = networks.get_internet_gateway(gateway_id).vpc
+def attach_internet_gateway(ec2: EC2Backend, gateway_id: str) -> None:
+    vpc = ec2.get_internet_gateway(gateway_id).vpc
     if vpc:
         raise EC2ClientError(
             "Resource.AlreadyAssociated",
@@ -64,15 +61,15 @@ def attach_internet_gateway(networks: "Networks", gateway_id: str) -> None:
         )
 
 
-def delete_internet_gateway(networks: "Networks", gateway_id: str) -> None:
-    if networks.get_internet_gateway(gateway_id).vpc:
+def delete_internet_gateway(ec2: EC2Backend, gateway_id: str) -> None:
+    if ec2.get_internet_gateway(gateway_id).vpc:
         raise DependencyViolationError(
             f"The internetGateway '{gateway_id}' has dependencies and cannot be deleted."
         )
 
 
-def detach_internet_gateway(networks: "Networks", vpc_id: str) -> None:
-    if any(interface.public_ip for interface in networks.interfaces_in(vpc_id)):
+def detach_internet_gateway(ec2: EC2Backend, vpc_id: str) -> None:
+    if any(interface.public_ip for interface in interfaces_in(ec2, vpc_id)):
         raise DependencyViolationError(
             f"Network {vpc_id} has some mapped public address(es). "
             "Please unmap those public address(es) before detaching the gateway."
@@ -85,8 +82,8 @@ def release_address(address: ElasticAddress) -> None:
         raise EC2ClientError("AuthFailure", "You do not have permission to access the specified resource.")
 
 
-def delete_vpc(networks: "Networks", vpc_id: str) -> None:
-    gateways = networks.describe_internet_gateways(filters={"attachment.vpc-id": [vpc_id]})
-    groups = [group for group in networks.groups[vpc_id].values() if group.name != "default"]
-    if gateways or groups or networks.interfaces_in(vpc_id):
+def delete_vpc(ec2: EC2Backend, vpc_id: str) -> None:
+    gateways = ec2.describe_internet_gateways(filters={"attachment.vpc-id": [vpc_id]})
+    groups = [group for group in security_groups(ec2, vpc_id) if group.name != "default"]
+    if gateways or groups or interfaces_in(ec2, vpc_id):
         raise DependencyViolationError(f"The vpc '{vpc_id}' has dependencies and cannot be deleted.")

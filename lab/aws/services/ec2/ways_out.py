@@ -3,7 +3,6 @@
 https://docs.aws.amazon.com/vpc/latest/userguide/vpc-nat-gateway.html
 """
 
-from collections.abc import Iterator
 from threading import RLock
 from typing import Any
 
@@ -12,6 +11,7 @@ from moto.ec2.models.route_tables import Route, RouteTable
 from moto.ec2.models.subnets import Subnet
 
 from lab.aws.ground import Backed
+from lab.aws.services.ec2.lookups import subnets
 from lab.network import Vpc
 
 _ANYWHERE = "0.0.0.0/0"
@@ -70,7 +70,7 @@ class WaysOut(Backed, EC2Backend):
 
     def set_way_out(self, vpc_id: str, vpc: Vpc) -> None:
         """Open or close the NAT of one VPC's namespace."""
-        vpc.set_nat(any(self._leads_out(subnet) for subnet in self._subnets(vpc_id)))
+        vpc.set_nat(any(self._leads_out(subnet) for subnet in subnets(self, vpc_id)))
 
     def _leads_out(self, subnet: Subnet) -> bool:
         """By an available NAT gateway, which itself needs a subnet with an internet gateway."""
@@ -78,7 +78,7 @@ class WaysOut(Backed, EC2Backend):
         gateway: Any = route.nat_gateway if route else None
         if gateway is None or gateway.state != "available" or gateway.vpc_id != subnet.vpc_id:
             return False
-        public = [one for one in self._subnets(subnet.vpc_id) if one.id == gateway.subnet_id]
+        public = [one for one in subnets(self, subnet.vpc_id) if one.id == gateway.subnet_id]
         onward = self._default_route(public[0]) if public else None
         return bool(onward and (onward.gateway_id or "").startswith("igw-"))
 
@@ -92,7 +92,3 @@ class WaysOut(Backed, EC2Backend):
         tables = [table for table in list(self.route_tables.values()) if table.vpc_id == subnet.vpc_id]
         own = [table for table in tables if subnet.id in table._associations.values()]
         return next(iter(own or [table for table in tables if table.main_association_id]), None)
-
-    def _subnets(self, vpc_id: str) -> Iterator[Subnet]:
-        for zone in list(self.subnets.values()):
-            yield from (subnet for subnet in list(zone.values()) if subnet.vpc_id == vpc_id)

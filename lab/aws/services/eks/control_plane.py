@@ -12,10 +12,10 @@ from moto.eks.models import DEFAULT_KUBERNETES_NETWORK_CONFIG, Nodegroup
 from lab.aws.ground import Ground
 from lab.aws.services.classic.balancers import ServiceBalancers
 from lab.aws.services.ec2.networks import Networks
+from lab.aws.services.eks import tokens
 from lab.aws.services.eks.refusals import VERSION
-from lab.aws.services.eks.tokens import TokenWebhook, verify
 from lab.cluster.cluster import Cluster, ClusterSpec
-from lab.sockets import listen
+from lab.cluster.token_review import TokenWebhook, User
 
 log = logging.getLogger(__name__)
 
@@ -97,8 +97,7 @@ class ControlPlane:
             self._networks.create_managed_interface(subnet, f"Amazon EKS {d.name}", groups, seed=d.name)
             for subnet in config["subnetIds"][:2]
         ]
-        listener = listen(("127.0.0.1", 0), vpc.namespace.path)
-        self._webhook = TokenWebhook(listener, self._check, self._creator)
+        self._webhook = TokenWebhook(vpc.namespace, self._user)
         services = d.kubernetes_network_config["serviceIpv4Cidr"]
         spec = ClusterSpec(
             name=f"eks-{self._region}-{d.name}",
@@ -112,8 +111,8 @@ class ControlPlane:
         balancers = ServiceBalancers(vpc, self._ground, self._region, d)
         return self._ground.make_cluster(spec, vpc, balancers)
 
-    def _check(self, token: str) -> Any:
-        return verify(token, self._description.name, self._ground.endpoint_url)
+    def _user(self, token: str) -> User:
+        return tokens.user(token, self._description.name, self._ground.endpoint_url, self._creator)
 
     def describe_nodegroup(self, group: Nodegroup) -> None:
         """Today's defaults in place of moto's."""

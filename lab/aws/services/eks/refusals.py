@@ -1,7 +1,8 @@
 """EKS. https://docs.aws.amazon.com/eks/latest/APIReference/API_CreateCluster.html and the pages beside it."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from moto.ec2.models import EC2Backend
 from moto.ec2.models.subnets import Subnet
 from moto.eks.exceptions import (
     EKSError,
@@ -11,10 +12,8 @@ from moto.eks.exceptions import (
 )
 from moto.eks.models import Cluster
 
+from lab.aws.services.ec2.lookups import find_subnet
 from lab.aws.services.iam import roles
-
-if TYPE_CHECKING:
-    from lab.aws.services.ec2.networks import Networks
 
 VERSION = "1.35"  # the lab's only one: the minor version of its Kubernetes programs
 
@@ -27,16 +26,16 @@ class ResourceLimitExceededException(EKSError):
 
 
 def create_cluster(
-    networks: "Networks", name: str, version: str | None, role_arn: str, vpc_config: dict[str, Any]
+    ec2: EC2Backend, name: str, version: str | None, role_arn: str, vpc_config: dict[str, Any]
 ) -> None:
     if version not in (None, VERSION):
         _refuse("unsupported Kubernetes version", clusterName=name)
-    _role(networks.account_id, role_arn, "eks.amazonaws.com")
-    subnets = _subnets(networks, vpc_config.get("subnetIds", []))
+    _role(ec2.account_id, role_arn, "eks.amazonaws.com")
+    subnets = _subnets(ec2, vpc_config.get("subnetIds", []))
     if len({subnet.availability_zone for subnet in subnets}) < 2:
         _refuse("Subnets specified must be in at least two different AZs", clusterName=name)
     for group_id in vpc_config.get("securityGroupIds", []):
-        if networks.get_security_group_from_id(group_id) is None:
+        if ec2.get_security_group_from_id(group_id) is None:
             _refuse(f"The security group ID '{group_id}' does not exist", clusterName=name)
 
 
@@ -51,9 +50,9 @@ def update_cluster_config(cluster: Cluster, vpc_config: dict[str, Any]) -> None:
         _refuse("Cluster is already at the desired configuration", clusterName=cluster.name)
 
 
-def second_cluster(networks: "Networks", others: list[Cluster], vpc_config: dict[str, Any]) -> None:
+def second_cluster(ec2: EC2Backend, others: list[Cluster], vpc_config: dict[str, Any]) -> None:
     """A limit of the lab: a cluster's pods and Services are in the VPC's one namespace."""
-    vpc_id = _subnets(networks, vpc_config["subnetIds"])[0].vpc_id
+    vpc_id = _subnets(ec2, vpc_config["subnetIds"])[0].vpc_id
     for other in others:
         if other.resources_vpc_config["vpcId"] == vpc_id:
             raise ResourceLimitExceededException(
@@ -61,10 +60,10 @@ def second_cluster(networks: "Networks", others: list[Cluster], vpc_config: dict
             )
 
 
-def create_nodegroup(networks: "Networks", cluster: Cluster, role_arn: str, subnet_ids: list[str]) -> None:
-    _role(networks.account_id, role_arn, "ec2.amazonaws.com")
-    node_role(networks.account_id, role_arn)
-    for subnet in _subnets(networks, subnet_ids):
+def create_nodegroup(ec2: EC2Backend, cluster: Cluster, role_arn: str, subnet_ids: list[str]) -> None:
+    _role(ec2.account_id, role_arn, "ec2.amazonaws.com")
+    node_role(ec2.account_id, role_arn)
+    for subnet in _subnets(ec2, subnet_ids):
         if subnet.vpc_id != cluster.resources_vpc_config["vpcId"]:
             _refuse(f"Subnet '{subnet.id}' is not in the VPC of the cluster", clusterName=cluster.name)
 
@@ -100,8 +99,8 @@ def second_nodegroup(cluster: Cluster) -> None:
         )
 
 
-def _subnets(networks: "Networks", subnet_ids: list[str]) -> list[Subnet]:
-    found = [(subnet_id, networks.find_subnet(subnet_id)) for subnet_id in subnet_ids]
+def _subnets(ec2: EC2Backend, subnet_ids: list[str]) -> list[Subnet]:
+    found = [(subnet_id, find_subnet(ec2, subnet_id)) for subnet_id in subnet_ids]
     for subnet_id, subnet in found:
         if subnet is None:
             _refuse(f"The subnet ID '{subnet_id}' does not exist")

@@ -28,6 +28,7 @@ from lab.aws.dataplane.load_balancer import (
 )
 from lab.aws.dataplane.load_balancer.attributes import defaults
 from lab.aws.services.acm.certificates import Certificates
+from lab.aws.services.ec2.lookups import interfaces_in
 from lab.aws.services.ec2.networks import Networks
 from lab.aws.services.elb import refusals
 from lab.aws.services.elb.access_logs import AccessLog
@@ -117,7 +118,8 @@ class LoadBalancers(TargetGroups):
 
     def _interfaces(self, lb: FakeLoadBalancer) -> list[Any]:
         description = f"ELB {_resource_id(lb)}"
-        return [eni for eni in self.peer(Networks).interfaces_in(lb.vpc_id) if eni.description == description]
+        found = interfaces_in(self.peer(Networks), lb.vpc_id)
+        return [interface for interface in found if interface.description == description]
 
     def delete_load_balancer(self, arn: str) -> None:
         lb = self.load_balancers.get(arn)

@@ -13,6 +13,7 @@ from moto.elbv2.models import FakeLoadBalancer, FakeTargetGroup
 from moto.elbv2.ssl_policies import SSL_POLICIES
 
 from lab.aws.dataplane.load_balancer.attributes import KNOWN, OF_NETWORK_LOAD_BALANCERS, Allowed
+from lab.aws.services.ec2.lookups import find_subnet
 from lab.aws.services.lambda_.refusals import allows
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def create_load_balancer(
     if type_ not in (None, "application"):
         raise ELBClientError("OperationNotPermitted", f"The lab has no load balancers of type '{type_}'")
     _check_name(name)
-    subnets = [networks.find_subnet(subnet_id) for subnet_id in subnet_ids]
+    subnets = [find_subnet(networks, subnet_id) for subnet_id in subnet_ids]
     if missing := [i for i, subnet in zip(subnet_ids, subnets, strict=True) if subnet is None]:
         raise ELBClientError("SubnetNotFound", f"The subnet ID '{missing[0]}' does not exist")
     known = [subnet for subnet in subnets if subnet]

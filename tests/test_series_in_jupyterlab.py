@@ -1,7 +1,4 @@
-"""What a reader sees in JupyterLab: the start page, and notebook 01 run in a real browser.
-
-Its name comes after test_series in the alphabet: what nbval compares there is the first run on that lab.
-"""
+"""What a reader sees in JupyterLab: the start page, and notebook 01 run in a real browser."""
 
 import os
 import re
@@ -25,13 +22,13 @@ expect.set_options(timeout=2 * MINUTE)
 
 
 @pytest.fixture(scope="module")
-def server(lab_environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def server(meshes: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """JupyterLab as `make lab` starts it, on copies: what runs in a browser is saved."""
     root = tmp_path_factory.mktemp("root")
     shutil.copytree(PROJECT / "notebooks", root / "notebooks")
     first = root / "notebooks/01-create-the-lambda-function.ipynb"
     subprocess.run([sys.executable, "-m", "nbconvert", "--clear-output", "--inplace", first], check=True)
-    with patch.dict(os.environ, lab_environment):
+    with patch.dict(os.environ, meshes):
         page = start_page.write(root / "build/start.ipynb")
     trust = [
         sys.executable,
@@ -41,12 +38,12 @@ def server(lab_environment: dict[str, str], tmp_path_factory: pytest.TempPathFac
         str(page),
         *map(str, (root / "notebooks").glob("*.ipynb")),
     ]
-    subprocess.run(trust, env=lab_environment, check=True, capture_output=True)
+    subprocess.run(trust, env=meshes, check=True, capture_output=True)
     argv = [sys.executable, "-m", "jupyter", "lab", "--no-browser", "--allow-root", "--port=0"]
     log = root / "jupyter.log"
     with log.open("wb") as out:
         jupyter = subprocess.Popen(
-            [*argv, f"--ServerApp.root_dir={root}"], env=lab_environment, stdout=out, stderr=out
+            [*argv, f"--ServerApp.root_dir={root}"], env=meshes, stdout=out, stderr=out
         )
     try:
         yield address(log, jupyter)

@@ -4,9 +4,9 @@ from collections.abc import Callable
 from threading import RLock
 
 from lab.cluster.cluster import Cluster, ClusterSpec, MakeCluster
-from lab.cluster.load_balancer import AddressLoadBalancer
-from lab.gcp.api.oauth import Tokens
-from lab.gcp.container.webhook import TokenWebhook
+from lab.cluster.token_review import TokenWebhook, Unauthenticated, User
+from lab.gcp.api.oauth import CLOUD_PLATFORM, InvalidToken, Tokens
+from lab.gcp.container.load_balancer import AddressLoadBalancer
 from lab.network import Internet, Vpc
 
 SUBNET = "10.128.0.0/20"  # of us-central1 in every auto mode network
@@ -83,8 +83,27 @@ class DefaultNetwork:
     def _ensure(self) -> tuple[Vpc, TokenWebhook]:
         # One operation at a time comes here: the project has one cluster.
         if self.vpc is None:
-            self.vpc = self._internet.attach("gcp", SUBNET)
-            self._resolver = self._start_resolver(self.vpc)
+            vpc = self._internet.attach("gcp", SUBNET)
+            try:
+                self._resolver = self._start_resolver(vpc)
+            except BaseException:
+                vpc.delete()
+                raise
+            self.vpc = vpc
         if self._webhook is None:
-            self._webhook = TokenWebhook(self._tokens, self.vpc)
+            self._webhook = TokenWebhook(self.vpc.namespace, lambda token: user(self._tokens, token))
         return self.vpc, self._webhook
+
+
+def user(tokens: Tokens, token: str) -> User:
+    """The Kubernetes user behind a Google access token. Raises Unauthenticated.
+
+    IAM's container.admin may do everything in every cluster of its project; RBAC knows that as a group.
+    """
+    try:
+        known = tokens.verify(token)
+    except InvalidToken as error:
+        raise Unauthenticated(str(error)) from None
+    if CLOUD_PLATFORM not in known.scopes:
+        raise Unauthenticated("the token lacks the scope cloud-platform")
+    return {"username": known.email, "groups": ["system:masters"]}

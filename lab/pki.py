@@ -1,9 +1,11 @@
-"""The certificates of one cluster, as kubeadm would lay them out, on P-256 keys (made in an instant)."""
+"""Certificate authorities and what they issue, on P-256 keys (made in an instant)."""
 
 import datetime
 import ipaddress
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -30,19 +32,19 @@ class KeyPair:
 
 
 class Authority:
-    """A certificate authority that signs what the programs of one cluster show each other."""
+    """A root in memory, with its key: a cluster's CA, as kubeadm lays it out, or ACM's."""
 
-    def __init__(self, common_name: str) -> None:
-        self._key = ec.generate_private_key(ec.SECP256R1())
-        self._name = _name(common_name)
+    def __init__(self, common_name: str, days: int = DAYS) -> None:
+        self.name, self._key = common_name, ec.generate_private_key(ec.SECP256R1())
+        self._issuer = _name(common_name)
         usage = x509.KeyUsage(True, False, False, False, False, True, True, False, False)
-        self._certificate = (
-            _builder(self._name, self._name, self._key)
+        certificate = (
+            _builder(self._issuer, self._issuer, self._key.public_key(), days)
             .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
             .add_extension(usage, critical=True)
             .sign(self._key, hashes.SHA256())
         )
-        self.pair = KeyPair(self._certificate.public_bytes(serialization.Encoding.PEM), _private(self._key))
+        self.pair = KeyPair(certificate.public_bytes(serialization.Encoding.PEM), _private(self._key))
 
     def issue(
         self,
@@ -53,17 +55,23 @@ class Authority:
     ) -> KeyPair:
         """A certificate for a user (`groups` are its Kubernetes groups) or a server (`names`: DNS or IP)."""
         key = ec.generate_private_key(ec.SECP256R1())
+        certificate = self.sign(_name(common_name, groups), key.public_key(), usage, names, DAYS)
+        return KeyPair(certificate.public_bytes(serialization.Encoding.PEM), _private(key))
+
+    def sign(
+        self, subject: x509.Name, key: Any, usage: x509.ObjectIdentifier, names: Iterable[str], days: int
+    ) -> x509.Certificate:
+        """A certificate for somebody's public key."""
         issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
         builder = (
-            _builder(_name(common_name, groups), self._name, key)
+            _builder(subject, self._issuer, key, days)
+            .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
             .add_extension(issuer, critical=False)  # Python 3.13 accepts no certificate without
         )
-        if names:
-            alternatives = x509.SubjectAlternativeName([_san(name) for name in names])
-            builder = builder.add_extension(alternatives, critical=False)
-        certificate = builder.sign(self._key, hashes.SHA256())
-        return KeyPair(certificate.public_bytes(serialization.Encoding.PEM), _private(key))
+        if alternatives := [_san(name) for name in names]:
+            builder = builder.add_extension(x509.SubjectAlternativeName(alternatives), critical=False)
+        return builder.sign(self._key, hashes.SHA256())
 
 
 def signing_keys() -> tuple[bytes, bytes]:
@@ -80,19 +88,17 @@ def write_private(path: Path, data: bytes) -> Path:
     return path
 
 
-def _builder(
-    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey
-) -> x509.CertificateBuilder:
+def _builder(subject: x509.Name, issuer: x509.Name, key: Any, days: int) -> x509.CertificateBuilder:
     now = datetime.datetime.now(datetime.UTC)
     return (
         x509.CertificateBuilder()
         .subject_name(subject)
         .issuer_name(issuer)
-        .public_key(key.public_key())
+        .public_key(key)
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - datetime.timedelta(hours=1))
-        .not_valid_after(now + datetime.timedelta(days=DAYS))
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .not_valid_after(now + datetime.timedelta(days=days))
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
     )
 
 

@@ -1,0 +1,108 @@
+"""What the series makes and which notebook makes it: for messages, pictures and the clean-up."""
+
+from typing import NamedTuple
+
+NOTEBOOKS = {
+    name[:2]: name
+    for name in (
+        "00-introduction",
+        "01-create-the-lambda-function",
+        "02-deploy-istio-in-eks",
+        "03-deploy-istio-in-gke",
+        "04-expose-the-aws-endpoint-with-mtls",
+        "05-connect-both-clusters",
+        "06-test-from-a-pod-in-gke",
+        "99-clean-up",
+    )
+}
+
+
+class Thing(NamedTuple):
+    """What a thing is called, and the number of the notebook that makes it.
+
+    `ready` is the number of the notebook that completes what another one only starts. What is not `drawn` has
+    no place in the picture of what exists now.
+    """
+
+    name: str
+    notebook: str
+    ready: str = ""
+    drawn: bool = True
+
+
+class Objects(NamedTuple):
+    """The Istio objects and Secrets of one cluster."""
+
+    namespace: str
+    notebook: str
+    names: tuple[tuple[str, str], ...]  # kind, name
+
+
+OBJECTS = {
+    "eks": Objects(
+        "istio-ingress",
+        "04",
+        (
+            ("Secret", "mtls-credential"),
+            ("Secret", "alb-ca"),
+            ("ServiceEntry", "se-alb-ext"),
+            ("DestinationRule", "dr-alb-ext"),
+            ("Gateway", "eastwestgateway"),
+            ("VirtualService", "vs-lambda"),
+        ),
+    ),
+    "gke": Objects(
+        "istio-egress",
+        "05",
+        (
+            ("Secret", "mtls-credential"),
+            ("ServiceEntry", "se-lambda-ext"),
+            ("DestinationRule", "dr-lambda-ext"),
+            ("Gateway", "istio-egressgateway"),
+            ("DestinationRule", "egressgateway-for-lambda"),
+            ("VirtualService", "direct-lambda-through-egress-gateway"),
+        ),
+    ),
+}
+
+
+def object_keys(cluster: str) -> list[str]:
+    """Keys of a cluster's objects, in the order in which its notebook makes them."""
+    return [f"{cluster}/{kind}/{name}" for kind, name in OBJECTS[cluster].names]
+
+
+def _objects(cluster: str) -> dict[str, Thing]:
+    return {
+        f"{cluster}/{kind}/{name}": Thing(f"{cluster.upper()}: {kind} {name}", OBJECTS[cluster].notebook)
+        for kind, name in OBJECTS[cluster].names
+    }
+
+
+THINGS = {
+    "vpc": Thing("VPC", "00"),
+    "subnets": Thing("subnets", "00"),
+    "nat": Thing("NAT gateway", "00"),
+    "function": Thing("Lambda function", "01"),
+    "certificate": Thing("certificate", "01", drawn=False),
+    "alb": Thing("internal ALB", "01"),
+    "listeners": Thing("listeners", "01"),
+    "target": Thing("target group", "01"),
+    "record": Thing("DNS record", "01", drawn=False),
+    "eks": Thing("EKS cluster", "00", ready="02"),
+    "nodes": Thing("EKS: node group", "02", drawn=False),
+    "eks/istiod": Thing("EKS: istiod", "02"),
+    "eks/gateway": Thing("EKS: ingress gateway", "02"),
+    **_objects("eks"),
+    "cloud-nat": Thing("Cloud NAT", "00"),
+    "gke": Thing("GKE cluster", "00", ready="03"),
+    "gke/istiod": Thing("GKE: istiod", "03"),
+    "gke/gateway": Thing("GKE: egress gateway", "03"),
+    "gke/sleep": Thing("GKE: sleep", "03"),
+    **_objects("gke"),
+}
+
+
+def notebook(key: str) -> str:
+    """The notebook after which that thing can be used, e.g. "02-deploy-istio-in-eks"."""
+    thing = THINGS[key]
+    return NOTEBOOKS[thing.ready or thing.notebook]

@@ -1,0 +1,20 @@
+"""The table of what the series makes, against the notebooks that make it."""
+
+from helpers.base import contents
+from helpers.base.settings import ROOT
+
+
+def test_the_notebooks_are_those_of_the_folder():
+    assert list(contents.NOTEBOOKS.values()) == sorted(path.stem for path in ROOT.glob("notebooks/*.ipynb"))
+
+
+def test_every_thing_is_made_by_a_notebook_and_completed_by_a_later_one():
+    for thing in contents.THINGS.values():
+        assert thing.notebook in contents.NOTEBOOKS
+        assert not thing.ready or thing.notebook < thing.ready in contents.NOTEBOOKS
+
+
+def test_what_is_missing_is_completed_by_the_notebook_that_is_named():
+    assert contents.notebook("vpc") == "00-introduction"
+    assert contents.notebook("eks") == "02-deploy-istio-in-eks"
+    assert contents.notebook("gke/Gateway/istio-egressgateway") == "05-connect-both-clusters"

@@ -1,0 +1,47 @@
+"""What the clean-up leaves of the series. It comes last in its group: no mesh is left to look at."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from series.run import notebooks
+from tests import solutions
+from tests.conftest import run
+from tests.notebooks.compare import differences
+from tests.test_series import RUNNER, exists_now, shown
+
+pytestmark = pytest.mark.xdist_group("meshes")
+NOTEBOOK = notebooks()[-1]
+
+
+def test_it_shows_what_is_committed_and_leaves_nothing_in_either_cloud(meshes):
+    run(meshes, sys.executable, "-m", "series.run", NOTEBOOK.name[:2])
+    assert differences(shown(meshes, NOTEBOOK), NOTEBOOK) == ""
+    assert set(exists_now(meshes).values()) == {"not yet", "not open yet"}
+
+    def aws(*words: str) -> dict[str, Any]:
+        return json.loads(run(meshes, "aws", *words))
+
+    assert aws("eks", "list-clusters")["clusters"] == []
+    assert aws("elbv2", "describe-load-balancers")["LoadBalancers"] == []
+    assert aws("lambda", "list-functions")["Functions"] == []
+    tagged = aws("resourcegroupstaggingapi", "get-resources", "--tag-filters", "Key=Project")
+    left = [found["ResourceARN"] for found in tagged["ResourceTagMappingList"]]
+    # AWS lists a deleted NAT gateway, and says so, for about an hour.
+    gateways = aws("ec2", "describe-nat-gateways")["NatGateways"]
+    assert {gateway["State"] for gateway in gateways} <= {"deleted"}
+    assert [arn for arn in left if ":natgateway/" not in arn] == []
+
+
+def test_a_second_clean_up_finds_nothing_to_do_and_its_solutions_hold(meshes, tmp_path):
+    run(meshes, *RUNNER, str(solutions.as_cells(NOTEBOOK, tmp_path)))
+
+
+def test_nothing_was_written_into_the_readers_own_settings(meshes):
+    home = Path(meshes["HOME"])
+    assert [name for name in (".aws", ".config/gcloud", ".docker") if (home / name).exists()] == []
+    # istioctl keeps a cache there, and knows no other place.
+    assert [path.name for path in (home / ".kube").glob("*")] in ([], ["cache"])
