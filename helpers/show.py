@@ -6,8 +6,6 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
-import yaml
-
 from helpers.base import command
 from helpers.base.errors import CommandError, ToolMissingError
 from helpers.base.settings import ROOT, current
@@ -16,10 +14,9 @@ from helpers.clusters import manifests
 
 __all__ = ["Table", "manifest", "page", "program_version", "settings", "table", "versions"]
 
-_LIBRARIES = ("boto3", "google-cloud-container", "google-cloud-compute", "cryptography")
+_LIBRARIES = ("boto3", "google-cloud-container", "google-cloud-compute", "kubernetes", "cryptography")
 _PROGRAMS = {
     "curl": ("curl", "--version"),
-    "kubectl": ("kubectl", "version", "--client", "--output", "yaml"),
     "istioctl": ("istioctl", "version", "--remote=false"),
     "aws": ("aws", "--version"),
     "openssl": ("openssl", "version"),
@@ -44,8 +41,6 @@ def program_version(name: str) -> str:
         return "not installed"
     except CommandError as failed:
         return f"does not start: exit code {failed.exit_code}"
-    if argv[0] == "kubectl":
-        return yaml.safe_load(text)["clientVersion"]["gitVersion"].removeprefix("v")
     words = text.split("\n")[0].replace("aws-cli/", "aws-cli ").split()
     return next((word for word in words if word[:1].isdigit()), " ".join(words))
 

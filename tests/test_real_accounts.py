@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -188,7 +187,7 @@ def test_a_version_of_gke_that_istio_does_not_support(settings, asked, capsys, m
 def test_a_program_that_is_missing(settings, asked, capsys, monkeypatch, tmp_path):
     settings(TOOLS=str(tmp_path))
     monkeypatch.setenv("PATH", str(tmp_path))
-    stopped(asked, capsys, "Starting kubectl: it is not installed")
+    stopped(asked, capsys, "Starting istioctl: it is not installed")
 
 
 def test_a_quota_that_is_used_up(account, settings, asked, capsys):
@@ -350,10 +349,10 @@ def test_without_a_domain_the_vpc_alone_knows_the_name(account, tmp_path, build)
 
 
 ANOTHER_AUTHORITY = """
-from helpers import certificates, curl, kube, settings
-from helpers.base.waiting import until
+from helpers import curl, kube, pki, settings
+from helpers.base.waiting import wait_until
 
-certs = certificates.ensure()
+certs = pki.ensure()
 address = kube.service_address("eks", "istio-ingress", "istio-ingressgateway")
 door = curl.resolve("lambda.external", 443, address)
 door += ["--cacert", certs.mtls_ca, "--cert", certs.client_cert, "--key", certs.client_key]
@@ -366,7 +365,7 @@ for authority, status in ((settings.current().ACM_ROOTS, 503), (certs.alb_ca, 20
         kube.delete("eks", "istio-ingress", f"pod/{pod.metadata.name}")
     kube.rollout("eks", "istio-ingress", "deploy/istio-ingressgateway")
     wanted = lambda answer: answer.status == status and (status == 200 or "connection failure" in answer.body)
-    until(f"status {status}", ask, wanted, limit=60, state=lambda answer: str(answer.status))
+    wait_until(f"status {status}", ask, wanted, timeout=60, state=lambda answer: str(answer.status))
 """
 
 
