@@ -1,22 +1,25 @@
 """The GKE cluster: in a project of Google's, with no link to the VPC in AWS."""
 
+from __future__ import annotations
+
 import os
 import re
 import sys
 from collections.abc import Callable
-from typing import Any, TypeVar
-
-from google.cloud import container_v1
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from helpers import gcp
-from helpers.aws import TUTORIAL, project_tags
 from helpers.base import contents, my_address
 from helpers.base.errors import ApiError, PrerequisiteError, TutorialError
 from helpers.base.settings import ROOT, current
+from helpers.base.tags import TUTORIAL, project_tags
 from helpers.base.waiting import resume_after_lost_answer, wait_until
 from helpers.clusters import kubeconfig
 from helpers.clusters.model import Cluster
 from helpers.gcp import cloud_nat
+
+if TYPE_CHECKING:
+    from google.cloud import container_v1  # takes half a second, so it waits for the first call
 
 CONTEXT = "gke"
 CHANNEL = "REGULAR"
@@ -35,9 +38,7 @@ def status() -> str:
 
 def find() -> Cluster:
     """Look the cluster up by its name; raises PrerequisiteError."""
-    found = describe()
-    if found is None:
-        raise PrerequisiteError(f"no GKE cluster {current().TUTORIAL_NAME}", contents.notebook("gke"))
+    found = _existing()
     return Cluster(CONTEXT, found.name, found.status.name, found.endpoint, found.current_master_version)
 
 
@@ -52,19 +53,19 @@ def create() -> None:
     if there:
         print(f"GKE cluster {name} exists: {there}")
         return
-    wanted = container_v1.Cluster(
-        name=name,
-        initial_node_count=1,
-        network_config=container_v1.NetworkConfig(default_enable_private_nodes=True),
-        ip_allocation_policy=container_v1.IPAllocationPolicy(use_ip_aliases=True),
-        node_config=container_v1.NodeConfig(machine_type=MACHINE_TYPE),
-        release_channel=container_v1.ReleaseChannel(channel=CHANNEL),
-        resource_labels=_labels(),
-        master_authorized_networks_config=_authorized(),
-    )
+    wanted = {
+        "name": name,
+        "initial_node_count": 1,
+        "network_config": {"default_enable_private_nodes": True},
+        "ip_allocation_policy": {"use_ip_aliases": True},
+        "node_config": {"machine_type": MACHINE_TYPE},
+        "release_channel": {"channel": CHANNEL},
+        "resource_labels": _labels(),
+        "master_authorized_networks_config": _authorized(),
+    }
     _ask(
         f"Making the GKE cluster {name}",
-        lambda gke: gke.create_cluster(parent=parent(), cluster=wanted, timeout=gcp.TIMEOUT),
+        lambda gke: gke.create_cluster(request={"parent": parent(), "cluster": wanted}, timeout=gcp.TIMEOUT),
     )
     where = f"--location {current().GOOGLE_CLOUD_LOCATION}"
     print(f"gcloud container clusters create {name} {where} --enable-private-nodes …  → {status()}")
@@ -92,25 +93,24 @@ def ensure() -> Cluster:
     return find()
 
 
-def _authorized() -> container_v1.MasterAuthorizedNetworksConfig:
+def _authorized() -> dict[str, Any]:
     """Who reaches the API server from outside: the reader, and not Google's other customers."""
     block = {"display_name": "the reader", "cidr_block": my_address.cidr()}
-    return container_v1.MasterAuthorizedNetworksConfig(
-        enabled=True, cidr_blocks=[block], gcp_public_cidrs_access_enabled=False
-    )
+    return {"enabled": True, "cidr_blocks": [block], "gcp_public_cidrs_access_enabled": False}
 
 
 def _ensure_access(found: container_v1.Cluster) -> None:
     """Let the reader in from where they are today, e.g. another network than yesterday's."""
     wanted = _authorized()
+    ranges = [block["cidr_block"] for block in wanted["cidr_blocks"]]
 
     def there(cluster: container_v1.Cluster | None) -> bool:
         config = cluster.master_authorized_networks_config if cluster else None
-        return config is not None and config.cidr_blocks == wanted.cidr_blocks
+        return config is not None and [block.cidr_block for block in config.cidr_blocks] == ranges
 
     if found.status.name != "RUNNING" or there(found):
         return
-    update = container_v1.ClusterUpdate(desired_master_authorized_networks_config=wanted)
+    update = {"desired_master_authorized_networks_config": wanted}
     action = "Letting this machine reach the GKE cluster"
     _ask(action, lambda gke: gke.update_cluster(request={"name": _path(), "update": update}))
     wait_until("GKE to let this machine in", describe, there, timeout=_LIMIT, state=lambda _: "updating")
@@ -119,7 +119,7 @@ def _ensure_access(found: container_v1.Cluster) -> None:
 
 def connect() -> None:
     """Write the context `gke` into the kubeconfig, as `gcloud container clusters get-credentials` does."""
-    found = describe() or container_v1.Cluster()
+    found = _existing()
     ca = found.master_auth.cluster_ca_certificate
     kubeconfig.write(CONTEXT, f"https://{found.endpoint}", ca, _plugin())
 
@@ -154,6 +154,12 @@ def describe() -> container_v1.Cluster | None:
         if refused.code == "NotFound":
             return None
         raise
+
+
+def _existing() -> container_v1.Cluster:
+    if found := describe():
+        return found
+    raise PrerequisiteError(f"no GKE cluster {current().TUTORIAL_NAME}", contents.notebook("gke"))
 
 
 def server_config() -> container_v1.ServerConfig:
@@ -201,8 +207,12 @@ def _path() -> str:
 
 
 def _ask(action: str, call: Callable[[container_v1.ClusterManagerClient], T]) -> T:
+    from google.cloud import container_v1
+
+    from helpers.gcp import client
+
     endpoint = (current().CLOUDSDK_API_ENDPOINT_OVERRIDES_CONTAINER or "").rstrip("/")
-    return gcp.ask(action, container_v1.ClusterManagerClient, endpoint, call, _ALLOWED)
+    return client.ask(action, container_v1.ClusterManagerClient, endpoint, call, _ALLOWED)
 
 
 def _plugin() -> dict[str, Any]:

@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
@@ -13,7 +13,9 @@ from helpers.base.command import Output
 from helpers.base.errors import ApiError, CommandError, PrerequisiteError, TimedOutError, TutorialError
 from helpers.base.waiting import wait_until
 from helpers.clusters import client, kubeconfig, manifests, pods
-from helpers.clusters.client import Client
+
+if TYPE_CHECKING:
+    from helpers.clusters.connection import Client
 
 _MANAGER = "istio-multicloud-lambda"  # whose fields an apply sets
 _APPLY = "apply --server-side --force-conflicts -f"
@@ -132,7 +134,7 @@ def _applied(context: str, line: str, text: str) -> str:
     )
 
 
-def _apply_one(api: Client, document: dict[str, Any]) -> str:
+def _apply_one(api: "Client", document: dict[str, Any]) -> str:
     kind, metadata = api.kind(document["apiVersion"], document["kind"]), document["metadata"]
     kind.server_side_apply(
         body=document,
@@ -153,7 +155,7 @@ def delete(context: str, namespace: str, what: str, timeout: float = 300) -> Non
     kind, _, name = what.partition("/")
     line = _line(context, "-n", namespace, "delete", what)
 
-    def do(api: Client) -> None:
+    def do(api: "Client") -> None:
         api.resource(kind).delete(name=name, namespace=namespace, propagation_policy="Background")
 
     try:

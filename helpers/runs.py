@@ -10,9 +10,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from helpers import aws, gke
-from helpers.aws import TUTORIAL
 from helpers.base.errors import ApiError, SettingsError
 from helpers.base.settings import current
+from helpers.base.tags import TUTORIAL
 from helpers.gcp import cloud_nat
 from helpers.inventory import ROLES
 

@@ -6,6 +6,8 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
+import yaml
+
 from helpers.base import command
 from helpers.base.errors import CommandError, ToolMissingError
 from helpers.base.settings import ROOT, current
@@ -14,9 +16,10 @@ from helpers.clusters import manifests
 
 __all__ = ["Table", "manifest", "page", "program_version", "settings", "table", "versions"]
 
-_LIBRARIES = ("boto3", "google-cloud-container", "google-cloud-compute", "kubernetes", "cryptography")
+_LIBRARIES = ("boto3", "google-cloud-container", "kubernetes", "cryptography")
 _PROGRAMS = {
     "curl": ("curl", "--version"),
+    "kubectl": ("kubectl", "version", "--client", "--output", "yaml"),
     "istioctl": ("istioctl", "version", "--remote=false"),
     "aws": ("aws", "--version"),
     "openssl": ("openssl", "version"),
@@ -41,6 +44,8 @@ def program_version(name: str) -> str:
         return "not installed"
     except CommandError as failed:
         return f"does not start: exit code {failed.exit_code}"
+    if argv[0] == "kubectl":
+        return yaml.safe_load(text)["clientVersion"]["gitVersion"].removeprefix("v")
     words = text.split("\n")[0].replace("aws-cli/", "aws-cli ").split()
     return next((word for word in words if word[:1].isdigit()), " ".join(words))
 

@@ -102,7 +102,7 @@ def _gke() -> dict[str, Part]:
 
 def _cloud_nat() -> dict[str, Part]:
     found = cloud_nat.serving() if current().GOOGLE_CLOUD_PROJECT else None
-    return {"cloud-nat": Part("there", "running", (f"router {found.name}",))} if found else {}
+    return {"cloud-nat": Part("there", "running", (f"router {found['name']}",))} if found else {}
 
 
 def _cluster(context: str, status: str, reason: str, version: str, url: str) -> dict[str, Part]:

@@ -26,7 +26,7 @@ LONG_GROUPS = [
     "empty lab",
     "lab/test_life",
     "clusters",
-    "lab/aws/test_least_privilege",
+    "lab/aws/api/test_least_privilege",
 ]
 
 

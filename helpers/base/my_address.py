@@ -2,8 +2,6 @@
 
 from ipaddress import IPv4Address, IPv4Network
 
-import requests
-
 from helpers.base.errors import SettingsError, UnreachableError
 from helpers.base.settings import current
 
@@ -19,6 +17,8 @@ def cidr() -> str:
     caller = current().CALLER
     if "://" not in caller:
         return str(IPv4Network(caller))
+    import requests  # takes a tenth of a second, and most notebooks do not ask
+
     action, hint = (
         f"Asking {caller} for this machine's address",
         'set CALLER, as in CALLER = "203.0.113.7/32".',

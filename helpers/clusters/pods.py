@@ -3,19 +3,19 @@
 import json
 import subprocess
 from collections.abc import Sequence
-from typing import Any
-
-from kubernetes.stream.ws_client import ERROR_CHANNEL, STDERR_CHANNEL, STDIN_CHANNEL, STDOUT_CHANNEL, WSClient
-from kubernetes.stream.ws_client import get_websocket_url as websocket_url
-from websocket import WebSocketBadStatusException, WebSocketException, setdefaulttimeout
+from typing import TYPE_CHECKING, Any
 
 from helpers.base.command import shell_join
 from helpers.base.errors import ApiError, TimedOutError
 from helpers.clusters import client
-from helpers.clusters.client import Client
+
+if TYPE_CHECKING:
+    from kubernetes.stream.ws_client import WSClient
+
+    from helpers.clusters.connection import Client
 
 _DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
-setdefaulttimeout(client.CONNECT_TIMEOUT)  # WSClient has no parameter for it
+_STDIN, _STDOUT, _STDERR, _END = 0, 1, 2, 3  # channels
 
 
 def exec_words(
@@ -41,16 +41,20 @@ def execute(
     It is started once: when its answer is lost, what it did is not known, and must not be done twice.
     Raises ApiError, UnreachableError, TimedOutError.
     """
+    from websocket import WebSocketBadStatusException, WebSocketException
+
+    from helpers.clusters import connection
+
     line = shell_join([*exec_words(context, namespace, target, container, input is not None), *argv])
     pod = client.call(context, line, lambda api: _pod(api, namespace, target))
     asked = [("command", word) for word in argv] + [("container", container or _first_container(pod))]
     asked += [(stream, "true") for stream in ("stdout", "stderr", *(("stdin",) if input is not None else ()))]
     try:
-        stream = _open(client.of(context), f"{_path(pod)}/exec", asked)
+        stream = _open(connection.of(context), f"{_path(pod)}/exec", asked)
         stream.sock.settimeout(timeout)
         if input is not None:
             stream.write_stdin(input.encode())
-            stream.close_channel(STDIN_CHANNEL)
+            stream.close_channel(_STDIN)
         stream.run_forever(timeout)
     except WebSocketBadStatusException as error:
         raise client.refusal(line, error.status_code, error.resp_body) from error
@@ -62,17 +66,19 @@ def execute(
     return _completed(context, line, stream)
 
 
-def _open(api: Client, path: str, asked: list[tuple[str, str]]) -> WSClient:
+def _open(api: "Client", path: str, asked: list[tuple[str, str]]) -> "WSClient":
+    from kubernetes.stream import ws_client
+    from websocket import setdefaulttimeout
+
     configuration = api.client.configuration
-    url = websocket_url(configuration.host + path, asked)
+    url = ws_client.get_websocket_url(configuration.host + path, asked)
+    setdefaulttimeout(client.CONNECT_TIMEOUT)  # WSClient has no parameter for it
     headers = {"authorization": configuration.get_api_key_with_prefix("BearerToken")}
-    return WSClient(configuration, url, headers, capture_all=False, binary=True)
+    return ws_client.WSClient(configuration, url, headers, capture_all=False, binary=True)
 
 
-def _completed(context: str, line: str, stream: WSClient) -> subprocess.CompletedProcess[bytes]:
-    out, errors, end = (
-        stream.read_channel(channel) for channel in (STDOUT_CHANNEL, STDERR_CHANNEL, ERROR_CHANNEL)
-    )
+def _completed(context: str, line: str, stream: "WSClient") -> subprocess.CompletedProcess[bytes]:
+    out, errors, end = (stream.read_channel(channel) for channel in (_STDOUT, _STDERR, _END))
     if not end:
         raise client.unreachable(context, line, "the connection ended before the program did")
     status = json.loads(end)
@@ -88,7 +94,7 @@ def _completed(context: str, line: str, stream: WSClient) -> subprocess.Complete
 def logs(context: str, namespace: str, target: str, container: str | None = None, since: int = 600) -> str:
     """What a container wrote in the last seconds."""
 
-    def read(api: Client) -> str:
+    def read(api: "Client") -> str:
         pod = _pod(api, namespace, target)
         asked = [("container", container or _first_container(pod)), ("sinceSeconds", str(since))]
         answer = api.request("get", f"{_path(pod)}/log", query_params=asked, serialize=False)
@@ -98,7 +104,7 @@ def logs(context: str, namespace: str, target: str, container: str | None = None
     return client.call(context, shell_join([*words, *(["-c", container] if container else [])]), read)
 
 
-def _pod(api: Client, namespace: str, target: str) -> Any:
+def _pod(api: "Client", namespace: str, target: str) -> Any:
     """The pod of that name, or of a workload such as "deploy/sleep": a ready one, if any is."""
     noun, _, name = target.rpartition("/")
     pods = api.resource("pods")

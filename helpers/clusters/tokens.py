@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from botocore.auth import SigV4QueryAuth
 from botocore.awsrequest import AWSRequest
 
-from helpers import aws, gcp
+from helpers import aws
 from helpers.base.settings import current
 
 _MARGIN = timedelta(minutes=1)
@@ -48,7 +48,9 @@ def eks() -> Made:
 
 def gke() -> Made:
     """An access token of Google's, as gke-gcloud-auth-plugin gives it."""
-    return gcp.access_token()
+    from helpers.gcp import client
+
+    return client.access_token()
 
 
 def of(context: str) -> Token:

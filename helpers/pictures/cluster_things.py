@@ -1,15 +1,15 @@
 """What is in a cluster of the series; of Secrets and Istio's objects their names only are read."""
 
 from dataclasses import dataclass
-from typing import Any
-
-from kubernetes.dynamic.exceptions import NotFoundError
+from typing import TYPE_CHECKING, Any
 
 from helpers.base.contents import OBJECTS
 from helpers.base.errors import ApiError, PrerequisiteError, TimedOutError, UnreachableError
 from helpers.clusters import client
-from helpers.clusters.client import Client
 from helpers.pictures.things import THINGS, How, Part
+
+if TYPE_CHECKING:
+    from helpers.clusters.connection import Client
 
 _PATIENCE = 5.0  # seconds: a picture does not wait for an API server
 _NAMES_ONLY = {"Accept": "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io"}
@@ -47,7 +47,7 @@ def unknown(cluster: str, why: str) -> dict[str, Part]:
     return {**inside, "nodes": Part("unknown", f"no answer from the API server: {why}")}
 
 
-def _parts(api: Client, cluster: str) -> dict[str, Part]:
+def _parts(api: "Client", cluster: str) -> dict[str, Part]:
     namespace = OBJECTS[cluster].namespace
     workloads = {
         "eks/istiod": ("istio-system", "istiod"),
@@ -69,7 +69,9 @@ def _parts(api: Client, cluster: str) -> dict[str, Part]:
     return found
 
 
-def _names(api: Client, path: str) -> list[str]:
+def _names(api: "Client", path: str) -> list[str]:
+    from kubernetes.dynamic.exceptions import NotFoundError
+
     try:
         return [each.metadata.name for each in api.request("get", path, header_params={**_NAMES_ONLY}).items]
     except NotFoundError:  # istiod brings its kinds with it
@@ -80,7 +82,7 @@ def _nodes(number: int) -> str:
     return "1 node" if number == 1 else f"{number or 'no'} nodes"
 
 
-def _workload(api: Client, namespace: str, name: str) -> Workload | None:
+def _workload(api: "Client", namespace: str, name: str) -> Workload | None:
     """The Deployment of that name, to which istiod's adds its revision."""
 
     def named(path: str) -> list[Any]:

@@ -25,6 +25,7 @@ from moto.s3.models import s3_backends
 from moto.sts.models import sts_backends
 from werkzeug.serving import BaseWSGIServer, make_server
 
+from lab.aws import moto_patches
 from lab.aws.api.authentication import authenticated
 from lab.aws.api.authorization import authorized
 from lab.aws.api.paging import Paging
@@ -33,12 +34,9 @@ from lab.aws.api.validation import validated
 from lab.aws.ground import Backends, Ground
 from lab.aws.services.acm.certificates import Certificates
 from lab.aws.services.classic.balancers import ClassicLoadBalancers
-from lab.aws.services.ec2 import dry_run
 from lab.aws.services.ec2.networks import Networks
-from lab.aws.services.eks import versions
 from lab.aws.services.eks.clusters import Clusters
 from lab.aws.services.elb.balancers import LoadBalancers
-from lab.aws.services.iam import simulation
 from lab.aws.services.iam.identities import Identities, TokenService
 from lab.aws.services.lambda_.functions import Functions
 from lab.aws.services.route53.hosted_zones import HostedZones
@@ -127,8 +125,7 @@ class Aws:
             self.vpcs,
         )
         self._backends = Backends(self.ground)
-        for extension in (dry_run, simulation, versions):
-            extension.serve()
+        moto_patches.apply()
         self._server = make_server(
             "127.0.0.1",
             self.port,

@@ -6,12 +6,13 @@ from helpers import acm, aws, cleanup, dns, function, inventory, load_balancer, 
 from helpers.aws import iam, route53
 from helpers.base.errors import SettingsError
 from helpers.base.settings import current
+from helpers.base.tags import TUTORIAL
 
 
 def made_at(monkeypatch: pytest.MonkeyPatch, name: str, created: str) -> None:
     """What is made from here on belongs to the run of that name and time."""
     monkeypatch.setenv("TUTORIAL_NAME", name)
-    tags = {"Project": name, "Tutorial": aws.TUTORIAL, "Created": created}
+    tags = {"Project": name, "Tutorial": TUTORIAL, "Created": created}
     monkeypatch.setattr(aws, "project_tags", lambda: tags)
 
 
@@ -45,7 +46,7 @@ def test_a_sweep_takes_old_runs_of_any_name_and_no_other(moto, monkeypatch, caps
     dns.ensure()
     made_at(monkeypatch, "working", "2026-01-01T00:00:00Z")
     vpc = network.ensure().vpc_id
-    monkeypatch.setattr(aws, "project_tags", lambda: {"Project": "working", "Tutorial": aws.TUTORIAL})
+    monkeypatch.setattr(aws, "project_tags", lambda: {"Project": "working", "Tutorial": TUTORIAL})
     iam.ensure("function", "lambda")  # without a time: as if made now
     monkeypatch.setenv("TUTORIAL_NAME", "another")
     assert [(run.name, run.domain) for run in runs.older_than("1d")] == [("swept", "swept.example.org")]
@@ -69,7 +70,7 @@ def test_what_will_not_go_is_named_and_the_exit_code_is_not_0(moto, monkeypatch)
     monkeypatch.setattr(cleanup, "_LIMIT", 0.1)
     with pytest.raises(SystemExit) as ended:
         cleanup.main()
-    assert str(ended.value.code).startswith("TimedOut: ")
+    assert str(ended.value.code).startswith("TimedOutError: ")
     assert arn in str(ended.value.code)
 
 

@@ -9,7 +9,6 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from threading import Thread
 from urllib.parse import parse_qs, urlsplit
@@ -19,11 +18,11 @@ import yaml
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from helpers import aws, cleanup, eks, gcp, gke, network
+from helpers import aws, cleanup, eks, gke, network
 from helpers.aws import cloudwatch_logs
 from helpers.base.errors import PrerequisiteError, SettingsError, TutorialError, UnreachableError
 from helpers.base.settings import ROOT, current
-from helpers.clusters import client, tokens
+from helpers.gcp import client
 
 
 def user(context: str) -> dict:
@@ -97,36 +96,10 @@ def test_kubectl_asks_the_aws_cli_for_its_tokens(moto):
     assert "x-k8s-aws-id" in query["X-Amz-SignedHeaders"][0]
 
 
-def test_the_helpers_sign_for_the_regions_own_sts(moto, monkeypatch):
-    """Behind a proxy, a cluster refuses any other host than that."""
-    monkeypatch.setenv("AWS_REGION", "eu-west-3")
-    monkeypatch.setenv("AWS_SESSION_TOKEN", "session")
-    token, expires = tokens.eks()
-    signed = urlsplit(base64.urlsafe_b64decode(token.removeprefix("k8s-aws-v1.") + "==").decode())
-    query = {name: values[0] for name, values in parse_qs(signed.query).items()}
-    assert (signed.scheme, signed.netloc, signed.path) == ("https", "sts.eu-west-3.amazonaws.com", "/")
-    assert (query["Action"], query["X-Amz-Security-Token"]) == ("GetCallerIdentity", "session")
-    assert query["X-Amz-SignedHeaders"] == "host;x-k8s-aws-id"
-    assert "=" not in token
-    assert timedelta(minutes=14) < expires - datetime.now(UTC) <= timedelta(minutes=15)
-
-
-def test_a_token_is_made_again_shortly_before_it_expires():
-    made = []
-
-    def make() -> tuple[str, datetime]:
-        made.append(len(made))
-        return str(made[-1]), datetime.now(UTC) + timedelta(seconds=3600 if made[-1] else 50)
-
-    token = tokens.Token(make)
-    assert [token.text() for _ in range(3)] == ["0", "1", "1"]
-
-
 def test_cluster_that_does_not_answer_does_not_keep_the_rest_alive(moto, monkeypatch, capsys):
     network.ensure()
     eks.ensure()
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:1")  # moto's endpoint is a name out there
-    monkeypatch.setattr(client, "PATIENCE", 1)
     cleanup.everything()
     assert "eks does not answer" in capsys.readouterr().out
     assert cleanup.listing() == []
@@ -194,7 +167,7 @@ def test_expired_sign_in_at_google_says_how_to_go_on(account_file):
         with pytest.raises(
             UnreachableError, match=r"Token has been expired(.|\n)*application-default login.*goes on"
         ):
-            gcp.identity()
+            client.identity()
         server.shutdown()
 
 

@@ -127,6 +127,7 @@ def test_an_envoy_that_answers_itself_is_where_it_stopped_and_nobody_waits_for_t
     assert journey.refused is not None
     assert "closed the connection before it answered" in journey.refused.why and broken in journey.refused.why
     assert clusters.asked == ["sleep", "istio-egress", "istio-ingress"]
+    assert journey.hops[3].why == ""  # one look; that it found nothing does not mean that the log is late
 
 
 def test_a_refusal_of_the_load_balancers_is_in_its_own_words(clusters):

@@ -1,6 +1,6 @@
 """The stages of the series with example values, and the pictures in notebooks/images that show them.
 
-`python -m tests.notebooks.stages` draws those files anew; tests/helpers/test_state_picture.py compares them.
+`python -m tests.notebooks.stages` draws those files anew; test_things_picture.py compares them.
 They have the addresses that a lab gives, and made-up ids.
 """
 

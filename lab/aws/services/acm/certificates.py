@@ -1,15 +1,12 @@
 """ACM: imports are checked, a certificate in use stays, and DNS validation looks at Route 53."""
 
-import sys
 import time
 from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
-from moto import settings
 from moto.acm.models import AWSCertificateManagerBackend, CertBundle
-from moto.core.utils import utcnow
 from moto.elbv2.models import elbv2_backends
 from moto.route53.models import route53_backends
 
@@ -19,9 +16,6 @@ from lab.aws.ground import Backed
 from lab.aws.services.acm import refusals
 
 _DAYS = 198  # https://docs.aws.amazon.com/acm/latest/userguide/acm-concepts.html
-settings.ACM_VALIDATION_WAIT = (
-    sys.maxsize
-)  # moto would issue a certificate after a while, whatever Route 53 says
 
 
 class Certificates(Backed, AWSCertificateManagerBackend):
@@ -30,22 +24,6 @@ class Certificates(Backed, AWSCertificateManagerBackend):
     def __init__(self, region_name: str, account_id: str) -> None:
         super().__init__(region_name, account_id)
         self._found: dict[str, float] = {}  # since when all of a certificate's records are there
-
-    def request_certificate(self, *args: Any, **kwargs: Any) -> str:
-        """A moment passes before ACM names the DNS records that it wants."""
-        arn = super().request_certificate(*args, **kwargs)
-        bundle = self._certificates[arn]
-        describe = bundle.describe
-
-        def describe_later() -> dict[str, Any]:
-            description = describe()
-            if (utcnow() - bundle.created_at).total_seconds() < delays.CERTIFICATE:
-                for option in description["Certificate"]["DomainValidationOptions"]:
-                    option.pop("ResourceRecord", None)
-            return description
-
-        bundle.describe = describe_later  # type: ignore[method-assign]
-        return arn
 
     def import_certificate(
         self, certificate: bytes, private_key: bytes, chain: bytes | None, arn: str | None, tags: Any

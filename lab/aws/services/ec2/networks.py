@@ -17,6 +17,7 @@ from moto.ec2.utils import generic_filter
 from lab.aws import delays
 from lab.aws.ground import network_name
 from lab.aws.services.ec2 import refusals
+from lab.aws.services.ec2.dry_run import Answers
 from lab.aws.services.ec2.lookups import find_subnet, interfaces
 from lab.aws.services.ec2.ways_out import WaysOut, attaching
 from lab.network import Vpc
@@ -24,6 +25,8 @@ from lab.network import Vpc
 
 class Networks(WaysOut):
     """VPCs, subnets, network interfaces."""
+
+    answers = Answers
 
     def namespace(self, vpc_id: str) -> Vpc:
         """The real network behind a VPC, made when it is first asked for."""

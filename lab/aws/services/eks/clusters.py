@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from copy import copy
 from typing import Any
 
 from moto.core.resource_tagging import TaggableResourcesMixin, TaggedResource
@@ -11,7 +12,7 @@ from moto.eks.models import Cluster, EKSBackend, Nodegroup, validate_safe_to_del
 from lab.aws.api import principals
 from lab.aws.ground import Backed
 from lab.aws.services.ec2.networks import Networks
-from lab.aws.services.eks import refusals
+from lab.aws.services.eks import refusals, versions
 from lab.aws.services.eks.control_plane import ControlPlane
 from lab.settings import ACCESS_KEY_ID
 
@@ -28,6 +29,10 @@ class Clusters(Backed, EKSBackend, TaggableResourcesMixin):
         self._planes: dict[str, ControlPlane] = {}
         self._work: dict[str, ThreadPoolExecutor] = {}  # one thread per cluster: one thing after the other
 
+    @property
+    def url_paths(self) -> dict[str, Callable[..., Any]]:
+        return {**super().url_paths, "/cluster-versions$": versions.describe}
+
     def create_cluster(
         self, name: str, role_arn: str, resources_vpc_config: dict[str, Any], *args: Any, **kwargs: Any
     ) -> Cluster:
@@ -41,8 +46,9 @@ class Clusters(Backed, EKSBackend, TaggableResourcesMixin):
         plane = ControlPlane(self.ground, self.region_name, cluster, creator.arn)
         self._planes[name] = plane
         self._work[name] = ThreadPoolExecutor(1, f"eks-{name}")
+        answer = copy(cluster)  # CREATING, even if it is ACTIVE before the answer is written
         self._start(name, plane.create)
-        return cluster
+        return answer
 
     def update_cluster_config(
         self, name: str, resources_vpc_config: dict[str, Any] | None, *args: Any, **kwargs: Any
@@ -53,8 +59,9 @@ class Clusters(Backed, EKSBackend, TaggableResourcesMixin):
         refusals.update_cluster_config(cluster, merged)
         super().update_cluster_config(name, merged, *args, **kwargs)
         cluster.status = "UPDATING"
+        answer = copy(cluster)
         self._start(name, self._planes[name].updated)
-        return cluster
+        return answer
 
     def delete_cluster(self, name: str) -> Cluster:
         cluster = self.describe_cluster(name)
@@ -86,8 +93,9 @@ class Clusters(Backed, EKSBackend, TaggableResourcesMixin):
         group = super().create_nodegroup(cluster_name, node_role, nodegroup_name, subnets, *args, **kwargs)
         plane = self._planes[cluster_name]
         plane.describe_nodegroup(group)
+        answer = copy(group)
         self._start(cluster_name, lambda: plane.create_node(group))
-        return group
+        return answer
 
     def delete_nodegroup(self, cluster_name: str, nodegroup_name: str) -> Nodegroup:
         group = self.describe_nodegroup(cluster_name, nodegroup_name)

@@ -3,19 +3,16 @@
 https://docs.aws.amazon.com/elasticloadbalancing/latest/application/enable-access-logging.html
 """
 
-from typing import TYPE_CHECKING
-
 from moto.elbv2.exceptions import ELBClientError
 from moto.s3.exceptions import MissingBucket
 from moto.s3.models import FakeBucket
 
-if TYPE_CHECKING:
-    from lab.aws.services.s3.buckets import Buckets
+from lab.aws.services.s3.buckets import Buckets
 
 DELIVERY = "logdelivery.elasticloadbalancing.amazonaws.com"
 
 
-def enable(buckets: "Buckets", balancer: str, region: str, name: str, prefix: str, test_file: str) -> None:
+def enable(buckets: Buckets, balancer: str, region: str, name: str, prefix: str, test_file: str) -> None:
     """What AWS finds out by writing a test file. `test_file` is the key of that."""
     if not name:
         raise ELBClientError("ValidationError", "S3Bucket name cannot be empty")

@@ -5,37 +5,55 @@ beside it.
 """
 
 import re
-from typing import TYPE_CHECKING, Any
+from concurrent.futures import Future
+from typing import Any
 
 from moto.acm.models import acm_backends
+from moto.awslambda.models import LambdaBackend
+from moto.ec2.models import EC2Backend
 from moto.elbv2.exceptions import ELBClientError, LoadBalancerNotFoundError
-from moto.elbv2.models import FakeLoadBalancer, FakeTargetGroup
+from moto.elbv2.models import ELBv2Backend, FakeListener, FakeLoadBalancer, FakeTargetGroup
 from moto.elbv2.ssl_policies import SSL_POLICIES
 
-from lab.aws.dataplane.load_balancer.attributes import KNOWN, OF_NETWORK_LOAD_BALANCERS, Allowed
+from lab.aws.dataplane.load_balancer import Balancer
 from lab.aws.services.ec2.lookups import find_subnet
 from lab.aws.services.lambda_.refusals import allows
 
-if TYPE_CHECKING:
-    from concurrent.futures import Future
+_BOOLEAN = ("true", "false")
+# A load balancer's attributes: the default, and what may be set (None: any text).
+# https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_LoadBalancerAttribute.html
+ATTRIBUTES: dict[str, tuple[str, tuple[str, ...] | None]] = {
+    "access_logs.s3.bucket": ("", None),
+    "access_logs.s3.enabled": ("false", _BOOLEAN),
+    "access_logs.s3.prefix": ("", None),
+    "routing.http.drop_invalid_header_fields.enabled": ("false", _BOOLEAN),
+}
+MULTI_VALUE_HEADERS = "lambda.multi_value_headers.enabled"
+DEFAULT_POLICY = "ELBSecurityPolicy-2016-08"
 
-    from lab.aws.dataplane.load_balancer import Balancer
-    from lab.aws.services.ec2.networks import Networks
-    from lab.aws.services.elb.balancers import LoadBalancers
-    from lab.aws.services.lambda_.functions import Functions
+
+def not_offered(what: str) -> ELBClientError:
+    """What AWS has and this lab has not."""
+    return ELBClientError("OperationNotPermitted", f"The lab does not offer {what}")
 
 
 def create_load_balancer(
-    networks: "Networks",
-    name: str,
-    subnet_ids: list[str],
-    scheme: str,
-    type_: str | None,
-    group_ids: list[str],
+    networks: EC2Backend, name: str, subnet_ids: list[str], scheme: str, type_: str | None, groups: list[str]
 ) -> None:
     if type_ not in (None, "application"):
-        raise ELBClientError("OperationNotPermitted", f"The lab has no load balancers of type '{type_}'")
+        raise not_offered(f"load balancers of type '{type_}'")
     _check_name(name)
+    _check_network(networks, _common_vpc(networks, subnet_ids), scheme, groups)
+
+
+def set_subnets(networks: EC2Backend, lb: FakeLoadBalancer, subnet_ids: list[str]) -> None:
+    """https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_SetSubnets.html"""
+    if _common_vpc(networks, subnet_ids) != lb.vpc_id:
+        raise ELBClientError("InvalidConfigurationRequest", "All subnets must belong to the same VPC")
+
+
+def _common_vpc(networks: EC2Backend, subnet_ids: list[str]) -> str:
+    """The VPC in which these subnets can have a load balancer."""
     subnets = [find_subnet(networks, subnet_id) for subnet_id in subnet_ids]
     if missing := [i for i, subnet in zip(subnet_ids, subnets, strict=True) if subnet is None]:
         raise ELBClientError("SubnetNotFound", f"The subnet ID '{missing[0]}' does not exist")
@@ -53,7 +71,7 @@ def create_load_balancer(
     vpcs = {subnet.vpc_id for subnet in known}
     if len(vpcs) > 1:
         raise ELBClientError("InvalidConfigurationRequest", "All subnets must belong to the same VPC")
-    _check_network(networks, vpcs.pop(), scheme, group_ids)
+    return vpcs.pop()
 
 
 def _check_name(name: str) -> None:
@@ -72,7 +90,7 @@ def _check_name(name: str) -> None:
         )
 
 
-def _check_network(networks: "Networks", vpc_id: str, scheme: str, group_ids: list[str]) -> None:
+def _check_network(networks: EC2Backend, vpc_id: str, scheme: str, group_ids: list[str]) -> None:
     for group_id in group_ids:
         group = networks.get_security_group_from_id(group_id)
         if group is None:
@@ -100,69 +118,82 @@ def same_load_balancer(
         )
 
 
+def known_load_balancer(balancers: ELBv2Backend, arn: str) -> FakeLoadBalancer:
+    if arn not in balancers.load_balancers:
+        raise LoadBalancerNotFoundError
+    return balancers.load_balancers[arn]
+
+
 def modify_load_balancer_attributes(wanted: dict[str, str]) -> None:
     for key, value in wanted.items():
-        what = f"Load balancer attribute key '{key}' is not"
-        if key in OF_NETWORK_LOAD_BALANCERS:
+        if key not in ATTRIBUTES:
+            raise not_offered(f"the load balancer attribute '{key}'")
+        _, allowed = ATTRIBUTES[key]
+        if allowed and value not in allowed:
             raise ELBClientError(
-                "InvalidConfigurationRequest", f"{what} supported on load balancers with type 'application'"
+                "ValidationError",
+                f"The value of load balancer attribute '{key}' must be {' or '.join(allowed)}, not '{value}'",
             )
-        if key not in KNOWN:
-            raise ELBClientError("ValidationError", f"{what} recognized")
-        _check_attribute(key, value, KNOWN[key][1])
-
-
-def _check_attribute(key: str, value: str, allowed: Allowed) -> None:
-    if isinstance(allowed, range):
-        fits = value.isdecimal() and int(value) in allowed
-        must = f"a number from {allowed[0]} to {allowed[-1]}"
-    else:
-        fits = allowed is None or value in allowed
-        must = " or ".join(allowed or ())
-    if not fits:
-        raise ELBClientError(
-            "ValidationError", f"The value of load balancer attribute '{key}' must be {must}, not '{value}'"
-        )
-
-
-def delete_load_balancer(lb: FakeLoadBalancer) -> None:
-    if lb.attrs.get("deletion_protection.enabled") == "true":
-        raise ELBClientError(
-            "OperationNotPermitted",
-            f"Load balancer '{lb.arn}' cannot be deleted because deletion protection is enabled",
-        )
 
 
 def create_listener(
-    balancers: "LoadBalancers",
+    balancers: ELBv2Backend,
     lb_arn: str,
     protocol: str,
     port: str,
     certificate_arn: str | None,
     ssl_policy: str,
-    actions: list[dict[str, Any]],
 ) -> None:
-    lb = balancers.load_balancers.get(lb_arn)
-    if lb is None:
-        raise LoadBalancerNotFoundError
-    if any(int(listener.port) == int(port) for listener in lb.listeners.values()):
-        raise ELBClientError(
-            "DuplicateListener", f"A listener already exists on this port for this load balancer '{lb_arn}'"
-        )
-    if protocol == "HTTPS" and not certificate_arn:
-        raise ELBClientError("ValidationError", "A certificate must be specified for HTTPS listeners")
+    lb = known_load_balancer(balancers, lb_arn)
+    _check_port(lb, port)
     if ssl_policy not in SSL_POLICIES:
         raise ELBClientError("SSLPolicyNotFound", f"SSL policy '{ssl_policy}' not found")
+    _check_tls(protocol, certificate_arn, ssl_policy != DEFAULT_POLICY)
     if certificate_arn:
-        certificate(balancers, certificate_arn)
-    listen(balancers, lb_arn, actions)
+        _check_certificate(balancers, certificate_arn)
 
 
-def certificate(balancers: "LoadBalancers", arn: str) -> None:
+def modify_listener(
+    balancers: ELBv2Backend,
+    listener: FakeListener,
+    port: str | None,
+    protocol: str | None,
+    ssl_policy: str | None,
+    certificates: list[dict[str, Any]] | None,
+) -> None:
+    if port and int(port) != int(listener.port):
+        _check_port(known_load_balancer(balancers, listener.load_balancer_arn), port)
+    arns = [given["CertificateArn"] for given in certificates or []]
+    if len(arns) > 1:
+        raise ELBClientError("ValidationError", "Only the default certificate can be specified")
+    held = None if protocol == "HTTP" else listener.certificate
+    _check_tls(protocol or listener.protocol, arns[0] if arns else held, bool(ssl_policy))
+    for arn in arns:
+        _check_certificate(balancers, arn)
+
+
+def _check_port(lb: FakeLoadBalancer, port: str) -> None:
+    if any(int(listener.port) == int(port) for listener in lb.listeners.values()):
+        raise ELBClientError(
+            "DuplicateListener", f"A listener already exists on this port for this load balancer '{lb.arn}'"
+        )
+
+
+def _check_tls(protocol: str, certificate_arn: str | None, has_policy: bool) -> None:
+    if protocol == "HTTPS" and not certificate_arn:
+        raise ELBClientError("ValidationError", "A certificate must be specified for HTTPS listeners")
+    if protocol == "HTTP" and certificate_arn:
+        raise ELBClientError("ValidationError", "A certificate cannot be specified for HTTP listeners")
+    if protocol == "HTTP" and has_policy:
+        raise ELBClientError("ValidationError", "An SSL policy cannot be specified for HTTP listeners")
+
+
+def _check_certificate(balancers: ELBv2Backend, arn: str) -> None:
+    if not arn.startswith("arn:aws:acm:"):
+        raise not_offered("server certificates of IAM")
     if not balancers._certificate_exists(arn):
         raise ELBClientError("CertificateNotFound", f"Certificate '{arn}' not found")
-    issued = acm_backends[balancers.account_id][balancers.region_name].get_certificate(arn).status == "ISSUED"
-    if arn.startswith("arn:aws:acm:") and not issued:
+    if acm_backends[balancers.account_id][balancers.region_name].get_certificate(arn).status != "ISSUED":
         raise ELBClientError(
             "UnsupportedCertificate",
             f"The certificate '{arn}' must have a fully-qualified domain name, a supported signature, "
@@ -170,37 +201,98 @@ def certificate(balancers: "LoadBalancers", arn: str) -> None:
         )
 
 
-def listen(balancers: "LoadBalancers", lb_arn: str, actions: list[dict[str, Any]]) -> None:
-    """What holds for the actions of a new listener and of one that is changed."""
+def forward(balancers: ELBv2Backend, lb_arn: str, actions: list[dict[str, Any]]) -> dict[str, Any]:
+    """The one action that a listener may have, in the form in which AWS shows it: to one target group.
+
+    https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_Action.html
+    """
     for action in actions:
-        if action["Type"].startswith("authenticate"):
-            raise ELBClientError("InvalidLoadBalancerAction", "The lab's listeners authenticate nobody")
-        for group_arn in balancers._get_target_group_arns_from(action):
-            group = balancers.target_groups.get(group_arn)
-            if group and set(group.load_balancer_arns) - {lb_arn}:
-                raise ELBClientError(
-                    "TargetGroupAssociationLimit",
-                    "The following target groups cannot be associated with more than one load balancer: "
-                    f"{group_arn}",
-                )
+        if action["Type"] != "forward":
+            raise not_offered(f"listeners with an action of type '{action['Type']}'")
+    if len(actions) != 1:
+        raise ELBClientError("InvalidLoadBalancerAction", "A listener must have exactly one forward action")
+    config = actions[0].get("ForwardConfig", {})
+    targets = config.get("TargetGroups") or [actions[0]]
+    if len(targets) > 1 or targets[0].get("Weight", 1) != 1:
+        raise not_offered("weights: a listener forwards to one target group")
+    if str(config.get("TargetGroupStickinessConfig", {}).get("Enabled", False)).lower() == "true":
+        raise not_offered("stickiness")
+    arn = targets[0].get("TargetGroupArn")
+    if arn is None or actions[0].get("TargetGroupArn", arn) != arn:
+        raise ELBClientError("ValidationError", "A forward action must specify one target group")
+    group = balancers.target_groups.get(arn)
+    if group is None:
+        raise ELBClientError("TargetGroupNotFound", f"Target group '{arn}' not found")
+    if set(group.load_balancer_arns) - {lb_arn}:
+        raise ELBClientError(
+            "TargetGroupAssociationLimit",
+            f"The following target groups cannot be associated with more than one load balancer: {arn}",
+        )
+    shown = {"TargetGroups": [{"TargetGroupArn": arn, "Weight": 1}]}
+    stickiness = {"TargetGroupStickinessConfig": {"Enabled": False}}
+    return {"Type": "forward", "TargetGroupArn": arn, "ForwardConfig": {**shown, **stickiness}}
 
 
-def provisioned(balancer: "Future[Balancer]") -> "Balancer":
+def provisioned(balancer: Future[Balancer]) -> Balancer:
     """The real balancer, once it is there; where it could not be made, why."""
     if error := balancer.exception():
         raise ELBClientError("InternalFailure", f"The load balancer was not provisioned: {error}")
     return balancer.result()
 
 
-def create_rule(listener_arn: str) -> None:
-    only = f"The lab's listeners have their default rule only: {listener_arn}"
-    raise ELBClientError("OperationNotPermitted", only)
+def create_target_group(settings: dict[str, Any]) -> None:
+    type_ = settings.get("target_type")
+    if type_ != "lambda":
+        raise not_offered(f"target groups of target type '{type_}': its targets are functions")
+    _only_for_hosts(settings.get("healthcheck_protocol"), settings.get("healthcheck_port"))
+    _check_matcher((settings.get("matcher") or {}).get("HttpCode"))
+
+
+def modify_target_group(group: FakeTargetGroup, settings: dict[str, Any]) -> None:
+    _only_for_hosts(settings.get("health_check_proto"), settings.get("health_check_port"))
+    _check_matcher(settings.get("http_codes"))
+    interval = settings.get("health_check_interval") or group.health_check_interval_seconds
+    timeout = settings.get("health_check_timeout") or group.health_check_timeout_seconds
+    if int(timeout) > int(interval):
+        raise ELBClientError(
+            "ValidationError",
+            f"Health check timeout '{timeout}' must be smaller than or equal to the interval '{interval}'",
+        )
+
+
+def _only_for_hosts(protocol: str | None, port: str | None) -> None:
+    for what in [f"Health check {name}" for name, value in (("protocol", protocol), ("port", port)) if value]:
+        message = f"{what} cannot be specified for target groups with target type 'lambda'"
+        raise ELBClientError("ValidationError", message)
+
+
+def _check_matcher(codes: str | None) -> None:
+    """https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_Matcher.html"""
+    parts = [part.split("-") for part in codes.split(",")] if codes else []
+    if any(
+        len(part) > 2 or not all(re.fullmatch("[2-4][0-9][0-9]", code) for code in part) for part in parts
+    ):
+        raise ELBClientError(
+            "ValidationError", f"Health check matcher HTTP code '{codes}' must be within '200-499' inclusive"
+        )
+
+
+def modify_target_group_attributes(attributes: dict[str, str]) -> None:
+    for key, value in attributes.items():
+        if key != MULTI_VALUE_HEADERS:
+            raise ELBClientError(
+                "InvalidConfigurationRequest",
+                f"A target group with target type 'lambda' does not support the attribute {key}",
+            )
+        if value not in _BOOLEAN:
+            raise ELBClientError(
+                "ValidationError", f"'{key}' value '{value}' must be one of [{', '.join(_BOOLEAN)}]"
+            )
 
 
 def same_target_group(former: FakeTargetGroup, settings: dict[str, Any]) -> None:
     """As with load balancers: creating again what is there is fine."""
     given = {
-        "target_type": former.target_type,
         "protocol": former.protocol,
         "port": former.port,
         "vpc_id": former.vpc_id,
@@ -217,7 +309,7 @@ def same_target_group(former: FakeTargetGroup, settings: dict[str, Any]) -> None
             )
 
 
-def register_targets(group: FakeTargetGroup, functions: "Functions", targets: list[dict[str, Any]]) -> None:
+def register_targets(group: FakeTargetGroup, functions: LambdaBackend, targets: list[dict[str, Any]]) -> None:
     """https://docs.aws.amazon.com/elasticloadbalancing/latest/application/lambda-functions.html"""
     arns = {target["Id"] for target in targets}
     if len(arns | set(group.targets)) > 1:

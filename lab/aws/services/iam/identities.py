@@ -7,6 +7,7 @@ from moto.sts.models import STSBackend
 
 from lab.aws.api import principals
 from lab.aws.ground import Backed
+from lab.aws.services.iam.simulation import Answers
 
 
 class TokenService(Backed, STSBackend):
@@ -21,6 +22,8 @@ class TokenService(Backed, STSBackend):
 
 class Identities(Backed, IAMBackend):
     """IAM."""
+
+    answers = Answers
 
     def delete_policy(self, policy_arn: str) -> None:
         if self.get_policy(policy_arn).attachment_count > 0:

@@ -62,13 +62,13 @@ def zip_file(code: dict[str, Any]) -> None:
         raise InvalidParameterValueException("Uploaded file must be a non-empty zip")
 
 
-def pending(function: LambdaFunction) -> None:
+def not_in_state(function: LambdaFunction, *states: str) -> None:
     """https://docs.aws.amazon.com/lambda/latest/dg/functions-states.html"""
-    if function.state == "Pending":
+    if function.state in states:
         error = LambdaClientError(
             "ResourceConflictException",
             "The operation cannot be performed at this time. "
-            "The function is currently in the following state: Pending",
+            f"The function is currently in the following state: {function.state}",
         )
         error.code = 409
         raise error

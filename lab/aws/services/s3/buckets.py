@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from typing import Any
 
 from flask import has_request_context, request
-from moto.iam.access_control import PermissionResult
 from moto.s3.models import FakeBucket, S3Backend
 
 from lab.aws.api.authorization.conditions import listed
@@ -25,8 +24,6 @@ class Buckets(Backed, S3Backend):
         self, bucket_name: str, region_name: str, bucket_namespace: str | None = None
     ) -> FakeBucket:
         bucket = super().create_bucket(bucket_name, region_name, bucket_namespace)
-        # moto reads bucket policies without their principals, and a condition that does not hold as a denial.
-        bucket.get_permission = lambda action, resource: PermissionResult.NEUTRAL  # type: ignore[method-assign]
         self.put_public_access_block(bucket_name, dict.fromkeys(_CLOSED, "true"))
         self.put_bucket_encryption(bucket_name, {"Rule": _ENCRYPTED})
         if tags := _tags_of_the_call():

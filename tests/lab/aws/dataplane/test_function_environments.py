@@ -9,8 +9,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import pytest
 
 from lab.aws.dataplane.functions import FunctionNotFound, FunctionService, TooManyRequests
-from tests.lab.alb import function, until
-from tests.lab.functions import COUNT, failure, invoke, running
+from tests.lab.aws.dataplane.alb import function, until
+from tests.lab.aws.dataplane.functions import COUNT, failure, invoke, running
 
 GATED = """
 import os, socket

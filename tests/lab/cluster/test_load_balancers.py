@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from lab.errors import LabError
-from tests.lab.conftest import Kubectl, SmallLab, eventually
+from tests.lab.cluster.conftest import Kubectl, SmallLab, eventually
 
 pytestmark = pytest.mark.xdist_group("clusters")
 

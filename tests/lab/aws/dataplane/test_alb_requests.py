@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from tests.lab.alb import GROUP_ARN, HOST, ask, run_curl, versions
+from tests.lab.aws.dataplane.alb import GROUP_ARN, HOST, ask, run_curl, versions
 
 MEGABYTE = 1024 * 1024
 ROOT = "Root=1-67891233-abcdef012345678912345678"

@@ -58,15 +58,17 @@ def bucket(s3) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def balancer(client, network) -> Iterator[dict[str, Any]]:
-    """One that answers 200 by itself."""
+    """One whose target group has no target: it answers 503 by itself."""
     elb = client("elbv2")
     made = elb.create_load_balancer(Name=NAME, Subnets=network.subnet_ids, Scheme="internal")["LoadBalancers"]
     arn = made[0]["LoadBalancerArn"]
     elb.get_waiter("load_balancer_available").wait(LoadBalancerArns=[arn], WaiterConfig=QUICK)
-    answer = {"Type": "fixed-response", "FixedResponseConfig": {"StatusCode": "200"}}
-    elb.create_listener(LoadBalancerArn=arn, Port=80, Protocol="HTTP", DefaultActions=[answer])
+    group = elb.create_target_group(Name=NAME, TargetType="lambda")["TargetGroups"][0]["TargetGroupArn"]
+    forward = {"Type": "forward", "TargetGroupArn": group}
+    elb.create_listener(LoadBalancerArn=arn, Port=80, Protocol="HTTP", DefaultActions=[forward])
     yield made[0]
     elb.delete_load_balancer(LoadBalancerArn=arn)
+    elb.delete_target_group(TargetGroupArn=group)
 
 
 @pytest.fixture
@@ -137,7 +139,7 @@ def test_entries_are_delivered_as_gzip_with_the_clients_address(s3, bucket, modi
     assert got["ServerSideEncryption"] == "AES256"
     lines = gzip.decompress(got["Body"].read()).decode().splitlines()
     assert [line.split()[3] for line in lines] == [client, other]
-    assert re.search(r' 200 - \d+ \d+ "GET http://[\d.]+:80/one\?a=%22 HTTP/1.1" "curl/', lines[0])
+    assert re.search(r' 503 - \d+ \d+ "GET http://[\d.]+:80/one\?a=%22 HTTP/1.1" "curl/', lines[0])
 
 
 def test_the_aws_cli_lists_and_reads_them(s3, bucket, modify, ask, aws, tmp_path):

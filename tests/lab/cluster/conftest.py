@@ -1,4 +1,4 @@
-"""A balancer on this machine; two real clusters, which need root and the built programs."""
+"""Two real clusters, which need root and the built programs."""
 
 import json
 import os
@@ -15,7 +15,6 @@ from typing import Any
 import pytest
 
 from lab import images
-from lab.aws.dataplane.functions import FunctionService
 from lab.aws.services.classic.relays import HostnameLoadBalancer
 from lab.cluster.cluster import Cluster, ClusterSpec
 from lab.cluster.token_review import TokenWebhook, Unauthenticated, User
@@ -24,33 +23,9 @@ from lab.leftovers import clean_up
 from lab.network import Internet, Vpc
 from lab.processes import Processes
 from lab.settings import Lab
-from tests.lab.alb import Alb, Gate, run_alb
 
 TOKEN = "a-token-that-the-webhook-accepts"
 LABELS = {"topology.kubernetes.io/zone": "us-east-1a", "eks.amazonaws.com/nodegroup": "nodes"}
-
-
-@pytest.fixture(scope="module")
-def running_alb(tmp_path_factory) -> Iterator[Alb]:
-    yield from run_alb(tmp_path_factory.mktemp("alb"))
-
-
-@pytest.fixture
-def alb(running_alb: Alb) -> Alb:
-    running_alb.reset()
-    return running_alb
-
-
-@pytest.fixture
-def gate() -> Gate:
-    return Gate()
-
-
-@pytest.fixture
-def service(tmp_path: Path) -> Iterator[FunctionService]:
-    service = FunctionService(tmp_path / "functions")
-    yield service
-    service.close()
 
 
 class SmallLab:

@@ -17,7 +17,7 @@ from google.oauth2 import service_account
 
 from lab.gcp.api.oauth import UNIVERSE
 from lab.network import Internet
-from tests.lab.gcp import LIMIT, Google
+from tests.lab.gcp.stand_in import LIMIT, Google
 
 PROJECT, REGION = "lab-project", "us-central1"
 PATH = f"projects/{PROJECT}/regions/{REGION}/routers/nat"

@@ -21,9 +21,10 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from helpers.aws import alb_log
 from lab import cgroups
 from lab.aws.dataplane.functions import FunctionService, FunctionVersion
-from lab.aws.dataplane.load_balancer import Attributes, Balancer, Certificate, Forward, TargetGroup
+from lab.aws.dataplane.load_balancer import Balancer, Certificate, TargetGroup
 
 HOST = "alb.example.com"
 GROUP_ARN = "arn:aws:elasticloadbalancing:us-east-1:123456789012:targetgroup/t/0123456789abcdef"
@@ -184,14 +185,13 @@ class Alb:
         self.functions = FunctionService(directory / "functions", cgroup=cgroup)
         self.functions.deploy(function("f", timeout=3))
         self.group = TargetGroup(GROUP_ARN)
-        self.log, self.records = directory / "access.log", []
-        self.attributes = Attributes()
+        self.lines: list[str] = []  # of the access log
+        self.drop_invalid_headers = False
         self.balancer = Balancer(
             "app/lb/50dc",
             ADDRESSES,
-            access_log=self.log,
-            record=self.records.append,
-            attributes=lambda: self.attributes,
+            log=lambda _address, line: self.lines.append(line),
+            drop_invalid_headers=lambda: self.drop_invalid_headers,
         )
         self.http, self.https = free_port(), free_port()
         self.authority = Authority("test")
@@ -202,10 +202,10 @@ class Alb:
     def reset(self) -> None:
         self.group.register(functools.partial(self.functions.invoke, "f"))
         self.group.multi_value_headers = False
-        self.attributes = Attributes()
-        self.balancer.set_listener(self.http, "HTTP", lambda: Forward(self.group))
-        self.balancer.set_listener(self.https, "HTTPS", lambda: Forward(self.group), lambda: self.certificate)
-        self.records.clear()
+        self.drop_invalid_headers = False
+        self.balancer.set_listener(self.http, "HTTP", self.group)
+        self.balancer.set_listener(self.https, "HTTPS", self.group, lambda: self.certificate)
+        self.lines.clear()
 
     def url(self, path: str = "/") -> str:
         return f"http://127.0.0.1:{self.http}{path}"
@@ -215,8 +215,13 @@ class Alb:
         resolve = f"{HOST}:{self.https}:{address}"
         return ["--cacert", str(self.root), "--resolve", resolve, f"https://{HOST}:{self.https}{path}"]
 
-    def record(self) -> dict:
-        """What was recorded of the one request."""
+    @property
+    def records(self) -> list[alb_log.Entry]:
+        """The access log, as helpers read it."""
+        return [alb_log.parse(line) for line in self.lines]
+
+    def record(self) -> alb_log.Entry:
+        """What was logged of the one request."""
         (record,) = self.records
         return record
 

@@ -10,8 +10,8 @@ import pytest
 
 from lab import cgroups
 from lab.aws.dataplane.functions import FunctionService
-from tests.lab.alb import function, namespace, until
-from tests.lab.functions import COUNT, failure, invoke, running
+from tests.lab.aws.dataplane.alb import function, namespace, until
+from tests.lab.aws.dataplane.functions import COUNT, failure, invoke, running
 
 ARN = "arn:aws:lambda:us-east-1:123456789012:function:"
 root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")

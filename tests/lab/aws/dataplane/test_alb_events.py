@@ -6,8 +6,7 @@ import re
 
 import pytest
 
-from lab.aws.dataplane.load_balancer import desync, own_answers
-from lab.aws.dataplane.load_balancer.actions import Redirect
+from lab.aws.dataplane.load_balancer import own_answers
 from lab.aws.dataplane.load_balancer.events import (
     InvalidAnswer,
     Request,
@@ -92,34 +91,6 @@ def test_answers_that_the_runtime_client_never_gives(payload):
     assert error.value.code == "LambdaInvalidResponse"
 
 
-def request(method: str, *headers: tuple[str, str], version: str = "HTTP/1.1") -> Request:
-    return Request(method, "/", list(headers), version=version)
-
-
-LENGTH, CHUNKED = ("Content-Length", "3"), ("Transfer-Encoding", "chunked")
-
-
-@pytest.mark.parametrize(
-    ("request_", "classification"),
-    [
-        (request("GET"), ("-", "-")),
-        (request("POST", LENGTH), ("-", "-")),
-        (request("POST", CHUNKED), ("-", "-")),
-        (request("POST", ("Content-Length", "0")), ("-", "-")),
-        (request("GET", ("Content-Length", "0")), ("Acceptable", "GetHeadZeroContentLength")),
-        (request("GET", ("X", "ü")), ("Acceptable", "NonCompliantHeader")),
-        (request("GET", version="HTTP/1.2"), ("Acceptable", "NonCompliantVersion")),
-        (request("HEAD", LENGTH), ("Ambiguous", "UndefinedContentLengthSemantics")),
-        (request("GET", CHUNKED), ("Ambiguous", "UndefinedTransferEncodingSemantics")),
-        (request("POST", CHUNKED, version="HTTP/1.0"), ("Ambiguous", "UndefinedTransferEncodingSemantics")),
-        (request("POST", CHUNKED, LENGTH), ("Ambiguous", "BothTeClPresent")),
-        (request("POST", LENGTH, ("Transfer_Encoding", "chunked")), ("Ambiguous", "SuspiciousHeader")),
-    ],
-)
-def test_requests_that_servers_may_read_differently(request_, classification):
-    assert desync.classify(request_) == classification
-
-
 @pytest.mark.parametrize(
     ("request_", "status"),
     [
@@ -147,22 +118,6 @@ def test_the_balancers_own_pages(status, title, size):
     assert f"<title>{title}</title>".encode() in page.body
     assert size is None or len(page.body) == size
     assert page.headers == [("Server", "awselb/2.0"), ("Content-Type", "text/html")]
-
-
-@pytest.mark.parametrize(
-    ("action", "target", "location"),
-    [
-        (Redirect(301, protocol="HTTPS", port="443"), "/a/b?c=d", "https://h.example:443/a/b?c=d"),
-        (Redirect(301, protocol="HTTPS", port="443"), "/", "https://h.example:443/"),
-        (
-            Redirect(302, host="x.#{host}", path="/new/#{path}", query=""),
-            "/a?c=d",
-            "http://x.h.example:80/new/a",
-        ),
-    ],
-)
-def test_redirects(action, target, location):
-    assert own_answers.location(action, Request("GET", target, [("Host", "h.example")])) == location
 
 
 @pytest.mark.parametrize(

@@ -17,9 +17,10 @@ from google.cloud.container_v1.types import Cluster, NodePool, Operation
 
 from lab import sockets
 from lab.errors import LabError
-from lab.gcp.api.oauth import UNIVERSE
-from lab.network import Internet
-from tests.lab.gcp import CA, GKE, LIMIT, WHERE, Google, internet_in
+from lab.gcp.api.oauth import UNIVERSE, ServiceAccount, Tokens
+from lab.gcp.container.network import DefaultNetwork
+from lab.network import Internet, Vpc
+from tests.lab.gcp.stand_in import CA, GKE, LIMIT, WHERE, Google, internet_in
 
 ZONE = "projects/lab-project/zones/us-central1-a"
 SCOPE = "https://www.googleapis.com/auth/cloud-platform"
@@ -469,3 +470,16 @@ def test_gcloud_gets_credentials(gke, tmp_path):
     refused = subprocess.run([*command, "other"], env=environment, capture_output=True, text=True)
     assert refused.returncode != 0
     assert "code=404, message=Not found:" in refused.stderr
+
+
+def test_a_network_without_a_resolver_is_taken_back(tmp_path):
+    def no_answer(vpc: Vpc) -> str:
+        raise LabError("starting dns/gcp", "no answer in 10 s")
+
+    with internet_in(tmp_path) as internet:
+        google = Google(tmp_path, internet)
+        network = DefaultNetwork(internet, google.make_cluster, no_answer, Tokens(ServiceAccount("p"), ""))
+        with pytest.raises(LabError, match="no answer"):
+            network.new_cluster("gke", "us-central1")
+        assert network.vpc is None
+        assert not internet.vpcs

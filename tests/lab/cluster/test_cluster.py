@@ -12,7 +12,7 @@ import pytest
 from lab import cgroups, sockets
 from lab.errors import LabError
 from lab.leftovers import clean_up
-from tests.lab.conftest import LABELS, TOKEN, Kubectl, SmallLab, serve_http
+from tests.lab.cluster.conftest import LABELS, TOKEN, Kubectl, SmallLab, serve_http
 
 pytestmark = pytest.mark.xdist_group("clusters")
 

@@ -8,6 +8,7 @@ import pytest
 from papermill.exceptions import PapermillExecutionError
 from rich.console import Console
 
+from helpers.base.waiting import progress_line
 from series import progress, run
 from series.progress import Shown
 
@@ -93,7 +94,7 @@ def waits(notebook):
 def test_a_long_wait_is_heard_of_once_a_minute(waits):
     shown, lines = waits
     for second in range(150):
-        shown.write(f"\r… EKS cluster tutorial: CREATING ({second} s)     ")
+        shown.write(f"\r{progress_line('EKS cluster tutorial', 'CREATING', second)}     ")
     shown.write("\raws eks describe-cluster → ACTIVE\n")
     assert lines() == ["… EKS cluster tutorial: CREATING (60 s)", "… EKS cluster tutorial: CREATING (120 s)"]
 
@@ -102,5 +103,12 @@ def test_the_next_wait_is_heard_of_too_and_short_ones_are_not(waits):
     shown, lines = waits
     for what, end in (("one", 61), ("two", 59), ("three", 61)):
         for second in range(end):
-            shown.write(f"… {what}: CREATING ({second} s)")
+            shown.write(progress_line(what, "CREATING", second))
     assert [line.split()[1] for line in lines()] == ["one:", "three:"]
+
+
+def test_a_line_that_is_too_long_keeps_its_seconds(waits):
+    shown, lines = waits
+    shown.write(progress_line("deploy/istiod", "CREATING, " * 20, 61))
+    (line,) = lines()
+    assert line.endswith(" (61 s)") and len(line) <= 96

@@ -17,8 +17,10 @@ from cryptography.hazmat.primitives import hashes, serialization
 from dnslib import RCODE
 
 from lab.aws import delays
+from lab.aws.services.ec2.networks import Networks
 from lab.pki import SERVER, Authority
 from lab.settings import ACM_ROOT
+from tests.lab.aws import front
 from tests.lab.aws.conftest import patiently
 
 QUICK = {"Delay": 1, "MaxAttempts": 40}
@@ -54,6 +56,14 @@ def target_group(elb, client, function):
         SourceArn=group,
     )
     elb.register_targets(TargetGroupArn=group, Targets=[{"Id": function}])
+    yield group
+    elb.delete_target_group(TargetGroupArn=group)
+
+
+@pytest.fixture
+def empty_group(elb):
+    """A target group without a target."""
+    group = elb.create_target_group(Name="empty", TargetType="lambda")["TargetGroups"][0]["TargetGroupArn"]
     yield group
     elb.delete_target_group(TargetGroupArn=group)
 
@@ -185,7 +195,7 @@ def test_creating_again_is_fine_and_differently_is_not(elb, balancer, network, t
     group = elb.create_target_group(Name="app", TargetType="lambda")["TargetGroups"][0]
     assert group["TargetGroupArn"] == target_group
     with pytest.raises(ClientError, match="exists, but with different settings"):
-        elb.create_target_group(Name="app", TargetType="ip", Port=80, Protocol="HTTP", VpcId=network.vpc_id)
+        elb.create_target_group(Name="app", TargetType="lambda", HealthCheckPath="/other")
 
 
 def test_a_deleted_balancer_takes_its_addresses_and_its_name_along(aws, elb, client, network, monkeypatch):
@@ -204,7 +214,9 @@ def test_a_deleted_balancer_takes_its_addresses_and_its_name_along(aws, elb, cli
         elb.describe_load_balancers(Names=["brief"])
 
 
-def test_an_internet_facing_balancer_needs_a_gateway_and_has_public_addresses(aws, elb, client, network):
+def test_an_internet_facing_balancer_needs_a_gateway_and_has_public_addresses(
+    aws, elb, client, network, target_group
+):
     facing = {"Name": "facing", "Subnets": network.subnet_ids, "Scheme": "internet-facing"}
     with pytest.raises(ClientError, match="has no internet gateway"):
         elb.create_load_balancer(**facing)
@@ -213,18 +225,179 @@ def test_an_internet_facing_balancer_needs_a_gateway_and_has_public_addresses(aw
     ec2.attach_internet_gateway(InternetGatewayId=gateway, VpcId=network.vpc_id)
     created = elb.create_load_balancer(**facing)["LoadBalancers"][0]
     elb.get_waiter("load_balancer_available").wait(Names=["facing"], WaiterConfig=QUICK)
-    answer = {"Type": "fixed-response", "FixedResponseConfig": {"StatusCode": "200", "MessageBody": "hi"}}
+    forward = {"Type": "forward", "TargetGroupArn": target_group}
     arn = created["LoadBalancerArn"]
-    elb.create_listener(LoadBalancerArn=arn, Port=80, Protocol="HTTP", DefaultActions=[answer])
+    elb.create_listener(LoadBalancerArn=arn, Port=80, Protocol="HTTP", DefaultActions=[forward])
     address = interfaces(client, created)[0]["Association"]["PublicIp"]
     assert (
-        aws.ground.internet.outside.run("curl", "-s", "--max-time", "5", f"http://{address}/").stdout == "hi"
+        aws.ground.internet.outside.run("curl", "-s", "--max-time", "5", f"http://{address}/").stdout
+        == "hello"
     )
     with pytest.raises(ClientError, match=r"DependencyViolation.*mapped public address"):
         ec2.detach_internet_gateway(InternetGatewayId=gateway, VpcId=network.vpc_id)
     elb.delete_load_balancer(LoadBalancerArn=arn)
     patiently(ec2.detach_internet_gateway, InternetGatewayId=gateway, VpcId=network.vpc_id)
     ec2.delete_internet_gateway(InternetGatewayId=gateway)
+
+
+def test_an_address_goes_and_comes_with_its_subnet(aws, client, elb, network, target_group):
+    """With a connection per request, as a client sees it that resolves the name each time."""
+    kept, other = network.subnet_ids[:2], network.subnet_ids[2]
+    vpc = aws.vpcs[network.vpc_id].namespace
+
+    def answer(address: str) -> str:
+        return vpc.run("curl", "-s", "-m", "2", f"http://{address}/", check=False).stdout
+
+    def resolved(name: str) -> set[str]:
+        return set(aws.ground.internet.outside.run(sys.executable, "-c", RESOLVE, name).stdout.split())
+
+    with front.balancer(client, "moving", network.subnet_ids) as (arn, _):
+        forward = [{"Type": "forward", "TargetGroupArn": target_group}]
+        elb.create_listener(LoadBalancerArn=arn, Port=80, Protocol="HTTP", DefaultActions=forward)
+        (balancer,) = elb.describe_load_balancers(LoadBalancerArns=[arn])["LoadBalancers"]
+        addresses = {eni["SubnetId"]: eni["PrivateIpAddress"] for eni in interfaces(client, balancer)}
+        assert [answer(address) for address in addresses.values()] == ["hello"] * 3
+        zones = elb.set_subnets(LoadBalancerArn=arn, Subnets=kept)["AvailabilityZones"]
+        assert [zone["SubnetId"] for zone in zones] == kept
+        assert answer(addresses[other]) == ""
+        assert [answer(addresses[subnet]) for subnet in kept] == ["hello"] * 2
+        assert resolved(balancer["DNSName"]) == {addresses[subnet] for subnet in kept}
+        elb.set_subnets(LoadBalancerArn=arn, Subnets=network.subnet_ids)
+        again = resolved(balancer["DNSName"])
+        assert len(again) == 3 and again > {addresses[subnet] for subnet in kept}
+        assert [answer(address) for address in again] == ["hello"] * 3
+        with pytest.raises(ClientError, match="At least two subnets in two different Availability Zones"):
+            elb.set_subnets(LoadBalancerArn=arn, Subnets=kept[:1])
+        with pytest.raises(ClientError, match="SubnetNotFound"):
+            elb.set_subnets(LoadBalancerArn=arn, Subnets=[kept[0], "subnet-00000000"])
+        assert resolved(balancer["DNSName"]) == again
+
+
+def test_a_balancer_that_cannot_be_made_keeps_no_address(aws, elb, client, network, monkeypatch):
+    taken = aws.vpcs[network.vpc_id].namespace.run("ip", "-brief", "address").stdout
+    make = Networks.create_managed_interface
+
+    def fail_at_the_second(networks: Networks, subnet_id: str, *arguments: Any, **more: Any) -> Any:
+        if subnet_id == network.subnet_ids[1]:
+            raise RuntimeError("no interface")
+        return make(networks, subnet_id, *arguments, **more)
+
+    monkeypatch.setattr(Networks, "create_managed_interface", fail_at_the_second)
+    made = elb.create_load_balancer(Name="failing", Subnets=network.subnet_ids, Scheme="internal")
+    (created,) = made["LoadBalancers"]
+    for tried in tenacity.Retrying(wait=tenacity.wait_fixed(0.2), stop=tenacity.stop_after_delay(15)):
+        with tried:
+            (seen,) = elb.describe_load_balancers(Names=["failing"])["LoadBalancers"]
+            assert seen["State"]["Code"] == "failed"
+            assert interfaces(client, created) == []
+    assert aws.vpcs[network.vpc_id].namespace.run("ip", "-brief", "address").stdout == taken
+    elb.delete_load_balancer(LoadBalancerArn=created["LoadBalancerArn"])
+
+
+def test_a_listener_shows_its_action_in_both_forms(elb, empty_group, listen):
+    listener = listen(empty_group)
+    both = {
+        "Type": "forward",
+        "TargetGroupArn": empty_group,
+        "ForwardConfig": {
+            "TargetGroups": [{"TargetGroupArn": empty_group, "Weight": 1}],
+            "TargetGroupStickinessConfig": {"Enabled": False},
+        },
+    }
+    described = elb.describe_listeners(ListenerArns=[listener])["Listeners"]
+    assert described[0]["DefaultActions"] == [both]
+    del both["TargetGroupArn"]  # this form alone will do, too
+    changed = elb.modify_listener(ListenerArn=listener, DefaultActions=[both])["Listeners"]
+    assert changed[0]["DefaultActions"] == described[0]["DefaultActions"]
+
+
+REDIRECT = {"Port": "443", "Protocol": "HTTPS", "StatusCode": "HTTP_301"}
+GROUP = "arn:aws:elasticloadbalancing:eu-central-1:123456789012:targetgroup/app/0123456789abcdef"
+TWO = [{"TargetGroupArn": GROUP, "Weight": 1}, {"TargetGroupArn": GROUP[:-1] + "0", "Weight": 1}]
+
+
+@pytest.mark.parametrize(
+    ("actions", "code", "said"),
+    [
+        ([{"Type": "redirect", "RedirectConfig": REDIRECT}], "OperationNotPermitted",
+         "The lab does not offer listeners with an action of type 'redirect'"),
+        ([{"Type": "redirect", "RedirectConfig": {"StatusCode": "HTTP_301"}}], "OperationNotPermitted",
+         "action of type 'redirect'"),  # to itself: a loop, on AWS
+        ([{"Type": "fixed-response", "FixedResponseConfig": {"StatusCode": "200"}}], "OperationNotPermitted",
+         "action of type 'fixed-response'"),
+        ([{"Type": "forward", "ForwardConfig": {"TargetGroups": TWO}}], "OperationNotPermitted", "weights"),
+        ([{"Type": "forward", "ForwardConfig": {"TargetGroups": [{"TargetGroupArn": GROUP, "Weight": 0}]}}],
+         "OperationNotPermitted", "weights"),
+        ([{"Type": "forward", "ForwardConfig": {"TargetGroups": TWO[:1],
+         "TargetGroupStickinessConfig": {"Enabled": True, "DurationSeconds": 60}}}],
+         "OperationNotPermitted", "stickiness"),
+        ([{"Type": "forward", "TargetGroupArn": GROUP}], "TargetGroupNotFound", "not found"),
+        ([{"Type": "forward", "TargetGroupArn": GROUP}] * 2, "InvalidLoadBalancerAction", "exactly one"),
+        ([{"Type": "forward"}], "ValidationError", "must specify one target group"),
+    ],
+)  # fmt: skip
+def test_a_listener_forwards_to_one_target_group(elb, balancer, empty_group, listen, actions, code, said):
+    arn, listener = balancer["LoadBalancerArn"], listen(empty_group)
+    change = {"LoadBalancerArn": arn, "Port": 81, "Protocol": "HTTP", "DefaultActions": actions}
+    for call, parameters in (
+        (elb.create_listener, change),
+        (elb.modify_listener, {"ListenerArn": listener, "DefaultActions": actions}),
+    ):
+        with pytest.raises(ClientError) as refused:
+            call(**parameters)
+        error = refused.value.response["Error"]
+        assert error["Code"] == code and said in error["Message"]
+    (kept,) = elb.describe_listeners(LoadBalancerArn=arn)["Listeners"]
+    assert kept["DefaultActions"][0]["TargetGroupArn"] == empty_group
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"HealthCheckProtocol": "HTTP"}, "Health check protocol cannot be specified for target groups"),
+        ({"HealthCheckPort": "80"}, "Health check port cannot be specified for target groups"),
+        ({"Matcher": {"HttpCode": "500"}}, "must be within '200-499' inclusive"),
+        ({"Matcher": {"HttpCode": "200,x"}}, "must be within '200-499' inclusive"),
+        (
+            {"HealthCheckIntervalSeconds": 10, "HealthCheckTimeoutSeconds": 11},
+            "must be smaller than or equal",
+        ),
+    ],
+)
+def test_health_checks_of_a_function_that_are_refused(elb, empty_group, settings, said):
+    (former,) = elb.describe_target_groups(TargetGroupArns=[empty_group])["TargetGroups"]
+    for refused in (
+        lambda: elb.create_target_group(Name="refused", TargetType="lambda", **settings),
+        lambda: elb.modify_target_group(TargetGroupArn=empty_group, **settings),
+    ):
+        with pytest.raises(ClientError, match=f"ValidationError.*{said}"):
+            refused()
+    assert elb.describe_target_groups()["TargetGroups"] == [former]
+
+
+def test_only_functions_are_targets(elb, network):
+    group = {"Name": "hosts", "Protocol": "HTTP", "Port": 80, "VpcId": network.vpc_id}
+    with pytest.raises(ClientError, match="The lab does not offer target groups of target type 'instance'"):
+        elb.create_target_group(**group)
+    with pytest.raises(ClientError, match="The lab does not offer target groups of target type 'ip'"):
+        elb.create_target_group(**group, TargetType="ip")
+
+
+def test_a_changed_matcher_counts(elb, target_group, listen):
+    listen(target_group)
+    elb.get_waiter("target_in_service").wait(TargetGroupArn=target_group, WaiterConfig=QUICK)
+    (changed,) = elb.modify_target_group(TargetGroupArn=target_group, Matcher={"HttpCode": "404"})[
+        "TargetGroups"
+    ]
+    assert changed["Matcher"] == {"HttpCode": "404"}
+    elb.modify_target_group(TargetGroupArn=target_group, UnhealthyThresholdCount=2, HealthCheckEnabled=False)
+    elb.modify_target_group(TargetGroupArn=target_group, HealthCheckEnabled=True)
+    for tried in tenacity.Retrying(wait=tenacity.wait_fixed(0.1), stop=tenacity.stop_after_delay(10)):
+        with tried:
+            answer = elb.describe_target_health(TargetGroupArn=target_group)
+            assert (
+                answer["TargetHealthDescriptions"][0]["TargetHealth"]["Reason"] == "Elb.InitialHealthChecking"
+            )
 
 
 def test_what_elastic_load_balancing_refuses(elb, client, balancer, network, function, target_group, listen):
@@ -253,6 +426,9 @@ def test_what_elastic_load_balancing_refuses(elb, client, balancer, network, fun
     refused("DuplicateListener", "already exists on this port", elb.create_listener, **plain)
     secure = plain | {"Port": 443, "Protocol": "HTTPS"}
     refused("ValidationError", "A certificate must be specified", elb.create_listener, **secure)
+    policy = {"SslPolicy": "ELBSecurityPolicy-TLS13-1-2-2021-06"}
+    elsewhere = plain | {"Port": 81}
+    refused("ValidationError", "An SSL policy cannot be", elb.create_listener, **elsewhere, **policy)
     asked = client("acm").request_certificate(DomainName="y.example.com", ValidationMethod="DNS")
     pending = [{"CertificateArn": asked["CertificateArn"]}]
     said = "must have a fully-qualified domain name, a supported signature, and a supported key size."
@@ -260,6 +436,14 @@ def test_what_elastic_load_balancing_refuses(elb, client, balancer, network, fun
     client("acm").delete_certificate(CertificateArn=asked["CertificateArn"])
     missing = [{"CertificateArn": "arn:aws:acm:eu-central-1:123456789012:certificate/missing"}]
     refused("CertificateNotFound", "not found", elb.create_listener, **secure, Certificates=missing)
+    said = "A certificate cannot be specified for HTTP listeners"
+    refused("ValidationError", said, elb.create_listener, **elsewhere, Certificates=missing)
+    second = elb.create_listener(**elsewhere)["Listeners"][0]["ListenerArn"]
+    refused("DuplicateListener", "already exists", elb.modify_listener, ListenerArn=second, Port=80)
+    refused(
+        "ValidationError", "A certificate must be", elb.modify_listener, ListenerArn=second, Protocol="HTTPS"
+    )
+    elb.delete_listener(ListenerArn=second)
     used = "currently in use by a listener"
     refused("ResourceInUse", used, elb.delete_target_group, TargetGroupArn=target_group)
     another = [{"Id": function.replace("hello", "other")}]

@@ -14,7 +14,7 @@ from botocore.client import BaseClient
 from botocore.exceptions import ClientError
 
 from helpers import acm, cleanup, dns, eks, function, load_balancer, network, pki
-from helpers.aws import alb_log, policy
+from helpers.aws import alb_log, denied, policy
 from helpers.base.settings import Settings
 from lab.aws.server import Aws
 from lab.settings import ACCOUNT_ID
@@ -38,7 +38,7 @@ class Reader:
         self.keys = iam.create_access_key(UserName=USER)["AccessKey"]
 
     def permissions(self) -> list[Permission]:
-        return [(one["Sid"], action) for one in self.document["Statement"] for action in policy.actions(one)]
+        return [(one["Sid"], action) for one in self.document["Statement"] for action in denied.actions(one)]
 
     def grant(self, without: Collection[Permission] = ()) -> None:
         """The policy, less these permissions."""
@@ -47,7 +47,7 @@ class Reader:
         self.without = set(without)
         document = copy.deepcopy(self.document)
         for statement in document["Statement"]:
-            left = [one for one in policy.actions(statement) if (statement["Sid"], one) not in without]
+            left = [one for one in denied.actions(statement) if (statement["Sid"], one) not in without]
             statement["Action"] = left or ["none:None"]
         former = self.iam.get_policy(PolicyArn=ARN)["Policy"]["DefaultVersionId"]
         self.iam.create_policy_version(PolicyArn=ARN, PolicyDocument=json.dumps(document), SetAsDefault=True)
@@ -122,7 +122,7 @@ class Proof:
 
     def _lacking(self, error: ClientError) -> list[Permission]:
         """Those not proved yet that have the action which a refusal names, in the policy's order."""
-        found = policy.denied(error.response["Error"]["Message"])
+        found = denied.denied(error.response["Error"]["Message"])
         permissions = self.reader.permissions()
         return [one for one in permissions if found and one in self.unproved and one[1] == found[0]]
 
@@ -216,11 +216,11 @@ def _as_kubernetes_does(client: Any, place: network.Network) -> None:
     )
 
 
-STATEMENTS = json.loads((policy.ROOT / policy.FILE).read_text())["Statement"]
+STATEMENTS = json.loads((denied.ROOT / denied.FILE).read_text())["Statement"]
 
 
 @pytest.mark.parametrize("statement", STATEMENTS, ids=lambda statement: statement["Sid"])
 def test_without_it_the_right_call_is_denied(proof, statement):
-    for action in policy.actions(statement):
+    for action in denied.actions(statement):
         assert (statement["Sid"], action) not in proof.unproved, "nothing needs it"
         assert action in proof.denied[statement["Sid"], action]

@@ -2,12 +2,18 @@
 
 import base64
 import json
+import threading
+import time
+from typing import Any
 
 import pytest
 import tenacity
 from botocore.exceptions import ClientError
 
 from lab.aws import delays
+from lab.aws.dataplane.functions import FunctionNotFound, FunctionService
+from lab.aws.services.lambda_.functions import Functions
+from tests.lab.aws.conftest import REGION
 
 PARAMETER = "InvalidParameterValueException"
 
@@ -92,6 +98,55 @@ def test_a_deleted_function_is_gone(functions, function, client, role, zip_of, m
     functions.delete_function(FunctionName="short-lived")
     with pytest.raises(ClientError, match="ResourceNotFoundException"):
         functions.invoke(FunctionName="short-lived")
+
+
+def test_a_function_that_failed_can_be_deleted(functions, role, zip_of, monkeypatch):
+    monkeypatch.setattr(FunctionService, "deploy", lambda *_: 1 / 0)
+    monkeypatch.setattr(delays, "FUNCTION", 0.1)
+    functions.create_function(
+        FunctionName="failed",
+        Runtime="python3.13",
+        Handler="app.handler",
+        Role=role("lambda.amazonaws.com"),
+        Code={"ZipFile": zip_of("def handler(e, c): pass")},
+    )
+    for seen in tenacity.Retrying(wait=tenacity.wait_fixed(0.1), stop=tenacity.stop_after_delay(10)):
+        with seen:
+            configuration = functions.get_function_configuration(FunctionName="failed")
+            assert configuration["State"] == "Failed"
+    with pytest.raises(functions.exceptions.ResourceConflictException, match="following state: Failed"):
+        functions.invoke(FunctionName="failed")
+    functions.delete_function(FunctionName="failed")
+    with pytest.raises(functions.exceptions.ResourceNotFoundException):
+        functions.get_function(FunctionName="failed")
+
+
+def test_an_update_does_not_bring_a_deleted_function_back(aws, functions, role, zip_of, monkeypatch):
+    """It is deleted between the update's look whether it is there, and the update."""
+    code = zip_of("def handler(e, c): return 1")
+    functions.create_function(
+        FunctionName="updated",
+        Runtime="python3.13",
+        Handler="app.handler",
+        Role=role("lambda.amazonaws.com"),
+        Code={"ZipFile": code},
+    )
+    functions.get_waiter("function_active_v2").wait(FunctionName="updated", WaiterConfig={"Delay": 1})
+    looked, list_functions = threading.Event(), Functions.list_functions
+
+    def slow_list(self: Functions, *arguments: Any) -> Any:
+        found = list_functions(self, *arguments)
+        looked.set()
+        time.sleep(0.5)
+        return found
+
+    monkeypatch.setattr(Functions, "list_functions", slow_list)
+    functions.update_function_code(FunctionName="updated", ZipFile=code)
+    assert looked.wait(10)
+    functions.delete_function(FunctionName="updated")
+    time.sleep(1)
+    with pytest.raises(FunctionNotFound):
+        aws.ground.peer(Functions, REGION).service.invoke("updated", b"{}")
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,8 @@
 """The picture of a request's way: what is written, what is red, bars to scale; and that it is safe."""
 
-import copy
 import re
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 
 import pytest
 
@@ -31,14 +31,9 @@ WAY = [
 
 def refused() -> list[Hop]:
     """As without a certificate for the egress gateway."""
-    hops = copy.deepcopy(WAY)
-    hops[2].state, hops[2].status, hops[2].why = (
-        "refused",
-        "503",
-        "UC: closed <at once>; connection_termination",
-    )
-    hops[3:] = [Hop(each.name, each.where) for each in hops[3:]]
-    return hops
+    why = "UC: closed <at once>; connection_termination"
+    behind = [Hop(each.name, each.where) for each in WAY[3:]]
+    return [*WAY[:2], replace(WAY[2], state="refused", status="503", why=why), *behind]
 
 
 def drawn(hops: list[Hop], url: str = URL) -> ET.Element:
