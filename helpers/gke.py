@@ -5,18 +5,18 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from helpers import gcp
 from helpers.base import contents, my_address
 from helpers.base.errors import ApiError, PrerequisiteError, TutorialError
+from helpers.base.resource import Resource
 from helpers.base.settings import ROOT, current
-from helpers.base.tags import TUTORIAL, project_tags
+from helpers.base.tags import project_tags
 from helpers.base.waiting import resume_after_lost_answer, wait_until
 from helpers.clusters import kubeconfig
 from helpers.clusters.model import Cluster
-from helpers.gcp import cloud_nat
+from helpers.gcp import cloud_nat, container
 
 if TYPE_CHECKING:
     from google.cloud import container_v1  # takes half a second, so it waits for the first call
@@ -25,9 +25,6 @@ CONTEXT = "gke"
 CHANNEL = "REGULAR"
 MACHINE_TYPE = "e2-standard-2"
 _LIMIT = 1800  # seconds; Google takes about five minutes
-_ALLOWED = "ask for roles/container.admin in the project; is the GKE API enabled there?"
-
-T = TypeVar("T")
 
 
 def status() -> str:
@@ -36,10 +33,27 @@ def status() -> str:
     return found.status.name if found else ""
 
 
-def find() -> Cluster:
-    """Look the cluster up by its name; raises PrerequisiteError."""
-    found = _existing()
-    return Cluster(CONTEXT, found.name, found.status.name, found.endpoint, found.current_master_version)
+def get() -> Cluster:
+    """The cluster; raises PrerequisiteError where there is none."""
+    if cluster := find():
+        return cluster
+    raise PrerequisiteError(f"no GKE cluster {current().TUTORIAL_NAME}", contents.notebook("gke"))
+
+
+def find() -> Cluster | None:
+    """The cluster, found by its name, or None."""
+    found = describe()
+    if found is None:
+        return None
+    return Cluster(
+        context=CONTEXT,
+        name=found.name,
+        status=found.status.name,
+        reason=found.status_message,
+        version=found.current_master_version,
+        url=f"https://{found.endpoint}",
+        ca=found.master_auth.cluster_ca_certificate,
+    )
 
 
 @resume_after_lost_answer
@@ -63,9 +77,11 @@ def create() -> None:
         "resource_labels": _labels(),
         "master_authorized_networks_config": _authorized(),
     }
-    _ask(
+    container.ask(
         f"Making the GKE cluster {name}",
-        lambda gke: gke.create_cluster(request={"parent": parent(), "cluster": wanted}, timeout=gcp.TIMEOUT),
+        lambda gke: gke.create_cluster(
+            request={"parent": container.parent(), "cluster": wanted}, timeout=gcp.TIMEOUT
+        ),
     )
     where = f"--location {current().GOOGLE_CLOUD_LOCATION}"
     print(f"gcloud container clusters create {name} {where} --enable-private-nodes …  → {status()}")
@@ -90,7 +106,7 @@ def ensure() -> Cluster:
     version = found.current_master_version
     print(f"gcloud container clusters describe {name}  → {found.status.name}, Kubernetes {version}")
     connect()
-    return find()
+    return get()
 
 
 def _authorized() -> dict[str, Any]:
@@ -112,16 +128,15 @@ def _ensure_access(found: container_v1.Cluster) -> None:
         return
     update = {"desired_master_authorized_networks_config": wanted}
     action = "Letting this machine reach the GKE cluster"
-    _ask(action, lambda gke: gke.update_cluster(request={"name": _path(), "update": update}))
+    container.ask(action, lambda gke: gke.update_cluster(request={"name": _path(), "update": update}))
     wait_until("GKE to let this machine in", describe, there, timeout=_LIMIT, state=lambda _: "updating")
     print(f"gcloud container clusters update {found.name} --master-authorized-networks {my_address.cidr()}")
 
 
 def connect() -> None:
     """Write the context `gke` into the kubeconfig, as `gcloud container clusters get-credentials` does."""
-    found = _existing()
-    ca = found.master_auth.cluster_ca_certificate
-    kubeconfig.write(CONTEXT, f"https://{found.endpoint}", ca, _plugin())
+    cluster = get()
+    kubeconfig.write(CONTEXT, cluster.url, cluster.ca, _plugin())
 
 
 def delete() -> None:
@@ -132,12 +147,18 @@ def delete() -> None:
     if status() not in ("", "STOPPING"):
         _start_deleting(name)
         print(f"gcloud container clusters delete {name}  → {status() or 'gone'}")
+    kubeconfig.remove(CONTEXT)
+
+
+def leftovers() -> list[Resource]:
+    """The cluster, where it exists."""
+    return [Resource("Google Cloud", "GKE cluster", current().TUTORIAL_NAME)] if status() else []
 
 
 def _start_deleting(name: str) -> None:
     action = f"Deleting the GKE cluster {name}"
     try:
-        _ask(action, lambda gke: gke.delete_cluster(name=_path(), timeout=gcp.TIMEOUT))
+        container.ask(action, lambda gke: gke.delete_cluster(name=_path(), timeout=gcp.TIMEOUT))
     except ApiError:
         if status() not in ("", "STOPPING"):  # else it was asked before, and the answer got lost
             raise
@@ -146,7 +167,7 @@ def _start_deleting(name: str) -> None:
 def describe() -> container_v1.Cluster | None:
     """The cluster with all of its fields, or None."""
     try:
-        return _ask(
+        return container.ask(
             "Looking up the GKE cluster",
             lambda gke: gke.get_cluster(name=_path(), timeout=gcp.TIMEOUT),
         )
@@ -156,15 +177,11 @@ def describe() -> container_v1.Cluster | None:
         raise
 
 
-def _existing() -> container_v1.Cluster:
-    if found := describe():
-        return found
-    raise PrerequisiteError(f"no GKE cluster {current().TUTORIAL_NAME}", contents.notebook("gke"))
-
-
 def server_config() -> container_v1.ServerConfig:
     """The versions that GKE offers at the location."""
-    return _ask("Asking GKE for its versions", lambda gke: gke.get_server_config(name=parent()))
+    return container.ask(
+        "Asking GKE for its versions", lambda gke: gke.get_server_config(name=container.parent())
+    )
 
 
 def default_version(config: container_v1.ServerConfig) -> str:
@@ -173,46 +190,13 @@ def default_version(config: container_v1.ServerConfig) -> str:
     return channels.get(CHANNEL) or config.default_cluster_version
 
 
-def labelled(key: str, value: str) -> list[container_v1.Cluster]:
-    """The project's clusters with this label, in all locations."""
-    anywhere = f"{parent().rpartition('/')[0]}/-"
-    answer = _ask(
-        "Listing the GKE clusters",
-        lambda gke: gke.list_clusters(parent=anywhere, timeout=gcp.TIMEOUT),
-    )
-    return [cluster for cluster in answer.clusters if cluster.resource_labels.get(key) == value]
-
-
-def neighbours() -> list[str]:
-    """Clusters of other runs of the tutorial in the same region: they call out by the same Cloud NAT."""
-    return [
-        cluster.name
-        for cluster in labelled("tutorial", TUTORIAL)
-        if cluster.name != current().TUTORIAL_NAME and cluster.location.startswith(gcp.region())
-    ]
-
-
 def _labels() -> dict[str, str]:
     """AWS's tags as labels, which have lower-case letters, digits, - and _ only."""
     return {key.lower(): re.sub(r"[^a-z0-9_-]", "-", value.lower()) for key, value in project_tags().items()}
 
 
-def parent() -> str:
-    """The project and location that clusters are made in."""
-    return f"projects/{gcp.project()}/locations/{current().GOOGLE_CLOUD_LOCATION}"
-
-
 def _path() -> str:
-    return f"{parent()}/clusters/{current().TUTORIAL_NAME}"
-
-
-def _ask(action: str, call: Callable[[container_v1.ClusterManagerClient], T]) -> T:
-    from google.cloud import container_v1
-
-    from helpers.gcp import client
-
-    endpoint = (current().CLOUDSDK_API_ENDPOINT_OVERRIDES_CONTAINER or "").rstrip("/")
-    return client.ask(action, container_v1.ClusterManagerClient, endpoint, call, _ALLOWED)
+    return f"{container.parent()}/clusters/{current().TUTORIAL_NAME}"
 
 
 def _plugin() -> dict[str, Any]:

@@ -2,10 +2,11 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
-from helpers import eks, function, gke, inventory, load_balancer
-from helpers.base.errors import PrerequisiteError
+from helpers import eks, function, gke, load_balancer
+from helpers.aws import ec2
 from helpers.base.settings import current
 from helpers.clusters import kubeconfig
+from helpers.clusters.model import Cluster
 from helpers.gcp import cloud_nat
 from helpers.pictures import cluster_things, svg, things_picture
 from helpers.pictures.things import How, Part, Parts
@@ -41,13 +42,13 @@ def gather() -> Parts:
 
 def _network() -> dict[str, Part]:
     found = {}
-    for vpc in inventory.ec2("VPC"):
+    for vpc in ec2.tagged("VPC"):
         found["vpc"] = Part("there", vpc["State"], (vpc["VpcId"], vpc["CidrBlock"]))
-    if subnets := inventory.ec2("subnet"):
+    if subnets := ec2.tagged("subnet"):
         names = [tag["Value"] for subnet in subnets for tag in subnet["Tags"] if tag["Key"] == "Name"]
         kinds = [f"{sum(f'-{kind}-' in name for name in names)} {kind}" for kind in ("private", "public")]
         found["subnets"] = Part("there", "available", tuple(kinds))
-    for gateway in inventory.ec2("NAT gateway"):
+    for gateway in ec2.tagged("NAT gateway"):
         hows: dict[str, How] = {"available": "there", "pending": "making"}
         state = ": ".join(filter(None, (gateway["State"], gateway.get("FailureMessage", ""))))
         found["nat"] = Part(hows.get(gateway["State"], "broken"), state, (gateway["NatGatewayId"],))
@@ -60,14 +61,14 @@ def _front() -> dict[str, Part]:
         arn, state = balancer["LoadBalancerArn"], balancer["State"]
         hows: dict[str, How] = {"active": "there", "provisioning": "making"}
         said = ": ".join(filter(None, (state["Code"], state.get("Reason", ""))))
-        addresses = tuple(load_balancer.addresses_of(arn))
+        addresses = tuple(load_balancer.addresses(arn))
         found["alb"] = Part(hows.get(state["Code"], "broken"), said, addresses)
         listeners = sorted(load_balancer.listeners_of(arn), key=lambda one: one["Port"])
         if listeners:
             values = tuple(f"{one['Protocol']} {one['Port']}" for one in listeners)
             found["listeners"] = Part("there", "open", values)
     if group := load_balancer.target_group():
-        state, reason = load_balancer.health_of(group["TargetGroupArn"])
+        state, reason = load_balancer.target_health(group["TargetGroupArn"])
         how = _TARGET.get(state, "making")
         said = ": ".join(filter(None, (state, reason))) if how == "broken" else state
         found["target"] = Part(how, said, ("the function",))
@@ -75,29 +76,19 @@ def _front() -> dict[str, Part]:
 
 
 def _function() -> dict[str, Part]:
-    try:
-        found = function.find()
-    except PrerequisiteError:
+    found = function.find()
+    if not found:
         return {}
     hows: dict[str, How] = {"Failed": "broken", "Pending": "making"}
     return {"function": Part(hows.get(found.state, "there"), found.state, (function.RUNTIME,))}
 
 
 def _eks() -> dict[str, Part]:
-    found = eks.describe()
-    if not found:
-        return {}
-    issues = found.get("health", {}).get("issues", [])
-    reason = "; ".join(issue["message"] for issue in issues)
-    return _cluster("eks", found["status"], reason, found["version"], found.get("endpoint", ""))
+    return _cluster(eks.find())
 
 
 def _gke() -> dict[str, Part]:
-    found = gke.describe() if current().GOOGLE_CLOUD_PROJECT else None
-    if not found:
-        return {}
-    url, version = f"https://{found.endpoint}", found.current_master_version
-    return _cluster("gke", found.status.name, found.status_message, version, url)
+    return _cluster(gke.find() if current().GOOGLE_CLOUD_PROJECT else None)
 
 
 def _cloud_nat() -> dict[str, Part]:
@@ -105,13 +96,16 @@ def _cloud_nat() -> dict[str, Part]:
     return {"cloud-nat": Part("there", "running", (f"router {found['name']}",))} if found else {}
 
 
-def _cluster(context: str, status: str, reason: str, version: str, url: str) -> dict[str, Part]:
+def _cluster(cluster: Cluster | None) -> dict[str, Part]:
     """The cluster and, where the kubeconfig leads to this one and no other, what is in it."""
-    how = _CLUSTER.get(status, "making")
-    said = f"{status}: {reason}" if how == "broken" and reason else status
+    if cluster is None:
+        return {}
+    how = _CLUSTER.get(cluster.status, "making")
+    broken = how == "broken" and cluster.reason
     inside: dict[str, Part] = {}
-    if how == "there" and url and kubeconfig.server(context) == url:
-        inside = cluster_things.parts(context)
+    if how == "there" and cluster.url and kubeconfig.server(cluster.context) == cluster.url:
+        inside = cluster_things.parts(cluster.context)
     more = inside.pop("nodes", Part(state=_NOT_CONNECTED)).state
-    values = tuple(filter(None, (f"Kubernetes {version}" if version else "", more)))
-    return {context: Part(how, said, values), **inside}
+    values = tuple(filter(None, (f"Kubernetes {cluster.version}" if cluster.version else "", more)))
+    state = f"{cluster.status}: {cluster.reason}" if broken else cluster.status
+    return {cluster.context: Part(how, state, values), **inside}

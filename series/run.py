@@ -17,15 +17,12 @@ from traitlets.config import Config
 
 from helpers.base.command import relative
 from helpers.base.errors import for_people
-from helpers.base.settings import current
+from helpers.base.settings import ROOT, current
 from series import fingerprint
 from series.progress import Shown
 
-PROJECT = Path(__file__).parent.parent
-NOTEBOOKS = PROJECT / "notebooks"
+NOTEBOOKS = ROOT / "notebooks"
 CLEAN_UP = "99-clean-up"
-
-
 console = Console(highlight=False, soft_wrap=True)
 
 

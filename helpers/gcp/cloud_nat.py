@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from helpers.base.errors import AlreadyExistsError, ApiError
+from helpers.base.resource import Resource
 from helpers.base.settings import current
 from helpers.base.tags import TUTORIAL, project_tags
 from helpers.base.waiting import resume_after_lost_answer, retry_while, wait_until
-from helpers.gcp import project, region
+from helpers.gcp import container, project, region
 
 NETWORK = "default"
 # All that a node sends, its pods' packets too; addresses are Google's choice.
@@ -69,9 +70,14 @@ def ensure() -> None:
 
 
 def delete() -> None:
-    """Delete our router, and its NAT with it; fine when there is none."""
-    router = find()
-    if router is None or not is_ours(router):
+    """Delete our router, and its NAT with it; fine when there is none.
+
+    It stays while a cluster of another run calls out by it: then the sweep by age finds it later.
+    """
+    if not _is_there():
+        return
+    if others := container.neighbors():
+        print(f"Cloud NAT stays, {', '.join(others)} calls out by it")
         return
     name = current().TUTORIAL_NAME
     try:
@@ -80,6 +86,18 @@ def delete() -> None:
         if refused.code != "NotFound":  # else it was deleted before, and the answer got lost
             raise
     print(f"gcloud compute routers delete {name} --region {region()}")
+
+
+def leftovers() -> list[Resource]:
+    """Our router, unless a cluster of another run needs it."""
+    if not _is_there() or container.neighbors():
+        return []
+    return [Resource("Google Cloud", "Cloud Router", current().TUTORIAL_NAME)]
+
+
+def _is_there() -> bool:
+    router = find()
+    return router is not None and is_ours(router)
 
 
 def is_ours(router: Router) -> bool:

@@ -5,6 +5,7 @@ import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -31,12 +32,27 @@ def moto_url() -> Iterator[str]:
     os.environ["MOTO_IAM_LOAD_MANAGED_POLICIES"] = "true"  # moto reads it when it is imported
     from moto.server import ThreadedMotoServer  # takes seconds, and few tests need it
 
+    _filter_nat_gateways_by_tag()
     logging.getLogger("werkzeug").setLevel(logging.WARNING)
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
     yield f"http://{host}:{port}"
     server.stop()
+
+
+def _filter_nat_gateways_by_tag() -> None:
+    """As EC2 does and moto does not: one test must not find another's."""
+    from moto.ec2.models.nat_gateways import NatGatewayBackend
+    from moto.ec2.utils import generic_filter
+
+    describe = NatGatewayBackend.describe_nat_gateways
+
+    def by_tag(self: Any, filters: Any, ids: Any) -> list[Any]:
+        tags = {name: values for name, values in (filters or {}).items() if name.startswith("tag")}
+        return generic_filter(tags, describe(self, filters, ids))
+
+    NatGatewayBackend.describe_nat_gateways = by_tag  # type: ignore[method-assign]
 
 
 _numbers = itertools.count(1)

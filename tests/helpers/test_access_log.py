@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from helpers import acm, aws, cleanup, function, inventory, load_balancer, network
+from helpers import acm, aws, cleanup, function, load_balancer, network
 from helpers.aws import alb_log
 from helpers.base.errors import TimedOutError
 from helpers.base.settings import current
@@ -153,7 +153,7 @@ def test_the_clean_up_empties_the_bucket_even_while_more_comes(bucket, monkeypat
     events.unregister("before-call.s3.DeleteBucket", write)
     assert next(late, False) is False  # one did come late
     assert cleanup.listing() == []
-    assert not alb_log.exists()
+    assert not alb_log.find()
 
 
 def test_the_load_balancer_comes_with_its_log(moto, capsys):
@@ -163,4 +163,4 @@ def test_the_load_balancer_comes_with_its_log(moto, capsys):
     arn = load_balancer.ensure().arn
     shown = aws.call("elbv2", "describe_load_balancer_attributes", LoadBalancerArn=arn)["Attributes"]
     assert {"Key": "access_logs.s3.enabled", "Value": "true"} in shown
-    assert alb_log.exists() and alb_log.bucket() in [one.name for one in inventory.listing()]
+    assert alb_log.find() and alb_log.bucket() in [one.name for one in cleanup.listing()]

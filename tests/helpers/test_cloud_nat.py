@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from google.cloud import compute_v1
 
-from helpers import cleanup, gcp, gke, runs
+from helpers import cleanup, gcp, gke
+from helpers.base import runs
 from helpers.base.errors import ApiError, TimedOutError, UnreachableError
 from helpers.base.tags import TUTORIAL
 from helpers.base.waiting import wait_until
@@ -160,7 +161,7 @@ def test_it_stays_while_a_cluster_of_another_run_calls_out_by_it(routers, monkey
     monkeypatch.setenv("TUTORIAL_NAME", "neighbour")
     gke.create()
     monkeypatch.setenv("TUTORIAL_NAME", "istio-multicloud")
-    cleanup._delete_cloud_nat()
+    cloud_nat.delete()
     assert "Cloud NAT stays, neighbour calls out by it" in capsys.readouterr().out
     assert cleanup.listing() == []
     assert names(routers) == ["istio-multicloud"]
@@ -182,7 +183,7 @@ def test_it_is_found_by_the_clean_up_and_by_the_sweep_of_other_runs(routers, mon
     assert [(one.kind, one.name) for one in cleanup.listing()] == [("Cloud Router", "crashed")]
     monkeypatch.setenv("TUTORIAL_NAME", "another")
     assert cleanup.listing() == []
-    (run,) = [run for run in runs.older_than("1d") if run.name == "crashed"]
+    (run,) = [run for run in cleanup.runs_older_than("1d") if run.name == "crashed"]
     assert run.location == "us-central1"
     with runs.settings_of(run):
         cleanup.everything()

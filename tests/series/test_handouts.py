@@ -9,9 +9,10 @@ import pytest
 from pypdf import PdfReader
 
 from helpers.base.errors import TutorialError
+from helpers.base.settings import ROOT
 from series.handouts import chapter, document, markup, participants, pdf
 from series.handouts.__main__ import IMAGES, make
-from series.run import NOTEBOOKS, PROJECT, notebooks
+from series.run import NOTEBOOKS, notebooks
 
 PATHS = notebooks()
 SERIES = document.PACKAGE
@@ -126,7 +127,7 @@ def test_a_manifest_is_monospaced_and_coloured(series):
 
 def test_each_solution_is_folded_on_screen_and_at_the_end_on_paper(series, chapters):
     given = sum(len(each.solutions) for each in chapters)
-    assert given == sum(len(chapter.ANSWER.findall(path.read_text())) for path in PATHS) > 10
+    assert given == sum(len(participants.ANSWER.findall(path.read_text())) for path in PATHS) > 10
     assert series.count('<details class="answer">') == given
     end = series.index('id="solutions"')
     places = [series.index(f'id="{solution.anchor}"') for each in chapters for solution in each.solutions]
@@ -138,7 +139,9 @@ def test_styles_and_ids_of_two_pictures_do_not_meet(chapters, tmp_path):
         '<svg aria-labelledby="t"><style>.x { fill: red }</style><title id="t">A</title>'
         '<path class="x" marker-end="url(#t)"/></svg>'
     )
-    body = markup.pictures('<img src="images/a.svg" alt="A"><img src="images/a.svg" alt="A">', "00", tmp_path)
+    parsed = markup.parse('<img src="images/a.svg" alt="A"><img src="images/a.svg" alt="A">')
+    markup.pictures(parsed, "00", tmp_path)
+    body = str(parsed)
     page = Page(body)
     assert len(page.ids) == len(set(page.ids)) == 4
     assert body.count("#picture-00-1 {.x { fill: red }}") == 1 and "url(#picture-00-2-t)" in body
@@ -155,8 +158,8 @@ def test_participants_have_the_same_cells_without_outputs_and_solutions(path, ou
     ]
     assert all(cell.outputs == [] and cell.execution_count is None for cell in code)
     text = "\n".join(cell.source for cell in copy.cells if cell.cell_type == "markdown")
-    answers = [answer for cell in original.cells for answer in chapter.ANSWER.findall(cell.source)]
-    assert answers and not chapter.ANSWER.search(text)
+    answers = [answer for cell in original.cells for answer in participants.ANSWER.findall(cell.source)]
+    assert answers and not participants.ANSWER.search(text)
     for _, answer in answers:
         assert all(block not in text for block in answer.strip().split("\n\n"))
     exercises = sum(name.startswith("Solution") for name, _ in answers)
@@ -202,7 +205,7 @@ def heading_sizes(reader: PdfReader) -> set[float]:
 
 
 def test_pages_have_numbers_but_for_the_title_page(printed):
-    title = (PROJECT / "README.md").read_text().split("\n")[0].removeprefix("# ")
+    title = (ROOT / "README.md").read_text().split("\n")[0].removeprefix("# ")
     assert " ".join(printed.pages[0].extract_text().split()).startswith(title)
     bottom = 18 / 25.4 * 72
     feet = [[text for text, y, _ in pieces(page) if y < bottom] for page in printed.pages]

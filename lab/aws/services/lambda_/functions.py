@@ -90,7 +90,7 @@ class Functions(Backed, LambdaBackend):
     def update_function_configuration(
         self, function_name: str, qualifier: str, body: dict[str, Any]
     ) -> dict[str, Any] | None:
-        refusals.runtime(body)
+        refusals.configuration(body)
         change = super().update_function_configuration
         return self._update(function_name, lambda: change(function_name, qualifier, body))
 
@@ -127,6 +127,8 @@ class Functions(Backed, LambdaBackend):
         return super().add_permission(function_name, qualifier, raw)
 
     def put_function_concurrency(self, function_name: str, reserved_concurrency: str) -> str:
+        name = self.get_function(function_name).function_name
+        refusals.reserve(self.list_functions(), name, int(reserved_concurrency))
         result = super().put_function_concurrency(function_name, reserved_concurrency)
         self.service.reserve(self.get_function(function_name).function_name, int(reserved_concurrency))
         return result

@@ -180,7 +180,7 @@ def _again(patch: pytest.MonkeyPatch, client: Any, source: Any) -> None:
         acm.ensure()
     client("eks").update_cluster_config(name=NAME, resourcesVpcConfig={"publicAccessCidrs": ["192.0.2.1/32"]})
     eks.ensure()
-    balancer, elb = load_balancer.find(), client("elbv2")
+    balancer, elb = load_balancer.get(), client("elbv2")
     function.allow_load_balancer(balancer.target_group_arn.replace("targetgroup/", "targetgroup/former-"))
     function.allow_load_balancer(balancer.target_group_arn)
     other = elb.create_target_group(Name="another", TargetType="lambda")["TargetGroups"][0]["TargetGroupArn"]

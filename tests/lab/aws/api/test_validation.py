@@ -10,19 +10,12 @@ from botocore.awsrequest import AWSRequest
 from botocore.config import Config
 from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
-from werkzeug.test import EnvironBuilder
 
-from lab.aws.api.call import Unreadable, read
 from lab.settings import ACCESS_KEY_ID, SECRET_ACCESS_KEY
 
 REGION = "eu-central-1"
 ROLE = "arn:aws:iam::123456789012:role/nobody"
 CODE = {"ZipFile": b"no zip"}
-ONE = "1 validation error detected: Value"
-MUST = "failed to satisfy constraint: Member must"
-MATCH = f"{MUST} satisfy regular expression pattern: "
-AT_MOST, AT_LEAST = f"{MUST} have value less than or equal to", f"{MUST} have value greater than or equal to"
-SHORT, LONG = f"{MUST} have length less than or equal to", f"{MUST} have length greater than or equal to"
 FUNCTION = {"FunctionName": "f", "Role": ROLE, "Code": CODE}
 RECORD = {"Name": "a.example.com", "Type": "A", "TTL": 60, "ResourceRecords": [{"Value": "192.0.2.1"}]}
 
@@ -34,77 +27,57 @@ def change(record: dict) -> dict:
 # service, operation, parameters that are refused, code, message; parameters that are not, and what comes then
 REFUSALS = [
     ("ec2", "create_subnet", {"CidrBlock": "10.0.0.0/24"}, "MissingParameter",
-     "The request must contain the parameter vpcId",
+     'Missing required parameter in input: "VpcId"',
      {"CidrBlock": "10.0.0.0/24", "VpcId": "vpc-0"}, "InvalidVpcID.NotFound"),
-    ("ec2", "create_vpc", {"CidrBlock": "10.0.0.0/16", "InstanceTenancy": "shared"}, "InvalidParameterValue",
-     "Value (shared) for parameter instanceTenancy is invalid.",
-     {"CidrBlock": "10.0.0.0/4", "InstanceTenancy": "default"}, "InvalidVpc.Range"),
-    ("ec2", "describe_nat_gateways", {"MaxResults": 4}, "InvalidParameterValue",
-     "Value (4) for parameter maxResults is invalid.", {"MaxResults": 5}, None),
-    ("elbv2", "describe_load_balancers", {"PageSize": 500}, "ValidationError",
-     f"{ONE} '500' at 'pageSize' {AT_MOST} 400",
-     {"PageSize": 400}, None),
+    ("ec2", "allocate_address", {"Domain": "moon"}, "InvalidParameterValue",
+     "Invalid value for parameter Domain: 'moon' is none of vpc, standard", {"Domain": "vpc"}, None),
+    ("elbv2", "create_target_group",
+     {"Name": "t", "TargetType": "lambda", "HealthCheckTimeoutSeconds": 121}, "ValidationError",
+     "Invalid value for parameter HealthCheckTimeoutSeconds: 121 is greater than 120",
+     {"Name": "missing"}, "ValidationError"),
     ("elbv2", "create_load_balancer", {"Name": "b", "Scheme": "private"}, "ValidationError",
-     f"{ONE} 'private' at 'scheme' {MUST} satisfy enum value set: "
-     "[internet-facing, internal]",
+     "Scheme: 'private' is none of internet-facing, internal",
      {"Name": "b", "Scheme": "internal", "Subnets": ["subnet-0"]}, "SubnetNotFound"),
     ("elbv2", "create_target_group", {"Name": "t", "TargetType": "lambda", "Tags": [{"Key": ""}]},
-     "ValidationError",
-     f"{ONE} '' at 'tags.1.member.key' {LONG} 1",
+     "ValidationError", "Invalid length for parameter Tags[0].Key, value: 0, valid min length: 1",
      {"Name": "missing"}, "ValidationError"),
-    ("elb", "describe_tags", {"LoadBalancerNames": []}, "ValidationError", "loadBalancerNames",
+    ("elb", "describe_tags", {"LoadBalancerNames": []}, "ValidationError", "LoadBalancerNames",
      {"LoadBalancerNames": ["none"]}, "LoadBalancerNotFound"),
     ("iam", "get_role", {"RoleName": "a b"}, "ValidationError",
-     "The specified value for roleName is invalid. It must contain only alphanumeric characters and/or the "
-     "following: +=,.@_-",
-     {"RoleName": "a-b"}, "NoSuchEntity"),
-    ("iam", "get_role", {"RoleName": "r" * 65}, "ValidationError",
-     f"{ONE} '{'r' * 65}' at 'roleName' {SHORT} 64",
+     "Invalid value for parameter RoleName: 'a b' does not match [", {"RoleName": "a-b"}, "NoSuchEntity"),
+    ("iam", "get_role", {"RoleName": "r" * 65}, "ValidationError", "has a length greater than 64",
      {"RoleName": "r" * 64}, "NoSuchEntity"),
     ("iam", "tag_role", {"RoleName": "r", "Tags": [{"Key": "a*", "Value": ""}]}, "ValidationError",
-     f"{ONE} 'a*' at 'tags.1.member.key' {MATCH}",
+     "Invalid value for parameter Tags[0].Key: 'a*' does not match",
      {"RoleName": "r", "Tags": [{"Key": "ä b", "Value": ""}]}, "NoSuchEntity"),
     ("lambda", "create_function", {"FunctionName": "f", "Role": ROLE}, "ValidationException",
-     f"{ONE} null at 'code' {MUST} not be null",
+     'Missing required parameter in input: "Code"',
      {**FUNCTION, "Runtime": "python3.13", "Handler": "a.b"}, "InvalidParameterValueException"),
     ("lambda", "create_function", {**FUNCTION, "Role": "nobody", "MemorySize": 64}, "ValidationException",
-     f"2 validation errors detected: Value 'nobody' at 'role' {MATCH}",
+     "Invalid value for parameter MemorySize, value: 64, valid min value: 128",
      {**FUNCTION, "MemorySize": 128}, "InvalidParameterValueException"),
     ("lambda", "get_function", {"FunctionName": "no spaces"}, "ValidationException",
-     f"{ONE} 'no spaces' at 'functionName' {MATCH}",
-     {"FunctionName": "none"}, "ResourceNotFoundException"),
-    ("lambda", "list_functions", {"MaxItems": 10001}, "ValidationException",
-     f"Value '10001' at 'maxItems' {AT_MOST} 10000", {"MaxItems": 5}, None),
+     "FunctionName: 'no spaces' does not match", {"FunctionName": "none"}, "ResourceNotFoundException"),
     ("eks", "create_cluster", {"name": "a", "resourcesVpcConfig": {}}, "InvalidParameterException",
-     f"{ONE} null at 'roleArn' {MUST} not be null",
+     'Missing required parameter in input: "roleArn"',
      {"name": "a", "roleArn": ROLE, "resourcesVpcConfig": {}}, "InvalidParameterException"),
-    ("eks", "create_cluster", {"name": "a b", "roleArn": ROLE, "resourcesVpcConfig": {}},
-     "InvalidParameterException", "The parameter name contains invalid characters. It should conform to",
-     {"name": "a-b", "roleArn": ROLE, "resourcesVpcConfig": {}}, "InvalidParameterException"),
     ("acm", "describe_certificate", {"CertificateArn": "certificate/none-of-ours"}, "ValidationException",
-     f"Value 'certificate/none-of-ours' at 'certificateArn' {MATCH}arn:",
+     "CertificateArn: 'certificate/none-of-ours' does not match",
      {"CertificateArn": f"arn:aws:acm:{REGION}:123456789012:certificate/none"}, "ResourceNotFoundException"),
     ("logs", "create_log_group", {"logGroupName": "a b"}, "InvalidParameterException",
-     f"{ONE} 'a b' at 'logGroupName' {MATCH}",
-     {"logGroupName": "a-b"}, None),
-    ("logs", "put_retention_policy", {"logGroupName": "none"}, "InvalidParameterException",
-     f"{ONE} null at 'retentionInDays' {MUST} not be null",
-     {"logGroupName": "none", "retentionInDays": 7}, "ResourceNotFoundException"),
-    ("route53", "list_tags_for_resource", {"ResourceType": "hostedzone", "ResourceId": "Z" * 33},
-     "InvalidInput",
-     f"{ONE} '{'Z' * 33}' at 'resourceId' {SHORT} 32",
+     "logGroupName: 'a b' does not match", {"logGroupName": "a-b"}, None),
+    ("route53", "list_tags_for_resource", {"ResourceType": "hostedzone", "ResourceId": "Z" * 65},
+     "InvalidInput", "has a length greater than 64",
      {"ResourceType": "hostedzone", "ResourceId": "Z0"}, "NoSuchHostedZone"),
     ("route53", "change_resource_record_sets",
      {"HostedZoneId": "Z0", "ChangeBatch": change({**RECORD, "Type": "ALIAS"})}, "InvalidInput",
-     "Invalid XML ; cvc-enumeration-valid: Value 'ALIAS' is not facet-valid with respect to enumeration '[",
+     "ChangeBatch.Changes[0].ResourceRecordSet.Type: 'ALIAS' is none of SOA, A,",
      {"HostedZoneId": "Z0", "ChangeBatch": change(RECORD)}, "NoSuchHostedZone"),
     ("sts", "assume_role", {"RoleArn": ROLE, "RoleSessionName": "session", "DurationSeconds": 60},
-     "ValidationError",
-     f"{ONE} '60' at 'durationSeconds' {AT_LEAST} 900",
+     "ValidationError", "DurationSeconds, value: 60, valid min value: 900",
      {"RoleArn": ROLE, "RoleSessionName": "session"}, None),
     ("resourcegroupstaggingapi", "get_resources", {"TagFilters": [{"Key": "k" * 129}]},
-     "InvalidParameterException", f"'tagFilters.1.member.key' {SHORT} 128",
-     {"TagFilters": [{"Key": "k"}]}, None),
+     "InvalidParameterException", "TagFilters[0].Key: ", {"TagFilters": [{"Key": "k"}]}, None),
 ]  # fmt: skip
 
 
@@ -156,7 +129,6 @@ JSON = {"Content_Type": "application/x-amz-json-1.1"}
         ('{"limit": "7"}', "STRING_VALUE can not be converted to an Integer"),
         ('{"limit": true}', "BOOLEAN_VALUE can not be converted to an Integer"),
         ('{"logGroupNamePrefix": ["/"]}', "Start of list found where not expected"),
-        ('{"accountIdentifiers": "me"}', "Expected list or null"),
         ('{"limit": ', ""),
         ("[]", "Unexpected field type"),
     ],
@@ -178,18 +150,7 @@ def test_what_is_no_call(send):
     assert send("eks", "/no-such-path", "", method="GET")[0] == 404
     status, answer = send("route53", "/2013-04-01/hostedzone", "<CreateHostedZoneRequest>")
     assert status == 400 and "<Code>MalformedInput</Code>" in answer
-    status, answer = send("ec2", "/", "Action=DescribeVpcs&Version=2016-11-15&MaxResults=many", **FORM)
+    status, answer = send("ec2", "/", "Action=CreateVolume&Version=2016-11-15&Size=many", **FORM)
     assert status == 400 and "<Code>InvalidParameterValue</Code>" in answer
-    status, answer = send("ec2", "/", "Action=DescribeVpcs&Version=2016-11-15&MaxResults=5", **FORM)
+    status, answer = send("ec2", "/", "Action=DescribeVpcs&Version=2016-11-15", **FORM)
     assert status == 200 and "<vpcSet" in answer
-
-
-def test_what_cannot_be_held_against_a_model_is_passed_on():
-    def environ(authorization: str) -> dict:
-        return EnvironBuilder("/", headers={"Authorization": authorization}).get_environ()
-
-    signed = "AWS4-HMAC-SHA256 Credential=AKIA/20261124/eu-central-1/{}/aws4_request, Signature=0"
-    assert read(environ("Basic bGFi")) is None
-    assert read(environ(signed.format("no-such-service"))) is None
-    with pytest.raises(Unreadable, match="InvalidAction"):
-        read(environ(signed.format("ec2")))

@@ -164,7 +164,7 @@ def cli(aws) -> Cli:
 
 def test_the_cli_lists_and_describes(stack, cli):
     listings = {
-        "ec2 describe-vpcs --page-size 5": stack.vpc,
+        "ec2 describe-vpcs": stack.vpc,
         "ec2 describe-nat-gateways": stack.nat,
         "elbv2 describe-load-balancers": stack.balancer,
         "elbv2 describe-target-groups": stack.target_group,
@@ -172,7 +172,7 @@ def test_the_cli_lists_and_describes(stack, cli):
         "acm list-certificates --includes keyTypes=EC_prime256v1,RSA_2048": stack.certificate,
         f"lambda get-function --function-name {NAME}": stack.function,
         f"lambda get-policy --function-name {NAME}": stack.target_group,
-        "iam list-roles --page-size 2": stack.roles["eks"],
+        "iam list-roles": stack.roles["eks"],
         f"route53 list-resource-record-sets --hosted-zone-id {stack.zone}": f"www.{DOMAIN}.",
         f"eks describe-cluster --name {NAME}": "ACTIVE",
         f"eks list-nodegroups --cluster-name {NAME}": '"n"',

@@ -4,22 +4,21 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html
 """
 
 from lab.aws.api.authorization.policy import Need
-from lab.aws.api.call import Call
+from lab.aws.api.call import Call, Refusal
 
 _LONG_NAMES = ("iam:CreateRole", "iam:PassRole", "iam:CreateServiceLinkedRole")
 
 
-def denial(call: Call, principal: str, need: Need, why: str) -> tuple[str, str, int]:
-    """Code, message and HTTP status."""
+def denial(call: Call, principal: str, need: Need, why: str) -> Refusal:
     message = f"User: {principal} is not authorized to perform: {need.action}{_on(need)} {why}"
     if call.service == "eks" and ":role/aws-service-role/" in need.resource:
-        return "InvalidRequestException", _eks(need), 400
+        return Refusal("InvalidRequestException", _eks(need), 400)
     if call.service == "ec2":
-        text = f"You are not authorized to perform this operation. {message}"
-        return "UnauthorizedOperation", text, 403
+        message = f"You are not authorized to perform this operation. {message}"
+        return Refusal("UnauthorizedOperation", message, 403)
     if "json" in call.protocol or call.service == "resourcegroupstaggingapi":
-        return "AccessDeniedException", message, 400 if call.protocol == "json" else 403
-    return "AccessDenied", message, 403
+        return Refusal("AccessDeniedException", message, 400 if call.protocol == "json" else 403)
+    return Refusal("AccessDenied", message, 403)
 
 
 def _on(need: Need) -> str:
