@@ -68,13 +68,13 @@ class CurlResult:
 
 def outside(*args: str | Path) -> CurlResult:
     """curl from outside the VPC: from where the reader sits."""
-    return _shown_after(current().OUTSIDE, [str(word) for word in args])
+    return _shown_after(current().TUTORIAL_OUTSIDE_COMMAND, [str(word) for word in args])
 
 
 def inside_vpc(*args: str | Path) -> CurlResult:
-    """curl from a machine inside the VPC: by INSIDE_VPC where it is set, else from a pod in EKS."""
+    """curl from a machine inside the VPC: by the settings' command if there is one, else in a pod in EKS."""
     words = [str(word) for word in args]
-    if prefix := current().INSIDE_VPC:
+    if prefix := current().TUTORIAL_INSIDE_VPC_COMMAND:
         answer = _shown_after(prefix, words)
     else:
         curl_pod.ensure()
@@ -122,7 +122,7 @@ def _shown_after(prefix: Sequence[str], args: Sequence[str]) -> CurlResult:
 def _shown(
     run: Callable[[Sequence[str]], CompletedProcess[bytes]], args: Sequence[str], hint: str
 ) -> CurlResult:
-    timeout = ["--connect-timeout", f"{current().CONNECT_TIMEOUT:g}"]
+    timeout = ["--connect-timeout", f"{current().TUTORIAL_CONNECT_TIMEOUT:g}"]
     done = run(["curl", *_MORE, *timeout, *args])
     shown = command.shell_join(["curl", *timeout, *args])
     return _print(shown, args, _parse(done, shown, hint))

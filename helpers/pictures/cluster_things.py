@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from helpers.base.contents import OBJECTS
 from helpers.base.errors import ApiError, PrerequisiteError, TimedOutError, UnreachableError
 from helpers.clusters import client
-from helpers.pictures.things import THINGS, How, Part
+from helpers.pictures.things import THINGS, Part, Phase
 
 if TYPE_CHECKING:
     from helpers.clusters.connection import Client
@@ -59,13 +59,13 @@ def _parts(api: "Client", cluster: str) -> dict[str, Part]:
     found = {
         key: _part(_workload(api, *place)) for key, place in workloads.items() if key.startswith(cluster)
     }
-    found["nodes"] = Part("there", _nodes(len(_names(api, "/api/v1/nodes"))))
+    found["nodes"] = Part("ready", _nodes(len(_names(api, "/api/v1/nodes"))))
     for kind in dict(OBJECTS[cluster].names):
         group, plural = _PATHS[kind]
         there = _names(api, f"{group}/namespaces/{namespace}/{plural}")
         for wanted, name in OBJECTS[cluster].names:
             if wanted == kind and name in there:
-                found[f"{cluster}/{kind}/{name}"] = Part("there", "there")
+                found[f"{cluster}/{kind}/{name}"] = Part("ready", "there")
     return found
 
 
@@ -100,8 +100,10 @@ def _part(workload: Workload | None) -> Part:
     if workload is None:
         return Part()
     values = _values(workload)
-    how, state = _readiness(workload)
-    return Part("making" if how == "there" and "no address yet" in values else how, state, tuple(values))
+    phase, state = _readiness(workload)
+    return Part(
+        "creating" if phase == "ready" and "no address yet" in values else phase, state, tuple(values)
+    )
 
 
 def _values(workload: Workload) -> list[str]:
@@ -122,22 +124,22 @@ def _has_sidecar(pod: Any) -> bool:
     return any(container.name == "istio-proxy" for container in containers)
 
 
-def _readiness(workload: Workload) -> tuple[How, str]:
+def _readiness(workload: Workload) -> tuple[Phase, str]:
     wanted, ready = workload.deployment.spec.replicas or 0, workload.deployment.status.readyReplicas or 0
     if ready >= wanted > 0:
-        return "there", "ready"
+        return "ready", "ready"
     if not wanted:
-        return "broken", "scaled to 0 pods"
+        return "failed", "scaled to 0 pods"
     if any(
         condition.type == "PodScheduled" and condition.reason == "Unschedulable"
         for pod in workload.pods
         for condition in pod.status.conditions or ()
     ):
-        return "broken", "Unschedulable"
+        return "failed", "Unschedulable"
     reasons = {reason for pod in workload.pods for reason in _waiting(pod)}
     if bad := sorted(reasons.difference(_STARTING)):
-        return "broken", f"{bad[0]}: the pod is not ready"
-    return "making", "starting" if reasons or not workload.pods else "not ready yet"
+        return "failed", f"{bad[0]}: the pod is not ready"
+    return "creating", "starting" if reasons or not workload.pods else "not ready yet"
 
 
 def _waiting(pod: Any) -> list[str]:

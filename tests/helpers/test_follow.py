@@ -197,7 +197,7 @@ def test_without_a_traceparent_no_log_is_searched(clusters):
 
 
 def test_curl_tells_where_it_went_and_what_it_sent(monkeypatch):
-    monkeypatch.setenv("CONNECT_TIMEOUT", "1")
+    monkeypatch.setenv("TUTORIAL_CONNECT_TIMEOUT", "1")
     answer = curl.outside("-H", f"Traceparent: {TRACE}", "http://127.0.0.1:1/there")
     assert (answer.traceparent, answer.url) == (TRACE, "http://127.0.0.1:1/there")
     assert answer.exit_code == 7

@@ -248,7 +248,7 @@ def test_no_proxy_is_on_the_way_to_this_machine(cluster, monkeypatch):
 
 
 def test_missing_istioctl_says_where_to_get_it(cluster, monkeypatch, tmp_path):
-    monkeypatch.setenv("TOOLS", str(tmp_path))
+    monkeypatch.setenv("TUTORIAL_TOOLS", str(tmp_path))
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(ToolMissingError, match=r"istio\.io"):
         istio.proxy_status("eks")
