@@ -1,15 +1,16 @@
 """The load balancer's certificate in ACM: imported from a private CA, or issued for a domain of the reader's.
 
-CERTIFICATE says which. In both cases `certificates.ensure().alb_ca` is what its signer is verified with.
+TUTORIAL_CERTIFICATE says which. In both cases its signer is verified with `pki.ensure().alb_ca`.
 """
 
 from typing import Any
 
 from helpers import aws, pki
-from helpers.aws import route53
+from helpers.aws import deletion, route53
 from helpers.base import contents
 from helpers.base.command import relative
-from helpers.base.errors import PrerequisiteError, TutorialError
+from helpers.base.errors import TutorialError
+from helpers.base.resource import Resource
 from helpers.base.settings import current
 from helpers.base.waiting import resume_after_lost_answer, wait_until
 
@@ -17,27 +18,44 @@ _ISSUE_LIMIT = 1800  # seconds; ACM says within 30 minutes, most often it takes 
 _TYPES = {"private-ca": "IMPORTED", "acm": "AMAZON_ISSUED"}
 
 
-def find() -> str:
-    """The ARN of our certificate for alb.<domain>; raises PrerequisiteError."""
-    arn = _find()
-    if arn is None:
-        raise PrerequisiteError(
-            f"no certificate for {current().alb_host} in ACM", contents.notebook("certificate")
-        )
-    return arn
+def get() -> str:
+    """The ARN of our certificate for alb.<domain>; raises PrerequisiteError where there is none."""
+    return contents.require(find(), "certificate", f"no certificate for {current().alb_host} in ACM")
+
+
+def find() -> str | None:
+    """The ARN of our certificate for alb.<domain>, of the kind that TUTORIAL_CERTIFICATE says, or None."""
+    wanted = _TYPES[current().TUTORIAL_CERTIFICATE]
+    for summary in _listed():
+        arn = summary["CertificateArn"]
+        if summary["DomainName"] == current().alb_host and _describe(arn)["Type"] == wanted and _is_ours(arn):
+            return arn
+    return None
 
 
 @resume_after_lost_answer
 def ensure() -> str:
     """The certificate's ARN: imported, or requested, validated by DNS and issued."""
-    return {"private-ca": _ensure_imported, "acm": _ensure_issued}[current().CERTIFICATE]()
+    return {"private-ca": _ensure_imported, "acm": _ensure_issued}[current().TUTORIAL_CERTIFICATE]()
+
+
+def delete() -> None:
+    """Delete the tutorial's certificates, of whatever domain; waits while a listener still uses one."""
+    for resource in leftovers():
+        deletion.delete("acm", "delete_certificate", CertificateArn=resource.name)
+
+
+def leftovers() -> list[Resource]:
+    """The tutorial's certificates, of whatever domain."""
+    arns = [summary["CertificateArn"] for summary in _listed()]
+    return [Resource("AWS", "certificate", arn) for arn in arns if _is_ours(arn)]
 
 
 def _ensure_imported() -> str:
     """Import the certificate, or import it anew where the file is another one than ACM holds."""
     files = pki.ensure()
     pem, chain = files.alb_cert.read_bytes(), files.alb_ca.read_bytes()
-    arn = _find()
+    arn = find()
     held = aws.call("acm", "get_certificate", CertificateArn=arn)["Certificate"] if arn else ""
     if arn and held.strip() == pem.decode().strip():
         print(f"Certificate {arn} exists ({current().alb_host})")
@@ -61,7 +79,7 @@ def _ensure_issued() -> str:
 
     https://docs.aws.amazon.com/acm/latest/userguide/dns-validation.html
     """
-    arn, host = _find(), current().alb_host
+    arn, host = find(), current().alb_host
     if arn is None:
         arn = aws.call(
             "acm",
@@ -83,8 +101,8 @@ def _ensure_issued() -> str:
         timeout=_ISSUE_LIMIT,
         interval=3,
         state=lambda now: now["Status"],
-        hint=f"the registrar of {current().DOMAIN} has to point to the zone's name servers: "
-        f"dig NS {current().DOMAIN}",
+        hint=f"the registrar of {current().TUTORIAL_DOMAIN} has to point to the zone's name servers: "
+        f"dig NS {current().TUTORIAL_DOMAIN}",
     )
     if found["Status"] != "ISSUED":
         answer = f"its status is {found['Status']} {found.get('FailureReason', '')}".strip()
@@ -112,16 +130,12 @@ def _describe(arn: str) -> dict[str, Any]:
     return aws.call("acm", "describe_certificate", CertificateArn=arn)["Certificate"]
 
 
-def _find() -> str | None:
+def _listed() -> list[dict[str, Any]]:
     # Without this filter ACM lists RSA-2048 certificates only.
     kinds = {"keyTypes": ["EC_prime256v1", "RSA_2048"]}
-    for summary in aws.list_all("acm", "list_certificates", "CertificateSummaryList", Includes=kinds):
-        arn = summary["CertificateArn"]
-        if summary["DomainName"] != current().alb_host:
-            continue
-        if _describe(arn)["Type"] != _TYPES[current().CERTIFICATE]:
-            continue
-        tags = aws.call("acm", "list_tags_for_certificate", CertificateArn=arn)["Tags"]
-        if {"Key": "Project", "Value": current().TUTORIAL_NAME} in tags:
-            return arn
-    return None
+    return aws.list_all("acm", "list_certificates", "CertificateSummaryList", Includes=kinds)
+
+
+def _is_ours(arn: str) -> bool:
+    tags = aws.call("acm", "list_tags_for_certificate", CertificateArn=arn)["Tags"]
+    return {"Key": "Project", "Value": current().TUTORIAL_NAME} in tags

@@ -3,40 +3,62 @@
 On the command line: `python -m helpers.cleanup --help`.
 """
 
-import json
-import re
 import sys
-from typing import Annotated, Any
+from collections.abc import Iterator
+from typing import Annotated, Protocol
 
 import typer
 
-from helpers import aws, eks, function, gke, inventory, kube, load_balancer, runs, show
-from helpers.aws import alb_log, route53
-from helpers.base.errors import ApiError, CommandError, TimedOutError, for_people
+from helpers import acm, dns, eks, function, gke, kube, load_balancer, network, show
+from helpers.aws import node_group, tagging
+from helpers.base import runs
+from helpers.base.errors import ApiError, TimedOutError, UnreachableError, for_people
+from helpers.base.resource import Resource
 from helpers.base.settings import current
-from helpers.base.waiting import retry_while, wait_until
-from helpers.clusters import kubeconfig
-from helpers.gcp import cloud_nat
-from helpers.inventory import Resource
+from helpers.base.waiting import wait_until
+from helpers.gcp import cloud_nat, container
 
-_LIMIT = 1800  # seconds; EKS takes up to fifteen minutes to delete a cluster
-_PATIENCE = 600  # seconds; what still holds on to a thing lets go within minutes
-# Used by something that is on its way out: try again.
-_BUSY = {
-    "AuthFailure",  # EC2's answer for an address whose NAT gateway is not gone yet
-    "ConflictException",
-    "DeleteConflict",
-    "DependencyViolation",
-    "InvalidIPAddress.InUse",
-    "OperationNotPermitted",
-    "ResourceInUse",
-    "ResourceInUseException",
+
+class Noun(Protocol):
+    """What the tutorial makes of one kind, in one cloud."""
+
+    def delete(self) -> None:
+        """Delete it; fine when there is none. Waits where the next deletion needs it."""
+
+    def leftovers(self) -> list[Resource]:
+        """What exists of it, by the cloud's own listings."""
+
+
+# Dependents first, and early what takes its time. The keys are those of `contents.THINGS`, which says which
+# notebook makes it.
+NOUNS: dict[str, Noun] = {
+    "gke": gke,
+    "nodes": node_group,
+    "record": dns,
+    "alb": load_balancer,
+    "certificate": acm,
+    "function": function,
+    "eks": eks,
+    "vpc": network,
+    "cloud-nat": cloud_nat,
 }
+_GOOGLE = ("gke", "cloud-nat")
+_LIMIT = 1800  # seconds; EKS takes up to fifteen minutes to delete a cluster
+
+
+def _nouns() -> list[Noun]:
+    """Those of the clouds that the settings name."""
+    return [noun for key, noun in NOUNS.items() if key not in _GOOGLE or current().GOOGLE_CLOUD_PROJECT]
 
 
 def listing() -> list[Resource]:
-    """What is left in both clouds; [] when all is gone."""
-    return inventory.listing()
+    """What is left in both clouds; [] when all is gone.
+
+    The tagging API does not know roles, and nothing of what Kubernetes made, so each service is asked too.
+    """
+    found = [resource for noun in _nouns() for resource in noun.leftovers()]
+    others = [arn for arn in tagging.arns() if not any(resource.name in arn for resource in found)]
+    return found + [Resource("AWS", "tagged", arn) for arn in others]
 
 
 def table() -> show.Table:
@@ -68,19 +90,8 @@ def everything() -> None:
         return
     # First what Kubernetes asked the clouds for: without its cluster nobody would take it back.
     _delete_services()
-    if current().GOOGLE_CLOUD_PROJECT:
-        gke.delete()
-    for name in inventory.node_groups():
-        _delete("eks", "delete_nodegroup", clusterName=current().TUTORIAL_NAME, nodegroupName=name)
-    _delete_front()
-    _delete_function()
-    _delete_eks()
-    _delete_network()
-    _delete_roles()
-    if current().GOOGLE_CLOUD_PROJECT:
-        _delete_cloud_nat()
-    for context in (eks.CONTEXT, gke.CONTEXT):
-        kubeconfig.remove(context)
+    for noun in _nouns():
+        noun.delete()
     wait_until(
         "both clouds to list nothing",
         listing,
@@ -90,6 +101,21 @@ def everything() -> None:
         hint="run the clean-up again: it goes on from here.",
     )
     print("Nothing is left in either cloud")
+
+
+def runs_older_than(age: str) -> list[runs.Run]:
+    """Runs of whatever name that both clouds have something of, all of it older than `age`, e.g. "24h"."""
+    return runs.older_than(age, _tags_of_all_runs())
+
+
+def _tags_of_all_runs() -> Iterator[dict[str, str]]:
+    """The tags of all that any run made, in the settings' region and project."""
+    yield from tagging.of_all_runs()
+    if current().GOOGLE_CLOUD_PROJECT:
+        yield from map(cloud_nat.tags, cloud_nat.of_all_runs())
+        for cluster in container.of_all_runs():
+            labels = {key.capitalize(): value for key, value in cluster.resource_labels.items()}
+            yield {**labels, "Location": cluster.location}
 
 
 def _ready() -> list[str]:
@@ -107,169 +133,23 @@ def _ready() -> list[str]:
 def _services(context: str) -> list[tuple[str, str]]:
     """Namespaces and names of the Services for which the cluster made a load balancer."""
     try:
-        got = kube.kubectl(context, "get", "services", "-A", "-o", "json", show=False, timeout=60)
-    except (CommandError, TimedOutError) as failed:
+        found = kube.get(context, "services")
+    except (ApiError, UnreachableError) as failed:
         # A cluster that does not answer any more must not keep all the rest alive.
         print(f"{context} does not answer, its load balancers are looked for in the cloud: {failed}")
         return []
-    found = [item for item in json.loads(got.text)["items"] if item["spec"]["type"] == "LoadBalancer"]
-    return [(item["metadata"]["namespace"], item["metadata"]["name"]) for item in found]
+    return [
+        (each.metadata.namespace, each.metadata.name) for each in found if each.spec.type == "LoadBalancer"
+    ]
 
 
 def _delete_services() -> None:
     for context in _ready():
         for namespace, name in _services(context):
-            words = ("-n", namespace, "delete", "service", name, "--timeout=300s")
             try:
-                kube.kubectl(context, *words, "--ignore-not-found")
-            except (CommandError, TimedOutError) as failed:
+                kube.delete(context, namespace, f"service/{name}")
+            except (ApiError, UnreachableError, TimedOutError) as failed:
                 print(f"{context} keeps {namespace}/{name}, its load balancer is looked for: {failed}")
-
-
-def _delete_cloud_nat() -> None:
-    if others := gke.neighbours():
-        print(f"Cloud NAT stays, {', '.join(others)} calls out by it")
-        return
-    cloud_nat.delete()
-
-
-def _delete_front() -> None:
-    """Record, zone, balancers, target group, the bucket with the balancer's log, certificate."""
-    if zone_id := route53.find():
-        for record in route53.records(zone_id):
-            _delete_record(zone_id, record)
-    for ours in inventory.zones():
-        _empty(ours)
-        _delete("route53", "delete_hosted_zone", Id=ours)
-    for name in inventory.kubernetes_balancers():
-        _delete("elb", "delete_load_balancer", LoadBalancerName=name)
-    balancer, group = load_balancer.balancer(), load_balancer.target_group()
-    if balancer:
-        _delete("elbv2", "delete_load_balancer", LoadBalancerArn=balancer["LoadBalancerArn"])
-    if group:
-        _delete("elbv2", "delete_target_group", TargetGroupArn=group["TargetGroupArn"])
-    if alb_log.exists():
-        _delete_bucket(alb_log.bucket())
-    for arn in inventory.certificates():
-        _delete("acm", "delete_certificate", CertificateArn=arn)
-
-
-def _delete_bucket(name: str) -> None:
-    """With what is in it; the load balancer's last entries may come while this goes on."""
-
-    def delete() -> bool:
-        for each in aws.list_all("s3", "list_objects_v2", "Contents", Bucket=name):
-            _undo("s3", "delete_object", Bucket=name, Key=each["Key"])
-        return _undo("s3", "delete_bucket", Bucket=name)
-
-    again = {"BucketNotEmpty", "OperationAborted"}
-    busy = lambda error: isinstance(error, ApiError) and error.code in again  # noqa: E731
-    if retry_while(f"delete-bucket {name}", delete, busy, timeout=_PATIENCE):
-        aws.said(f"s3 rb --force s3://{name}")
-
-
-def _empty(zone_id: str) -> None:
-    """A zone with records of its own is not deleted; NS and SOA at its top go with it."""
-    for record in aws.list_all(
-        "route53", "list_resource_record_sets", "ResourceRecordSets", HostedZoneId=zone_id
-    ):
-        if record["Type"] not in ("NS", "SOA"):
-            _delete_record(zone_id, record)
-
-
-def _delete_record(zone_id: str, record: dict[str, Any]) -> None:
-    change = {"Changes": [{"Action": "DELETE", "ResourceRecordSet": record}]}
-    if _undo("route53", "change_resource_record_sets", HostedZoneId=zone_id, ChangeBatch=change):
-        aws.said(f"route53 change-resource-record-sets: {record['Name']} deleted")
-
-
-def _delete_function() -> None:
-    if function.exists():
-        _delete("lambda", "delete_function", FunctionName=function.name())
-    _delete("logs", "delete_log_group", logGroupName=function.log_group())
-
-
-def _delete_eks() -> None:
-    name = current().TUTORIAL_NAME
-    wait_until("the node groups to go", inventory.node_groups, lambda left: not left, timeout=_LIMIT)
-    # EKS refuses to delete what it is still making.
-    wait_until(
-        "the EKS cluster to be deletable",
-        eks.status,
-        lambda now: now not in ("CREATING", "UPDATING"),
-        timeout=_LIMIT,
-    )
-    if eks.status() not in ("", "DELETING"):
-        _delete("eks", "delete_cluster", name=name)
-    wait_until("the EKS cluster to go", eks.status, lambda now: now == "", timeout=_LIMIT)
-    # After the cluster, which would write into it again.
-    _delete("logs", "delete_log_group", logGroupName=eks.log_group_name())
-    for volume in inventory.kubernetes_volumes():
-        _delete("ec2", "delete_volume", VolumeId=volume)
-
-
-def _delete_network() -> None:
-    for gateway in inventory.ec2("NAT gateway"):
-        _delete("ec2", "delete_nat_gateway", NatGatewayId=gateway["NatGatewayId"])
-    for address in inventory.ec2("elastic IP"):
-        _delete("ec2", "release_address", AllocationId=address["AllocationId"])
-    for vpc in inventory.ec2("VPC"):
-        _delete_inside(vpc["VpcId"])
-    for gateway in inventory.ec2("internet gateway"):
-        id_ = gateway["InternetGatewayId"]
-        for attachment in gateway.get("Attachments", []):
-            vpc_id = attachment["VpcId"]
-            _delete("ec2", "detach_internet_gateway", InternetGatewayId=id_, VpcId=vpc_id)
-        _delete("ec2", "delete_internet_gateway", InternetGatewayId=id_)
-    for vpc in inventory.ec2("VPC"):
-        _delete("ec2", "delete_vpc", VpcId=vpc["VpcId"])
-
-
-def _delete_inside(vpc_id: str) -> None:
-    """What keeps a VPC alive, also where a controller of Kubernetes made it without our tag."""
-    mine = [{"Name": "vpc-id", "Values": [vpc_id]}]
-    for interface in inventory.free_interfaces(vpc_id):
-        _delete("ec2", "delete_network_interface", NetworkInterfaceId=interface)
-    for table_ in inventory.ec2("route table"):
-        for association in table_["Associations"]:
-            id_ = association["RouteTableAssociationId"]
-            _undo("ec2", "disassociate_route_table", AssociationId=id_)
-        _delete("ec2", "delete_route_table", RouteTableId=table_["RouteTableId"])
-    for subnet in aws.list_all("ec2", "describe_subnets", "Subnets", Filters=mine):
-        _delete("ec2", "delete_subnet", SubnetId=subnet["SubnetId"])
-    for group in inventory.security_groups(vpc_id):
-        _delete("ec2", "delete_security_group", GroupId=group)
-
-
-def _delete_roles() -> None:
-    for role in inventory.existing_roles():
-        for policy in aws.list_all("iam", "list_attached_role_policies", "AttachedPolicies", RoleName=role):
-            _undo("iam", "detach_role_policy", RoleName=role, PolicyArn=policy["PolicyArn"])
-        _delete("iam", "delete_role", RoleName=role)
-
-
-def _delete(service: str, operation: str, **parameters: Any) -> None:
-    """Delete one thing, patiently while something still uses it; fine when it is gone already."""
-    words = " ".join([operation.replace("_", "-"), *(str(value) for value in parameters.values())])
-    done = retry_while(
-        words,
-        lambda: _undo(service, operation, **parameters),
-        lambda error: isinstance(error, ApiError) and error.code in _BUSY,
-        timeout=_PATIENCE,
-    )
-    if done:
-        aws.said(f"{service} {words}")
-
-
-def _undo(service: str, operation: str, **parameters: Any) -> bool:
-    """Whether there was something to undo; none is fine: it may have been this very call that undid it."""
-    try:
-        aws.call(service, operation, **parameters)
-    except ApiError as refused:
-        if not re.search("NotFound|NoSuch|NotAttached", refused.code) and "not found" not in refused.answer:
-            raise
-        return False
-    return True
 
 
 @for_people
@@ -284,7 +164,7 @@ def main(
         left = _clean(dry_run)
     else:
         left = []
-        for run in runs.older_than(older_than):
+        for run in runs_older_than(older_than):
             print(f"Run {run.name}, last made something {run.newest:%Y-%m-%d %H:%M} UTC")
             with runs.settings_of(run):
                 left += _clean(dry_run)

@@ -1,12 +1,11 @@
 """The EKS cluster in the VPC of the function, with one node group in the private subnets."""
 
-from collections.abc import Callable
 from typing import Any
 
 from helpers import aws, network
-from helpers.aws import cloudwatch_logs, iam
+from helpers.aws import cloudwatch_logs, deletion, ec2, iam, node_group
 from helpers.base import contents, my_address
-from helpers.base.errors import PrerequisiteError, TutorialError
+from helpers.base.resource import Resource
 from helpers.base.settings import current
 from helpers.base.waiting import resume_after_lost_answer, wait_until
 from helpers.clusters import kubeconfig
@@ -14,14 +13,9 @@ from helpers.clusters.model import Cluster
 
 CONTEXT = "eks"
 VERSION = "1.35"
-NODE_GROUP = "workers"
-INSTANCE_TYPE = "t3.large"
-# Its images demand IMDSv2 and keep pods, one hop away, from the node's role:
-# https://docs.aws.amazon.com/eks/latest/userguide/al2023.html
-AMI_TYPE = "AL2023_x86_64_STANDARD"
 LOGS = ("api", "audit", "authenticator", "controllerManager", "scheduler")
-_CLUSTER_LIMIT = 1800  # seconds; AWS takes about ten minutes
-_NODES_LIMIT = 1200  # two to three minutes
+_ROLES = ("eks-cluster", "eks-nodes")
+_LIMIT = 1800  # seconds; AWS takes about ten minutes, and up to fifteen to delete it
 
 
 def status() -> str:
@@ -30,27 +24,40 @@ def status() -> str:
     return found["status"] if found else ""
 
 
-def find() -> Cluster:
-    """Look the cluster up by its name; raises PrerequisiteError."""
+def get() -> Cluster:
+    """The cluster; raises PrerequisiteError where there is none."""
+    return contents.require(find(), "eks", f"no EKS cluster {current().TUTORIAL_NAME}")
+
+
+def find() -> Cluster | None:
+    """The cluster, found by its name, or None."""
     found = describe()
     if found is None:
-        raise PrerequisiteError(f"no EKS cluster {current().TUTORIAL_NAME}", contents.notebook("eks"))
-    return Cluster(CONTEXT, found["name"], found["status"], found.get("endpoint", ""), found["version"])
+        return None
+    return Cluster(
+        context=CONTEXT,
+        name=found["name"],
+        status=found["status"],
+        reason="; ".join(issue["message"] for issue in found.get("health", {}).get("issues", [])),
+        version=found["version"],
+        url=found.get("endpoint", ""),
+        ca=found.get("certificateAuthority", {}).get("data", ""),
+    )
 
 
 @resume_after_lost_answer
 def create() -> None:
     """Start making the cluster and come back at once: on AWS it takes ten minutes."""
-    name, place = current().TUTORIAL_NAME, network.find()
+    name, place = current().TUTORIAL_NAME, network.get()
     role = iam.ensure("eks-cluster", "eks", "AmazonEKSClusterPolicy")
     if status() == "DELETING":
         what = f"the old EKS cluster {name} to go"
-        wait_until(what, status, lambda now: now == "", timeout=_CLUSTER_LIMIT)
+        wait_until(what, status, lambda now: now == "", timeout=_LIMIT)
     there = status()
     if there:
         print(f"EKS cluster {name} exists: {there}")
         return
-    cloudwatch_logs.ensure(log_group_name())
+    cloudwatch_logs.ensure(log_group())
     wanted = {
         "name": name,
         "version": VERSION,
@@ -67,7 +74,7 @@ def create() -> None:
     aws.said(f"eks create-cluster --name {name}", made["status"])
 
 
-def log_group_name() -> str:
+def log_group() -> str:
     """Where the control plane writes its logs; EKS would make it without a tag, and keep them for ever."""
     return f"/aws/eks/{current().TUTORIAL_NAME}/cluster"
 
@@ -90,7 +97,7 @@ def _ensure_endpoint() -> None:
         return
     aws.call("eks", "update_cluster_config", name=name, resourcesVpcConfig=wanted)
     waiting = f"EKS to let {wanted['publicAccessCidrs'][0]} in"
-    wait_until(waiting, there, bool, timeout=_CLUSTER_LIMIT, state=lambda _: "updating")
+    wait_until(waiting, there, bool, timeout=_LIMIT, state=lambda _: "updating")
     aws.said(f"eks update-cluster-config --name {name}: publicAccessCidrs", wanted["publicAccessCidrs"][0])
 
 
@@ -99,63 +106,71 @@ def ensure() -> Cluster:
     """The cluster, active, with its nodes and the context `eks` in the kubeconfig."""
     create()
     name = current().TUTORIAL_NAME
-    found = _settled(f"EKS cluster {name}", describe, _CLUSTER_LIMIT)
+    found = node_group.wait_until_made(f"EKS cluster {name}", describe, _LIMIT)
     aws.said(f"eks describe-cluster --name {name}", f"{found['status']}, Kubernetes {found['version']}")
     _ensure_endpoint()
-    _ensure_nodes()
+    node_group.ensure(network.get().private)
     connect()
-    return find()
+    return get()
+
+
+def delete() -> None:
+    """Delete the cluster, wait until it is gone, and delete what it left; fine when there is none."""
+    node_group.delete()
+    wait_until("the node groups to go", node_group.names, lambda left: not left, timeout=_LIMIT)
+    busy = ("CREATING", "UPDATING")  # EKS refuses to delete what it is still making
+    wait_until("the EKS cluster to be deletable", status, lambda now: now not in busy, timeout=_LIMIT)
+    if status() not in ("", "DELETING"):
+        deletion.delete("eks", "delete_cluster", name=current().TUTORIAL_NAME)
+    wait_until("the EKS cluster to go", status, lambda now: now == "", timeout=_LIMIT)
+    kubeconfig.remove(CONTEXT)
+    for name in _classic_balancers():
+        deletion.delete("elb", "delete_load_balancer", LoadBalancerName=name)
+    for disk in _disks():
+        ec2.delete("disk", disk)
+    # Only now, as the cluster would write into it again.
+    cloudwatch_logs.delete(log_group())
+    for purpose in _ROLES:
+        iam.delete(purpose)
+
+
+def leftovers() -> list[Resource]:
+    """The cluster, what its controllers made for Services and volumes, its log group and its roles."""
+    found = [("EKS cluster", current().TUTORIAL_NAME)] if status() else []
+    found += [("classic load balancer", name) for name in _classic_balancers()]
+    found += [("disk", disk) for disk in _disks()]
+    resources = [Resource("AWS", *each) for each in found]
+    return resources + cloudwatch_logs.leftovers(log_group()) + iam.leftovers(*_ROLES)
+
+
+def _classic_balancers() -> list[str]:
+    """Classic load balancers that the cluster made for its Services."""
+    listed = aws.list_all("elb", "describe_load_balancers", "LoadBalancerDescriptions")
+    names = [balancer["LoadBalancerName"] for balancer in listed]
+    ours = []
+    for start in range(0, len(names), 20):  # the call takes 20 names
+        answer = aws.call("elb", "describe_tags", LoadBalancerNames=names[start : start + 20])
+        ours += [
+            found["LoadBalancerName"]
+            for found in answer["TagDescriptions"]
+            if any(tag["Key"] == cluster_tag() for tag in found["Tags"])
+        ]
+    return ours
+
+
+def _disks() -> list[str]:
+    return [disk["VolumeId"] for disk in ec2.found("disk", **{"tag-key": cluster_tag()})]
+
+
+def cluster_tag() -> str:
+    """The tag that Kubernetes' AWS controllers put on what they make."""
+    return f"kubernetes.io/cluster/{current().TUTORIAL_NAME}"
 
 
 def connect() -> None:
     """Write the context `eks` into the kubeconfig, as `aws eks update-kubeconfig` does."""
-    found = describe() or {}
-    kubeconfig.write(CONTEXT, found["endpoint"], found["certificateAuthority"]["data"], _plugin())
-
-
-def _ensure_nodes() -> None:
-    name, there = current().TUTORIAL_NAME, _describe_nodes()
-    if there:
-        print(f"Node group {NODE_GROUP} exists: {there['status']}")
-    else:
-        policies = (
-            "AmazonEKSWorkerNodePolicy",
-            "AmazonEKS_CNI_Policy",
-            "AmazonEC2ContainerRegistryPullOnly",
-        )
-        role = iam.ensure("eks-nodes", "ec2", *policies)
-        wanted = {
-            "clusterName": name,
-            "nodegroupName": NODE_GROUP,
-            "subnets": network.find().private,
-            "nodeRole": role,
-            "amiType": AMI_TYPE,
-            "instanceTypes": [INSTANCE_TYPE],
-            "scalingConfig": {"minSize": 1, "maxSize": 1, "desiredSize": 1},
-            "tags": aws.project_tags(),
-        }
-        iam.retry_until_propagated(role, lambda: aws.call("eks", "create_nodegroup", **wanted))
-        aws.said(f"eks create-nodegroup --cluster-name {name} --nodegroup-name {NODE_GROUP}", "CREATING")
-    found = _settled(f"node group {NODE_GROUP}", _describe_nodes, _NODES_LIMIT)
-    if not there or there["status"] != "ACTIVE":
-        aws.said(f"eks describe-nodegroup --nodegroup-name {NODE_GROUP}", found["status"])
-
-
-def _settled(what: str, describe: Callable[[], dict[str, Any] | None], timeout: float) -> dict[str, Any]:
-    """Wait until it is made; raises TutorialError with the reasons that EKS gives where that failed."""
-    found = wait_until(
-        what,
-        lambda: describe() or {"status": "not there yet"},
-        lambda now: now["status"] not in ("CREATING", "UPDATING", "not there yet"),
-        timeout=timeout,
-        state=lambda now: now["status"],
-    )
-    if found["status"] != "ACTIVE":
-        issues = found.get("health", {}).get("issues", [])
-        reasons = "; ".join(f"{issue['code']}: {issue['message']}" for issue in issues)
-        answer = f"its status is {found['status']}" + (f" ({reasons})" if reasons else "")
-        raise TutorialError(f"Making the {what}", answer, "run 99-clean-up, then start again.")
-    return found
+    cluster = get()
+    kubeconfig.write(CONTEXT, cluster.url, cluster.ca, _plugin())
 
 
 def _plugin() -> dict[str, Any]:
@@ -178,14 +193,3 @@ def describe() -> dict[str, Any] | None:
     name = current().TUTORIAL_NAME
     found = aws.found(missing, service="eks", operation="describe_cluster", name=name)
     return found["cluster"] if found else None
-
-
-def _describe_nodes() -> dict[str, Any] | None:
-    found = aws.found(
-        "ResourceNotFoundException",
-        service="eks",
-        operation="describe_nodegroup",
-        clusterName=current().TUTORIAL_NAME,
-        nodegroupName=NODE_GROUP,
-    )
-    return found["nodegroup"] if found else None

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from helpers import aws
-from helpers.aws import cloudwatch_logs, iam
+from helpers.aws import cloudwatch_logs, deletion, iam
 from helpers.base import command, contents
-from helpers.base.errors import ApiError, PrerequisiteError
+from helpers.base.errors import ApiError
+from helpers.base.resource import Resource
 from helpers.base.settings import ROOT, current
 from helpers.base.waiting import resume_after_lost_answer, wait_until
 
@@ -56,11 +57,6 @@ def log_group() -> str:
     return f"/aws/lambda/{name()}"
 
 
-def exists() -> bool:
-    """Whether the function exists."""
-    return _configuration() is not None
-
-
 def package() -> bytes:
     """lambda/ as a zip whose bytes depend on the files alone, so that equal code has an equal sum."""
     buffer = io.BytesIO()
@@ -73,11 +69,16 @@ def package() -> bytes:
     return buffer.getvalue()
 
 
-def find() -> Function:
-    """Look the function up by its name; raises PrerequisiteError."""
+def get() -> Function:
+    """The function; raises PrerequisiteError where there is none."""
+    return contents.require(find(), "function", f"no function {name()}")
+
+
+def find() -> Function | None:
+    """The function, found by its name, or None."""
     found = _configuration()
     if found is None:
-        raise PrerequisiteError(f"no function {name()}", contents.notebook("function"))
+        return None
     state = found.get("State", "Active")
     return Function(found["FunctionName"], found["FunctionArn"], found["CodeSha256"], state)
 
@@ -88,18 +89,31 @@ def ensure() -> Function:
     role = iam.ensure("function", "lambda", "service-role/AWSLambdaBasicExecutionRole")
     cloudwatch_logs.ensure(log_group())
     code = package()
-    there = _configuration()
+    there = find()
     if there is not None:
         _wait()  # while it is Pending or being updated, Lambda refuses to call or change it
     if there is None:
         _create(role, code)
         aws.said(f"lambda create-function --function-name {name()}", _wait())
-    elif there["CodeSha256"] != base64.b64encode(hashlib.sha256(code).digest()).decode():
+    elif there.code_sha256 != base64.b64encode(hashlib.sha256(code).digest()).decode():
         aws.call("lambda", "update_function_code", FunctionName=name(), ZipFile=code)
         aws.said(f"lambda update-function-code --function-name {name()}", _wait())
     else:
         print(f"Function {name()} exists, its code is that of lambda/")
-    return find()
+    return get()
+
+
+def delete() -> None:
+    """Delete the function, its log group and its role; fine when there are none."""
+    deletion.delete("lambda", "delete_function", FunctionName=name())
+    cloudwatch_logs.delete(log_group())
+    iam.delete("function")
+
+
+def leftovers() -> list[Resource]:
+    """The function, its log group and its role, where they exist."""
+    found = [Resource("AWS", "function", name())] if find() else []
+    return found + cloudwatch_logs.leftovers(log_group()) + iam.leftovers("function")
 
 
 @resume_after_lost_answer

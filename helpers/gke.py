@@ -1,30 +1,30 @@
 """The GKE cluster: in a project of Google's, with no link to the VPC in AWS."""
 
+from __future__ import annotations
+
 import os
 import re
 import sys
-from collections.abc import Callable
-from typing import Any, TypeVar
-
-from google.cloud import container_v1
+from typing import TYPE_CHECKING, Any
 
 from helpers import gcp
-from helpers.aws import TUTORIAL, project_tags
 from helpers.base import contents, my_address
-from helpers.base.errors import ApiError, PrerequisiteError, TutorialError
+from helpers.base.errors import ApiError, TutorialError
+from helpers.base.resource import Resource
 from helpers.base.settings import ROOT, current
+from helpers.base.tags import project_tags
 from helpers.base.waiting import resume_after_lost_answer, wait_until
 from helpers.clusters import kubeconfig
 from helpers.clusters.model import Cluster
-from helpers.gcp import cloud_nat
+from helpers.gcp import cloud_nat, container
+
+if TYPE_CHECKING:
+    from google.cloud import container_v1  # takes half a second, so it waits for the first call
 
 CONTEXT = "gke"
 CHANNEL = "REGULAR"
 MACHINE_TYPE = "e2-standard-2"
 _LIMIT = 1800  # seconds; Google takes about five minutes
-_ALLOWED = "ask for roles/container.admin in the project; is the GKE API enabled there?"
-
-T = TypeVar("T")
 
 
 def status() -> str:
@@ -33,12 +33,25 @@ def status() -> str:
     return found.status.name if found else ""
 
 
-def find() -> Cluster:
-    """Look the cluster up by its name; raises PrerequisiteError."""
+def get() -> Cluster:
+    """The cluster; raises PrerequisiteError where there is none."""
+    return contents.require(find(), "gke", f"no GKE cluster {current().TUTORIAL_NAME}")
+
+
+def find() -> Cluster | None:
+    """The cluster, found by its name, or None."""
     found = describe()
     if found is None:
-        raise PrerequisiteError(f"no GKE cluster {current().TUTORIAL_NAME}", contents.notebook("gke"))
-    return Cluster(CONTEXT, found.name, found.status.name, found.endpoint, found.current_master_version)
+        return None
+    return Cluster(
+        context=CONTEXT,
+        name=found.name,
+        status=found.status.name,
+        reason=found.status_message,
+        version=found.current_master_version,
+        url=f"https://{found.endpoint}",
+        ca=found.master_auth.cluster_ca_certificate,
+    )
 
 
 @resume_after_lost_answer
@@ -52,19 +65,21 @@ def create() -> None:
     if there:
         print(f"GKE cluster {name} exists: {there}")
         return
-    wanted = container_v1.Cluster(
-        name=name,
-        initial_node_count=1,
-        network_config=container_v1.NetworkConfig(default_enable_private_nodes=True),
-        ip_allocation_policy=container_v1.IPAllocationPolicy(use_ip_aliases=True),
-        node_config=container_v1.NodeConfig(machine_type=MACHINE_TYPE),
-        release_channel=container_v1.ReleaseChannel(channel=CHANNEL),
-        resource_labels=_labels(),
-        master_authorized_networks_config=_authorized(),
-    )
-    _ask(
+    wanted = {
+        "name": name,
+        "initial_node_count": 1,
+        "network_config": {"default_enable_private_nodes": True},
+        "ip_allocation_policy": {"use_ip_aliases": True},
+        "node_config": {"machine_type": MACHINE_TYPE},
+        "release_channel": {"channel": CHANNEL},
+        "resource_labels": _labels(),
+        "master_authorized_networks_config": _authorized(),
+    }
+    container.ask(
         f"Making the GKE cluster {name}",
-        lambda gke: gke.create_cluster(parent=parent(), cluster=wanted, timeout=gcp.TIMEOUT),
+        lambda gke: gke.create_cluster(
+            request={"parent": container.parent(), "cluster": wanted}, timeout=gcp.TIMEOUT
+        ),
     )
     where = f"--location {current().GOOGLE_CLOUD_LOCATION}"
     print(f"gcloud container clusters create {name} {where} --enable-private-nodes …  → {status()}")
@@ -89,39 +104,37 @@ def ensure() -> Cluster:
     version = found.current_master_version
     print(f"gcloud container clusters describe {name}  → {found.status.name}, Kubernetes {version}")
     connect()
-    return find()
+    return get()
 
 
-def _authorized() -> container_v1.MasterAuthorizedNetworksConfig:
+def _authorized() -> dict[str, Any]:
     """Who reaches the API server from outside: the reader, and not Google's other customers."""
     block = {"display_name": "the reader", "cidr_block": my_address.cidr()}
-    return container_v1.MasterAuthorizedNetworksConfig(
-        enabled=True, cidr_blocks=[block], gcp_public_cidrs_access_enabled=False
-    )
+    return {"enabled": True, "cidr_blocks": [block], "gcp_public_cidrs_access_enabled": False}
 
 
 def _ensure_access(found: container_v1.Cluster) -> None:
     """Let the reader in from where they are today, e.g. another network than yesterday's."""
     wanted = _authorized()
+    ranges = [block["cidr_block"] for block in wanted["cidr_blocks"]]
 
     def there(cluster: container_v1.Cluster | None) -> bool:
         config = cluster.master_authorized_networks_config if cluster else None
-        return config is not None and config.cidr_blocks == wanted.cidr_blocks
+        return config is not None and [block.cidr_block for block in config.cidr_blocks] == ranges
 
     if found.status.name != "RUNNING" or there(found):
         return
-    update = container_v1.ClusterUpdate(desired_master_authorized_networks_config=wanted)
+    update = {"desired_master_authorized_networks_config": wanted}
     action = "Letting this machine reach the GKE cluster"
-    _ask(action, lambda gke: gke.update_cluster(request={"name": _path(), "update": update}))
+    container.ask(action, lambda gke: gke.update_cluster(request={"name": _path(), "update": update}))
     wait_until("GKE to let this machine in", describe, there, timeout=_LIMIT, state=lambda _: "updating")
     print(f"gcloud container clusters update {found.name} --master-authorized-networks {my_address.cidr()}")
 
 
 def connect() -> None:
     """Write the context `gke` into the kubeconfig, as `gcloud container clusters get-credentials` does."""
-    found = describe() or container_v1.Cluster()
-    ca = found.master_auth.cluster_ca_certificate
-    kubeconfig.write(CONTEXT, f"https://{found.endpoint}", ca, _plugin())
+    cluster = get()
+    kubeconfig.write(CONTEXT, cluster.url, cluster.ca, _plugin())
 
 
 def delete() -> None:
@@ -132,12 +145,18 @@ def delete() -> None:
     if status() not in ("", "STOPPING"):
         _start_deleting(name)
         print(f"gcloud container clusters delete {name}  → {status() or 'gone'}")
+    kubeconfig.remove(CONTEXT)
+
+
+def leftovers() -> list[Resource]:
+    """The cluster, where it exists."""
+    return [Resource("Google Cloud", "GKE cluster", current().TUTORIAL_NAME)] if status() else []
 
 
 def _start_deleting(name: str) -> None:
     action = f"Deleting the GKE cluster {name}"
     try:
-        _ask(action, lambda gke: gke.delete_cluster(name=_path(), timeout=gcp.TIMEOUT))
+        container.ask(action, lambda gke: gke.delete_cluster(name=_path(), timeout=gcp.TIMEOUT))
     except ApiError:
         if status() not in ("", "STOPPING"):  # else it was asked before, and the answer got lost
             raise
@@ -146,7 +165,7 @@ def _start_deleting(name: str) -> None:
 def describe() -> container_v1.Cluster | None:
     """The cluster with all of its fields, or None."""
     try:
-        return _ask(
+        return container.ask(
             "Looking up the GKE cluster",
             lambda gke: gke.get_cluster(name=_path(), timeout=gcp.TIMEOUT),
         )
@@ -158,7 +177,9 @@ def describe() -> container_v1.Cluster | None:
 
 def server_config() -> container_v1.ServerConfig:
     """The versions that GKE offers at the location."""
-    return _ask("Asking GKE for its versions", lambda gke: gke.get_server_config(name=parent()))
+    return container.ask(
+        "Asking GKE for its versions", lambda gke: gke.get_server_config(name=container.parent())
+    )
 
 
 def default_version(config: container_v1.ServerConfig) -> str:
@@ -167,42 +188,13 @@ def default_version(config: container_v1.ServerConfig) -> str:
     return channels.get(CHANNEL) or config.default_cluster_version
 
 
-def labelled(key: str, value: str) -> list[container_v1.Cluster]:
-    """The project's clusters with this label, in all locations."""
-    anywhere = f"{parent().rpartition('/')[0]}/-"
-    answer = _ask(
-        "Listing the GKE clusters",
-        lambda gke: gke.list_clusters(parent=anywhere, timeout=gcp.TIMEOUT),
-    )
-    return [cluster for cluster in answer.clusters if cluster.resource_labels.get(key) == value]
-
-
-def neighbours() -> list[str]:
-    """Clusters of other runs of the tutorial in the same region: they call out by the same Cloud NAT."""
-    return [
-        cluster.name
-        for cluster in labelled("tutorial", TUTORIAL)
-        if cluster.name != current().TUTORIAL_NAME and cluster.location.startswith(gcp.region())
-    ]
-
-
 def _labels() -> dict[str, str]:
     """AWS's tags as labels, which have lower-case letters, digits, - and _ only."""
     return {key.lower(): re.sub(r"[^a-z0-9_-]", "-", value.lower()) for key, value in project_tags().items()}
 
 
-def parent() -> str:
-    """The project and location that clusters are made in."""
-    return f"projects/{gcp.project()}/locations/{current().GOOGLE_CLOUD_LOCATION}"
-
-
 def _path() -> str:
-    return f"{parent()}/clusters/{current().TUTORIAL_NAME}"
-
-
-def _ask(action: str, call: Callable[[container_v1.ClusterManagerClient], T]) -> T:
-    endpoint = (current().CLOUDSDK_API_ENDPOINT_OVERRIDES_CONTAINER or "").rstrip("/")
-    return gcp.ask(action, container_v1.ClusterManagerClient, endpoint, call, _ALLOWED)
+    return f"{container.parent()}/clusters/{current().TUTORIAL_NAME}"
 
 
 def _plugin() -> dict[str, Any]:

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from helpers import acm, aws, function, network, show
-from helpers.aws import alb_log
+from helpers.aws import alb_log, deletion, ec2
 from helpers.base import contents
-from helpers.base.errors import PrerequisiteError
+from helpers.base.resource import Resource
 from helpers.base.settings import current
 from helpers.base.waiting import resume_after_lost_answer, wait_until
 
@@ -18,14 +18,13 @@ _ACTIVE_LIMIT = 600  # seconds; AWS takes two to three minutes
 
 @dataclass
 class LoadBalancer:
-    """The balancer, its target group and its security group."""
+    """The balancer and its target group."""
 
     arn: str
     name: str
     dns_name: str
     zone_id: str
     target_group_arn: str
-    security_group: str
 
     def _ipython_display_(self) -> None: ...
 
@@ -35,34 +34,55 @@ def name() -> str:
     return f"{current().TUTORIAL_NAME}-alb"
 
 
-def find() -> LoadBalancer:
-    """Look it up by its name; raises PrerequisiteError where it or its target group is missing."""
+def get() -> LoadBalancer:
+    """The balancer; raises PrerequisiteError where it or its target group is missing."""
+    return contents.require(find(), "alb", f"no load balancer {name()}")
+
+
+def find() -> LoadBalancer | None:
+    """The balancer, found by its name, or None where it or its target group is missing."""
     found, group = balancer(), target_group()
     if found is None or group is None:
-        raise PrerequisiteError(f"no load balancer {name()}", contents.notebook("alb"))
+        return None
     return LoadBalancer(
         found["LoadBalancerArn"],
         found["LoadBalancerName"],
         found["DNSName"],
         found["CanonicalHostedZoneId"],
         group["TargetGroupArn"],
-        found["SecurityGroups"][0],
     )
 
 
 @resume_after_lost_answer
 def ensure() -> LoadBalancer:
     """Make what is missing: security group, target group with the function, balancer, log, two listeners."""
-    place = network.find()
+    place = network.get()
     security_group = _ensure_security_group(place.vpc_id)
     group = _ensure_target_group()
-    _ensure_target(group, function.find().arn)
+    _ensure_target(group, function.get().arn)
     arn = _ensure_balancer(place.private, security_group)
     alb_log.ensure(arn)
     _ensure_listener(arn, group, 80, Protocol="HTTP")
-    secure = {"Certificates": [{"CertificateArn": acm.find()}], "SslPolicy": TLS_POLICY}
+    secure = {"Certificates": [{"CertificateArn": acm.get()}], "SslPolicy": TLS_POLICY}
     _ensure_listener(arn, group, 443, Protocol="HTTPS", **secure)
-    return find()
+    return get()
+
+
+def delete() -> None:
+    """Delete the balancer, its target group and its log's bucket; the security group goes with the VPC."""
+    if found := balancer():
+        deletion.delete("elbv2", "delete_load_balancer", LoadBalancerArn=found["LoadBalancerArn"])
+    if group := target_group():
+        deletion.delete("elbv2", "delete_target_group", TargetGroupArn=group["TargetGroupArn"])
+    alb_log.delete()
+
+
+def leftovers() -> list[Resource]:
+    """The balancer, its target group and the bucket of its log, where they exist."""
+    found = [Resource("AWS", "load balancer", name())] if balancer() else []
+    if target_group():
+        found.append(Resource("AWS", "target group", function.name()))
+    return found + alb_log.leftovers()
 
 
 def listeners() -> show.Table:
@@ -75,37 +95,28 @@ def listeners() -> show.Table:
             "certificate": _certificate_of(listener),
             "forwards to": _target_of(listener).partition("targetgroup/")[2].split("/")[0],
         }
-        for listener in sorted(listeners_of(find().arn), key=lambda listener: listener["Port"])
+        for listener in sorted(listeners_of(get().arn), key=lambda listener: listener["Port"])
     ]
     return show.table(rows)
 
 
-def addresses() -> list[str]:
-    """Its private addresses, one in each subnet: those of the network interfaces that AWS made for it."""
-    return addresses_of(find().arn)
+def addresses(arn: str = "") -> list[str]:
+    """Its private addresses, one in each subnet: those of the network interfaces that AWS made for it.
 
-
-def addresses_of(arn: str) -> list[str]:
-    """The same of a balancer that was looked up already."""
-    description = "ELB " + arn.partition("loadbalancer/")[2]
-    interfaces = aws.list_all(
-        "ec2",
-        "describe_network_interfaces",
-        "NetworkInterfaces",
-        Filters=[{"Name": "description", "Values": [description]}],
-    )
+    `arn` is the balancer's, where it was looked up already.
+    """
+    description = "ELB " + (arn or get().arn).partition("loadbalancer/")[2]
+    interfaces = ec2.found("network interface", description=description)
     return sorted(interface["PrivateIpAddress"] for interface in interfaces)
 
 
-def target_health() -> tuple[str, str]:
-    """State ("healthy", "unhealthy", "initial", …) and reason of the function as a target."""
-    return health_of(find().target_group_arn)
+def target_health(target_group_arn: str = "") -> tuple[str, str]:
+    """State ("healthy", "unhealthy", "initial", …) and reason of the function as a target.
 
-
-def health_of(target_group_arn: str) -> tuple[str, str]:
-    """The same of a target group that was looked up already."""
-    answer = aws.call("elbv2", "describe_target_health", TargetGroupArn=target_group_arn)
-    descriptions = answer["TargetHealthDescriptions"]
+    `target_group_arn` is the target group's, where it was looked up already.
+    """
+    arn = target_group_arn or get().target_group_arn
+    descriptions = aws.call("elbv2", "describe_target_health", TargetGroupArn=arn)["TargetHealthDescriptions"]
     if not descriptions:
         return "unused", "no target is registered"
     health = descriptions[0]["TargetHealth"]
@@ -127,8 +138,7 @@ def wait_healthy(timeout: float = 300) -> str:
 
 
 def _ensure_security_group(vpc_id: str) -> str:
-    filters = [{"Name": "vpc-id", "Values": [vpc_id]}, {"Name": "group-name", "Values": [name()]}]
-    groups = aws.list_all("ec2", "describe_security_groups", "SecurityGroups", Filters=filters)
+    groups = ec2.found("security group", **{"vpc-id": vpc_id, "group-name": name()})
     if groups:
         id_, open_ = groups[0]["GroupId"], {rule["FromPort"] for rule in groups[0]["IpPermissions"]}
         print(f"Security group {id_} exists")
@@ -139,7 +149,7 @@ def _ensure_security_group(vpc_id: str) -> str:
             GroupName=name(),
             Description="HTTP and HTTPS from inside the VPC",
             VpcId=vpc_id,
-            TagSpecifications=[{"ResourceType": "security-group", "Tags": aws.tag_list(Name=name())}],
+            TagSpecifications=ec2.tags("security-group", "-alb"),
         )["GroupId"]
         open_ = set()
         aws.said(f"ec2 create-security-group --group-name {name()}", id_)

@@ -1,11 +1,14 @@
 """The VPC in AWS: three private and three public subnets, one of each in three zones."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from helpers import aws, show
+from helpers.aws import deletion, ec2
 from helpers.base import contents
-from helpers.base.errors import PrerequisiteError, SettingsError, TutorialError
+from helpers.base.errors import SettingsError, TutorialError
+from helpers.base.resource import Resource
 from helpers.base.settings import current
 from helpers.base.waiting import resume_after_lost_answer, wait_until
 
@@ -15,6 +18,22 @@ PUBLIC = ("10.0.101.0/24", "10.0.102.0/24", "10.0.103.0/24")
 # By id, since a zone has another name in each account:
 # https://docs.aws.amazon.com/eks/latest/userguide/network-reqs.html
 _ZONES_WITHOUT_EKS = ("use1-az3", "usw1-az2", "cac1-az3")
+_KINDS = (
+    "NAT gateway",
+    "elastic IP",
+    "network interface",
+    "route table",
+    "subnet",
+    "security group",
+    "internet gateway",
+    "VPC",
+)
+# What controllers of Kubernetes and EKS make has no tag of ours; interfaces of pods outlive their nodes.
+_BY_VPC: dict[str, dict[str, str]] = {
+    "network interface": {"status": "available"},
+    "subnet": {},
+    "security group": {},
+}
 _GATEWAY_LIMIT = 600  # seconds; AWS takes one to three minutes for a NAT gateway
 
 
@@ -40,17 +59,19 @@ class Network:
     def _ipython_display_(self) -> None: ...
 
 
-def find() -> Network:
-    """Look the VPC up by its tag; raises PrerequisiteError where it or one of its subnets is missing."""
-    vpc = _tagged("describe_vpcs", "Vpcs")
-    missing = PrerequisiteError(f"no VPC tagged Project={current().TUTORIAL_NAME}", contents.notebook("vpc"))
-    if vpc is None:
-        raise missing
-    by_cidr = {subnet["CidrBlock"]: subnet["SubnetId"] for subnet in _subnets(vpc["VpcId"])}
-    if not {*PRIVATE, *PUBLIC} <= set(by_cidr):
-        raise missing
-    private, public = [by_cidr[cidr] for cidr in PRIVATE], [by_cidr[cidr] for cidr in PUBLIC]
-    return Network(vpc["VpcId"], vpc["CidrBlock"], private, public)
+def get() -> Network:
+    """The VPC with its subnets; raises PrerequisiteError where it or one of them is missing."""
+    return contents.require(find(), "vpc", f"no VPC tagged Project={current().TUTORIAL_NAME}")
+
+
+def find() -> Network | None:
+    """The VPC with its subnets, found by its tag, or None where it or one of them is missing."""
+    for vpc in ec2.tagged("VPC"):
+        by_cidr = {subnet["CidrBlock"]: subnet["SubnetId"] for subnet in _subnets(vpc["VpcId"])}
+        if {*PRIVATE, *PUBLIC} <= set(by_cidr):
+            private, public = [by_cidr[cidr] for cidr in PRIVATE], [by_cidr[cidr] for cidr in PUBLIC]
+            return Network(vpc["VpcId"], vpc["CidrBlock"], private, public)
+    return None
 
 
 @resume_after_lost_answer
@@ -61,16 +82,49 @@ def ensure() -> Network:
     private, public = _ensure_subnets(vpc_id)
     _ensure_routes(vpc_id, "public", public, GatewayId=internet_gateway)
     _ensure_routes(vpc_id, "private", private, NatGatewayId=_ensure_nat_gateway(public[0]))
-    return find()
+    return get()
+
+
+def delete() -> None:
+    """Delete it with all that is in the VPC, also what controllers of Kubernetes made there without our tag.
+
+    Waits for what still uses it: a NAT gateway on its way out, a load balancer's network interfaces.
+    """
+    for kind, thing in _existing():
+        if kind == "route table":
+            for association in thing["Associations"]:
+                id_ = association["RouteTableAssociationId"]
+                deletion.undo("ec2", "disassociate_route_table", AssociationId=id_)
+        if kind == "internet gateway":
+            ids = {"InternetGatewayId": thing["InternetGatewayId"]}
+            for attachment in thing.get("Attachments", []):
+                deletion.delete("ec2", "detach_internet_gateway", **ids, VpcId=attachment["VpcId"])
+        ec2.delete(kind, ec2.id_of(kind, thing))
+
+
+def leftovers() -> list[Resource]:
+    """What exists of it, in the order in which it is deleted."""
+    return [Resource("AWS", kind, ec2.id_of(kind, thing)) for kind, thing in _existing()]
+
+
+def _existing() -> Iterator[tuple[str, dict[str, Any]]]:
+    """Kinds and things, dependents first; each kind is listed when it is reached."""
+    vpcs = [vpc["VpcId"] for vpc in ec2.tagged("VPC")]
+    for kind in _KINDS:
+        if kind in _BY_VPC:
+            things = [thing for vpc in vpcs for thing in ec2.found(kind, **{"vpc-id": vpc}, **_BY_VPC[kind])]
+        else:
+            things = ec2.tagged(kind)
+        # The default security group goes with its VPC.
+        yield from ((kind, thing) for thing in things if thing.get("GroupName") != "default")
 
 
 def _ensure_vpc() -> str:
-    vpc = _tagged("describe_vpcs", "Vpcs")
-    if vpc:
-        print(f"VPC {vpc['VpcId']} exists")
-        vpc_id = vpc["VpcId"]
+    if vpcs := ec2.tagged("VPC"):
+        vpc_id = vpcs[0]["VpcId"]
+        print(f"VPC {vpc_id} exists")
     else:
-        made = aws.call("ec2", "create_vpc", CidrBlock=CIDR, TagSpecifications=_tags("vpc"))
+        made = aws.call("ec2", "create_vpc", CidrBlock=CIDR, TagSpecifications=ec2.tags("vpc"))
         vpc_id = made["Vpc"]["VpcId"]
         aws.said(f"ec2 create-vpc --cidr-block {CIDR}", vpc_id)
     # EKS nodes register by DNS names: https://docs.aws.amazon.com/eks/latest/userguide/network-reqs.html
@@ -80,12 +134,11 @@ def _ensure_vpc() -> str:
 
 
 def _ensure_internet_gateway(vpc_id: str) -> str:
-    gateway = _tagged("describe_internet_gateways", "InternetGateways")
-    if gateway:
-        id_ = gateway["InternetGatewayId"]
+    if gateways := ec2.tagged("internet gateway"):
+        gateway, id_ = gateways[0], gateways[0]["InternetGatewayId"]
         print(f"Internet gateway {id_} exists")
     else:
-        made = aws.call("ec2", "create_internet_gateway", TagSpecifications=_tags("internet-gateway"))
+        made = aws.call("ec2", "create_internet_gateway", TagSpecifications=ec2.tags("internet-gateway"))
         gateway, id_ = made["InternetGateway"], made["InternetGateway"]["InternetGatewayId"]
         aws.said("ec2 create-internet-gateway", id_)
     if not gateway.get("Attachments"):
@@ -122,7 +175,7 @@ def _ensure_subnet(vpc_id: str, cidr: str, zone: str, kind: str, there: dict[str
     # https://docs.aws.amazon.com/eks/latest/userguide/network-load-balancing.html
     role = "kubernetes.io/role/elb" if kind == "public" else "kubernetes.io/role/internal-elb"
     cluster = f"kubernetes.io/cluster/{current().TUTORIAL_NAME}"
-    tags = _tags("subnet", f"-{kind}-{zone}", **{role: "1", cluster: "shared"})
+    tags = ec2.tags("subnet", f"-{kind}-{zone}", **{role: "1", cluster: "shared"})
     made = aws.call(
         "ec2", "create_subnet", VpcId=vpc_id, CidrBlock=cidr, AvailabilityZone=zone, TagSpecifications=tags
     )
@@ -132,8 +185,7 @@ def _ensure_subnet(vpc_id: str, cidr: str, zone: str, kind: str, there: dict[str
 
 
 def _ensure_nat_gateway(subnet: str) -> str:
-    gateways = aws.list_all("ec2", "describe_nat_gateways", "NatGateways", Filters=_by_tag())
-    gateways = [gateway for gateway in gateways if gateway["State"] in ("pending", "available")]
+    gateways = [each for each in ec2.tagged("NAT gateway") if each["State"] in ("pending", "available")]
     if gateways:
         id_ = gateways[0]["NatGatewayId"]
         print(f"NAT gateway {id_} exists")
@@ -143,7 +195,7 @@ def _ensure_nat_gateway(subnet: str) -> str:
             "create_nat_gateway",
             SubnetId=subnet,
             AllocationId=_ensure_address(),
-            TagSpecifications=_tags("natgateway"),
+            TagSpecifications=ec2.tags("natgateway"),
         )["NatGateway"]["NatGatewayId"]
         aws.said(f"ec2 create-nat-gateway --subnet-id {subnet}", id_)
     found = wait_until(
@@ -160,24 +212,21 @@ def _ensure_nat_gateway(subnet: str) -> str:
 
 
 def _ensure_address() -> str:
-    addresses = aws.list_all("ec2", "describe_addresses", "Addresses", Filters=_by_tag())
-    free = [address for address in addresses if "AssociationId" not in address]
+    free = [address for address in ec2.tagged("elastic IP") if "AssociationId" not in address]
     if free:
         return free[0]["AllocationId"]
-    made = aws.call("ec2", "allocate_address", Domain="vpc", TagSpecifications=_tags("elastic-ip"))
+    made = aws.call("ec2", "allocate_address", Domain="vpc", TagSpecifications=ec2.tags("elastic-ip"))
     aws.said("ec2 allocate-address --domain vpc", made["PublicIp"])
     return made["AllocationId"]
 
 
 def _ensure_routes(vpc_id: str, kind: str, subnets: list[str], **target: str) -> None:
-    name = f"{current().TUTORIAL_NAME}-{kind}"
-    tables = aws.list_all("ec2", "describe_route_tables", "RouteTables", Filters=_by_tag(Name=name))
-    if tables:
+    if tables := ec2.tagged("route table", Name=f"{current().TUTORIAL_NAME}-{kind}"):
         table = tables[0]
         print(f"Route table {table['RouteTableId']} exists ({kind})")
     else:
         table = aws.call(
-            "ec2", "create_route_table", VpcId=vpc_id, TagSpecifications=_tags("route-table", f"-{kind}")
+            "ec2", "create_route_table", VpcId=vpc_id, TagSpecifications=ec2.tags("route-table", f"-{kind}")
         )["RouteTable"]
         aws.said(f"ec2 create-route-table --vpc-id {vpc_id}", f"{table['RouteTableId']} ({kind})")
     id_ = table["RouteTableId"]
@@ -191,20 +240,4 @@ def _ensure_routes(vpc_id: str, kind: str, subnets: list[str], **target: str) ->
 
 
 def _subnets(vpc_id: str) -> list[dict[str, Any]]:
-    return aws.list_all(
-        "ec2", "describe_subnets", "Subnets", Filters=[{"Name": "vpc-id", "Values": [vpc_id]}]
-    )
-
-
-def _tagged(operation: str, key: str) -> dict[str, Any] | None:
-    return next(iter(aws.list_all("ec2", operation, key, Filters=_by_tag())), None)
-
-
-def _by_tag(**more: str) -> list[dict[str, Any]]:
-    tags = {"Project": current().TUTORIAL_NAME, **more}
-    return [{"Name": f"tag:{name}", "Values": [value]} for name, value in tags.items()]
-
-
-def _tags(kind: str, suffix: str = "", **more: str) -> list[dict[str, Any]]:
-    name = current().TUTORIAL_NAME + suffix
-    return [{"ResourceType": kind, "Tags": aws.tag_list(Name=name, **more)}]
+    return ec2.found("subnet", **{"vpc-id": vpc_id})

@@ -1,38 +1,39 @@
-"""What exists now, in both clouds and both clusters: asked for, never changed. `state.now()` shows it."""
+"""What exists now, in both clouds and both clusters: only read, never changed. `state.now()` shows it."""
 
 from concurrent.futures import ThreadPoolExecutor
 
-from helpers import eks, function, gke, inventory, load_balancer
-from helpers.base.errors import PrerequisiteError
+from helpers import eks, function, gke, load_balancer
+from helpers.aws import ec2
 from helpers.base.settings import current
 from helpers.clusters import kubeconfig
+from helpers.clusters.model import Cluster
 from helpers.gcp import cloud_nat
 from helpers.pictures import cluster_things, svg, things_picture
-from helpers.pictures.things import How, Part, Parts
+from helpers.pictures.things import Part, Parts, Phase
 
 _NOT_CONNECTED = "not connected yet"
 # https://docs.aws.amazon.com/elasticloadbalancing/latest/application/target-group-health-checks.html
-_TARGET: dict[str, How] = {"healthy": "there", "unavailable": "there", "unhealthy": "broken"}
+_TARGET: dict[str, Phase] = {"healthy": "ready", "unavailable": "ready", "unhealthy": "failed"}
 # https://docs.aws.amazon.com/eks/latest/APIReference/API_Cluster.html
 # https://cloud.google.com/kubernetes-engine/docs/reference/rest/v1/projects.locations.clusters#status
-_CLUSTER: dict[str, How] = {
-    "ACTIVE": "there",
-    "UPDATING": "there",
-    "FAILED": "broken",
-    "RUNNING": "there",
-    "RECONCILING": "there",
-    "ERROR": "broken",
-    "DEGRADED": "broken",
+_CLUSTER: dict[str, Phase] = {
+    "ACTIVE": "ready",
+    "UPDATING": "ready",
+    "FAILED": "failed",
+    "RUNNING": "ready",
+    "RECONCILING": "ready",
+    "ERROR": "failed",
+    "DEGRADED": "failed",
 }
 
 
 def now() -> svg.Picture:
-    """A picture of what exists, what is being made, what is broken and what is not there yet."""
+    """A picture of what exists, what is being created, what failed and what does not exist yet."""
     return things_picture.draw(gather())
 
 
 def gather() -> Parts:
-    """How each thing of the series is now. What does not exist is no error; a cloud without an answer is."""
+    """The phase of each thing. What does not exist is no error; a cloud that does not answer is."""
     asked = (_network, _front, _function, _eks, _gke, _cloud_nat)
     with ThreadPoolExecutor(len(asked)) as pool:
         answers = [pool.submit(one) for one in asked]
@@ -41,16 +42,16 @@ def gather() -> Parts:
 
 def _network() -> dict[str, Part]:
     found = {}
-    for vpc in inventory.ec2("VPC"):
-        found["vpc"] = Part("there", vpc["State"], (vpc["VpcId"], vpc["CidrBlock"]))
-    if subnets := inventory.ec2("subnet"):
+    for vpc in ec2.tagged("VPC"):
+        found["vpc"] = Part("ready", vpc["State"], (vpc["VpcId"], vpc["CidrBlock"]))
+    if subnets := ec2.tagged("subnet"):
         names = [tag["Value"] for subnet in subnets for tag in subnet["Tags"] if tag["Key"] == "Name"]
         kinds = [f"{sum(f'-{kind}-' in name for name in names)} {kind}" for kind in ("private", "public")]
-        found["subnets"] = Part("there", "available", tuple(kinds))
-    for gateway in inventory.ec2("NAT gateway"):
-        hows: dict[str, How] = {"available": "there", "pending": "making"}
+        found["subnets"] = Part("ready", "available", tuple(kinds))
+    for gateway in ec2.tagged("NAT gateway"):
+        phases: dict[str, Phase] = {"available": "ready", "pending": "creating"}
         state = ": ".join(filter(None, (gateway["State"], gateway.get("FailureMessage", ""))))
-        found["nat"] = Part(hows.get(gateway["State"], "broken"), state, (gateway["NatGatewayId"],))
+        found["nat"] = Part(phases.get(gateway["State"], "failed"), state, (gateway["NatGatewayId"],))
     return found
 
 
@@ -58,60 +59,53 @@ def _front() -> dict[str, Part]:
     found: dict[str, Part] = {}
     if balancer := load_balancer.balancer():
         arn, state = balancer["LoadBalancerArn"], balancer["State"]
-        hows: dict[str, How] = {"active": "there", "provisioning": "making"}
+        phases: dict[str, Phase] = {"active": "ready", "provisioning": "creating"}
         said = ": ".join(filter(None, (state["Code"], state.get("Reason", ""))))
-        addresses = tuple(load_balancer.addresses_of(arn))
-        found["alb"] = Part(hows.get(state["Code"], "broken"), said, addresses)
+        addresses = tuple(load_balancer.addresses(arn))
+        found["alb"] = Part(phases.get(state["Code"], "failed"), said, addresses)
         listeners = sorted(load_balancer.listeners_of(arn), key=lambda one: one["Port"])
         if listeners:
             values = tuple(f"{one['Protocol']} {one['Port']}" for one in listeners)
-            found["listeners"] = Part("there", "open", values)
+            found["listeners"] = Part("ready", "open", values)
     if group := load_balancer.target_group():
-        state, reason = load_balancer.health_of(group["TargetGroupArn"])
-        how = _TARGET.get(state, "making")
-        said = ": ".join(filter(None, (state, reason))) if how == "broken" else state
-        found["target"] = Part(how, said, ("the function",))
+        state, reason = load_balancer.target_health(group["TargetGroupArn"])
+        phase = _TARGET.get(state, "creating")
+        said = ": ".join(filter(None, (state, reason))) if phase == "failed" else state
+        found["target"] = Part(phase, said, ("the function",))
     return found
 
 
 def _function() -> dict[str, Part]:
-    try:
-        found = function.find()
-    except PrerequisiteError:
+    found = function.find()
+    if not found:
         return {}
-    hows: dict[str, How] = {"Failed": "broken", "Pending": "making"}
-    return {"function": Part(hows.get(found.state, "there"), found.state, (function.RUNTIME,))}
+    phases: dict[str, Phase] = {"Failed": "failed", "Pending": "creating"}
+    return {"function": Part(phases.get(found.state, "ready"), found.state, (function.RUNTIME,))}
 
 
 def _eks() -> dict[str, Part]:
-    found = eks.describe()
-    if not found:
-        return {}
-    issues = found.get("health", {}).get("issues", [])
-    reason = "; ".join(issue["message"] for issue in issues)
-    return _cluster("eks", found["status"], reason, found["version"], found.get("endpoint", ""))
+    return _cluster(eks.find())
 
 
 def _gke() -> dict[str, Part]:
-    found = gke.describe() if current().GOOGLE_CLOUD_PROJECT else None
-    if not found:
-        return {}
-    url, version = f"https://{found.endpoint}", found.current_master_version
-    return _cluster("gke", found.status.name, found.status_message, version, url)
+    return _cluster(gke.find() if current().GOOGLE_CLOUD_PROJECT else None)
 
 
 def _cloud_nat() -> dict[str, Part]:
     found = cloud_nat.serving() if current().GOOGLE_CLOUD_PROJECT else None
-    return {"cloud-nat": Part("there", "running", (f"router {found.name}",))} if found else {}
+    return {"cloud-nat": Part("ready", "running", (f"router {found['name']}",))} if found else {}
 
 
-def _cluster(context: str, status: str, reason: str, version: str, url: str) -> dict[str, Part]:
+def _cluster(cluster: Cluster | None) -> dict[str, Part]:
     """The cluster and, where the kubeconfig leads to this one and no other, what is in it."""
-    how = _CLUSTER.get(status, "making")
-    said = f"{status}: {reason}" if how == "broken" and reason else status
+    if cluster is None:
+        return {}
+    phase = _CLUSTER.get(cluster.status, "creating")
+    broken = phase == "failed" and cluster.reason
     inside: dict[str, Part] = {}
-    if how == "there" and url and kubeconfig.server(context) == url:
-        inside = cluster_things.parts(context)
+    if phase == "ready" and cluster.url and kubeconfig.server(cluster.context) == cluster.url:
+        inside = cluster_things.parts(cluster.context)
     more = inside.pop("nodes", Part(state=_NOT_CONNECTED)).state
-    values = tuple(filter(None, (f"Kubernetes {version}" if version else "", more)))
-    return {context: Part(how, said, values), **inside}
+    values = tuple(filter(None, (f"Kubernetes {cluster.version}" if cluster.version else "", more)))
+    state = f"{cluster.status}: {cluster.reason}" if broken else cluster.status
+    return {cluster.context: Part(phase, state, values), **inside}

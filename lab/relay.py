@@ -9,7 +9,8 @@ import struct
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
-from threading import Lock, Thread
+
+from lab import event_loop
 
 _BUFFER = 128 * 1024  # bytes, per direction
 _RESET = struct.pack("ii", 1, 0)  # SO_LINGER without time: closing sends RST instead of FIN
@@ -17,7 +18,7 @@ _log = logging.getLogger(__name__)
 
 
 class Relay:
-    """One listening socket, relayed. All relays share one event loop in a thread of its own."""
+    """One listening socket, relayed."""
 
     def __init__(self) -> None:
         self._serving: asyncio.Task[None] | None = None
@@ -33,29 +34,14 @@ class Relay:
         async def begin() -> asyncio.Task[None]:
             return asyncio.create_task(_serve(listener, connect))
 
-        self._serving = asyncio.run_coroutine_threadsafe(begin(), _loop()).result()
+        self._serving = event_loop.run(begin())
         return self
 
     def close(self) -> None:
         """Close the listening socket and reset all connections, and wait for it. Twice is harmless."""
         serving, self._serving = self._serving, None
         if serving:
-            asyncio.run_coroutine_threadsafe(_cancel(serving), _loop()).result()
-
-
-_starting = Lock()
-
-
-def _loop() -> asyncio.AbstractEventLoop:
-    with _starting:  # @cache alone would let two threads at once start a loop each
-        return _started_loop()
-
-
-@cache
-def _started_loop() -> asyncio.AbstractEventLoop:
-    loop = asyncio.new_event_loop()
-    Thread(target=loop.run_forever, name="relays", daemon=True).start()
-    return loop
+            event_loop.run(_cancel(serving))
 
 
 @cache

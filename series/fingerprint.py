@@ -18,13 +18,9 @@ def code_files(root: Path = ROOT) -> list[Path]:
 
 def of(notebook: NotebookNode, root: Path = ROOT) -> str:
     """The SHA-256 of the code that this notebook runs, in hexadecimal digits."""
-    digest = hashlib.sha256()
-    for path in code_files(root):
-        _add(digest, str(path.relative_to(root)).encode(), path.read_bytes())
-    for cell in notebook.cells:
-        if cell.cell_type == "code":
-            _add(digest, cell.source.encode())
-    return digest.hexdigest()
+    files = [(str(path.relative_to(root)), path.read_bytes()) for path in code_files(root)]
+    cells = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
+    return hashlib.sha256(repr((files, cells)).encode()).hexdigest()
 
 
 def stamp(notebook: NotebookNode, run: str, seconds: list[float]) -> None:
@@ -51,8 +47,3 @@ def flaws(notebooks: list[NotebookNode]) -> list[str]:
     if len({notebook.metadata.get(KEY, {}).get("run") for notebook in notebooks}) != 1:
         found.append("the notebooks are from different runs")
     return found
-
-
-def _add(digest: "hashlib._Hash", *parts: bytes) -> None:
-    for part in parts:
-        digest.update(len(part).to_bytes(8) + part)  # lengths, so that no two lists of parts look alike

@@ -2,17 +2,13 @@
 
 import re
 import time
-from collections.abc import Callable
-from typing import Any
 
 from nbformat import NotebookNode
-from papermill.engines import NBClientEngine, NotebookExecutionManager, papermill_engines
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from helpers.base.waiting import progress_lines
 from series import fingerprint
-
-ENGINE = "with-progress"
 
 
 def expected(notebook: NotebookNode) -> list[float]:
@@ -69,21 +65,21 @@ class Shown:
         said = f"failed after {seconds}" if failed else f"{seconds}{self._lab(sum(self.expected))}"
         self.console.print(f"{self.name:<38} {said}", markup=False)
 
-    def begins(self, cell: int) -> None:
-        """A cell begins; its number counts prose too."""
-        if self.headings[cell] != self.step:
+    def cell_begins(self, cell: NotebookNode, cell_index: int) -> None:
+        """For nbclient's on_cell_start, which comes for prose too."""
+        if self.headings[cell_index] != self.step:
             self._end_step()
-            self.step, self.step_start = self.headings[cell], time.monotonic()
+            self.step, self.step_start = self.headings[cell_index], time.monotonic()
         self.bar.update(self.task, step=self.step, refresh=True)
 
-    def ends(self, cell: int) -> None:
-        """A cell ended."""
-        self.bar.update(self.task, advance=self.code[cell], refresh=True)
+    def cell_ends(self, **_: object) -> None:
+        """For nbclient's on_cell_executed, which comes for code only."""
+        self.bar.update(self.task, advance=1, refresh=True)
 
     def write(self, text: str) -> None:
         """What a cell prints: of that, the terminal hears once a minute what is waited for."""
-        for line, seconds in re.findall(r"(… [^\r\n]*? \((\d+) s\))", text):
-            minute, self._minute = self._minute, int(seconds) // 60
+        for line, seconds in progress_lines(text):
+            minute, self._minute = self._minute, seconds // 60
             if self._minute > minute:
                 self.console.print(f"  {line}", markup=False)
 
@@ -98,26 +94,3 @@ class Shown:
 
     def _lab(self, seconds: float) -> str:
         return f" (on our lab {seconds:.1f} s)" if seconds else ""
-
-
-class WithProgress(NBClientEngine):
-    """papermill's engine, which tells when a cell begins and ends."""
-
-    @classmethod
-    def execute_managed_notebook(
-        cls, nb_man: NotebookExecutionManager, kernel_name: str, *, shown: Shown, **more: Any
-    ) -> Any:
-        nb_man.cell_start = _also(nb_man.cell_start, shown.begins)
-        nb_man.cell_complete = _also(nb_man.cell_complete, shown.ends)
-        return super().execute_managed_notebook(nb_man, kernel_name, **more)
-
-
-def _also(method: Callable[..., Any], tell: Callable[[int], None]) -> Callable[..., Any]:
-    def both(cell: NotebookNode, cell_index: int, **more: Any) -> Any:
-        tell(cell_index)
-        return method(cell, cell_index=cell_index, **more)
-
-    return both
-
-
-papermill_engines.register(ENGINE, WithProgress)

@@ -17,15 +17,12 @@ from traitlets.config import Config
 
 from helpers.base.command import relative
 from helpers.base.errors import for_people
-from helpers.base.settings import current
+from helpers.base.settings import ROOT, current
 from series import fingerprint
-from series.progress import ENGINE, Shown
+from series.progress import Shown
 
-PROJECT = Path(__file__).parent.parent
-NOTEBOOKS = PROJECT / "notebooks"
+NOTEBOOKS = ROOT / "notebooks"
 CLEAN_UP = "99-clean-up"
-
-
 console = Console(highlight=False, soft_wrap=True)
 
 
@@ -36,7 +33,7 @@ def notebooks() -> list[Path]:
 
 def executed() -> Path:
     """The folder of the executed copies; each lab, and the real accounts, have one of their own."""
-    return current().STATE / "run"
+    return current().TUTORIAL_BUILD_DIR / "run"
 
 
 def run(notebook: Path, out: Path, shown: Shown | None = None) -> Path:
@@ -49,6 +46,8 @@ def run(notebook: Path, out: Path, shown: Shown | None = None) -> Path:
     """
     out.mkdir(parents=True, exist_ok=True)
     copy = out / notebook.name
+    # papermill passes them on: https://nbclient.readthedocs.io/en/latest/client.html
+    hooks = {"on_cell_start": shown.cell_begins, "on_cell_executed": shown.cell_ends} if shown else {}
     with tempfile.TemporaryDirectory(prefix="kernel-") as sockets:
         # Files instead of ports: the kernel is out of other users' reach, and says no word about that.
         local = Config({"KernelManager": {"transport": "ipc", "ip": f"{sockets}/s"}})
@@ -62,7 +61,8 @@ def run(notebook: Path, out: Path, shown: Shown | None = None) -> Path:
             request_save_on_cell_execute=False,
             config=local,
             extra_arguments=["--log-level=CRITICAL"],  # that it is interrupted at its end is no error
-            **({"engine_name": ENGINE, "shown": shown, "stdout_file": shown} if shown else {}),
+            stdout_file=shown,
+            **hooks,
         )
     return copy
 

@@ -39,16 +39,17 @@ def contents() -> Rich:
         title = notebook.cells[0].source.splitlines()[0].lstrip("# ")
         seconds = sum(notebook.metadata.get("tutorial", {}).get("seconds", []))
         rows.append((path, title, f"{seconds:.0f} s", _how_far(path.name[:2], parts)))
+    links = [(f"[{title}](../{path.relative_to(ROOT)})", *more) for path, title, *more in rows]
+    table = [("notebook", "on our lab", "what it makes"), (":--",) * 3, *links]
     return Rich(
         "\n".join(f"{title:<45} {seconds:>6}  {how_far}" for _, title, seconds, how_far in rows),
-        html=f"<table><thead>{_cells('th', 'notebook', 'on our lab', 'what it makes')}</thead>"
-        f"<tbody>{''.join(_row(*row) for row in rows)}</tbody></table>",
+        markdown="\n".join(f"| {' | '.join(row)} |" for row in table),
     )
 
 
 def place() -> Rich:
     """What the clouds behind these notebooks say of themselves; in accounts, what an hour costs."""
-    if argv := current().STATUS:
+    if argv := current().TUTORIAL_STATUS_COMMAND:
         text = command.run(argv).text
     else:
         places = f"{current().AWS_REGION} and {current().GOOGLE_CLOUD_LOCATION}"
@@ -73,20 +74,10 @@ def write(page: Path = PAGE) -> Path:
         raise TutorialError("Making the start page", f"{error.ename}: {error.evalue}") from error
 
 
-def _row(path: Path, title: str, seconds: str, how_far: str) -> str:
-    link = f'<a href="../{path.relative_to(ROOT)}">{html.escape(title)}</a>'
-    return _cells("td", link, seconds, html.escape(how_far))
-
-
-def _cells(kind: str, *cells: str) -> str:
-    row = "".join(f'<{kind} style="text-align: left">{cell}</{kind}>' for cell in cells)
-    return f"<tr>{row}</tr>"
-
-
 def _how_far(number: str, parts: Parts) -> str:
     made = [key for key, thing in THINGS.items() if thing.notebook == number]
-    there = sum(parts[key].how == "there" for key in made)
-    broken = [THINGS[key].name for key in made if parts[key].how == "broken"]
+    there = sum(parts[key].phase == "ready" for key in made)
+    broken = [THINGS[key].name for key in made if parts[key].phase == "failed"]
     if broken:
         return f"✗ broken: {', '.join(broken)}"
     if not made:

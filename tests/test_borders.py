@@ -3,6 +3,8 @@
 import ast
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -64,3 +66,10 @@ def test_modules_and_functions_fit_on_a_few_screens(path):
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             assert (node.end_lineno or 0) - node.lineno < 50, node.name
+
+
+def test_rooms_import_in_one_direction_and_without_circles():
+    """The contracts are in pyproject.toml; imports for types count."""
+    program = Path(sys.executable).with_name("lint-imports")
+    answer = subprocess.run([program, "--no-cache"], cwd=PROJECT, capture_output=True, text=True)
+    assert answer.returncode == 0, answer.stdout + answer.stderr

@@ -48,7 +48,7 @@ def exists_now(env: Env) -> dict[str, str]:
 
 @pytest.mark.parametrize("notebook", TUTORIAL, ids=lambda p: p.stem)
 def test_it_shows_what_is_committed(meshes, notebook):
-    assert differences(shown(meshes, notebook), notebook) == ""
+    assert not (found := differences(shown(meshes, notebook), notebook)), found
 
 
 def falsified(notebook: Path, true: str, false: str, folder: Path) -> Path:

@@ -19,7 +19,7 @@ NOTEBOOK = notebooks()[-1]
 
 def test_it_shows_what_is_committed_and_leaves_nothing_in_either_cloud(meshes):
     run(meshes, sys.executable, "-m", "series.run", NOTEBOOK.name[:2])
-    assert differences(shown(meshes, NOTEBOOK), NOTEBOOK) == ""
+    assert not (found := differences(shown(meshes, NOTEBOOK), NOTEBOOK)), found
     assert set(exists_now(meshes).values()) == {"not yet", "not open yet"}
 
     def aws(*words: str) -> dict[str, Any]:

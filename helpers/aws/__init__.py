@@ -3,20 +3,16 @@
 import functools
 import re
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from typing import Any
 
-import boto3
 from botocore import exceptions as botocore_exceptions
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
-from botocore.parsers import ResponseParserError
 
-from helpers.aws import policy
+from helpers.aws import denied
 from helpers.base.errors import AlreadyExistsError, ApiError, UnreachableError
 from helpers.base.settings import current
+from helpers.base.tags import project_tags
 
-TUTORIAL = "istio-multicloud-lambda"  # the tag that all runs share, whatever their TUTORIAL_NAME
 _RETRIES = {"mode": "standard", "max_attempts": 8}  # throttling, 5xx, dropped connections
 _SIGN_IN = (
     "sign in (aws sso login, aws login, or fresh keys in the environment), then run this again: it goes on."
@@ -49,6 +45,9 @@ _NO_CREDENTIALS = (
 
 @functools.lru_cache(maxsize=64)
 def _client(service: str, endpoint: str | None, region: str, *keys: str | None) -> Any:
+    import boto3  # takes a quarter of a second, so it waits for the first call
+    from botocore.config import Config
+
     config = Config(retries=_RETRIES, **_TIMEOUTS)
     session = boto3.Session(*keys, region_name=region)
     return session.client(service, endpoint_url=endpoint, config=config)
@@ -65,6 +64,20 @@ def client(service: str) -> Any:
         settings.AWS_SECRET_ACCESS_KEY,
         settings.AWS_SESSION_TOKEN,
     )
+
+
+def credentials() -> Any:
+    """The credentials in force, as botocore signs with; raises UnreachableError where there are none."""
+    import boto3
+    from botocore.exceptions import NoCredentialsError
+
+    settings = current()
+    keys = (settings.AWS_ACCESS_KEY_ID, settings.AWS_SECRET_ACCESS_KEY, settings.AWS_SESSION_TOKEN)
+    with _translated("Looking for AWS credentials"):
+        found = boto3.Session(*keys, region_name=settings.AWS_REGION).get_credentials()
+        if found is None:
+            raise NoCredentialsError
+        return found
 
 
 def call(service: str, operation: str, **parameters: Any) -> dict[str, Any]:
@@ -106,12 +119,6 @@ def said(command: str, answer: str = "") -> None:
     print(f"aws {command}" + (f"  → {answer}" if answer else ""))
 
 
-def project_tags() -> dict[str, str]:
-    """The tags of all that is made: whose it is, to find it again, and since when, for a sweep by age."""
-    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    return {"Project": current().TUTORIAL_NAME, "Tutorial": TUTORIAL, "Created": now}
-
-
 def tag_list(**more: str) -> list[dict[str, str]]:
     """The project's tags and others, in the form that most services take."""
     return [{"Key": key, "Value": value} for key, value in {**project_tags(), **more}.items()]
@@ -126,13 +133,15 @@ class _translated:
     def __enter__(self) -> None: ...
 
     def __exit__(self, _type: object, error: BaseException | None, _trace: object) -> None:
+        from botocore.parsers import ResponseParserError
+
         if isinstance(error, ClientError):
             code, message = error.response["Error"]["Code"], error.response["Error"].get("Message", "")
             if _HINTS.get(code) == _SIGN_IN:
                 _client.cache_clear()  # who has signed in again is asked for the new credentials
             if _MADE.search(code) and error.response["ResponseMetadata"].get("RetryAttempts"):
                 raise AlreadyExistsError(self.action, code, message) from error
-            hint = policy.advice(message) or _HINTS.get(code, "")
+            hint = denied.advice(message) or _HINTS.get(code, "")
             raise ApiError(self.action, code, message, hint) from error
         if isinstance(error, _NO_CREDENTIALS):
             _client.cache_clear()

@@ -12,8 +12,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from helpers import aws
+from helpers.aws import deletion
 from helpers.base import command
 from helpers.base.errors import ApiError
+from helpers.base.resource import Resource
 from helpers.base.settings import current
 from helpers.base.waiting import retry_while, wait_until
 
@@ -42,17 +44,17 @@ def bucket() -> str:
     return _bucket(aws.account_id())
 
 
-def exists() -> bool:
-    """Whether the bucket exists."""
+def find() -> str | None:
+    """The bucket's name, or None where there is no such bucket."""
     name = bucket()
     found = aws.found("NoSuchBucket", service="s3", operation="list_objects_v2", Bucket=name, MaxKeys=1)
-    return found is not None
+    return name if found else None
 
 
 def ensure(load_balancer_arn: str) -> None:
     """The bucket, closed to all but the load balancer's log delivery, and the log switched on."""
     name, said = bucket(), aws.said
-    if exists():
+    if find():
         print(f"Bucket {name} exists")
         said = lambda command, answer="": None  # noqa: E731  # what is set again is the same
     else:
@@ -67,6 +69,27 @@ def ensure(load_balancer_arn: str) -> None:
     _settled("elbv2", "modify_load_balancer_attributes", **target)
     written = " ".join(f"Key={each['Key']},Value={each['Value']}" for each in attributes)
     aws.said(f"elbv2 modify-load-balancer-attributes --attributes {written}")
+
+
+def delete() -> None:
+    """Delete the bucket with what is in it; the load balancer's last entries may come meanwhile."""
+    name = find()
+    if not name:
+        return
+
+    def empty_and_delete() -> bool:
+        for each in aws.list_all("s3", "list_objects_v2", "Contents", Bucket=name):
+            deletion.undo("s3", "delete_object", Bucket=name, Key=each["Key"])
+        return deletion.undo("s3", "delete_bucket", Bucket=name)
+
+    if deletion.retry_while_busy(f"delete-bucket {name}", empty_and_delete):
+        aws.said(f"s3 rb --force s3://{name}")
+
+
+def leftovers() -> list[Resource]:
+    """The bucket, where it exists."""
+    name = find()
+    return [Resource("AWS", "bucket", name)] if name else []
 
 
 def entry(client: str, timeout: float = 400, *, since: datetime | None = None) -> Entry:
@@ -97,12 +120,6 @@ def entry(client: str, timeout: float = 400, *, since: datetime | None = None) -
         hint="wait, as AWS delivers every five minutes; and look whether the request got that far: "
         "one that fails in the TLS handshake is in no access log.",
     )
-
-
-def entries() -> list[Entry]:
-    """What was delivered in the last quarter of an hour, the newest first."""
-    account = aws.account_id()
-    return sorted(_entries(account, lambda key: _read(account, key)), key=_made, reverse=True)
 
 
 def parse(line: str) -> Entry:

@@ -5,10 +5,13 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from helpers import aws
+from helpers.aws import deletion
+from helpers.base.resource import Resource
 from helpers.base.settings import current
 from helpers.base.waiting import resume_after_lost_answer, retry_while
 
 T = TypeVar("T")
+ROLES = ("function", "eks-cluster", "eks-nodes")  # what they are for
 _LIMIT = 90  # seconds; services see a fresh role and its policies some ten seconds later
 _UNSEEN = (
     "cannot be assumed by Lambda",
@@ -22,9 +25,10 @@ def name(purpose: str) -> str:
     return f"{current().TUTORIAL_NAME}-{purpose}"
 
 
-def find(role: str) -> dict[str, Any] | None:
-    """The role of that name as IAM describes it, or None."""
-    return aws.found("NoSuchEntity", service="iam", operation="get_role", RoleName=role)
+def find(purpose: str) -> dict[str, Any] | None:
+    """The role for that purpose as IAM describes it, or None."""
+    found = aws.found("NoSuchEntity", service="iam", operation="get_role", RoleName=name(purpose))
+    return found["Role"] if found else None
 
 
 def retry_until_propagated(role: str, do: Callable[[], T]) -> T:
@@ -52,7 +56,7 @@ def ensure(purpose: str, service: str, *policies: str) -> str:
             }
         ],
     }
-    found = find(role)
+    found = find(purpose)
     if found:
         print(f"Role {role} exists")
     else:
@@ -62,15 +66,31 @@ def ensure(purpose: str, service: str, *policies: str) -> str:
             RoleName=role,
             AssumeRolePolicyDocument=json.dumps(trust),
             Tags=aws.tag_list(),
-        )
+        )["Role"]
         aws.said(f"iam create-role --role-name {role}", f"for {service}.amazonaws.com")
-    attached = {
-        policy["PolicyName"]
-        for policy in aws.list_all("iam", "list_attached_role_policies", "AttachedPolicies", RoleName=role)
-    }
+    attached = [policy["PolicyName"] for policy in _policies(role)]
     for policy in policies:
         if policy.rpartition("/")[2] not in attached:
             arn = f"arn:aws:iam::aws:policy/{policy}"
             aws.call("iam", "attach_role_policy", RoleName=role, PolicyArn=arn)
             aws.said(f"iam attach-role-policy --role-name {role} --policy-arn {arn}")
-    return found["Role"]["Arn"]
+    return found["Arn"]
+
+
+def delete(purpose: str) -> None:
+    """Delete the role for that purpose; fine when there is none."""
+    if not find(purpose):
+        return
+    role = name(purpose)
+    for policy in _policies(role):
+        deletion.undo("iam", "detach_role_policy", RoleName=role, PolicyArn=policy["PolicyArn"])
+    deletion.delete("iam", "delete_role", RoleName=role)
+
+
+def leftovers(*purposes: str) -> list[Resource]:
+    """Those of these roles that exist."""
+    return [Resource("AWS", "role", name(purpose)) for purpose in purposes if find(purpose)]
+
+
+def _policies(role: str) -> list[dict[str, str]]:
+    return aws.list_all("iam", "list_attached_role_policies", "AttachedPolicies", RoleName=role)

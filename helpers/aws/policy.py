@@ -4,70 +4,26 @@
 """
 
 import json
-import re
-from fnmatch import fnmatchcase
 from string import Template
 from typing import Any
 
+from helpers import aws
+from helpers.aws.denied import FILE
 from helpers.base.errors import for_people
 from helpers.base.settings import ROOT, current
-
-FILE = "policies/aws.json"
-_MISSING = re.compile(
-    r"not authorized to perform: ([\w-]+:\w+)"
-    r'(?: on resource: "?(.+?)"?)?(?: because| with|$)'  # S3 puts it in quotes
-)
-_FAILED = re.compile(r"missing permissions for '([\w-]+:\w+)'")  # EKS's own way to say it
 
 
 def document(account: str) -> dict[str, Any]:
     """The policy with the settings' names in it, for that account."""
     text = (ROOT / FILE).read_text(encoding="utf-8")
     settings = current()
-    values = {name: getattr(settings, name) for name in ("AWS_REGION", "DOMAIN", "TUTORIAL_NAME")}
+    values = {name: getattr(settings, name) for name in ("AWS_REGION", "TUTORIAL_DOMAIN", "TUTORIAL_NAME")}
     return json.loads(Template(text).substitute(values, AWS_ACCOUNT_ID=account))
-
-
-def denied(message: str) -> tuple[str, str] | None:
-    """The action that a refusal of AWS names, and its resource or ""; None of any other error."""
-    if found := _MISSING.search(message):
-        return found[1], found[2] or ""
-    if found := _FAILED.search(message):
-        return found[1], ""
-    return None
-
-
-def advice(message: str) -> str:
-    """What to try after a refusal: the action, the resource, and which statement of the policy allows it."""
-    found = denied(message)
-    if found is None:
-        return ""
-    action, resource = found
-    what = action + (f" on {resource}" if resource else "")
-    names = " or ".join(_statements(action))
-    if not names:
-        return f"ask for {what}, which {FILE} does not allow."
-    compare = "Compare your role with: python -m helpers.aws.policy"
-    return f"allow {what}: statement {names} of {FILE} does. {compare}"
-
-
-def _statements(action: str) -> list[str]:
-    """The names of those that allow it."""
-    statements = json.loads((ROOT / FILE).read_text(encoding="utf-8"))["Statement"]
-    return [one["Sid"] for one in statements if any(fnmatchcase(action, known) for known in actions(one))]
-
-
-def actions(statement: dict[str, Any]) -> list[str]:
-    """A statement's actions, which may be one without a list."""
-    given = statement["Action"]
-    return [given] if isinstance(given, str) else given
 
 
 @for_people
 def main() -> None:
     """Print the policy for the account that the credentials belong to."""
-    from helpers import aws
-
     print(json.dumps(document(aws.account_id()), indent=2))
 
 

@@ -1,6 +1,7 @@
 """Long work shows that it goes on: one line that updates in a notebook, plain lines elsewhere."""
 
 import functools
+import re
 import sys
 import time
 from collections.abc import Callable
@@ -26,6 +27,17 @@ _LOST = 30  # answers that may get lost in one verb
 _WIDTH = 96
 
 
+def progress_line(what: str, state: str, seconds: float) -> str:
+    """What is waited for, its state and for how long already; `progress_lines` reads it."""
+    end = f" ({seconds:.0f} s)"
+    return f"… {what}: {state}"[: _WIDTH - len(end)] + end
+
+
+def progress_lines(text: str) -> list[tuple[str, int]]:
+    """Each progress line in a text, with its seconds."""
+    return [(line, int(seconds)) for line, seconds in re.findall(r"(… [^\r\n]*? \((\d+) s\))", text)]
+
+
 class Line:
     """A line that says what is waited for; it vanishes in the end, so that outputs stay steady."""
 
@@ -37,8 +49,8 @@ class Line:
     def say(self, state: str) -> None:
         """Show the state and the seconds gone; where lines cannot update, only a new state is shown."""
         if self.updates:
-            text = f"… {self.what}: {state} ({time.monotonic() - self.since:.0f} s)"
-            print(f"\r{text[:_WIDTH]:{_WIDTH}}", end="", flush=True)
+            text = progress_line(self.what, state, time.monotonic() - self.since)
+            print(f"\r{text:{_WIDTH}}", end="", flush=True)
             self.written = True
         elif state != self.last:
             print(f"… {self.what}: {state}", flush=True)

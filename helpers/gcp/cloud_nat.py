@@ -4,37 +4,36 @@ Nobody gets in by it. https://cloud.google.com/nat/docs/overview
 """
 
 import re
-from collections.abc import Callable
-from typing import Any, TypeVar
+from collections.abc import Iterator
+from typing import Any
 
-from google.cloud import compute_v1
-
-from helpers import gcp
-from helpers.aws import TUTORIAL, project_tags
 from helpers.base.errors import AlreadyExistsError, ApiError
+from helpers.base.resource import Resource
 from helpers.base.settings import current
+from helpers.base.tags import TUTORIAL, project_tags
 from helpers.base.waiting import resume_after_lost_answer, retry_while, wait_until
-from helpers.gcp import project, region
+from helpers.gcp import container, project, region
 
 NETWORK = "default"
 # All that a node sends, its pods' packets too; addresses are Google's choice.
 _NAT = {
     "name": "nodes",
-    "nat_ip_allocate_option": "AUTO_ONLY",
-    "source_subnetwork_ip_ranges_to_nat": "ALL_SUBNETWORKS_ALL_IP_RANGES",
+    "natIpAllocateOption": "AUTO_ONLY",
+    "sourceSubnetworkIpRangesToNat": "ALL_SUBNETWORKS_ALL_IP_RANGES",
 }
+_API = "https://compute.googleapis.com"
 _ALLOWED = "ask for roles/compute.networkAdmin in the project; is the Compute Engine API enabled there?"
 _LIMIT = 300  # seconds; Google takes half a minute
 _TAG = re.compile(r"(\w+)=(\S+)")
 
-T = TypeVar("T")
+# As in https://cloud.google.com/compute/docs/reference/rest/v1/routers
+Router = dict[str, Any]
 
 
-def find() -> compute_v1.Router | None:
+def find() -> Router | None:
     """The router of our name, in the settings' region."""
-    action = "Looking up the Cloud Router"
     try:
-        return _ask(action, lambda routers: routers.get(**_place(), router=current().TUTORIAL_NAME))
+        return _call("Looking up the Cloud Router", "GET", _routers(current().TUTORIAL_NAME))
     except ApiError as refused:
         if refused.code == "NotFound":
             return None
@@ -46,13 +45,12 @@ def ensure() -> None:
     """Make the router with its NAT, unless another one serves the network there already."""
     name, there = current().TUTORIAL_NAME, serving()
     if there:
-        print(f"Cloud NAT of the router {there.name} exists in {region()}")
+        print(f"Cloud NAT of the router {there['name']} exists in {region()}")
         return
     network = f"projects/{project()}/global/networks/{NETWORK}"
-    router = compute_v1.Router(name=name, description=_description(), network=network, nats=[_NAT])
-    action = f"Making the Cloud Router {name}"
+    router = {"name": name, "description": _description(), "network": network, "nats": [_NAT]}
     try:
-        _work(action, lambda routers: routers.insert_unary(**_place(), router_resource=router))
+        _work(f"Making the Cloud Router {name}", "POST", _routers(), router)
     except ApiError as refused:
         begun = find()
         strange = begun is not None and not is_ours(begun)
@@ -72,88 +70,94 @@ def ensure() -> None:
 
 
 def delete() -> None:
-    """Delete our router, and its NAT with it; fine when there is none."""
-    router = find()
-    if router is None or not is_ours(router):
+    """Delete our router, and its NAT with it; fine when there is none.
+
+    It stays while a cluster of another run calls out by it: then the sweep by age finds it later.
+    """
+    if not _is_there():
+        return
+    if others := container.neighbors():
+        print(f"Cloud NAT stays, {', '.join(others)} calls out by it")
         return
     name = current().TUTORIAL_NAME
-    action = f"Deleting the Cloud Router {name}"
     try:
-        _work(action, lambda routers: routers.delete_unary(**_place(), router=name))
+        _work(f"Deleting the Cloud Router {name}", "DELETE", _routers(name))
     except ApiError as refused:
         if refused.code != "NotFound":  # else it was deleted before, and the answer got lost
             raise
     print(f"gcloud compute routers delete {name} --region {region()}")
 
 
-def is_ours(router: compute_v1.Router) -> bool:
+def leftovers() -> list[Resource]:
+    """Our router, unless a cluster of another run needs it."""
+    if not _is_there() or container.neighbors():
+        return []
+    return [Resource("Google Cloud", "Cloud Router", current().TUTORIAL_NAME)]
+
+
+def _is_there() -> bool:
+    router = find()
+    return router is not None and is_ours(router)
+
+
+def is_ours(router: Router) -> bool:
     """Whether this tutorial made it. Routers have no labels, so their description says it."""
     return tags(router).get("Project") == current().TUTORIAL_NAME
 
 
-def tags(router: compute_v1.Router) -> dict[str, str]:
+def tags(router: Router) -> dict[str, str]:
     """What would be its labels, and its region as Location."""
-    written = dict(_TAG.findall(router.description))
-    return {**written, "Location": router.region.rpartition("/")[2]}
+    written = dict(_TAG.findall(router.get("description", "")))
+    return {**written, "Location": router["region"].rpartition("/")[2]}
 
 
-def of_all_runs() -> list[compute_v1.Router]:
+def of_all_runs() -> list[Router]:
     """The project's routers that any run of the tutorial made, in all regions."""
-    listed = _ask(
-        "Listing the Cloud Routers",
-        lambda routers: list(routers.aggregated_list(**_project())),
-    )
-    found = [router for _, scoped in listed for router in scoped.routers]
+    scopes = [scope for page in _pages("aggregated/routers") for scope in page.get("items", {}).values()]
+    found = [router for scope in scopes for router in scope.get("routers", [])]
     return [router for router in found if tags(router).get("Tutorial") == TUTORIAL]
 
 
-def serving() -> compute_v1.Router | None:
+def serving() -> Router | None:
     """The router whose NAT serves the whole network in this region: Google allows one."""
-    routers = _ask("Listing the Cloud Routers", lambda routers: list(routers.list(**_place())))
+    routers = [router for page in _pages(_routers()) for router in page.get("items", [])]
     for router in routers:
-        if router.network.endswith(f"/networks/{NETWORK}") and any(map(_serves_nodes, router.nats)):
+        nats = router.get("nats", [])
+        if router["network"].endswith(f"/networks/{NETWORK}") and any(map(_serves_nodes, nats)):
             return router
     return None
 
 
-def _serves_nodes(nat: compute_v1.RouterNat) -> bool:
+def _serves_nodes(nat: dict[str, Any]) -> bool:
     """There are NATs between networks, too, and for other things than virtual machines."""
-    everything = nat.source_subnetwork_ip_ranges_to_nat.startswith("ALL_SUBNETWORKS")
-    machines = list(nat.endpoint_types) in ([], ["ENDPOINT_TYPE_VM"])
-    return everything and machines and nat.type_ in ("", "PUBLIC")
+    everything = nat.get("sourceSubnetworkIpRangesToNat", "").startswith("ALL_SUBNETWORKS")
+    machines = nat.get("endpointTypes", []) in ([], ["ENDPOINT_TYPE_VM"])
+    return everything and machines and nat.get("type", "PUBLIC") == "PUBLIC"
 
 
-def _place() -> dict[str, Any]:
-    return {**_project(), "region": region()}
-
-
-def _project() -> dict[str, Any]:
-    # The library would try again by itself, for ten minutes and without a word.
-    return {"project": project(), "timeout": gcp.TIMEOUT, "retry": None}
+def _routers(name: str = "") -> str:
+    """The path of that router, or of all in the region."""
+    return f"regions/{region()}/routers" + (f"/{name}" if name else "")
 
 
 def _description() -> str:
     return " ".join(f"{key}={value}" for key, value in project_tags().items())
 
 
-def _work(action: str, start: Callable[[compute_v1.RoutersClient], compute_v1.Operation]) -> None:
+def _work(action: str, method: str, path: str, body: Router | None = None) -> None:
     """Start an operation and wait for its end; raises ApiError with the reason where it fails."""
-    begun = retry_while(action, lambda: _ask(action, start), _is_busy, timeout=_LIMIT)
-    # The router's client would ask Google itself for it, whatever endpoint is set.
+    begun = retry_while(action, lambda: _call(action, method, path, json=body), _is_busy, timeout=_LIMIT)
+    operation = f"regions/{region()}/operations/{begun['name']}"
     ended = wait_until(
         f"the Cloud Router {current().TUTORIAL_NAME}",
-        lambda: _ask(
-            action,
-            lambda operations: operations.get(**_place(), operation=begun.name),
-            compute_v1.RegionOperationsClient,
-        ),
-        lambda operation: operation.status == compute_v1.Operation.Status.DONE,
+        lambda: _call(action, "GET", operation),
+        lambda now: now["status"] == "DONE",
         timeout=_LIMIT,
-        state=lambda operation: operation.operation_type,
+        state=lambda now: now["operationType"],
     )
-    if ended.http_error_status_code:
-        error = ended.error.errors[0]
-        raise ApiError(action, error.code, error.message, "correct that, then run this again.")
+    if ended.get("httpErrorStatusCode"):
+        error = ended["error"]["errors"][0]
+        raise ApiError(action, error["code"], error["message"], "correct that, then run this again.")
 
 
 def _is_busy(error: BaseException) -> bool:
@@ -161,7 +165,21 @@ def _is_busy(error: BaseException) -> bool:
     return isinstance(error, ApiError) and "not ready" in str(error)
 
 
-def _ask(action: str, call: Callable[[Any], T], kind: Callable[..., Any] = compute_v1.RoutersClient) -> T:
-    # gcloud's override has the version in it, which the library adds by itself.
-    endpoint = (current().CLOUDSDK_API_ENDPOINT_OVERRIDES_COMPUTE or "").partition("/compute/")[0]
-    return gcp.ask(action, kind, endpoint, call, _ALLOWED)
+def _pages(path: str) -> Iterator[dict[str, Any]]:
+    """A list's pages. https://cloud.google.com/compute/docs/reference/rest/v1/routers/list"""
+    token: dict[str, str] = {}
+    while True:
+        page = _call("Listing the Cloud Routers", "GET", path, **token)
+        yield page
+        if not page.get("nextPageToken"):
+            return
+        token = {"pageToken": page["nextPageToken"]}
+
+
+def _call(action: str, method: str, path: str, **more: Any) -> dict[str, Any]:
+    from helpers.gcp import client
+
+    # gcloud's override ends with the API's version.
+    endpoint = (current().CLOUDSDK_API_ENDPOINT_OVERRIDES_COMPUTE or _API).partition("/compute/")[0]
+    url = f"{endpoint}/compute/v1/projects/{project()}/{path}"
+    return client.request(action, method, url, _ALLOWED, **more)

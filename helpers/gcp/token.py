@@ -12,10 +12,7 @@ import google.auth
 import google.auth.exceptions
 from google.auth.transport.requests import Request
 
-SCOPES = [
-    "https://www.googleapis.com/auth/cloud-platform",
-    "https://www.googleapis.com/auth/userinfo.email",
-]
+from helpers.gcp import SCOPES
 
 
 def main() -> None:

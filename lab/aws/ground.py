@@ -1,12 +1,13 @@
 """What AWS's services share: the lab beneath them, the way to each other, and their place in moto."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
 from types import ModuleType
 from typing import Any, ClassVar, TypeVar
 
 from moto.core.base_backend import BackendDict, BaseBackend
+from moto.core.responses import BaseResponse
 
 from lab.cluster.cluster import MakeCluster
 from lab.dns.zones import Dns
@@ -52,11 +53,17 @@ class Backed:
     """Mixed into a subclass of one of moto's backends, in which `super()` is what moto does by itself."""
 
     ground: ClassVar[Ground]
+    answers: ClassVar[type[BaseResponse] | None] = None  # in place of moto's own class of answers
     region_name: str
 
     def peer(self, kind: type[Kind]) -> Kind:
         """The backend of that class in the same region."""
         return self.ground.peer(kind, self.region_name)
+
+    @property
+    def url_paths(self) -> dict[str, Callable[..., Any]]:
+        paths = super().url_paths  # type: ignore[misc]
+        return dict.fromkeys(paths, self.answers.dispatch) if self.answers else paths
 
     @property
     def _url_module(self) -> ModuleType:

@@ -5,7 +5,7 @@ import os
 from collections.abc import Callable, Iterator
 from functools import partial
 from threading import Thread
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from moto.acm.models import acm_backends
 from moto.awslambda.models import lambda_backends
@@ -25,20 +25,17 @@ from moto.s3.models import s3_backends
 from moto.sts.models import sts_backends
 from werkzeug.serving import BaseWSGIServer, make_server
 
+from lab.aws import moto_patches
 from lab.aws.api.authentication import authenticated
 from lab.aws.api.authorization import authorized
-from lab.aws.api.paging import Paging
-from lab.aws.api.throttling import Throttling
+from lab.aws.api.front import Check, Front, offered
 from lab.aws.api.validation import validated
 from lab.aws.ground import Backends, Ground
 from lab.aws.services.acm.certificates import Certificates
 from lab.aws.services.classic.balancers import ClassicLoadBalancers
-from lab.aws.services.ec2 import dry_run
 from lab.aws.services.ec2.networks import Networks
-from lab.aws.services.eks import versions
 from lab.aws.services.eks.clusters import Clusters
 from lab.aws.services.elb.balancers import LoadBalancers
-from lab.aws.services.iam import simulation
 from lab.aws.services.iam.identities import Identities, TokenService
 from lab.aws.services.lambda_.functions import Functions
 from lab.aws.services.route53.hosted_zones import HostedZones
@@ -49,9 +46,6 @@ from lab.network import Internet, Vpc
 from lab.pki import Authority
 from lab.settings import ACM_ROOT, Lab
 from lab.sockets import listen_locally
-
-if TYPE_CHECKING:
-    from _typeshed.wsgi import WSGIApplication
 
 log = logging.getLogger(__name__)
 
@@ -74,21 +68,8 @@ _ENVIRONMENT = {
     "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
 }
 
-
-# What a request passes on its way to moto, the outermost first. See lab/aws/api/call.py.
-_CHECKS: list[Callable[["WSGIApplication"], "WSGIApplication"]] = [
-    authenticated,
-    Throttling,
-    validated,
-    authorized,
-    Paging,
-]
-
-
-def _checked(application: "WSGIApplication") -> "WSGIApplication":
-    for check in reversed(_CHECKS):
-        application = check(application)
-    return application
+# What a call passes on its way to moto (lab/aws/api/).
+_CHECKS: list[Check] = [authenticated, offered, validated, authorized]
 
 
 class Aws:
@@ -127,12 +108,11 @@ class Aws:
             self.vpcs,
         )
         self._backends = Backends(self.ground)
-        for extension in (dry_run, simulation, versions):
-            extension.serve()
+        moto_patches.apply()
         self._server = make_server(
             "127.0.0.1",
             self.port,
-            _checked(DomainDispatcherApplication(create_backend_app)),
+            Front(DomainDispatcherApplication(create_backend_app), _CHECKS),
             threaded=True,
             request_handler=MotoRequestHandler,
             fd=listener.detach(),

@@ -9,11 +9,13 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from helpers.base.command import relative
 from helpers.base.errors import ToolMissingError, TutorialError, for_people
+from helpers.base.settings import ROOT
 from series.handouts import chapter, document, participants, pdf
-from series.run import NOTEBOOKS, PROJECT, executed, notebooks
+from series.run import NOTEBOOKS, executed, notebooks
 
-OUT = PROJECT / "build" / "handouts"
+OUT = ROOT / "build" / "handouts"
 IMAGES = NOTEBOOKS / "images"
 
 console = Console(highlight=False, soft_wrap=True)
@@ -45,17 +47,10 @@ def make(source: Path = NOTEBOOKS, out: Path = OUT) -> None:
     documents |= {Path(each.file).stem: document.single(each) for each in chapters}
     for name, text in documents.items():
         (out / f"{name}.html").write_text(text)
-    _participants(paths, out / "participants")
-    console.print(f"{len(documents)} HTML files, {len(paths)} participants' notebooks: {_shown(out)}/")
+    participants.write_all(paths, IMAGES, out / "participants")
+    console.print(f"{len(documents)} HTML files, {len(paths)} participants' notebooks: {relative(out)}/")
     _pdfs(documents, out)
     console.print(f"Handouts in {time.monotonic() - start:.0f} s")
-
-
-def _participants(paths: list[Path], out: Path) -> None:
-    out.mkdir(exist_ok=True)
-    participants.images(IMAGES, out)
-    for path in paths:
-        participants.write(path, out)
 
 
 def _pdfs(documents: dict[str, str], out: Path) -> None:
@@ -68,10 +63,6 @@ def _pdfs(documents: dict[str, str], out: Path) -> None:
         counts = printers.map(lambda name: pdf.write(documents[name], out / f"{name}.pdf"), documents)
         for name, count in zip(documents, counts, strict=True):
             console.print(f"{name}.pdf: {count} pages")
-
-
-def _shown(path: Path) -> str:
-    return str(path.relative_to(PROJECT) if path.is_relative_to(PROJECT) else path)
 
 
 if __name__ == "__main__":

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import nbformat
+from bs4 import BeautifulSoup, Tag
 from nbconvert import HTMLExporter
 
 from series.handouts import markup
 from series.run import as_seen
 
 TEMPLATES = Path(__file__).parent / "templates"
-ANSWER = re.compile(r"<details>\s*<summary>\s*((?:Solution|Answer)s?)\s*</summary>(.*?)</details>", re.S)
+ANSWERS = ("Solution", "Solutions", "Answer", "Answers")  # the titles of what is folded
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,7 @@ class Chapter:
     body: str
     steps: list[Heading]
     solutions: list[Solution]
+    picture: str  # the first one
     versions: str  # the table that `show.versions()` printed, or nothing
 
 
@@ -57,41 +59,52 @@ def read(path: Path, images: Path) -> Chapter:
         if cell.cell_type == "code":
             cell.outputs = as_seen(cell.outputs)
     number = path.name[:2]
-    body, _ = exporter().from_notebook_node(notebook)
-    body = markup.headings(body, number)
-    body = markup.pictures(body, number, images)
-    body = markup.tables(markup.lines(body))
-    body, solutions = _solutions(body, number)
-    found = re.findall(r'<h2 id="([^"]+)">(.*?)</h2>', body, re.S)
-    title = re.search(r"<h1[^>]*>(.*?)</h1>", body, re.S)
+    body = markup.parse(exporter().from_notebook_node(notebook)[0])
+    markup.headings(body, number)
+    markup.pictures(body, number, images)
+    markup.lines(body)
+    markup.tables(body)
+    solutions = _solutions(body, number)
+    steps = [h2 for h2 in body.find_all("h2") if h2.get_text().startswith("Step ")]
+    title = body.h1.get_text().strip() if body.h1 else path.stem
     return Chapter(
         number,
         path.name,
-        re.sub("<[^>]+>", "", title[1]) if title else html.escape(path.stem),
-        body,
-        [Heading(anchor, text) for anchor, text in found if text.startswith("Step ")],
+        html.escape(title, quote=False),
+        str(body),
+        [Heading(str(h2["id"]), h2.decode_contents()) for h2 in steps],
         solutions,
+        str(body.select_one(".picture") or ""),
         _versions(notebook),
     )
 
 
-def _solutions(body: str, number: str) -> tuple[str, list[Solution]]:
+def _solutions(body: BeautifulSoup, number: str) -> list[Solution]:
     """What is folded is on screen where it was, and on paper at the end: the body leads there."""
     solutions: list[Solution] = []
-
-    def refer(match: re.Match[str]) -> str:
+    for folded in body.find_all("details"):
+        title = folded.summary.get_text().strip() if folded.summary else ""
+        if title not in ANSWERS:
+            continue
         anchor = f"{number}-solution-{len(solutions) + 1}"
-        asked = re.findall(r"<strong>(\d+)\.</strong>", body[: match.start()])
-        kind = "Exercise" if match[1].startswith("Solution") else "Question"
-        name = f"{kind} {asked[-1]}" if asked and not match[1].endswith("s") else match[1]
-        solutions.append(Solution(anchor, name, match[2].strip()))
-        return (
-            match[0].replace("<details>", '<details class="answer">', 1)
-            + f'<p class="print quiet"><a href="#{anchor}">{match[1]}</a>'
-            + f'<span class="on"> on page <i class="page" data-of="{anchor}"></i></span></p>'
+        text = "".join(str(part) for part in folded.contents if part is not folded.summary)
+        solutions.append(Solution(anchor, _name(folded, title), text.strip()))
+        folded["class"] = "answer"
+        folded.insert_after(
+            markup.parse(
+                f'<p class="print quiet"><a href="#{anchor}">{title}</a>'
+                f'<span class="on"> on page <i class="page" data-of="{anchor}"></i></span></p>'
+            )
         )
+    return solutions
 
-    return ANSWER.sub(refer, body), solutions
+
+def _name(folded: Tag, title: str) -> str:
+    """E.g. "Exercise 2", by the number in bold above it; one that is for several has its title only."""
+    asked = folded.find_previous(string=re.compile(r"^\d+\.$"))
+    if not asked or title.endswith("s"):
+        return title
+    return f"{'Exercise' if title == 'Solution' else 'Question'} {asked.rstrip('.')}"
 
 
 def _versions(notebook: nbformat.NotebookNode) -> str:

@@ -3,27 +3,17 @@
 import datetime
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from importlib.metadata import version
 from urllib.parse import unquote
 
 from pygments.formatters import HtmlFormatter
 
+from helpers.base.settings import ROOT
+from series.handouts import markup
 from series.handouts.chapter import Chapter, exporter
-from series.run import PROJECT
 
 PACKAGE = "istio-multicloud-lambda"
 DARK = "@media screen and (prefers-color-scheme: dark)"
-
-
-@dataclass(frozen=True)
-class Front:
-    """The title page."""
-
-    lead: str
-    picture: str
-    made: str
-    versions: str
 
 
 def series(chapters: Sequence[Chapter]) -> str:
@@ -38,12 +28,13 @@ def single(chapter: Chapter) -> str:
 
 def with_pages(document: str, pages: Mapping[str, int]) -> str:
     """The document with the page of each anchor wherever it is referred to."""
-    return re.sub(
-        r'(<i class="page" data-of="([^"]+)">)[^<]*', lambda m: f"{m[1]}{pages.get(m[2], '')}", document
-    )
+    parsed = markup.parse(document)
+    for reference in parsed.select("i.page[data-of]"):
+        reference.string = str(pages.get(str(reference["data-of"]), ""))
+    return str(parsed)
 
 
-def _document(title: str, chapters: Sequence[Chapter], front: Front | None) -> str:
+def _document(title: str, chapters: Sequence[Chapter], front: dict[str, str] | None) -> str:
     template = exporter().environment.get_template("document.html.j2")
     text = template.render(
         title=title,
@@ -57,19 +48,19 @@ def _document(title: str, chapters: Sequence[Chapter], front: Front | None) -> s
 
 def _readme() -> tuple[str, str]:
     """The title and the first paragraph of the project's README."""
-    title, lead, *_ = (PROJECT / "README.md").read_text().removeprefix("# ").split("\n\n")
+    title, lead, *_ = (ROOT / "README.md").read_text().removeprefix("# ").split("\n\n")
     return title, lead
 
 
-def _front(chapters: Sequence[Chapter]) -> Front:
+def _front(chapters: Sequence[Chapter]) -> dict[str, str]:
+    """The title page."""
     markdown = exporter().environment.from_string("{{ text | markdown2html }}")
-    first = re.search(r'<div class="picture".*?</svg></div>', chapters[0].body, re.S)
-    return Front(
-        markdown.render(text=_readme()[1]),
-        first[0].replace("picture-", "front-") if first else "",
-        f"Version {version(PACKAGE)}, made on {datetime.date.today():%-d %B %Y}",
-        next((chapter.versions for chapter in chapters if chapter.versions), ""),
-    )
+    return {
+        "lead": markdown.render(text=_readme()[1]),
+        "picture": chapters[0].picture.replace("picture-", "front-"),
+        "made": f"Version {version(PACKAGE)}, made on {datetime.date.today():%-d %B %Y}",
+        "versions": next((chapter.versions for chapter in chapters if chapter.versions), ""),
+    }
 
 
 def _highlighting() -> str:
@@ -81,17 +72,19 @@ def _highlighting() -> str:
 
 def _links(text: str, numbers: Mapping[str, str]) -> str:
     """Links between notebooks lead to chapters; to a file that is not in the document, to its name."""
-
-    def lead(match: re.Match[str]) -> str:
-        target, label = unquote(match[1]), match[2]
+    document = markup.parse(text)
+    for link in document.select("a[href]"):
+        target = unquote(str(link["href"]))
         if re.match(r"(https?:|mailto:|#)", target):
-            return match[0]
+            continue
         file, _, anchor = target.partition("#")
-        if file in numbers:
-            return f'<a href="#{numbers[file]}{"-" + anchor if anchor else ""}">{label}</a>'
-        if file.endswith(".ipynb") and "/" not in file:
-            return f"<b>{label}</b>"
         path = file.replace("../", "")
-        return label if path in re.sub("<[^>]+>", "", label) else f"{label} (<code>{path}</code>)"
-
-    return re.sub(r'<a href="([^"]+)">(.*?)</a>', lead, text, flags=re.S)
+        if file in numbers:
+            link["href"] = f"#{numbers[file]}{'-' + anchor if anchor else ''}"
+        elif file.endswith(".ipynb") and "/" not in file:
+            link.name, link.attrs = "b", {}
+        else:
+            if path not in link.get_text():
+                link.extend(markup.parse(f" (<code>{path}</code>)").contents)
+            link.unwrap()
+    return str(document)

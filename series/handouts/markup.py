@@ -1,90 +1,105 @@
-"""What nbconvert's HTML lacks for paper: anchors, pictures inside, lines that show where they wrap."""
+"""What nbconvert's HTML lacks for paper: anchors, pictures inside, lines that show where they wrap.
 
-import html
+Each function changes the document in place.
+"""
+
 import re
-from collections.abc import Callable
 from pathlib import Path
+
+from bs4 import BeautifulSoup, NavigableString, PageElement, Tag
 
 FITS = 85  # characters for which a line has room on paper; a sign behind every line would make 50 MB
 FITS_SMALL = 122  # the same in small print
 SHORT = 10  # lines that stay together on a page
+_NAMING = ("id", "aria-labelledby", "aria-describedby")  # attributes whose words are ids
 
 
-def headings(body: str, number: str) -> str:
+def parse(html: str) -> BeautifulSoup:
+    """HTML as a document; str() is its HTML again."""
+    return BeautifulSoup(html, "html.parser")
+
+
+def headings(body: BeautifulSoup, number: str) -> None:
     """Anchors as JupyterLab makes them, each with its chapter's number, for "Check" is in every one."""
-
-    def anchored(match: re.Match[str]) -> str:
-        text = re.sub("<[^>]+>", "", match[2]).strip()
-        anchor = number if match[1] == "1" else f"{number}-{text.replace(' ', '-')}"
-        return f'<h{match[1]} id="{anchor}">{match[2]}</h{match[1]}>'
-
-    return re.sub(r"<h([1-6])[^>]*>(.*?)</h\1>", anchored, body, flags=re.S)
+    for heading in body.find_all(["h1", "h2", "h3", "h4", "h5", "h6"]):
+        text = heading.get_text().strip().replace(" ", "-")
+        heading.attrs = {"id": number if heading.name == "h1" else f"{number}-{text}"}
 
 
-def pictures(body: str, number: str, images: Path) -> str:
+def pictures(body: BeautifulSoup, number: str, images: Path) -> None:
     """Each SVG that the text shows or a cell drew, inline, with names and styles of its own."""
-
-    def inline(match: re.Match[str]) -> str:
-        svg = (images / match[1]).read_text()
-        return svg[svg.index("<svg") :]
-
-    body = re.sub(r'<img[^>]*\bsrc="(?:\./)?images/([^"]+\.svg)"[^>]*>', inline, body)
-    count = iter(range(1, 1000))
-
-    def own(match: re.Match[str]) -> str:
-        name = f"picture-{number}-{next(count)}"
-        return f'<div class="picture" id="{name}">{isolated(match[0], name)}</div>'
-
-    body = re.sub(r"<svg\b.*?</svg>", own, body, flags=re.S)
-    return re.sub(r"<p>\s*(<div class=\"picture\".*?</svg></div>)\s*</p>", r"\1", body, flags=re.S)
+    for image in body.select('img[src$=".svg"]'):
+        name = str(image["src"]).removeprefix("./").removeprefix("images/")
+        image.replace_with(parse((images / name).read_text()).select_one("svg") or "")
+    for count, svg in enumerate(body.find_all("svg"), 1):
+        name = f"picture-{number}-{count}"
+        isolate(svg, name)
+        frame = svg.wrap(body.new_tag("div", attrs={"class": "picture", "id": name}))
+        if frame.parent and frame.parent.name == "p" and not frame.parent.get_text().strip(svg.get_text()):
+            frame.parent.unwrap()
 
 
-def isolated(svg: str, name: str) -> str:
-    """An SVG whose ids and styles meet no other's, within an element that has this name as its id."""
-    ids = set(re.findall(r'\bid="([^"]+)"', svg))
+def isolate(svg: Tag, name: str) -> None:
+    """Ids and styles of an SVG then meet no other's, if it is in an element with this name as its id."""
+    tags = [svg, *svg.find_all(True)]
+    ids = {str(tag["id"]) for tag in tags if tag.has_attr("id")}
 
-    def prefixed(text: str) -> str:
-        return " ".join(f"{name}-{word}" if word in ids else word for word in text.split())
+    def prefixed(word: str) -> str:
+        return f"{name}-{word}" if word in ids else word
 
-    svg = re.sub(r'\b(id|aria-labelledby|aria-describedby)="([^"]+)"', _attribute(prefixed), svg)
-    svg = re.sub(r"url\(#([^)]+)\)", lambda m: f"url(#{prefixed(m[1])})", svg)
-    svg = re.sub(r'(href)="#([^"]+)"', lambda m: f'{m[1]}="#{prefixed(m[2])}"', svg)
-    # In the dark only on screens: paper is white.
-    svg = svg.replace("@media (prefers-color-scheme: dark)", "@media screen and (prefers-color-scheme: dark)")
-    # Its rules are nested into the name of what is around it.
-    return re.sub(r"<style>(.*?)</style>", lambda m: f"<style>#{name} {{{m[1]}}}</style>", svg, flags=re.S)
+    def references(text: str) -> str:
+        return re.sub(r"url\(#([^)]+)\)", lambda match: f"url(#{prefixed(match[1])})", text)
+
+    for tag in tags:
+        for key, value in tag.attrs.items():
+            if key in _NAMING:
+                tag[key] = " ".join(prefixed(word) for word in str(value).split())
+            elif key.endswith("href") and str(value).startswith("#"):
+                tag[key] = f"#{prefixed(str(value)[1:])}"
+            elif key != "class":
+                tag[key] = references(str(value))
+        if tag.name == "style":
+            # In the dark only on screens: paper is white. And only within the element of that name.
+            rules = references(tag.get_text()).replace("@media (prefers", "@media screen and (prefers")
+            tag.string = f"#{name} {{{rules}}}"
 
 
-def _attribute(change: Callable[[str], str]) -> Callable[[re.Match[str]], str]:
-    return lambda match: f'{match[1]}="{change(match[2])}"'
-
-
-def lines(body: str) -> str:
+def lines(body: BeautifulSoup) -> None:
     """Each line of code and of output as a block, so that a style can mark where it wraps."""
-
-    def blocks(match: re.Match[str]) -> str:
-        split = match[2].replace("<span></span>", "", 1).strip("\n").split("\n")
-        if any(len(re.findall(r"<[a-z]", line)) != line.count("</") for line in split):
-            return match[0]  # a tag spans lines
-        texts = [html.unescape(re.sub("<[^>]+>", "", line)) for line in split]
-        marked = "".join(
-            f'<span class="line{" long" if len(text) > FITS else ""}">{line}\n</span>'
-            for line, text in zip(split, texts, strict=True)
-        )
-        return f'<pre class="{_kind(match[1], texts)}">{marked}</pre>'
-
-    return re.sub(r"<pre([^>]*)>(.*?)</pre>", blocks, body, flags=re.S)
+    for block in body.find_all("pre"):
+        rows = _rows(block)
+        texts = ["".join(part.get_text() for part in row) for row in rows]
+        if any("\n" in text for text in texts):
+            continue  # an element spans lines
+        block.clear()
+        block["class"] = " ".join(_kinds(block, texts))
+        for row, text in zip(rows, texts, strict=True):
+            line = body.new_tag("span", attrs={"class": "line long" if len(text) > FITS else "line"})
+            line.extend([*row, "\n"])
+            block.append(line)
 
 
-def _kind(attributes: str, texts: list[str]) -> str:
+def _rows(block: Tag) -> list[list[PageElement]]:
+    """The block's contents by lines; those that are empty, before the first and after the last, are gone."""
+    rows: list[list[PageElement]] = [[]]
+    for part in block.contents:
+        first, *more = [part] if isinstance(part, Tag) else map(NavigableString, part.get_text().split("\n"))
+        rows[-1] += [first] if first.get_text() else []  # Pygments starts with an empty element
+        rows += [[text] for text in more]
+    filled = [number for number, row in enumerate(rows) if any(part.get_text() for part in row)]
+    return rows[filled[0] : filled[-1] + 1] if filled else []
+
+
+def _kinds(block: Tag, texts: list[str]) -> list[str]:
     """How a block is set on paper: short ones stay together, wide tables are in small print."""
-    kinds = re.findall('class="([^"]*)"', attributes)
+    kinds = list(block.get("class") or ())
     kinds += ["short"] if len(texts) <= SHORT else []
     widths = [len(text) for text in texts if re.search(r"\S {3,}\S", text)]
     kinds += ["wide"] if widths and FITS < max(widths) <= FITS_SMALL else []
-    return " ".join(kinds)
+    return kinds
 
 
-def tables(body: str) -> str:
+def tables(body: BeautifulSoup) -> None:
     """A wide table scrolls on a small screen; the page does not."""
-    return re.sub(r"<table\b.*?</table>", r'<div class="table">\g<0></div>', body, flags=re.S)
+    for table in body.find_all("table"):
+        table.wrap(body.new_tag("div", attrs={"class": "table"}))

@@ -1,13 +1,24 @@
 """Notebooks for a workshop's participants: no outputs, no solutions, room for answers."""
 
+import re
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import nbformat
 from nbformat.v4 import new_code_cell, new_markdown_cell
 
-from series.handouts.chapter import ANSWER
+from series.handouts.chapter import ANSWERS
+
+ANSWER = re.compile(rf"<details>\s*<summary>\s*({'|'.join(ANSWERS)})\s*</summary>(.*?)</details>", re.S)
+
+
+def write_all(notebooks: Sequence[Path], images: Path, out: Path) -> None:
+    """The participants' copies, with what they show beside them."""
+    shutil.copytree(images, out / "images", dirs_exist_ok=True)
+    for notebook in notebooks:
+        write(notebook, out)
 
 
 def write(notebook: Path, out: Path) -> Path:
@@ -20,11 +31,6 @@ def write(notebook: Path, out: Path) -> Path:
     target = out / notebook.name
     nbformat.write(copy, target)
     return target
-
-
-def images(source: Path, out: Path) -> None:
-    """What the notebooks show is beside the copies as well."""
-    shutil.copytree(source, out / "images", dirs_exist_ok=True)
 
 
 def _cells(cell: Any) -> list[Any]:

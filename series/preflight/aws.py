@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
-from helpers import aws, eks, function, inventory, load_balancer, network
-from helpers.aws import iam, route53
+from helpers import aws, eks, function, load_balancer, network
+from helpers.aws import ec2, iam, route53
 from helpers.base.errors import ApiError
 from helpers.base.settings import current
 from series.preflight.finding import Finding, note, ok, stop
@@ -27,12 +27,12 @@ class Quota(NamedTuple):
 QUOTAS = (
     Quota(
         "vpc", "L-F678F1CE", "VPCs in the region",
-        lambda: len(aws.list_all("ec2", "describe_vpcs", "Vpcs")), lambda: bool(inventory.ec2("VPC")),
+        lambda: len(aws.list_all("ec2", "describe_vpcs", "Vpcs")), lambda: bool(ec2.tagged("VPC")),
     ),
     Quota(
         "ec2", "L-0263D0A3", "elastic IPs",
         lambda: len(aws.list_all("ec2", "describe_addresses", "Addresses")),
-        lambda: bool(inventory.ec2("elastic IP")),
+        lambda: bool(ec2.tagged("elastic IP")),
     ),
     Quota(
         "eks", "L-1194D53C", "EKS clusters",
@@ -143,9 +143,9 @@ def _simulated() -> Iterator[Finding]:
             subject, f"not possible ({refused.code}); a missing permission will show when it is needed"
         )
         return
-    denied = {result["EvalActionName"]: result["EvalDecision"] for result in results}
-    denied = {action: decision for action, decision in denied.items() if decision != "allowed"}
-    for action, decision in denied.items():
+    decisions = {result["EvalActionName"]: result["EvalDecision"] for result in results}
+    denied = [(action, decision) for action, decision in decisions.items() if decision != "allowed"]
+    for action, decision in denied:
         finding = stop if decision == "explicitDeny" else note
         yield finding(subject, f"{action}: {decision}")
     if not denied:
@@ -183,8 +183,9 @@ def _existing() -> Iterator[tuple[str, dict[str, str]]]:
         yield f"the load balancer {load_balancer.name()}", _elb_tags(balancer["LoadBalancerArn"])
     if group := load_balancer.target_group():
         yield f"the target group {function.name()}", _elb_tags(group["TargetGroupArn"])
-    for role in inventory.existing_roles():
-        yield f"the role {role}", _dictionary((iam.find(role) or {"Role": {}})["Role"].get("Tags", []))
+    for purpose in iam.ROLES:
+        if role := iam.find(purpose):
+            yield f"the role {role['RoleName']}", _dictionary(role.get("Tags", []))
 
 
 def _elb_tags(arn: str) -> dict[str, str]:
@@ -197,15 +198,15 @@ def _dictionary(tags: list[dict[str, Any]]) -> dict[str, str]:
 
 def domain() -> Iterator[Finding]:
     """The zone that alb.<domain> goes into, and who can look it up."""
-    settings, found = current(), route53.find()
-    subject = f"{settings.alb_host}"
+    settings, found, subject = current(), route53.find(), current().alb_host
     if found:
-        yield ok(subject, f"goes into the {settings.ZONE} zone {found}, which exists")
-    elif settings.ZONE == "private":
+        yield ok(subject, f"goes into the {settings.TUTORIAL_ROUTE53_ZONE} zone {found}, which exists")
+    elif settings.TUTORIAL_ROUTE53_ZONE == "private":
         yield ok(subject, "goes into a zone that only the VPC knows")
     else:
         yield note(
-            subject, f"a public zone will be made; {settings.DOMAIN}'s registrar has to point to it meanwhile"
+            subject,
+            f"a public zone will be made; the registrar of {settings.TUTORIAL_DOMAIN} has to point to it",
         )
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 from helpers.base.errors import TutorialError
 
@@ -20,16 +21,7 @@ class Finding:
         return f"{_SIGNS[self.level]} {self.subject}: {self.says}"
 
 
-def ok(subject: str, says: str) -> Finding:
-    return Finding("ok", subject, says)
-
-
-def note(subject: str, says: str) -> Finding:
-    return Finding("note", subject, says)
-
-
-def stop(subject: str, says: str) -> Finding:
-    return Finding("stop", subject, says)
+ok, note, stop = (partial(Finding, level) for level in _SIGNS)
 
 
 def settled(subject: str, check: Iterable[Finding]) -> Iterator[Finding]:

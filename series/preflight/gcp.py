@@ -2,16 +2,16 @@
 
 from collections.abc import Iterator
 
-from helpers import gcp, gke, istio
+from helpers import gke, istio
 from helpers.base.settings import current
-from helpers.gcp import cloud_nat
+from helpers.gcp import client, cloud_nat
 from series.preflight.finding import Finding, note, ok, stop
 
 
 def identity() -> Iterator[Finding]:
     """The project, the location and who acts there."""
     settings = current()
-    who, key_file = gcp.identity()
+    who, key_file = client.identity()
     place = f"project {settings.GOOGLE_CLOUD_PROJECT} in {settings.GOOGLE_CLOUD_LOCATION}"
     gke.server_config()  # only an answer shows that the credentials are accepted
     yield ok("Google Cloud", f"{place}, as {who}")
@@ -27,7 +27,9 @@ def versions() -> Iterator[Finding]:
     if lowest <= minor <= highest:
         yield ok("GKE", f"Kubernetes {offered}, the default of the channel {gke.CHANNEL}")
     else:
-        yield stop("GKE", f"Kubernetes {offered} is none that Istio {current().ISTIO_REVISION} supports")
+        yield stop(
+            "GKE", f"Kubernetes {offered} is none that Istio {current().TUTORIAL_ISTIO_REVISION} supports"
+        )
 
 
 def names() -> Iterator[Finding]:

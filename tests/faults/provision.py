@@ -8,7 +8,7 @@ import sys
 from helpers import acm, aws, dns, eks, function, gcp, gke, load_balancer, network
 from helpers.base.errors import TutorialError
 
-PATIENCE = 3.0  # seconds
+PATIENCE = 2.0  # seconds
 
 
 def main(with_clusters: bool) -> None:

@@ -149,7 +149,7 @@ def unavailable(call: Call) -> Answer:
     return Answer(503, [("Content-Type", "text/html")], b"<html><body>Service Unavailable</body></html>")
 
 
-SLOW = 3.5  # seconds: more than the client of a test has patience for
+SLOW = 2.5  # seconds: more than the client of a test has patience for
 
 
 def slow(send: Send) -> None:

@@ -9,8 +9,8 @@ from threading import Thread
 
 import pytest
 
-from helpers import acm, aws, cleanup, dns, eks, function, inventory, load_balancer, network
-from helpers.aws import route53
+from helpers import acm, aws, cleanup, dns, eks, function, load_balancer, network
+from helpers.aws import ec2, route53
 from helpers.base.errors import ApiError, PrerequisiteError, SettingsError, UnreachableError
 from helpers.base.settings import current
 
@@ -67,7 +67,7 @@ def test_a_region_with_two_zones_is_refused(moto, monkeypatch):
 def test_private_subnets_reach_out_by_the_nat_gateway_only(moto):
     place = network.ensure()
     targets = {}
-    for table in inventory.ec2("route table"):
+    for table in ec2.tagged("route table"):
         route = next(r for r in table["Routes"] if r["DestinationCidrBlock"] == "0.0.0.0/0")
         for association in table["Associations"]:
             targets[association["SubnetId"]] = route.get("NatGatewayId") or route.get("GatewayId")
@@ -81,7 +81,7 @@ def test_function_code_is_the_folder_as_it_is(moto):
     assert function.package() == code
     with zipfile.ZipFile(io.BytesIO(code)) as archive:
         assert sorted(archive.namelist()) == ["hello_world.py", "page.html"]
-    assert function.find().code_sha256 == base64.b64encode(hashlib.sha256(code).digest()).decode()
+    assert function.get().code_sha256 == base64.b64encode(hashlib.sha256(code).digest()).decode()
 
 
 def test_function_is_updated_when_its_source_changes(moto, monkeypatch, tmp_path, capsys):
@@ -96,7 +96,7 @@ def test_function_is_updated_when_its_source_changes(moto, monkeypatch, tmp_path
 
 def test_permission_names_the_present_target_group(moto):
     make_all()
-    old = load_balancer.find().target_group_arn
+    old = load_balancer.get().target_group_arn
     function.allow_load_balancer(old + "-another")
     function.allow_load_balancer(old)
     policy = aws.call("lambda", "get_policy", FunctionName=function.name())["Policy"]
@@ -118,44 +118,44 @@ def test_listeners_speak_http_and_https_with_our_certificate(moto):
     make_all()
     rows = load_balancer.listeners().rows
     assert [row[:3] for row in rows] == [["80", "HTTP", ""], ["443", "HTTPS", load_balancer.TLS_POLICY]]
-    assert rows[1][3] == acm.find()
+    assert rows[1][3] == acm.get()
 
 
 def test_record_is_an_alias_in_the_zone_of_the_domain(moto, monkeypatch):
-    monkeypatch.setenv("DOMAIN", "tutorial.example.org")
+    monkeypatch.setenv("TUTORIAL_DOMAIN", "tutorial.example.org")
     make_all()
-    record = dns.find_record(route53.find())
+    record = dns.find()
     assert record["Name"] == "alb.tutorial.example.org."
-    assert record["AliasTarget"]["DNSName"].rstrip(".") == load_balancer.find().dns_name
+    assert record["AliasTarget"]["DNSName"].rstrip(".") == load_balancer.get().dns_name
 
 
 def test_balancer_drops_headers_that_http_does_not_allow(moto):
     make_all()
-    arn = load_balancer.find().arn
+    arn = load_balancer.get().arn
     answer = aws.call("elbv2", "describe_load_balancer_attributes", LoadBalancerArn=arn)
     there = {attribute["Key"]: attribute["Value"] for attribute in answer["Attributes"]}
     assert there.items() >= load_balancer.ATTRIBUTES.items()
 
 
 def test_private_zone_belongs_to_the_vpc_and_hides_no_public_one(moto, monkeypatch):
-    domain = current().DOMAIN
+    domain = current().TUTORIAL_DOMAIN
     aws.call("route53", "create_hosted_zone", Name=domain, CallerReference=f"public {domain}")
-    monkeypatch.setenv("ZONE", "private")
+    monkeypatch.setenv("TUTORIAL_ROUTE53_ZONE", "private")
     make_all()
     found = aws.call("route53", "get_hosted_zone", Id=route53.find())
     assert found["HostedZone"]["Config"]["PrivateZone"]
-    assert [vpc["VPCId"] for vpc in found["VPCs"]] == [network.find().vpc_id]
-    host, name = current().alb_host, load_balancer.find().dns_name
+    assert [vpc["VPCId"] for vpc in found["VPCs"]] == [network.get().vpc_id]
+    host, name = current().alb_host, load_balancer.get().dns_name
     assert dns.outside() == ["--connect-to", f"{host}::{name}:"]
-    monkeypatch.setenv("ZONE", "public")
+    monkeypatch.setenv("TUTORIAL_ROUTE53_ZONE", "public")
     assert dns.outside() == []
     assert route53.find() != found["HostedZone"]["Id"].rpartition("/")[2]
 
 
 def test_acm_issues_once_the_domain_has_its_record(moto, monkeypatch, capsys):
-    monkeypatch.setenv("CERTIFICATE", "acm")
+    monkeypatch.setenv("TUTORIAL_CERTIFICATE", "acm")
     monkeypatch.setattr("moto.settings.ACM_VALIDATION_WAIT", 0)
-    mine = aws.call("route53", "create_hosted_zone", Name=current().DOMAIN, CallerReference="mine")
+    mine = aws.call("route53", "create_hosted_zone", Name=current().TUTORIAL_DOMAIN, CallerReference="mine")
     mine = mine["HostedZone"]["Id"].rpartition("/")[2]
     network.ensure()
     arn = acm.ensure()
@@ -175,21 +175,21 @@ def test_acm_issues_once_the_domain_has_its_record(moto, monkeypatch, capsys):
 
 def test_certificate_of_the_other_kind_is_not_taken_for_ours(moto, monkeypatch):
     imported = acm.ensure()
-    monkeypatch.setenv("CERTIFICATE", "acm")
+    monkeypatch.setenv("TUTORIAL_CERTIFICATE", "acm")
     monkeypatch.setattr("moto.settings.ACM_VALIDATION_WAIT", 0)
     with pytest.raises(PrerequisiteError):
-        acm.find()
+        acm.get()
     assert acm.ensure() != imported
 
 
 @pytest.mark.parametrize(
     ("look_up", "first"),
     [
-        (network.find, "00-introduction"),
-        (function.find, "01-create-the-lambda-function"),
-        (acm.find, "01-create-the-lambda-function"),
-        (load_balancer.find, "01-create-the-lambda-function"),
-        (eks.find, "02-deploy-istio-in-eks"),
+        (network.get, "00-introduction"),
+        (function.get, "01-create-the-lambda-function"),
+        (acm.get, "01-create-the-lambda-function"),
+        (load_balancer.get, "01-create-the-lambda-function"),
+        (eks.get, "02-deploy-istio-in-eks"),
     ],
 )
 def test_what_is_missing_names_the_notebook_that_makes_it(moto, look_up, first):
@@ -299,21 +299,21 @@ def test_clean_up_takes_what_kubernetes_left_in_the_vpc(moto):
 
 def test_clean_up_leaves_what_is_not_ours(moto):
     theirs = aws.call("ec2", "create_vpc", CidrBlock="10.1.0.0/16")["Vpc"]["VpcId"]
-    domain = current().DOMAIN
+    domain = current().TUTORIAL_DOMAIN
     theirs_too = aws.call("route53", "create_hosted_zone", Name=domain, CallerReference=domain)
     make_all()
     cleanup.everything()
     assert any(vpc["VpcId"] == theirs for vpc in aws.list_all("ec2", "describe_vpcs", "Vpcs"))
     assert route53.find() == theirs_too["HostedZone"]["Id"].rpartition("/")[2]
-    assert dns.find_record(route53.find()) is None
+    assert dns.find() is None
 
 
 def test_two_tutorials_in_one_account_do_not_see_each_other(moto, monkeypatch):
     ours, name = network.ensure(), current().TUTORIAL_NAME
     monkeypatch.setenv("TUTORIAL_NAME", "another")
     with pytest.raises(PrerequisiteError):
-        network.find()
+        network.get()
     network.ensure()
     cleanup.everything()
     monkeypatch.setenv("TUTORIAL_NAME", name)
-    assert network.find() == ours
+    assert network.get() == ours

@@ -2,16 +2,17 @@
 
 import pytest
 
-from helpers import acm, aws, cleanup, dns, function, inventory, load_balancer, network, runs
-from helpers.aws import iam, route53
+from helpers import acm, aws, cleanup, dns, eks, function, load_balancer, network
+from helpers.aws import iam
 from helpers.base.errors import SettingsError
 from helpers.base.settings import current
+from helpers.base.tags import TUTORIAL
 
 
 def made_at(monkeypatch: pytest.MonkeyPatch, name: str, created: str) -> None:
     """What is made from here on belongs to the run of that name and time."""
     monkeypatch.setenv("TUTORIAL_NAME", name)
-    tags = {"Project": name, "Tutorial": aws.TUTORIAL, "Created": created}
+    tags = {"Project": name, "Tutorial": TUTORIAL, "Created": created}
     monkeypatch.setattr(aws, "project_tags", lambda: tags)
 
 
@@ -30,14 +31,14 @@ def test_a_dry_run_lists_in_the_order_of_deletion_and_deletes_nothing(moto, caps
     kinds = list(dict.fromkeys(line.split(", ")[1].rpartition(" ")[0] for line in lines))
     assert kinds == [
         "record", "hosted zone", "load balancer", "target group", "bucket", "certificate", "function",
-        "log group", "NAT gateway", "elastic IP", "network interface", "route table", "subnet",
-        "security group", "internet gateway", "VPC", "role",
+        "log group", "role", "NAT gateway", "elastic IP", "network interface", "route table", "subnet",
+        "security group", "internet gateway", "VPC",
     ]  # fmt: skip
 
 
 def test_a_sweep_takes_old_runs_of_any_name_and_no_other(moto, monkeypatch, capsys):
     made_at(monkeypatch, "swept", "2026-01-01T00:00:00Z")
-    monkeypatch.setenv("DOMAIN", "swept.example.org")
+    monkeypatch.setenv("TUTORIAL_DOMAIN", "swept.example.org")
     network.ensure()
     function.ensure()
     acm.ensure()
@@ -45,23 +46,25 @@ def test_a_sweep_takes_old_runs_of_any_name_and_no_other(moto, monkeypatch, caps
     dns.ensure()
     made_at(monkeypatch, "working", "2026-01-01T00:00:00Z")
     vpc = network.ensure().vpc_id
-    monkeypatch.setattr(aws, "project_tags", lambda: {"Project": "working", "Tutorial": aws.TUTORIAL})
+    monkeypatch.setattr(aws, "project_tags", lambda: {"Project": "working", "Tutorial": TUTORIAL})
     iam.ensure("function", "lambda")  # without a time: as if made now
     monkeypatch.setenv("TUTORIAL_NAME", "another")
-    assert [(run.name, run.domain) for run in runs.older_than("1d")] == [("swept", "swept.example.org")]
+    assert [(run.name, run.domain) for run in cleanup.runs_older_than("1d")] == [
+        ("swept", "swept.example.org")
+    ]
     cleanup.main(older_than="1d")
     assert "Run swept, last made something 2026-01-01 00:00 UTC" in capsys.readouterr().out
     assert current().TUTORIAL_NAME == "another"
     monkeypatch.setenv("TUTORIAL_NAME", "swept")
     assert cleanup.listing() == []
     monkeypatch.setenv("TUTORIAL_NAME", "working")
-    assert network.find().vpc_id == vpc
-    assert runs.older_than("1d") == []
+    assert network.get().vpc_id == vpc
+    assert cleanup.runs_older_than("1d") == []
 
 
 def test_an_age_that_is_none_is_refused_before_anything_is_asked():
     with pytest.raises(SettingsError, match="24h"):
-        runs.older_than("a day")
+        cleanup.runs_older_than("a day")
 
 
 def test_what_will_not_go_is_named_and_the_exit_code_is_not_0(moto, monkeypatch):
@@ -69,21 +72,21 @@ def test_what_will_not_go_is_named_and_the_exit_code_is_not_0(moto, monkeypatch)
     monkeypatch.setattr(cleanup, "_LIMIT", 0.1)
     with pytest.raises(SystemExit) as ended:
         cleanup.main()
-    assert str(ended.value.code).startswith("TimedOut: ")
+    assert str(ended.value.code).startswith("TimedOutError: ")
     assert arn in str(ended.value.code)
 
 
 def test_a_zone_whose_run_ended_before_its_tags_were_set_is_found(moto):
-    domain = current().DOMAIN
-    comment = {"Comment": route53.comment()}
+    domain = current().TUTORIAL_DOMAIN
+    comment = {"Comment": f"Project={current().TUTORIAL_NAME}"}
     aws.call("route53", "create_hosted_zone", Name=domain, CallerReference=domain, HostedZoneConfig=comment)
-    assert len(inventory.zones()) == 1
+    assert [resource.kind for resource in dns.leftovers()] == ["hosted zone"]
     cleanup.everything()
-    assert inventory.zones() == []
+    assert dns.leftovers() == []
 
 
 def test_classic_balancers_and_disks_of_the_cluster_go(moto):
-    place, owned = network.ensure(), {"Key": inventory.cluster_tag(), "Value": "owned"}
+    place, owned = network.ensure(), {"Key": eks.cluster_tag(), "Value": "owned"}
     listener = {"Protocol": "TCP", "LoadBalancerPort": 443, "InstancePort": 30443}
     name = current().TUTORIAL_NAME
     ours, theirs = {"Subnets": place.public[:1], "Tags": [owned]}, {"AvailabilityZones": ["us-east-1a"]}

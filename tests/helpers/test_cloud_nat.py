@@ -6,13 +6,15 @@ from typing import Any
 import pytest
 from google.cloud import compute_v1
 
-from helpers import aws, cleanup, gcp, gke, runs
+from helpers import cleanup, gcp, gke
+from helpers.base import runs
 from helpers.base.errors import ApiError, TimedOutError, UnreachableError
+from helpers.base.tags import TUTORIAL
 from helpers.base.waiting import wait_until
-from helpers.gcp import cloud_nat
+from helpers.gcp import client, cloud_nat
 from lab.network import Internet
 from series.preflight import gcp as preflight
-from tests.lab.gcp import Google, internet_in
+from tests.lab.gcp.stand_in import Google, internet_in
 
 PLACE = {"project": "lab-project", "region": "us-central1"}
 NETWORK = "projects/lab-project/global/networks/default"
@@ -71,8 +73,9 @@ def test_it_is_made_once_and_says_whose_it_is(routers, capsys):
     )
     (nat,) = router.nats
     assert nat.nat_ip_allocate_option == "AUTO_ONLY"
-    assert cloud_nat.is_ours(router)
-    assert cloud_nat.tags(router)["Tutorial"] == aws.TUTORIAL
+    found = cloud_nat.find()
+    assert found and cloud_nat.is_ours(found)
+    assert cloud_nat.tags(found)["Tutorial"] == TUTORIAL
     assert "gcloud compute routers create istio-multicloud" in capsys.readouterr().out
     cloud_nat.ensure()
     assert capsys.readouterr().out == "Cloud NAT of the router istio-multicloud exists in us-central1\n"
@@ -135,10 +138,21 @@ def test_while_the_last_one_is_being_deleted_the_next_waits(routers):
     assert names(routers) == ["istio-multicloud"]
 
 
+def test_all_pages_of_a_list_are_read(routers, monkeypatch):
+    call = cloud_nat._call
+    monkeypatch.setattr(cloud_nat, "_call", lambda *where, **more: call(*where, maxResults="1", **more))
+    for name in ("a", "b"):
+        made(routers, name, description=f"Tutorial={TUTORIAL}", nats=[EVERYTHING] if name == "b" else [])
+    found = cloud_nat.serving()
+    assert found and found["name"] == "b"
+    assert [router["name"] for router in cloud_nat.of_all_runs()] == ["a", "b"]
+
+
 def test_a_nat_for_other_things_than_nodes_is_none():
-    for kind in ({"type_": "PRIVATE"}, {"endpoint_types": ["ENDPOINT_TYPE_MANAGED_PROXY_LB"]}):
-        assert not cloud_nat._serves_nodes(compute_v1.RouterNat(**EVERYTHING, **kind))
-    assert cloud_nat._serves_nodes(compute_v1.RouterNat(**EVERYTHING))
+    nodes = {"sourceSubnetworkIpRangesToNat": "ALL_SUBNETWORKS_ALL_IP_RANGES"}
+    for kind in ({"type": "PRIVATE"}, {"endpointTypes": ["ENDPOINT_TYPE_MANAGED_PROXY_LB"]}):
+        assert not cloud_nat._serves_nodes(nodes | kind)
+    assert cloud_nat._serves_nodes(nodes)
 
 
 def test_it_stays_while_a_cluster_of_another_run_calls_out_by_it(routers, monkeypatch, moto_url, capsys):
@@ -147,7 +161,7 @@ def test_it_stays_while_a_cluster_of_another_run_calls_out_by_it(routers, monkey
     monkeypatch.setenv("TUTORIAL_NAME", "neighbour")
     gke.create()
     monkeypatch.setenv("TUTORIAL_NAME", "istio-multicloud")
-    cleanup._delete_cloud_nat()
+    cloud_nat.delete()
     assert "Cloud NAT stays, neighbour calls out by it" in capsys.readouterr().out
     assert cleanup.listing() == []
     assert names(routers) == ["istio-multicloud"]
@@ -162,14 +176,14 @@ def test_what_is_still_being_made_is_deleted_once_it_is_there(routers):
 
 def test_it_is_found_by_the_clean_up_and_by_the_sweep_of_other_runs(routers, monkeypatch, moto_url):
     as_in_moto(monkeypatch, moto_url)
-    tags = {"Project": "crashed", "Tutorial": aws.TUTORIAL, "Created": "2026-01-01T00:00:00Z"}
+    tags = {"Project": "crashed", "Tutorial": TUTORIAL, "Created": "2026-01-01T00:00:00Z"}
     monkeypatch.setattr(cloud_nat, "project_tags", lambda: tags)
     monkeypatch.setenv("TUTORIAL_NAME", "crashed")
     cloud_nat.ensure()
     assert [(one.kind, one.name) for one in cleanup.listing()] == [("Cloud Router", "crashed")]
     monkeypatch.setenv("TUTORIAL_NAME", "another")
     assert cleanup.listing() == []
-    (run,) = [run for run in runs.older_than("1d") if run.name == "crashed"]
+    (run,) = [run for run in cleanup.runs_older_than("1d") if run.name == "crashed"]
     assert run.location == "us-central1"
     with runs.settings_of(run):
         cleanup.everything()
@@ -189,7 +203,7 @@ def test_who_may_not_is_told_which_role_it_takes(routers, monkeypatch):
 
 
 def test_an_endpoint_where_nothing_listens_is_named(routers, monkeypatch):
-    monkeypatch.setattr(gcp, "_RETRY", {"initial": 0.1, "maximum": 0.1, "timeout": 1.0})
+    monkeypatch.setattr(client, "_RETRY", {"initial": 0.1, "maximum": 0.1, "timeout": 1.0})
     monkeypatch.setenv("CLOUDSDK_API_ENDPOINT_OVERRIDES_COMPUTE", "http://127.0.0.1:1/compute/v1/")
     with pytest.raises(UnreachableError, match="CLOUDSDK_API_ENDPOINT_OVERRIDES_COMPUTE"):
         cloud_nat.find()

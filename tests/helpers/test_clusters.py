@@ -18,10 +18,11 @@ import yaml
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from helpers import aws, cleanup, eks, gcp, gke, network
-from helpers.aws import cloudwatch_logs
+from helpers import aws, cleanup, eks, gke, network
+from helpers.aws import cloudwatch_logs, node_group
 from helpers.base.errors import PrerequisiteError, SettingsError, TutorialError, UnreachableError
 from helpers.base.settings import ROOT, current
+from helpers.gcp import client
 
 
 def user(context: str) -> dict:
@@ -45,7 +46,7 @@ def test_eks_cluster_is_made_once_with_nodes_in_the_private_subnets(moto, capsys
     assert eks.ensure() == cluster
     assert "aws eks create" not in capsys.readouterr().out
     group = aws.call(
-        "eks", "describe_nodegroup", clusterName=current().TUTORIAL_NAME, nodegroupName=eks.NODE_GROUP
+        "eks", "describe_nodegroup", clusterName=current().TUTORIAL_NAME, nodegroupName=node_group.NAME
     )["nodegroup"]
     assert set(group["subnets"]) == set(place.private)
     assert (cluster.status, cluster.version) == ("ACTIVE", eks.VERSION)
@@ -58,11 +59,9 @@ def test_eks_lets_the_reader_in_and_logs_what_happens(moto, monkeypatch):
     config = described["resourcesVpcConfig"]
     assert (config["publicAccessCidrs"], config["endpointPrivateAccess"]) == (["203.0.113.7/32"], True)
     assert set(described["logging"]["clusterLogging"][0]["types"]) == set(eks.LOGS)
-    (group,) = aws.list_all(
-        "logs", "describe_log_groups", "logGroups", logGroupNamePrefix=eks.log_group_name()
-    )
+    (group,) = aws.list_all("logs", "describe_log_groups", "logGroups", logGroupNamePrefix=eks.log_group())
     assert group["retentionInDays"] == cloudwatch_logs.RETENTION
-    monkeypatch.setenv("CALLER", "203.0.113.8")  # another day, another network
+    monkeypatch.setenv("TUTORIAL_AUTHORIZED_CIDR", "203.0.113.8")  # another day, another network
     eks.ensure()
     described = aws.call("eks", "describe_cluster", name=current().TUTORIAL_NAME)["cluster"]
     assert described["resourcesVpcConfig"]["publicAccessCidrs"] == ["203.0.113.8/32"]
@@ -144,7 +143,8 @@ def account_file(monkeypatch, tmp_path) -> Callable[[str], None]:
     return be
 
 
-def test_gke_that_cannot_be_reached_says_what_to_look_at(account_file):
+def test_gke_that_cannot_be_reached_says_what_to_look_at(account_file, monkeypatch):
+    monkeypatch.setitem(client._RETRY, "timeout", 1.0)
     account_file("http://127.0.0.1:1/token")
     with pytest.raises(UnreachableError, match="CLOUDSDK_API_ENDPOINT_OVERRIDES_CONTAINER is right"):
         gke.status()
@@ -166,7 +166,7 @@ def test_expired_sign_in_at_google_says_how_to_go_on(account_file):
         with pytest.raises(
             UnreachableError, match=r"Token has been expired(.|\n)*application-default login.*goes on"
         ):
-            gcp.identity()
+            client.identity()
         server.shutdown()
 
 

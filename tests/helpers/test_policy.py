@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from helpers import aws
-from helpers.aws import policy
+from helpers.aws import denied, policy
 from helpers.base.errors import ApiError
 from helpers.base.settings import ROOT
 
@@ -23,7 +23,7 @@ def test_each_statement_has_its_reason_in_the_readme():
 
 def test_it_names_the_readers_own_account_region_and_things(monkeypatch):
     monkeypatch.setenv("TUTORIAL_NAME", "mine")
-    monkeypatch.setenv("DOMAIN", "example.org")
+    monkeypatch.setenv("TUTORIAL_DOMAIN", "example.org")
     monkeypatch.setenv("AWS_REGION", "eu-west-1")
     statements = {one["Sid"]: one for one in policy.document(ACCOUNT)["Statement"]}
     function = f"arn:aws:lambda:eu-west-1:{ACCOUNT}:function:mine-hello-world"
@@ -38,7 +38,7 @@ def test_it_fits_into_a_role_and_is_nowhere_everything():
     assert len(re.sub(r"\s", "", json.dumps(document))) < 10_240
     for statement in document["Statement"]:
         assert statement["Effect"] == "Allow"
-        assert not any("*" in action for action in policy.actions(statement))
+        assert not any("*" in action for action in denied.actions(statement))
 
 
 def test_it_is_printed_to_be_pasted(moto, monkeypatch):
@@ -64,19 +64,19 @@ WHY = "because no identity-based policy allows the"
     ],
 )  # fmt: skip
 def test_a_refusal_names_action_and_resource(message, action, resource):
-    assert policy.denied(message) == (action, resource)
-    assert f"allow {action}" in policy.advice(message)
+    assert denied.denied(message) == (action, resource)
+    assert f"allow {action}" in denied.advice(message)
 
 
 def test_advice_names_the_statement():
     message = f"{USER} iam:PassRole on resource: arn:a {WHY} iam:PassRole action"
-    assert "statement PassRoles of policies/aws.json" in policy.advice(message)
+    assert "statement PassRoles of policies/aws.json" in denied.advice(message)
     message = f"{USER} s3:PutObject on resource: arn:a {WHY} s3:PutObject action"
-    assert "which policies/aws.json does not allow" in policy.advice(message)
+    assert "which policies/aws.json does not allow" in denied.advice(message)
 
 
 def test_other_errors_have_no_such_advice(moto):
-    assert policy.denied("The role defined for the function cannot be assumed by Lambda.") is None
+    assert denied.denied("The role defined for the function cannot be assumed by Lambda.") is None
     with pytest.raises(ApiError) as refused:
         aws.call("eks", "describe_cluster", name="nobody")
     assert "policies/" not in str(refused.value)

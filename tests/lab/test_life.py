@@ -171,10 +171,10 @@ def test_the_machines_own_network_stays_as_it_was(before):
 def test_a_reader_owns_settings_written_by_hand(before):
     settings = PROJECT / f"tutorial-{LAB.name}.toml"
     assert "AWS_ENDPOINT_URL" in settings.read_text()
-    settings.write_text("DOMAIN = 'mine.example.org'\n")
+    settings.write_text("TUTORIAL_DOMAIN = 'mine.example.org'\n")
     lab("down")
     assert "was left alone" in lab("up")
-    assert settings.read_text() == "DOMAIN = 'mine.example.org'\n"
+    assert settings.read_text() == "TUTORIAL_DOMAIN = 'mine.example.org'\n"
     settings.unlink()
 
 
@@ -262,7 +262,8 @@ def namespaces(pids: Iterable[int]) -> set[str]:
     return found
 
 
-CREATE_BOTH = """
+CREATE = {
+    "both": """
 from helpers import eks, gke, kube, network
 network.ensure()
 eks.create()
@@ -271,9 +272,14 @@ eks.ensure()
 gke.ensure()
 for context in ("eks", "gke"):
     kube.rollout(context, "kube-system", "deploy/coredns")
-"""
-
-
+""",
+    "one": """
+from helpers import gke, kube
+gke.create()
+gke.ensure()
+kube.rollout("gke", "kube-system", "deploy/coredns")
+""",
+}
 DELETE_ONE = """
 from helpers import gke
 gke.delete()
@@ -306,46 +312,47 @@ def programs() -> Counter[str]:
 CONTROL_PLANE_AND_NODE = ("etcd", "kube-apiserver", "kubelet", "containerd")
 
 
-def with_both_clusters() -> Running:
-    """Bring the lab up with a cluster in each cloud, as a reader's notebooks do."""
+def with_clusters(number: str) -> Running:
+    """Bring the lab up with a cluster in one cloud or in each, as a reader's notebooks do."""
     lab("up")
-    helpers(CREATE_BOTH)
-    assert {programs()[name] for name in CONTROL_PLANE_AND_NODE} == {2}, programs()
+    helpers(CREATE[number])
     assert {"containerd-shim", "pause", "coredns"} <= set(programs()), programs()
+    return running()
+
+
+def running() -> Running:
     pids = cgroups.processes(LAB.cgroup)
     return Running({*map(identity, pids)} - {""}, namespaces(pids) - namespaces([1, os.getpid()]))
 
 
-def test_deleting_a_cluster_ends_it_and_no_other(before):
-    with_both_clusters()
+def of_each() -> set[int]:
+    """How many control planes and nodes run."""
+    return {programs()[name] for name in CONTROL_PLANE_AND_NODE}
+
+
+def test_deleting_a_cluster_ends_it_and_no_other_and_down_takes_the_other_along(before):
+    with_clusters("both")
+    assert of_each() == {2}, programs()
     pods = programs()["pause"]
     assert helpers(DELETE_ONE).splitlines()[-1] == "['STOPPING', '']"
-    assert {programs()[name] for name in CONTROL_PLANE_AND_NODE} == {1}, programs()
+    assert of_each() == {1}, programs()
     assert 0 < programs()["pause"] < pods
 
-
-def test_down_takes_running_clusters_along(before):
-    running = with_both_clusters()
-    assert {name[:4] for name in running.namespaces} >= {"net:", "mnt:", "pid:"}
+    other = running()
+    assert {name[:4] for name in other.namespaces} >= {"net:", "mnt:", "pid:"}
     lab("down")
-    assert running.remains() == set()
+    assert other.remains() == set()
     assert machine() == before
 
 
-def test_up_ends_the_clusters_that_a_killed_daemon_had_running(before):
-    running = with_both_clusters()
+def test_up_ends_the_cluster_that_a_killed_daemon_had_running_and_so_does_down(before):
+    cluster = with_clusters("one")
     os.kill(daemon(), signal.SIGKILL)
-    assert len(running.remains()) > 20, "clusters outlive their daemon, else this test proves nothing"
+    assert len(cluster.remains()) > 20, "a cluster outlives its daemon, else this test proves nothing"
     lab("up")
     # The new lab's own namespaces may have been given the numbers of the old ones: `down` tells.
-    assert not running.remains() & running.processes
-    lab("down")
-    assert running.remains() == set()
-    assert machine() == before
-
-
-def test_down_also_ends_what_a_killed_daemon_left(before):
-    lab("up")
+    assert not cluster.remains() & cluster.processes
     os.kill(daemon(), signal.SIGKILL)
     lab("down")
+    assert cluster.remains() == set()
     assert machine() == before

@@ -91,7 +91,7 @@ def test_a_refusal_on_the_far_side_ends_the_near_side(start, far):
     nobody = far.getsockname()
     far.close()
     _, address = start(lambda: sockets.connect(nobody))
-    with sockets.connect(address) as client, pytest.raises(ConnectionResetError):
+    with pytest.raises(ConnectionResetError), sockets.connect(address) as client:
         client.settimeout(10)
         client.recv(1)
 
@@ -105,7 +105,7 @@ def test_an_error_in_connect_ends_one_connection_only(start, far, caplog):
         return sockets.connect(far.getsockname())
 
     _, address = start(connect)
-    with sockets.connect(address) as client, pytest.raises(ConnectionResetError):
+    with pytest.raises(ConnectionResetError), sockets.connect(address) as client:
         client.settimeout(10)
         client.recv(1)
     assert "a mistake of the caller" in caplog.text

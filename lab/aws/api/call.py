@@ -1,33 +1,24 @@
-"""What an HTTP request asks of AWS: the place from which every check in front of moto starts.
+"""What an HTTP request asks of AWS: what every check in front of moto is given (front.py).
 
-A check is WSGI middleware: it calls `read` for what is asked, and either answers with `refusal` or passes the
-environ on. `read` parses once per request, and leaves the body to be read again.
+`read` parses once per request, and leaves the body to be read again.
 """
 
-import functools
 import io
 import json
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any, NamedTuple
 from urllib.parse import unquote
-from uuid import uuid4
 
-from botocore.exceptions import UnknownServiceError
+from flask import has_request_context, request
 from moto.core.model import OperationModel, ServiceModel, Shape
 from moto.core.parse import PROTOCOL_PARSERS, RequestParserError
 from moto.core.request import Request, determine_request_protocol
 from moto.core.routing import get_service_router
-from moto.core.serialize import SerializationContext, get_serializer_class
 from moto.core.utils import get_service_model
 from werkzeug.exceptions import NotFound
-from werkzeug.wrappers import Response
 
-from lab.aws.api import json_types
-
-if TYPE_CHECKING:
-    from _typeshed.wsgi import WSGIApplication, WSGIEnvironment
+from lab.aws.api import json_types, offered
 
 _KEY = "lab.aws.call"
 _CREDENTIAL = re.compile(r"Credential=([^/,\s&]+)/\d{8}/([^/,\s&]*)/([^/,\s&]+)/aws4_request")
@@ -41,15 +32,24 @@ _SIGNED_AS = {
 }
 
 
+class Refusal(NamedTuple):
+    """An error of AWS's; without `status`, the HTTP status that the service's model gives the code."""
+
+    code: str
+    message: str
+    status: int | None = None
+
+
 @dataclass
 class Call:
-    """One call of an operation that botocore knows."""
+    """One call of an operation that botocore knows. `environ` is the request's, its body to be read again."""
 
     model: OperationModel
     parameters: dict[str, Any]
     region: str
     access_key_id: str
     protocol: str
+    environ: dict[str, Any]
 
     @property
     def service(self) -> str:
@@ -67,33 +67,30 @@ class Call:
         return f"{self.model.service_model.signing_name}:{self.operation}"
 
 
+class OtherService(Exception):
+    """A call of a service that the lab does not offer; its message is the service's name in signatures."""
+
+
 class Unreadable(Exception):
     """The request names no operation, or its body is not what the protocol wants."""
 
-    def __init__(
-        self, service: ServiceModel, protocol: str, code: str, message: str, status: int | None = None
-    ) -> None:
-        super().__init__(f"{code}: {message}")
+    def __init__(self, service: ServiceModel, protocol: str, refusal: Refusal) -> None:
+        super().__init__(f"{refusal.code}: {refusal.message}")
         self.model = OperationModel({}, service)
-        self.protocol, self.code, self.message, self.status = protocol, code, message, status
-
-
-def check(
-    refuse: "Callable[[WSGIEnvironment], Response | None]",
-) -> "Callable[[WSGIApplication], WSGIApplication]":
-    """Middleware from a function: what it answers goes to the caller, None lets the call pass."""
-
-    def before(application: "WSGIApplication") -> "WSGIApplication":
-        return lambda environ, start: (refuse(environ) or application)(environ, start)
-
-    return functools.update_wrapper(before, refuse)
+        self.protocol, self.refusal = protocol, refusal
 
 
 def read(environ: dict[str, Any]) -> Call | None:
-    """What is called; None of what is not signed, or for a service unknown to botocore. Raises Unreadable."""
+    """What is called; None of what is not signed. Raises OtherService, Unreadable."""
     if _KEY not in environ:
         environ[_KEY] = _read(environ)
     return environ[_KEY]
+
+
+def given() -> dict[str, Any]:
+    """The parameters of the call that moto is answering, for those that moto does not read."""
+    call = read(request.environ) if has_request_context() else None
+    return call.parameters if call else {}
 
 
 def _read(environ: dict[str, Any]) -> Call | None:
@@ -106,16 +103,16 @@ def _read(environ: dict[str, Any]) -> Call | None:
     name = _SIGNED_AS.get(signing_name, signing_name)
     if name == "elbv2" and request.values.get("Version") == _OLD_ELB:
         name = "elb"
-    try:
-        service = get_service_model(name)
-    except UnknownServiceError:  # nothing to hold it against: moto may know it
-        return None
+    if name not in offered.TABLE:
+        raise OtherService(signing_name)
+    service = get_service_model(name)
     protocol = determine_request_protocol(service, request.content_type)
     try:
         model, uri = get_service_router(name).match(request)
     except NotFound:
         raise _unknown(service, protocol, request) from None
-    return Call(model, _parameters(model, protocol, request, uri), region, access_key_id, protocol)
+    parameters = _parameters(model, protocol, request, uri)
+    return Call(model, parameters, region, access_key_id, protocol, environ)
 
 
 def _replayable(environ: dict[str, Any]) -> Request:
@@ -145,7 +142,7 @@ def _parameters(
         parsed = PROTOCOL_PARSERS[protocol](model).parse(parts)
     except (RequestParserError, ValueError, TypeError, AttributeError) as error:
         code = _MALFORMED.get(protocol, "SerializationException")
-        raise Unreadable(model.service_model, protocol, code, str(error)) from error
+        raise Unreadable(model.service_model, protocol, Refusal(code, str(error))) from error
     return {name: value for name, value in parsed.items() if not _absent(model, name, value)}
 
 
@@ -167,26 +164,7 @@ def _check_json(shape: Shape, body: bytes) -> None:
 
 def _unknown(service: ServiceModel, protocol: str, request: Request) -> Unreadable:
     if protocol in ("query", "ec2"):
-        action = request.values.get("Action", "")
-        return Unreadable(
-            service, protocol, "InvalidAction", f"The action {action} is not valid for this web service."
-        )
-    return Unreadable(service, protocol, "UnknownOperationException", "", 404 if "rest" in protocol else None)
-
-
-class _Refused(Exception):
-    """An error for moto's serializers, which look a class of moto's own up in its service."""
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.code, self.message = code, message
-
-
-def refusal(call: Call | Unreadable, code: str, message: str, status: int | None = None) -> Response:
-    """The service's own way to say no: its protocol's error document, with the code's HTTP status."""
-    request_id = str(uuid4())
-    serializer = get_serializer_class(call.model.service_model.service_name, call.protocol)
-    context = SerializationContext(request_id)
-    answer = serializer(call.model, context=context).serialize(_Refused(code, message))
-    headers = {**answer["headers"], "x-amzn-RequestId": request_id}
-    return Response(answer["body"], status or int(answer["status_code"]), headers)
+        message = f"The action {request.values.get('Action', '')} is not valid for this web service."
+        return Unreadable(service, protocol, Refusal("InvalidAction", message))
+    status = 404 if "rest" in protocol else None
+    return Unreadable(service, protocol, Refusal("UnknownOperationException", "", status))

@@ -1,84 +1,68 @@
-"""Every call is held against botocore's model of its service before moto sees it: WSGI middleware.
+"""Every call is held against botocore's model of its service, as the SDKs do it, and further.
 
-Required members, types, lengths, ranges, patterns and enumerations. Where the SDKs check the first three on
-their own, AWS checks all of them again, and so what a client lets pass is refused here too.
+botocore's own check leaves maxima, patterns and enumerations to the service.
 """
 
 import functools
 import math
 import re
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any
 
 from botocore.validate import ParamValidator, ValidationErrors
 from moto.core.model import Shape
-from werkzeug.wrappers import Response
 
-from lab.aws.api import wording
-from lab.aws.api.call import Call, Unreadable, check, read, refusal
+from lab.aws.api.call import Call, Refusal
 
-if TYPE_CHECKING:
-    from _typeshed.wsgi import WSGIEnvironment
-
+# https://docs.aws.amazon.com/IAM/latest/APIReference/CommonErrors.html and its like; where those say
+# nothing, what the service has been seen to answer.
+_CODES = {
+    "ec2": "InvalidParameterValue",
+    "eks": "InvalidParameterException",
+    "logs": "InvalidParameterException",
+    "resourcegroupstaggingapi": "InvalidParameterException",
+    "route53": "InvalidInput",
+}
+_CODES_BY_PROTOCOL = {
+    "query": "ValidationError",
+    "json": "ValidationException",
+    "rest-json": "ValidationException",
+    "rest-xml": "ValidationError",
+}
 # Java's names of classes of characters, as they stand in the patterns of tags.
 _CLASSES = {r"\p{L}": r"\w", r"\p{N}": r"\w", r"\p{Z}": " \xa0\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"}
-# AWS's own message for these says more than their model; the refusals have it.
+# Lambda has another code for it, and the lab a message that says more.
 _LEFT_TO_THE_SERVICE = {("lambda", "Runtime")}
 
 
-class Violation(NamedTuple):
-    """What is wrong with one member: `path` is the way to it, as in "resourcesVpcConfig.subnetIds"."""
-
-    path: str
-    value: Any
-    constraint: str  # required, type, min, max, length-min, length-max, pattern or enum
-    wanted: Any  # what the model says
-
-    @property
-    def member(self) -> str:
-        """The last name of the path."""
-        return re.sub(r"\[\d+\]$", "", self.path).rpartition(".")[2]
-
-
-@check
-def validated(environ: "WSGIEnvironment") -> Response | None:
-    """Refuses calls that are not as the model wants them."""
-    try:
-        call = read(environ)
-    except Unreadable as unreadable:
-        return refusal(unreadable, unreadable.code, unreadable.message, unreadable.status)
-    if call is None:
-        return None
-    found = violations(call)
-    return refusal(call, *wording.refusal(call, found)) if found else None
-
-
-def violations(call: Call) -> list[Violation]:
-    """All that the model forbids, in the model's order; [] where the call is fine."""
+def validated(call: Call) -> Refusal | None:
+    """Refuses what the model forbids: required members, types, lengths, ranges, patterns, enumerations."""
     if call.model.input_shape is None:
-        return []
+        return None
     report = _Validator(call.service).validate(call.parameters, call.model.input_shape)
-    return report.found
+    if not report.has_errors():
+        return None
+    code = _CODES.get(call.service) or _CODES_BY_PROTOCOL[call.protocol]
+    if call.service == "ec2" and report.first == "missing required field":
+        code = "MissingParameter"
+    return Refusal(code, report.generate_report())
 
 
 class _Report(ValidationErrors):
-    """Keeps what botocore finds in a form that AWS's wording can be made from."""
+    """botocore's sentences, one a line, and one for what `_broken` finds."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.found: list[Violation] = []
+    @property
+    def first(self) -> str:
+        return str(self._errors[0][0])
 
-    def report(self, name: str, reason: str, **more: Any) -> None:
-        path = name.removeprefix(".")
-        if reason == "missing required field":
-            self.found.append(Violation(f"{path}.{more['required_name']}".strip("."), None, "required", None))
-        elif reason not in ("invalid range", "invalid length"):  # those come from _broken, with their value
-            self.found.append(Violation(path, more.get("param"), "type", more.get("valid_types")))
+    def _format_error(self, error: Any) -> str:
+        reason, name, more = error
+        if reason != "broken":
+            return str(super()._format_error(error))
+        return f"Invalid value for parameter {self._get_name(name)}: {more['value']!r} {more['rule']}"
 
 
 class _Validator(ParamValidator):
-    """botocore's validator, which leaves maxima, patterns and enumerations to the service."""
-
     VALIDATED_METADATA_ATTRS = ParamValidator.VALIDATED_METADATA_ATTRS | {"max", "pattern", "enum"}
 
     def __init__(self, service: str) -> None:
@@ -91,28 +75,22 @@ class _Validator(ParamValidator):
 
     def _validate(self, params: Any, shape: Shape, errors: _Report, name: str) -> None:
         super()._validate(params, shape, errors, name)
-        for constraint, wanted in self._broken(params, shape):
-            errors.found.append(Violation(name.removeprefix("."), params, constraint, wanted))
+        for rule in self._broken(params, shape):
+            errors.report(name, "broken", value=params, rule=rule)
 
-    def _broken(self, value: Any, shape: Shape) -> Iterable[tuple[str, Any]]:
-        least, most = shape.metadata.get("min", -math.inf), shape.metadata.get("max", math.inf)
-        if isinstance(value, str | bytes | list | dict):
-            if len(value) < least:
-                yield "length-min", least
-            if len(value) > most:
-                yield "length-max", most
-        elif isinstance(value, int | float):
-            if value < least:
-                yield "min", least
-            if value > most:
-                yield "max", most
+    def _broken(self, value: Any, shape: Shape) -> Iterable[str]:
+        most = shape.metadata.get("max", math.inf)
+        if isinstance(value, str | bytes | list | dict) and len(value) > most:
+            yield f"has a length greater than {most}"
+        elif isinstance(value, int | float) and value > most:
+            yield f"is greater than {most}"
         if isinstance(value, str) and (self._service, shape.name) not in _LEFT_TO_THE_SERVICE:
             allowed = shape.metadata.get("enum")
             if allowed and value not in allowed:
-                yield "enum", allowed
+                yield f"is none of {', '.join(allowed)}"
             pattern = _compiled(shape.metadata.get("pattern", ""))
             if pattern and not pattern.fullmatch(value):
-                yield "pattern", shape.metadata["pattern"]
+                yield f"does not match {shape.metadata['pattern']}"
 
 
 @functools.cache

@@ -68,4 +68,4 @@ class Api:
 
 
 def _not_served(request: Request) -> ApiError:
-    return ApiError("UNIMPLEMENTED", f"The lab does not serve {request.method} {request.path}.")
+    return ApiError("UNIMPLEMENTED", f"The lab does not offer {request.method} {request.path}.")

@@ -16,6 +16,19 @@ _HTTP = {
     "INTERNAL": 500,
     "UNIMPLEMENTED": 501,
 }
+# The reason in `errors`, an older form that Google's API front end puts beside the canonical status.
+# https://cloud.google.com/storage/docs/json_api/v1/status-codes has these and more.
+_REASONS = {
+    "INVALID_ARGUMENT": "badRequest",
+    "FAILED_PRECONDITION": "failedPrecondition",
+    "UNAUTHENTICATED": "authError",
+    "PERMISSION_DENIED": "forbidden",
+    "NOT_FOUND": "notFound",
+    "ALREADY_EXISTS": "alreadyExists",
+    "RESOURCE_EXHAUSTED": "rateLimitExceeded",
+    "INTERNAL": "backendError",
+    "UNIMPLEMENTED": "notImplemented",
+}
 
 
 class ApiError(Exception):
@@ -36,7 +49,13 @@ class ApiError(Exception):
 
     @property
     def body(self) -> dict[str, Any]:
-        error: dict[str, Any] = {"code": self.http_status, "message": self.message, "status": self.status}
+        one = {"message": self.message, "domain": "global", "reason": _REASONS[self.status]}
+        error: dict[str, Any] = {
+            "code": self.http_status,
+            "message": self.message,
+            "errors": [one],
+            "status": self.status,
+        }
         if self.details:
             error["details"] = self.details
         return {"error": error}
@@ -104,3 +123,7 @@ def no_resource(path: str) -> ComputeError:
 
 def not_ready(path: str) -> ComputeError:
     return ComputeError(400, "resourceNotReady", f"The resource '{path}' is not ready")
+
+
+def not_offered(what: str) -> ComputeError:
+    return ComputeError(501, "notImplemented", f"The lab does not offer {what}.")

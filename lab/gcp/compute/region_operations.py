@@ -7,16 +7,13 @@ import logging
 import secrets
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from threading import Event, RLock
-from typing import Any
 
 from google.cloud.compute_v1.types import Error, Errors, Operation
 
 from lab.gcp.api.errors import no_resource
 from lab.gcp.api.locations import Region
-from lab.gcp.api.workers import Workers, going_down
+from lab.gcp.api.operations import Entry, LongRunning, going_down
 
 log = logging.getLogger(__name__)
 
@@ -24,22 +21,12 @@ DURATION = 0.5  # seconds; Google: some ten
 _WAIT = 120  # seconds that a `wait` call takes at most, as on Google
 
 
-@dataclass
-class _Entry:
-    region: Region
-    target: str
-    resource: Any  # an Operation; mypy takes proto-plus's enums for int
-    done: Event = field(default_factory=Event)
-
-
-class RegionOperations:
-    """All operations since the lab came up. Each runs in a thread of its own."""
+class RegionOperations(LongRunning):
+    """The operations of routers. Those that wait when the lab goes down end without their work."""
 
     def __init__(self, compute_url: str) -> None:
+        super().__init__()
         self._url = compute_url
-        self._entries: dict[str, _Entry] = {}
-        self._workers = Workers()
-        self._lock = RLock()
 
     def start(
         self, kind: str, region: Region, target: str, target_id: int, user: str, request_id: str,
@@ -68,15 +55,12 @@ class RegionOperations:
         )
         if request_id:
             resource.client_operation_id = request_id
-        entry = _Entry(region, target, resource)
-        with self._lock:
-            self._workers.start(name, lambda: self._run(entry, work))
-            self._entries[name] = entry
-            return Operation(resource)
+        entry = Entry(region, target, resource)
+        return self._begin(entry, lambda: self._run(entry, work))
 
     def get(self, region: Region, name: str) -> Operation:
         with self._lock:
-            return Operation(self._entry(region, name).resource)
+            return self._entry(region, name).copy()
 
     def wait(self, region: Region, name: str) -> Operation:
         """As soon as it is DONE; or as it is after two minutes."""
@@ -90,22 +74,18 @@ class RegionOperations:
         with self._lock:
             for entry in self._entries.values():
                 if request_id and entry.resource.client_operation_id == request_id:
-                    return Operation(entry.resource)
+                    return entry.copy()
         return None
 
-    def close(self) -> None:
-        """Start none any more, and end those under way without their work. Returns when all have ended."""
-        self._workers.close()
-
-    def _entry(self, region: Region, name: str) -> _Entry:
-        entry = self._entries.get(name)
-        if entry is None or entry.region != region:
+    def _entry(self, region: Region, name: str) -> Entry:
+        entry = self._find(region, name)
+        if entry is None:
             raise no_resource(f"{region.path}/operations/{name}")
         return entry
 
-    def _run(self, entry: _Entry, work: Callable[[], None]) -> None:
+    def _run(self, entry: Entry, work: Callable[[], None]) -> None:
         error: Exception | None = None
-        if self._workers.closing.wait(DURATION):
+        if self._closing.wait(DURATION):
             error = going_down()
         else:
             try:

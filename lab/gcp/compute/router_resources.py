@@ -10,7 +10,7 @@ from typing import Any
 
 from google.cloud.compute_v1.types import Router, RouterNat, RouterNatLogConfig
 
-from lab.gcp.api.errors import ComputeError, bad_value, missing, no_resource
+from lab.gcp.api.errors import ComputeError, bad_value, missing, no_resource, not_offered
 from lab.gcp.api.locations import Region
 from lab.gcp.compute.region_operations import new_id, timestamp
 
@@ -20,12 +20,6 @@ _NAME = "(?:[a-z](?:[-a-z0-9]{0,61}[a-z0-9])?)"
 _DESCRIPTION = 2048
 _PROJECT = r"projects/([^/]+)/"
 _REFERENCE = re.compile(rf"(?:https?://[^/]+/compute/[^/]+/{_PROJECT}|{_PROJECT}|)global/networks/([^/]+)")
-_OUTPUT = {"id", "kind", "creation_timestamp", "region", "self_link"}  # ignored where a caller sends them
-_SERVED = _OUTPUT | {"name", "description", "network", "nats", "encrypted_interconnect_router"}
-_SERVED_NAT = {
-    "name", "nat_ip_allocate_option", "nat_ips", "source_subnetwork_ip_ranges_to_nat", "subnetworks",
-    "log_config", "type_", "endpoint_types", "auto_network_tier", "enable_endpoint_independent_mapping",
-}  # fmt: skip
 
 
 def check_router(router: Any, region: Region) -> None:
@@ -36,9 +30,6 @@ def check_router(router: Any, region: Region) -> None:
             "resource.description", router.description, f"Must be at most {_DESCRIPTION} characters long."
         )
     _check_network(router, region)
-    _check_served("a router", router, _SERVED)
-    if router.encrypted_interconnect_router:
-        raise _not_served("a router's encrypted_interconnect_router")
     for number, nat in enumerate(router.nats):
         _check_nat(f"resource.nats[{number}]", nat)
     if len(router.nats) > 1:
@@ -96,18 +87,17 @@ def _check_nat(at: str, nat: Any) -> None:
         if value:
             _check_choice(f"{at}.{name}", value, kind)
     if nat.nat_ip_allocate_option == "MANUAL_ONLY":
-        raise _not_served("a NAT with addresses of its own (MANUAL_ONLY)")
+        raise not_offered("a NAT with addresses of its own (MANUAL_ONLY)")
     if nat.nat_ips:
         reason = "NAT IPs can not be specified with the option AUTO_ONLY."
         raise bad_value(f"{at}.natIps[0]", nat.nat_ips[0], reason)
     if nat.source_subnetwork_ip_ranges_to_nat != EVERYTHING:
-        raise _not_served(f"a NAT of {nat.source_subnetwork_ip_ranges_to_nat}")
+        raise not_offered(f"a NAT of {nat.source_subnetwork_ip_ranges_to_nat}")
     if nat.subnetworks:
         reason = f"Subnetworks can not be specified with the option {EVERYTHING}."
         raise bad_value(f"{at}.subnetworks[0].name", nat.subnetworks[0].name, reason)
     if nat.type_ == "PRIVATE" or list(nat.endpoint_types) not in ([], ["ENDPOINT_TYPE_VM"]):
-        raise _not_served("a NAT between networks, or of anything but virtual machines")
-    _check_served("a NAT", nat, _SERVED_NAT)
+        raise not_offered("a NAT between networks, or of anything but virtual machines")
 
 
 def _check_name(field: str, resource: Any) -> None:
@@ -123,14 +113,3 @@ def _check_choice(field: str, value: str, kind: type[Enum]) -> None:
     choices = [choice.name for choice in kind if not choice.name.startswith("UNDEFINED")]
     if value not in choices:
         raise bad_value(field, value, f"Must be one of [{', '.join(choices)}].")
-
-
-def _check_served(what: str, message: Any, served: set[str]) -> None:
-    """Whatever would have an effect on Google and has none here is refused."""
-    for field, _ in type(message).pb(message).ListFields():
-        if field.name not in served and f"{field.name}_" not in served:
-            raise _not_served(f"{what}'s {field.name}")
-
-
-def _not_served(what: str) -> ComputeError:
-    return ComputeError(501, "notImplemented", f"The lab does not serve {what}.")

@@ -112,7 +112,7 @@ class Routers:
         self, path: str, asked: Any, routers: Sequence[Router], arrange: Callable[[Sequence[Router]], Any]
     ) -> dict[str, Any]:
         """The members that all lists have."""
-        routers = sorted(lists.filtered(routers, asked.filter), key=lambda router: router.self_link)
+        routers = sorted(routers, key=lambda router: router.self_link)
         found, following = lists.page(routers, asked.max_results, asked.page_token)
         parts = {"id": path, "self_link": f"{self._url}/{path}", "items": arrange(found)}
         return parts | ({"next_page_token": following} if following else {})

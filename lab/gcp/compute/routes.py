@@ -11,10 +11,11 @@ from werkzeug.routing import Rule
 from werkzeug.wrappers import Request, Response
 
 from lab.gcp.api.authentication import COMPUTE, Service
-from lab.gcp.api.errors import ComputeError
+from lab.gcp.api.errors import ComputeError, not_offered
 from lab.gcp.api.locations import Region
 from lab.gcp.api.messages import answer, parse
 from lab.gcp.api.oauth import AccessToken
+from lab.gcp.api.offered import unoffered
 from lab.gcp.compute.region_operations import RegionOperations
 from lab.gcp.compute.routers import Routers
 from lab.settings import GOOGLE_PROJECT
@@ -57,6 +58,8 @@ class Method(NamedTuple):
 
     def respond(self, names: dict[str, str], request: Request, caller: AccessToken) -> Response:
         asked = parse(self.request, request, self.resource, _UNDECLARED)
+        if found := unoffered(self.request.pb(asked)):  # type: ignore[attr-defined]
+            raise not_offered(found)
         region, name = Region(names["project"], names.get("region", "")), names.get("name", "")
         created = getattr(asked, self.resource).name if self.resource else ""
         self._check_project(region, name or created)

@@ -4,16 +4,13 @@ import logging
 import time
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from threading import RLock
-from typing import Any
 
 from google.cloud.container_v1.types import Operation, OperationProgress, StatusCondition
 
 from lab.gcp.api.errors import ApiError, invalid, not_found
 from lab.gcp.api.locations import Location
-from lab.gcp.api.workers import Workers, going_down
+from lab.gcp.api.operations import Entry, LongRunning, going_down
 
 log = logging.getLogger(__name__)
 
@@ -24,21 +21,12 @@ _DOING = {
 }
 
 
-@dataclass
-class _Entry:
-    where: Location
-    target: str
-    resource: Any  # an Operation; mypy takes proto-plus's enums for int
-
-
-class Operations:
-    """All operations since the lab came up, the newest last. Each runs in a thread of its own."""
+class Operations(LongRunning):
+    """Those of clusters and node pools. One under way when the lab goes down ends at its next step."""
 
     def __init__(self, endpoint_url: str) -> None:
+        super().__init__()
         self._endpoint_url = endpoint_url
-        self._entries: dict[str, _Entry] = {}
-        self._workers = Workers()
-        self._lock = RLock()
 
     def start(
         self,
@@ -64,22 +52,19 @@ class Operations:
             start_time=timestamp(),
             progress=_progress(stages, 0),
         )
-        entry = _Entry(where, target, resource)
-        with self._lock:
-            self._workers.start(name, lambda: self._run(entry, stages, work))
-            self._entries[name] = entry
-            return _copy(resource)  # it changes under this lock only
+        entry = Entry(where, target, resource)
+        return self._begin(entry, lambda: self._run(entry, stages, work))
 
     def get(self, where: Location, name: str) -> Operation:
         with self._lock:
-            entry = self._entries.get(name)
-            if entry is None or entry.where != where:
+            entry = self._find(where, name)
+            if entry is None:
                 raise not_found(f"{where.path}/operations/{name}")
-            return _copy(entry.resource)
+            return entry.copy()
 
     def list(self, where: Location) -> list[Operation]:
         with self._lock:
-            return [_copy(entry.resource) for entry in self._entries.values() if where.covers(entry.where)]
+            return [entry.copy() for entry in self._entries.values() if where.covers(entry.where)]
 
     def cancel(self, where: Location, name: str) -> None:
         """GKE cancels only what it can roll back, such as a node pool's upgrade; the lab has none of it."""
@@ -94,13 +79,9 @@ class Operations:
                 if entry.target == target and operation.status != Operation.Status.DONE:
                     raise ApiError("FAILED_PRECONDITION", _busy(operation, name))
 
-    def close(self) -> None:
-        """Start none any more; those under way end at their next step. Returns when all have ended."""
-        self._workers.close()
-
-    def _run(self, entry: _Entry, stages: tuple[str, ...], work: Callable[[Step], None]) -> None:
+    def _run(self, entry: Entry, stages: tuple[str, ...], work: Callable[[Step], None]) -> None:
         def step(stage: str) -> None:
-            if self._workers.closing.is_set():
+            if self._closing.is_set():
                 raise going_down()
             self._change(entry, progress=_progress(stages, stages.index(stage)))
 
@@ -113,11 +94,6 @@ class Operations:
         else:
             self._change(entry, progress=_progress(stages, len(stages)))
         self._change(entry, status=Operation.Status.DONE, end_time=timestamp())
-
-    def _change(self, entry: _Entry, **fields) -> None:
-        with self._lock:
-            for name, value in fields.items():
-                setattr(entry.resource, name, value)
 
 
 def timestamp() -> str:
@@ -158,7 +134,3 @@ def _busy(operation: Operation, cluster: str) -> str:
         f"Operation {operation.name} is currently {doing} cluster {cluster}. "
         "Please wait and try again once it is done."
     )
-
-
-def _copy(operation: Operation) -> Operation:
-    return Operation(operation)

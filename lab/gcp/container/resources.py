@@ -37,8 +37,6 @@ _NAME_HELP = (
 def check_cluster(cluster: Cluster, where: Location) -> None:
     """Refuse what GKE refuses at once, in its words, and what the lab has not got."""
     _check_name("cluster.name", cluster.name)
-    if cluster.autopilot.enabled:
-        raise ApiError("UNIMPLEMENTED", "The lab has no Autopilot: create a Standard cluster.")
     if cluster.node_pools and (cluster.initial_node_count or "node_config" in cluster):
         raise invalid(
             "Cluster.initial_node_count and Cluster.node_config cannot be used with Cluster.node_pools."
@@ -58,33 +56,19 @@ def check_cluster(cluster: Cluster, where: Location) -> None:
 
 
 def _check_private_nodes(cluster: Any) -> None:
-    """NetworkConfig.default_enable_private_nodes, or the older field; not both, and not without alias IPs."""
-    policy = cluster.ip_allocation_policy
-    if policy.use_routes and policy.use_ip_aliases:
-        raise invalid("use_ip_aliases and use_routes cannot both be true.")
+    """NetworkConfig.default_enable_private_nodes, or the older field; not both."""
     older = cluster.private_cluster_config.enable_private_nodes
     if older and "default_enable_private_nodes" in cluster.network_config:
         raise invalid(
             "private_cluster_config.enable_private_nodes and network_config.default_enable_private_nodes "
             "cannot be specified at the same time."
         )
-    # `use_ip_aliases: false` alone lets GKE choose; routes are what leaves no room for aliases.
-    if policy.use_routes and (older or cluster.network_config.default_enable_private_nodes):
-        raise invalid(
-            "Alias IP addresses are required for private cluster, "
-            "please make sure you enable alias IPs when creating a cluster."
-        )
 
 
 def check_update(update: Any) -> None:
-    """One field at a time, as GKE takes them; the lab knows one."""
-    fields = [field.name for field, _ in type(update).pb(update).ListFields()]
-    if not fields:
+    """The lab offers one field of it."""
+    if not type(update).pb(update).ListFields():
         raise invalid("Must specify a field to update.")
-    if len(fields) > 1:
-        raise invalid("Must specify exactly one field to update.")
-    if fields != ["desired_master_authorized_networks_config"]:
-        raise ApiError("UNIMPLEMENTED", f"The lab does not serve the update {fields[0]}.")
     check_networks(update.desired_master_authorized_networks_config)
 
 

@@ -12,9 +12,11 @@ from werkzeug.routing import Rule
 from werkzeug.wrappers import Request, Response
 
 from lab.gcp.api.authentication import CONTAINER, Service
+from lab.gcp.api.errors import ApiError
 from lab.gcp.api.locations import Location
 from lab.gcp.api.messages import answer, parse
 from lab.gcp.api.oauth import AccessToken
+from lab.gcp.api.offered import unoffered
 from lab.gcp.container import versions
 from lab.gcp.container.clusters import Clusters
 from lab.gcp.container.operations import Operations
@@ -48,7 +50,10 @@ class Method(NamedTuple):
     def respond(self, names: dict[str, str], request: Request, caller: AccessToken) -> Response:
         where = Location(names.pop("project"), names.pop("location"))
         where.check(self.permission)
-        return answer(self.call(where, names, parse(self.request, request)), request)
+        asked = parse(self.request, request)
+        if found := unoffered(self.request.pb(asked)):  # type: ignore[attr-defined]
+            raise ApiError("UNIMPLEMENTED", f"The lab does not offer {found}.")
+        return answer(self.call(where, names, asked), request)
 
 
 def container_methods(clusters: Clusters, operations: Operations) -> list[Method]:

@@ -13,7 +13,6 @@ from typing import Any
 import boto3
 import pytest
 import tenacity
-from botocore.config import Config
 
 from lab import cgroups
 from lab.aws import delays
@@ -92,11 +91,7 @@ def aws(programs: Path, paper_clusters: list[PaperCluster]) -> Iterator[Aws]:
 def client(aws: Aws) -> Client:
     """A boto3 client of any service, as the lab's own user."""
     session = boto3.Session(ACCESS_KEY_ID, SECRET_ACCESS_KEY, region_name=REGION)
-    # ACM imports one certificate a second: the SDK's own three attempts may all fall into that second.
-    patience = {"acm": Config(retries={"mode": "standard", "max_attempts": 8})}
-    return lambda service: session.client(
-        service, endpoint_url=aws.endpoint_url, config=patience.get(service)
-    )
+    return lambda service: session.client(service, endpoint_url=aws.endpoint_url)
 
 
 @pytest.fixture(scope="module")

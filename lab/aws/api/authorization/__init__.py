@@ -1,37 +1,25 @@
-"""IAM: every call needs permissions, and who makes it has to have them. WSGI middleware.
+"""IAM: every call needs permissions, and who makes it has to have them.
 
 `needs.py` says which permissions a call needs, `policy.py` and `conditions.py` what policies say of them.
 """
 
 import logging
-from typing import TYPE_CHECKING
-
-from werkzeug.wrappers import Response
 
 from lab.aws.api import principals
+from lab.aws.api.authorization.denials import denial
 from lab.aws.api.authorization.needs import needs
 from lab.aws.api.authorization.policy import Need, Verdict, verdict
-from lab.aws.api.authorization.wording import denial
-from lab.aws.api.call import Call, Unreadable, check, read, refusal
+from lab.aws.api.call import Call, Refusal
 from lab.aws.api.principals import Principal
 from lab.settings import ACCOUNT_ID
-
-if TYPE_CHECKING:
-    from _typeshed.wsgi import WSGIEnvironment
 
 log = logging.getLogger(__name__)
 
 
-@check
-def authorized(environ: "WSGIEnvironment") -> Response | None:
+def authorized(call: Call) -> Refusal | None:
     """Refuses calls that the caller's policies do not allow."""
-    try:
-        call = read(environ)
-    except Unreadable:
-        return None
-    principal = principals.find(call.access_key_id) if call else None
-    if call is None or principal is None:
-        return None  # the authentication let only those pass that need no permission
+    principal = principals.find(call.access_key_id)
+    assert principal  # authentication comes first
     policies = principals.policies(principal)
     keys = _keys(call, principal)
     for need in needs(call):
@@ -39,8 +27,7 @@ def authorized(environ: "WSGIEnvironment") -> Response | None:
         why = _why_not(policies, need)
         log.debug("%s %s on %s: %s", principal.arn, need.action, need.resource, why or "allowed")
         if why:
-            code, message, status = denial(call, principal.arn, need, why)
-            return refusal(call, code, message, status)
+            return denial(call, principal.arn, need, why)
     return None
 
 

@@ -12,7 +12,7 @@ from lab.aws.api.call import Call
 
 SERVICE = "elasticloadbalancing"
 _KINDS = {"application": "app", "network": "net", "gateway": "gwy"}
-_NAMED = ("LoadBalancerArn", "TargetGroupArn", "ListenerArn", "RuleArn")
+_NAMED = ("LoadBalancerArn", "TargetGroupArn", "ListenerArn")
 _OF_EC2 = {
     "CreateLoadBalancer": "AccountAttributes Addresses InternetGateways SecurityGroups Subnets Vpcs",
     "CreateTargetGroup": "InternetGateways Vpcs",

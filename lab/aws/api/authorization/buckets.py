@@ -11,7 +11,6 @@ from lab.aws.api.authorization.resources import request_tags
 from lab.aws.api.call import Call
 
 _OBJECTS = {
-    "AbortMultipartUpload": "AbortMultipartUpload",
     "DeleteObject": "DeleteObject",
     "DeleteObjects": "DeleteObject",
     "GetObject": "GetObject",
@@ -20,9 +19,7 @@ _OBJECTS = {
 _BUCKETS = {
     "HeadBucket": "ListBucket",
     "ListBuckets": "ListAllMyBuckets",
-    "ListObjects": "ListBucket",
     "ListObjectsV2": "ListBucket",
-    "ListObjectVersions": "ListBucketVersions",
 }
 # Settings of a bucket: where deleting one is putting another.
 _SETTINGS = {
@@ -55,8 +52,6 @@ def needs(call: Call) -> list[Need]:
 def _action(operation: str) -> str:
     if operation in _OBJECTS or operation in _BUCKETS:
         return {**_OBJECTS, **_BUCKETS}[operation]
-    if re.search("MultipartUpload|UploadPart|CopyObject", operation):
-        return "PutObject"
     verb, setting = re.match("(Put|Get|Delete)?(.*)", operation).groups("")  # type: ignore[union-attr]
     if setting not in _SETTINGS:
         return operation

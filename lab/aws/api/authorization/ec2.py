@@ -17,7 +17,6 @@ _RESOURCES = {
     "AllocateAddress": "elastic-ip",
     "AssociateRouteTable": "route-table:RouteTableId subnet:SubnetId",
     "AttachInternetGateway": "internet-gateway:InternetGatewayId vpc:VpcId",
-    "AuthorizeSecurityGroupEgress": "security-group:GroupId",
     "AuthorizeSecurityGroupIngress": "security-group:GroupId",
     "CreateInternetGateway": "internet-gateway",
     "CreateNatGateway": "natgateway subnet:SubnetId elastic-ip:AllocationId",
@@ -38,11 +37,10 @@ _RESOURCES = {
     "DeleteVolume": "volume:VolumeId",
     "DeleteVpc": "vpc:VpcId",
     "DetachInternetGateway": "internet-gateway:InternetGatewayId vpc:VpcId",
-    "ModifySubnetAttribute": "subnet:SubnetId",
     "ModifyVpcAttribute": "vpc:VpcId",
     "ReleaseAddress": "elastic-ip:AllocationId",
-    "RevokeSecurityGroupEgress": "security-group:GroupId",
-    "RevokeSecurityGroupIngress": "security-group:GroupId",
+    "ReplaceRoute": "route-table:RouteTableId",
+    "ReplaceRouteTableAssociation": "route-table:RouteTableId",
 }
 
 

@@ -82,12 +82,11 @@ class FunctionService:
             self._release(environment)
 
     def remove(self, name: str) -> None:
-        """Delete the function; its processes end, invocations under way fail."""
+        """Delete the function; its processes end, invocations under way fail. None is fine."""
         with self._lock:
-            function = self._get(name)
-            del self._functions[name]
-            environments = [*function.idle, *function.busy]
-        _close(environments)
+            function = self._functions.pop(name, None)
+        if function:
+            _close([*function.idle, *function.busy])
 
     def close(self) -> None:
         """End all processes, deliver their last log lines, delete the code."""
@@ -116,17 +115,16 @@ class FunctionService:
                     raise TooManyRequests(name, "ReservedFunctionConcurrentInvocationLimitExceeded")
             elif self._unreserved() >= self._concurrency:
                 raise TooManyRequests(name, "ConcurrentInvocationLimitExceeded")
-            while function.idle:
-                environment = function.idle.pop()
-                if environment.usable:
-                    break
-                environment.close()
-            else:
-                environment = ExecutionEnvironment(
-                    function.version, self._directory, self._namespace, self._cgroup, self._delivery.put
-                )
+            stale = [one for one in function.idle if not one.usable]
+            function.idle = [one for one in function.idle if one.usable]
+            environment = function.idle.pop() if function.idle else self._environment(function.version)
             function.busy.add(environment)
-            return environment
+        _close(stale)
+        return environment
+
+    def _environment(self, version: FunctionVersion) -> ExecutionEnvironment:
+        deliver = self._delivery.put
+        return ExecutionEnvironment(version, self._directory, self._namespace, self._cgroup, deliver)
 
     def _unreserved(self) -> int:
         return sum(len(function.busy) for function in self._functions.values() if function.reserved is None)

@@ -5,10 +5,9 @@ https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balance
 
 import datetime
 import time
-from pathlib import Path
 
 from lab.aws.dataplane.load_balancer.connection import Connection
-from lab.aws.dataplane.load_balancer.events import Response, size
+from lab.aws.dataplane.load_balancer.events import size
 from lab.aws.dataplane.load_balancer.forwarding import Exchange
 
 QUOTED = {
@@ -30,8 +29,13 @@ QUOTED = {
 }
 
 
-def entry(name: str, connection: Connection, exchange: Exchange, status: int) -> dict:
-    """The fields of one entry, in order. `name` is the balancer's, `status` what the client got."""
+def line(name: str, connection: Connection, exchange: Exchange, status: int) -> str:
+    """An entry as AWS writes it. `name` is the balancer's, `status` what the client got."""
+    fields = _fields(name, connection, exchange, status)
+    return " ".join(_quote(str(value)) if key in QUOTED else str(value) for key, value in fields.items())
+
+
+def _fields(name: str, connection: Connection, exchange: Exchange, status: int) -> dict:
     request, response = exchange.request, exchange.response
     finished = time.time()
     spent = exchange.request_time + exchange.target_time
@@ -54,7 +58,7 @@ def entry(name: str, connection: Connection, exchange: Exchange, status: int) ->
         + 12
         + size(request.headers)
         + len(request.body),
-        "sent_bytes": sent_bytes(response),
+        "sent_bytes": size(response.headers) + len(response.body) + len(response.reason) + 15,
         "request": f"{request.method} {url} {request.version}",
         "user_agent": (request.header("user-agent") or "-")[:8192],
         "ssl_cipher": connection.cipher,
@@ -63,34 +67,20 @@ def entry(name: str, connection: Connection, exchange: Exchange, status: int) ->
         "trace_id": exchange.trace_id,
         "domain_name": connection.server_name,
         "chosen_cert_arn": connection.certificate_arn,
-        "matched_rule_priority": 0 if exchange.actions != "-" else "-",
+        "matched_rule_priority": 0 if exchange.forwarded else "-",
         "request_creation_time": _time(exchange.started),
-        "actions_executed": exchange.actions,
-        "redirect_url": exchange.redirect_url,
+        "actions_executed": "forward" if exchange.forwarded else "-",
+        "redirect_url": "-",
         "error_reason": exchange.error_reason,
         "target:port_list": "-",
         "target_status_code_list": "-",
-        "classification": request.classification[0],
-        "classification_reason": request.classification[1],
+        "classification": "-",
+        "classification_reason": "-",
         "conn_trace_id": connection.trace_id,
         "transformed_host": "-",
         "transformed_uri": "-",
         "request_transform_status": "-",
     }
-
-
-def line(fields: dict) -> str:
-    """An entry as AWS writes it."""
-    return " ".join(_quote(str(value)) if name in QUOTED else str(value) for name, value in fields.items())
-
-
-def append(path: Path, fields: dict) -> None:
-    with path.open("a", encoding="utf-8", errors="surrogateescape") as file:
-        file.write(line(fields) + "\n")
-
-
-def sent_bytes(response: Response) -> int:
-    return size(response.headers) + len(response.body) + len(response.reason) + 15
 
 
 def _quote(value: str) -> str:

@@ -2,10 +2,9 @@
 
 import asyncio
 import secrets
-import ssl
 from dataclasses import dataclass, field
 
-from lab.aws.dataplane.load_balancer.tls import Certificate
+from lab.aws.dataplane.load_balancer.tls import Handshake
 
 
 @dataclass(frozen=True)
@@ -23,18 +22,18 @@ class Connection:
     trace_id: str = field(default_factory=lambda: f"TID_{secrets.token_hex(16)}")
 
 
-def describe(transport: asyncio.BaseTransport, certificate: Certificate | None) -> Connection:
+def describe(transport: asyncio.BaseTransport) -> Connection:
     client, port = transport.get_extra_info("peername")[:2]
     addresses = (client, f"{client}:{port}", transport.get_extra_info("sockname")[0])
-    tls: ssl.SSLObject | None = transport.get_extra_info("ssl_object")
-    if tls is None or certificate is None:
+    tls: Handshake | None = transport.get_extra_info("ssl_object")
+    if tls is None:
         return Connection(*addresses)
     cipher = tls.cipher()
     return Connection(
         *addresses,
         cipher=cipher[0] if cipher else "-",
         tls_version=tls.version() or "-",
-        server_name=getattr(tls, "server_name", None) or "-",
-        certificate_arn=certificate.arn,
+        server_name=tls.server_name or "-",
+        certificate_arn=tls.arn,
         http2=tls.selected_alpn_protocol() == "h2",
     )

@@ -44,12 +44,9 @@ class Request:
     body: bytes = b""
     version: str = "HTTP/1.1"
     client: str = "127.0.0.1"
-    client_port: str = "127.0.0.1:1024"  # address and port, as in the access log
     scheme: str = "http"
     port: int = 80
-    tls: tuple[str, str] = ("-", "-")  # version and cipher, as OpenSSL names them
     too_large: bool = False
-    classification: tuple[str, str] = ("-", "-")  # of HTTP/1 only
 
     @property
     def path(self) -> str:

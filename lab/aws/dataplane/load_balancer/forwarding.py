@@ -1,22 +1,20 @@
-"""One request, from the listener's action to the answer."""
+"""One request, from the listener to the answer."""
 
 import asyncio
+import re
 import time
 import traceback
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
 from lab.aws.dataplane.functions import FunctionNotFound, TooManyRequests
 from lab.aws.dataplane.load_balancer import events, own_answers
-from lab.aws.dataplane.load_balancer.actions import Action, FixedResponse, Forward
-from lab.aws.dataplane.load_balancer.attributes import Attributes
-from lab.aws.dataplane.load_balancer.events import LambdaError, Request, Response
-from lab.aws.dataplane.load_balancer.headers import forwarded
+from lab.aws.dataplane.load_balancer.events import Headers, LambdaError, Request, Response
 from lab.aws.dataplane.load_balancer.target_group import TargetGroup
 
 # Invocations block a thread each; Lambda's own limit on concurrency is far below.
 _invocations = ThreadPoolExecutor(64, "alb-invoke")
+_VALID = re.compile("[-A-Za-z0-9]+")
 
 
 @dataclass
@@ -27,16 +25,15 @@ class Exchange:
     trace_id: str
     started: float = field(default_factory=time.time)
     response: Response = field(default_factory=lambda: own_answers.page(500))
-    actions: str = "-"
+    forwarded: bool = False
     target_group_arn: str = "-"
     target_status: str = "-"
-    redirect_url: str = "-"
     error_reason: str = "-"
     request_time: float = -1
     target_time: float = -1
 
 
-async def answer(request: Request, action: Callable[[], Action], attributes: Attributes) -> Exchange:
+async def answer(request: Request, group: TargetGroup, drop_invalid_headers: bool) -> Exchange:
     """The answer to a request, and how it came about; never raises."""
     # https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-request-tracing.html
     received = request.header("x-amzn-trace-id") if events.size(request.headers) <= 7 * 1024 else None
@@ -45,27 +42,15 @@ async def answer(request: Request, action: Callable[[], Action], attributes: Att
         if status := own_answers.refusal(request):
             exchange.response = own_answers.page(status)
         else:
-            exchange.response = await _act(exchange, action(), attributes)
+            exchange.response = await _forward(exchange, group, drop_invalid_headers)
     except Exception:  # a fault of the lab: the client gets the page for 500, the daemon's log the rest
         traceback.print_exc()
     return exchange
 
 
-async def _act(exchange: Exchange, action: Action, attributes: Attributes) -> Response:
-    if isinstance(action, Forward):
-        exchange.actions = "forward"
-        return await _forward(exchange, action.target_group, attributes)
-    if isinstance(action, FixedResponse):
-        exchange.actions = "fixed-response"
-        return own_answers.fixed(action)
-    exchange.actions = "redirect"
-    exchange.redirect_url = own_answers.location(action, exchange.request)
-    return own_answers.page(action.status, (("Location", exchange.redirect_url),))
-
-
-async def _forward(exchange: Exchange, group: TargetGroup, attributes: Attributes) -> Response:
+async def _forward(exchange: Exchange, group: TargetGroup, drop_invalid_headers: bool) -> Response:
     request, multi, invoke = exchange.request, group.multi_value_headers, group.invoke
-    exchange.target_group_arn = group.arn
+    exchange.forwarded, exchange.target_group_arn = True, group.arn
     if own_answers.is_upgrade(request):
         return own_answers.page(400)
     if request.too_large:
@@ -75,7 +60,7 @@ async def _forward(exchange: Exchange, group: TargetGroup, attributes: Attribute
         return own_answers.page(503)
     sent = time.time()
     try:
-        headers = forwarded(request, exchange.trace_id, attributes)
+        headers = _headers(request, exchange.trace_id, drop_invalid_headers)
         event = events.request_event(replace(request, headers=headers), group.arn, multi)
         result = await asyncio.get_running_loop().run_in_executor(_invocations, invoke, event)
         response = events.response(result.payload, result.function_error, multi)
@@ -89,6 +74,24 @@ async def _forward(exchange: Exchange, group: TargetGroup, attributes: Attribute
     if not any(name.lower() == "server" for name, _ in response.headers):
         response.headers.insert(0, own_answers.SERVER)
     return response
+
+
+def _headers(request: Request, trace_id: str, drop_invalid: bool) -> Headers:
+    """The request's own headers, and in place of the client's those that the balancer adds.
+
+    https://docs.aws.amazon.com/elasticloadbalancing/latest/application/x-forwarded-headers.html
+    """
+    before = [value for name, value in request.headers if name.lower() == "x-forwarded-for"]
+    added = {
+        "x-forwarded-for": ", ".join([*before, request.client]),
+        "x-forwarded-port": str(request.port),
+        "x-forwarded-proto": request.scheme,
+        "x-amzn-trace-id": trace_id,
+    }
+    kept = [(name, value) for name, value in request.headers if name.lower() not in added]
+    if drop_invalid:
+        kept = [(name, value) for name, value in kept if _VALID.fullmatch(name)]
+    return [*kept, *added.items()]
 
 
 def _reason_code(error: Exception) -> str:

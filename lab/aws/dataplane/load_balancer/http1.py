@@ -6,7 +6,7 @@ from email.utils import formatdate
 
 import h11
 
-from lab.aws.dataplane.load_balancer import desync, own_answers
+from lab.aws.dataplane.load_balancer import own_answers
 from lab.aws.dataplane.load_balancer.events import MAX_BODY, MAX_HEADERS, Headers, Request, Response, text
 
 
@@ -36,19 +36,17 @@ class Http1:
         try:
             self._h11.receive_data(data)
             self._advance()
-        except h11.RemoteProtocolError as error:
-            self._refuse(error.error_status_hint)
+        except h11.RemoteProtocolError:
+            self._refuse()
 
     def _advance(self) -> None:
         while self._task is None:
             event = self._h11.next_event()
             if isinstance(event, h11.Request):
                 if event.http_version >= b"2":  # HTTP/2 without TLS, which the balancer does not speak
-                    self._refuse(400)
+                    self._refuse()
                     return
                 self._request, self._body = _request(event), bytearray()
-                if self._expects_refusal():
-                    self._start()  # the body has not been sent, and never will be
             elif isinstance(event, h11.Data):
                 if len(self._body) <= MAX_BODY:
                     self._body += event.data
@@ -59,17 +57,10 @@ class Http1:
                     self._send(h11.InformationalResponse(status_code=100, headers=[], reason="Continue"))
                 return
 
-    def _expects_refusal(self) -> bool:
-        assert self._request
-        length = self._request.header("content-length") or "0"
-        too_large = int(length) > MAX_BODY and self._h11.they_are_waiting_for_100_continue
-        self._request.too_large = too_large
-        return too_large
-
     def _start(self) -> None:
         assert self._request
         request = self._request
-        request.too_large = request.too_large or len(self._body) > MAX_BODY
+        request.too_large = len(self._body) > MAX_BODY
         request.body = bytes(self._body) if not request.too_large else b""
         self._task = asyncio.get_running_loop().create_task(self._respond(request))
 
@@ -77,18 +68,17 @@ class Http1:
         response = await self._answer(request)
         if self._transport.is_closing():
             return
-        whole = self._h11.their_state is h11.DONE
-        again = whole and request.classification[0] != desync.AMBIGUOUS
+        again = self._h11.their_state is h11.DONE
         self._write(request.method, response, "keep-alive" if again else "close")
         self._task = None
-        if self._h11.our_state is not h11.DONE or not again:
+        if not again:
             self._transport.close()
             return
         self._h11.start_next_cycle()
         try:
             self._advance()
-        except h11.RemoteProtocolError as error:
-            self._refuse(error.error_status_hint)
+        except h11.RemoteProtocolError:
+            self._refuse()
 
     def _write(self, method: str, response: Response, connection: str) -> None:
         headers = complete(response, method)
@@ -100,10 +90,10 @@ class Http1:
         body = [] if method == "HEAD" or not response.body else [h11.Data(data=response.body)]
         self._send(head, *body, h11.EndOfMessage())
 
-    def _refuse(self, hint: int) -> None:
-        """A request that is not HTTP: 400, or 501 for a transfer coding that the balancer does not know."""
+    def _refuse(self) -> None:
+        """The request is not HTTP."""
         if self._h11.our_state in (h11.IDLE, h11.SEND_RESPONSE):
-            self._write("GET", own_answers.page(501 if hint == 501 else 400), "close")
+            self._write("GET", own_answers.page(400), "close")
         self._transport.close()
 
     def _send(self, *events) -> None:
@@ -124,11 +114,9 @@ def _request(event: h11.Request) -> Request:
     target = text(event.target)
     if "://" in target.partition("?")[0]:  # absolute form, as clients of proxies send it
         target = "/" + target.partition("://")[2].partition("/")[2]
-    request = Request(
+    return Request(
         method=event.method.decode(),
         target=target,
         headers=[(text(name), text(value)) for name, value in event.headers],
         version=f"HTTP/{event.http_version.decode()}",
     )
-    request.classification = desync.classify(request)
-    return request

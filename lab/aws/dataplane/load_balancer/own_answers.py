@@ -4,9 +4,6 @@ Which status code stands for what:
 https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-troubleshooting.html
 """
 
-import re
-
-from lab.aws.dataplane.load_balancer.actions import FixedResponse, Redirect
 from lab.aws.dataplane.load_balancer.events import MAX_HEADERS, Request, Response, phrase, size
 
 SERVER = ("Server", "awselb/2.0")
@@ -22,7 +19,7 @@ _PHRASES = {
 }
 
 
-def page(status: int, headers: tuple[tuple[str, str], ...] = ()) -> Response:
+def page(status: int) -> Response:
     """The balancer's small HTML page for a status code."""
     reason = _PHRASES.get(status, phrase(status))
     title = f"{status} {reason}".strip()
@@ -30,32 +27,7 @@ def page(status: int, headers: tuple[tuple[str, str], ...] = ()) -> Response:
         f"<html>\r\n<head><title>{title}</title></head>\r\n<body>\r\n"
         f"<center><h1>{title}</h1></center>\r\n</body>\r\n</html>\r\n"
     )
-    return Response(status, reason, [SERVER, _HTML, *headers], body.encode())
-
-
-def fixed(action: FixedResponse) -> Response:
-    content_type = ("Content-Type", f"{action.content_type}; charset=utf-8")
-    reason = _PHRASES.get(action.status, phrase(action.status))
-    return Response(action.status, reason, [SERVER, content_type], action.body.encode())
-
-
-def location(action: Redirect, request: Request) -> str:
-    """Where a redirect leads; AWS always names the port."""
-    host, _, port = (request.header("host") or "").partition(":")
-    values = {
-        "protocol": request.scheme,
-        "host": host,
-        "port": port or str(request.port),
-        "path": request.path.removeprefix("/"),
-        "query": request.query,
-    }
-
-    def fill(text: str) -> str:
-        return re.sub(r"#\{(\w+)\}", lambda match: values.get(match[1], match[0]), text)
-
-    query = fill(action.query)
-    url = f"{fill(action.protocol).lower()}://{fill(action.host)}:{fill(action.port)}{fill(action.path)}"
-    return f"{url}?{query}" if query else url
+    return Response(status, reason, [SERVER, _HTML], body.encode())
 
 
 def refusal(request: Request) -> int | None:

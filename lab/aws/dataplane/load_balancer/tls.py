@@ -6,13 +6,16 @@ https://docs.aws.amazon.com/elasticloadbalancing/latest/application/describe-ssl
 import ssl
 import tempfile
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 
-class _Handshake(ssl.SSLObject):
+class Handshake(ssl.SSLObject):
     """Lets a failed handshake's alert out: asyncio, told of the failure, drops what is still to be sent."""
 
+    server_name: str | None = None  # what the client asked for
+    arn = "-"  # of the certificate that it got
     _failed = False
 
     def do_handshake(self) -> None:
@@ -55,15 +58,39 @@ class Policy:
             context.set_ciphers(":".join([*older, level]))
 
 
-def server_context(certificate: Certificate, policy: Policy, http2: bool = True) -> ssl.SSLContext:
-    """HTTP/1.1 over TLS, HTTP/2 too if that is enabled.
+class Handshakes:
+    """An HTTPS listener's side of each handshake: the certificate of the moment, and the policy."""
 
-    Raises ssl.SSLError where key and certificate do not match.
-    """
+    def __init__(self) -> None:
+        self.front = _context()  # where each handshake begins
+        self.front.sni_callback = self._hand_over  # type: ignore[assignment]
+
+    def update(self, certificate: Callable[[], Certificate], policy: Policy) -> None:
+        """For handshakes from now on. Raises ssl.SSLError where key and certificate do not match."""
+        held = certificate()
+        context = _presenting(held, policy)
+        policy.apply(self.front)
+        self._certificate, self._policy = certificate, policy
+        self._ready = held, context
+
+    def _hand_over(self, connection: Handshake, name: str | None, _front: ssl.SSLContext) -> None:
+        certificate = self._certificate()
+        if certificate != self._ready[0]:
+            self._ready = certificate, _presenting(certificate, self._policy)
+        connection.context = self._ready[1]
+        connection.server_name, connection.arn = name, certificate.arn
+
+
+def _context() -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.sslobject_class = _Handshake
+    context.sslobject_class = Handshake
+    context.set_alpn_protocols(["h2", "http/1.1"])
+    return context
+
+
+def _presenting(certificate: Certificate, policy: Policy) -> ssl.SSLContext:
+    context = _context()
     policy.apply(context)
-    context.set_alpn_protocols(["h2", "http/1.1"] if http2 else ["http/1.1"])
     # The ssl module reads keys from files only: one that nobody else can open, gone at once.
     with tempfile.TemporaryDirectory(prefix="lab-alb-") as directory:
         pem = Path(directory, "certificate.pem")

@@ -1,27 +1,25 @@
 """ACM: imports are checked, a certificate in use stays, and DNS validation looks at Route 53."""
 
-import sys
 import time
+from collections.abc import Iterable
 from typing import Any
 
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
-from moto import settings
 from moto.acm.models import AWSCertificateManagerBackend, CertBundle
-from moto.core.utils import utcnow
 from moto.elbv2.models import elbv2_backends
 from moto.route53.models import route53_backends
 
 from lab import pki
 from lab.aws import delays
+from lab.aws.api.call import given
 from lab.aws.ground import Backed
 from lab.aws.services.acm import refusals
 
 _DAYS = 198  # https://docs.aws.amazon.com/acm/latest/userguide/acm-concepts.html
-settings.ACM_VALIDATION_WAIT = (
-    sys.maxsize
-)  # moto would issue a certificate after a while, whatever Route 53 says
+_LISTED = ["RSA_1024", "RSA_2048"]  # key types, where a call names none
 
 
 class Certificates(Backed, AWSCertificateManagerBackend):
@@ -32,19 +30,9 @@ class Certificates(Backed, AWSCertificateManagerBackend):
         self._found: dict[str, float] = {}  # since when all of a certificate's records are there
 
     def request_certificate(self, *args: Any, **kwargs: Any) -> str:
-        """A moment passes before ACM names the DNS records that it wants."""
+        refusals.request_certificate(given().get("KeyAlgorithm"))
         arn = super().request_certificate(*args, **kwargs)
-        bundle = self._certificates[arn]
-        describe = bundle.describe
-
-        def describe_later() -> dict[str, Any]:
-            description = describe()
-            if (utcnow() - bundle.created_at).total_seconds() < delays.CERTIFICATE:
-                for option in description["Certificate"]["DomainValidationOptions"]:
-                    option.pop("ResourceRecord", None)
-            return description
-
-        bundle.describe = describe_later  # type: ignore[method-assign]
+        _use_key(self._certificates[arn])
         return arn
 
     def import_certificate(
@@ -68,6 +56,10 @@ class Certificates(Backed, AWSCertificateManagerBackend):
             self._issue(bundle)
         bundle.in_use_by = self._users(arn)
         return bundle
+
+    def list_certificates(self, statuses: list[str], includes: dict[str, Any] | None) -> Iterable[CertBundle]:
+        """https://docs.aws.amazon.com/acm/latest/APIReference/API_ListCertificates.html has the default."""
+        return super().list_certificates(statuses, {"keyTypes": _LISTED, **(includes or {})})
 
     def delete_certificate(self, arn: str) -> None:
         refusals.delete_certificate(self.get_certificate(arn), self.account_id)
@@ -116,3 +108,10 @@ class Certificates(Backed, AWSCertificateManagerBackend):
             self._found.pop(bundle.arn, None)
         elif time.monotonic() - self._found.setdefault(bundle.arn, time.monotonic()) >= delays.CERTIFICATE:
             bundle.status = "ISSUED"
+
+
+def _use_key(bundle: CertBundle) -> None:
+    """Of the algorithm that the call names; moto's are RSA_2048."""
+    if given().get("KeyAlgorithm") == "EC_prime256v1":
+        bundle._key = ec.generate_private_key(ec.SECP256R1())
+        bundle.key = bundle._key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())

@@ -8,6 +8,12 @@ from moto.acm.models import CertBundle
 from moto.core.exceptions import AWSError
 
 
+def request_certificate(algorithm: str | None) -> None:
+    """A limit of the lab."""
+    if algorithm not in (None, "RSA_2048", "EC_prime256v1"):
+        raise AWSValidationException(f"The lab does not offer certificates with keys of {algorithm}.")
+
+
 def import_certificate(bundle: CertBundle, arn: str | None, tags: Any) -> None:
     """https://docs.aws.amazon.com/acm/latest/APIReference/API_ImportCertificate.html"""
     form = (Encoding.DER, PublicFormat.SubjectPublicKeyInfo)

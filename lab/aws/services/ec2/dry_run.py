@@ -7,17 +7,13 @@ from moto.core.responses import TYPE_RESPONSE, ActionResult
 from moto.ec2.exceptions import DryRunClientError
 from moto.ec2.responses import EC2Response
 
-_call_action = EC2Response.call_action
 
+class Answers(EC2Response):
+    """moto's answers, where DryRun is heeded for every call."""
 
-def serve() -> None:
-    """Put it in moto's way; twice is harmless."""
-    EC2Response.call_action = _call  # type: ignore[assignment]
-
-
-def _call(self: EC2Response) -> TYPE_RESPONSE:
-    if not self._get_param("DryRun"):
-        return _call_action(self)
-    status, headers, body = self.serialized(ActionResult(DryRunClientError()))
-    headers["status"] = status
-    return status, headers, body
+    def call_action(self) -> TYPE_RESPONSE:
+        if not self._get_param("DryRun"):
+            return super().call_action()
+        status, headers, body = self.serialized(ActionResult(DryRunClientError()))
+        headers["status"] = status
+        return status, headers, body

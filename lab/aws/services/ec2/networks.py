@@ -16,7 +16,8 @@ from moto.ec2.utils import generic_filter
 
 from lab.aws import delays
 from lab.aws.ground import network_name
-from lab.aws.services.ec2 import refusals
+from lab.aws.services.ec2 import refusals, route_refusals
+from lab.aws.services.ec2.dry_run import Answers
 from lab.aws.services.ec2.lookups import find_subnet, interfaces
 from lab.aws.services.ec2.ways_out import WaysOut, attaching
 from lab.network import Vpc
@@ -24,6 +25,8 @@ from lab.network import Vpc
 
 class Networks(WaysOut):
     """VPCs, subnets, network interfaces."""
+
+    answers = Answers
 
     def namespace(self, vpc_id: str) -> Vpc:
         """The real network behind a VPC, made when it is first asked for."""
@@ -83,6 +86,20 @@ class Networks(WaysOut):
             )
         return random.Random(f"{seed} {subnet.cidr_block}").choice(free)
 
+    def create_network_interface(
+        self,
+        subnet: Any,
+        private_ip_address: Any,
+        private_ip_addresses: Any = None,
+        group_ids: list[str] | None = None,
+        *args: Any,
+        **kwargs: Any,
+    ) -> NetworkInterface:
+        refusals.create_network_interface(self, group_ids or [])
+        return super().create_network_interface(
+            subnet, private_ip_address, private_ip_addresses, group_ids, *args, **kwargs
+        )
+
     def delete_network_interface(self, eni_id: str) -> None:
         refusals.delete_network_interface(self.get_network_interface(eni_id))
         super().delete_network_interface(eni_id)
@@ -93,9 +110,22 @@ class Networks(WaysOut):
             table._associations = {k: v for k, v in table._associations.items() if v != subnet_id}
         return super().delete_subnet(subnet_id)
 
-    def create_nat_gateway(self, subnet_id: str, *args: Any, **kwargs: Any) -> NatGateway:
+    def create_subnet(
+        self,
+        vpc_id: str,
+        cidr_block: str,
+        ipv6_cidr_block: str | None = None,
+        availability_zone: str | None = None,
+        *args: Any,
+        **kwargs: Any,
+    ) -> Subnet:
+        refusals.create_subnet(self, availability_zone)
+        return super().create_subnet(vpc_id, cidr_block, ipv6_cidr_block, availability_zone, *args, **kwargs)
+
+    def create_nat_gateway(self, subnet_id: str, allocation_id: str, *args: Any, **kwargs: Any) -> NatGateway:
         """With its interface in the subnet; moto gives it any private address."""
-        gateway = super().create_nat_gateway(subnet_id, *args, **kwargs)
+        refusals.create_nat_gateway(self, allocation_id)
+        gateway = super().create_nat_gateway(subnet_id, allocation_id, *args, **kwargs)
         interface = gateway._eni
         interface.private_ip_address = self._free_address(subnet_id, "nat gateway")
         interface.private_ip_addresses = [{"Primary": True, "PrivateIpAddress": interface.private_ip_address}]
@@ -143,13 +173,55 @@ class Networks(WaysOut):
         super().release_address(address, allocation_id)
 
     def create_route(self, route_table_id: str, *args: Any, **kwargs: Any) -> Route:
-        refusals.create_route(self, kwargs.get("nat_gateway_id"))
+        if not kwargs.get("local"):  # moto's own, with a new table
+            route_refusals.route(self, route_table_id, kwargs.get("gateway_id"), kwargs.get("nat_gateway_id"))
         return super().create_route(route_table_id, *args, **kwargs)
+
+    def replace_route(  # type: ignore[override]
+        self,
+        route_table_id: str,
+        cidr: str,
+        ipv6_cidr: str | None,
+        prefix_list_id: str | None,
+        nat_gateway_id: str | None,
+        *args: Any,
+        gateway_id: str | None,
+        **kwargs: Any,
+    ) -> Route:
+        route_refusals.route(self, route_table_id, gateway_id, nat_gateway_id)
+        return super().replace_route(
+            route_table_id,
+            cidr,
+            ipv6_cidr,
+            prefix_list_id,
+            nat_gateway_id,
+            *args,
+            gateway_id=gateway_id,
+            **kwargs,
+        )
+
+    def delete_route(self, route_table_id: str, destination_cidr_block: str, *args: Any) -> Route:
+        route_refusals.delete_route(self, route_table_id, destination_cidr_block)
+        return super().delete_route(route_table_id, destination_cidr_block, *args)
+
+    def associate_route_table(
+        self, route_table_id: str, gateway_id: str | None = None, subnet_id: str | None = None
+    ) -> str:
+        route_refusals.associate(self, route_table_id, subnet_id or "")
+        return super().associate_route_table(route_table_id, gateway_id, subnet_id)
+
+    def disassociate_route_table(self, association_id: str) -> str | None:
+        route_refusals.disassociate(self, association_id)
+        return super().disassociate_route_table(association_id)
+
+    def delete_route_table(self, route_table_id: str) -> None:
+        route_refusals.delete_table(self, route_table_id)
+        super().delete_route_table(route_table_id)
 
     def create_security_group(
         self, name: str, description: str, vpc_id: str | None = None, *args: Any, **kwargs: Any
     ) -> SecurityGroup:
-        if vpc_id:
+        if vpc_id and not kwargs.get("is_default"):
             refusals.create_security_group(self, name, vpc_id)
         return super().create_security_group(name, description, vpc_id, *args, **kwargs)
 
@@ -158,7 +230,7 @@ class Networks(WaysOut):
         super().delete_security_group(name, group_id)
 
     def attach_internet_gateway(self, internet_gateway_id: str, vpc_id: str) -> VPCGatewayAttachment:
-        refusals.attach_internet_gateway(self, internet_gateway_id)
+        refusals.attach_internet_gateway(self, internet_gateway_id, vpc_id)
         return super().attach_internet_gateway(internet_gateway_id, vpc_id)
 
     def delete_internet_gateway(self, internet_gateway_id: str) -> None:
@@ -171,6 +243,10 @@ class Networks(WaysOut):
 
     def delete_vpc(self, vpc_id: str) -> VPC:
         refusals.delete_vpc(self, vpc_id)
+        # What comes with a VPC goes with it; moto would ask whether anybody may delete it.
+        self.groups[vpc_id].clear()
+        for table in [table for table in self.route_tables.values() if table.vpc_id == vpc_id]:
+            del self.route_tables[table.id]
         deleted = super().delete_vpc(vpc_id)
         for acl in [acl for acl in list(self.network_acls.values()) if acl.vpc_id == vpc_id]:
             del self.network_acls[acl.id]  # moto keeps it

@@ -1,11 +1,27 @@
-"""EC2: what is in use is not deleted."""
+"""EC2: what is in use is not deleted, nor attached twice."""
 
 from moto.ec2.exceptions import DependencyViolationError, EC2ClientError
 from moto.ec2.models import EC2Backend
 from moto.ec2.models.elastic_ip_addresses import ElasticAddress
 from moto.ec2.models.elastic_network_interfaces import NetworkInterface
 
-from lab.aws.services.ec2.lookups import interfaces, interfaces_in, security_groups
+from lab.aws.services.ec2.lookups import interfaces, interfaces_in, security_groups, subnets
+
+
+def create_network_interface(ec2: EC2Backend, group_ids: list[str]) -> None:
+    for group_id in group_ids:
+        if ec2.get_security_group_from_id(group_id) is None:
+            raise EC2ClientError("InvalidGroup.NotFound", f"The security group '{group_id}' does not exist")
+
+
+def create_subnet(ec2: EC2Backend, zone: str | None) -> None:
+    zones = [one.name for one in ec2.describe_availability_zones()]
+    if zone and zone not in zones:
+        raise EC2ClientError(
+            "InvalidParameterValue",
+            f"Value ({zone}) for parameter availabilityZone is invalid. Subnets can currently only be "
+            f"created in the following availability zones: {', '.join(zones)}.",
+        )
 
 
 def delete_network_interface(interface: NetworkInterface) -> None:
@@ -31,6 +47,10 @@ def delete_security_group(ec2: EC2Backend, group_id: str | None) -> None:
     }
     if group_id in used | named:
         raise DependencyViolationError(f"resource {group_id} has a dependent object")
+    if any(group.id == group_id and group.name == "default" for group in security_groups(ec2)):
+        raise EC2ClientError(
+            "CannotDelete", f'the specified group: "{group_id}" name: "default" cannot be deleted by a user'
+        )
 
 
 def nat_gateway(ec2: EC2Backend, gateway_id: str) -> None:
@@ -38,26 +58,37 @@ def nat_gateway(ec2: EC2Backend, gateway_id: str) -> None:
         raise EC2ClientError("NatGatewayNotFound", f"The Nat Gateway {gateway_id} was not found")
 
 
-def create_route(ec2: EC2Backend, nat_gateway_id: str | None) -> None:
-    if nat_gateway_id and nat_gateway_id not in ec2.nat_gateways:
+def create_nat_gateway(ec2: EC2Backend, allocation_id: str | None) -> None:
+    if not allocation_id:
         raise EC2ClientError(
-            "InvalidNatGatewayID.NotFound", f"The natGateway ID '{nat_gateway_id}' does not exist"
+            "MissingParameter",
+            "The request must include the AllocationId parameter. Add the required parameter and retry.",
+        )
+    if ec2.address_by_allocation([allocation_id])[0].association_id:
+        raise EC2ClientError(
+            "Resource.AlreadyAssociated", f"Elastic IP address [{allocation_id}] is already associated"
         )
 
 
 def create_security_group(ec2: EC2Backend, name: str, vpc_id: str) -> None:
+    if name == "default":
+        raise EC2ClientError("InvalidParameterValue", f"Cannot use reserved security group name: {name}")
     if any(group.name == name for group in security_groups(ec2, vpc_id)):
         raise EC2ClientError(
             "InvalidGroup.Duplicate", f"The security group '{name}' already exists for VPC '{vpc_id}'"
         )
 
 
-def attach_internet_gateway(ec2: EC2Backend, gateway_id: str) -> None:
-    vpc = ec2.get_internet_gateway(gateway_id).vpc
-    if vpc:
+def attach_internet_gateway(ec2: EC2Backend, gateway_id: str, vpc_id: str) -> None:
+    attached = ec2.get_internet_gateway(gateway_id).vpc
+    if attached:
         raise EC2ClientError(
             "Resource.AlreadyAssociated",
-            f"resource {gateway_id} is already attached to network {vpc.id}",
+            f"resource {gateway_id} is already attached to network {attached.id}",
+        )
+    if ec2.describe_internet_gateways(filters={"attachment.vpc-id": [vpc_id]}):
+        raise EC2ClientError(
+            "Resource.AlreadyAssociated", f"Network {vpc_id} already has an internet gateway attached"
         )
 
 
@@ -83,7 +114,10 @@ def release_address(address: ElasticAddress) -> None:
 
 
 def delete_vpc(ec2: EC2Backend, vpc_id: str) -> None:
+    ec2.get_vpc(vpc_id)
     gateways = ec2.describe_internet_gateways(filters={"attachment.vpc-id": [vpc_id]})
     groups = [group for group in security_groups(ec2, vpc_id) if group.name != "default"]
-    if gateways or groups or interfaces_in(ec2, vpc_id):
+    tables = [table for table in list(ec2.route_tables.values()) if table.vpc_id == vpc_id]
+    own = [table for table in tables if not table.main_association_id]
+    if gateways or groups or own or list(subnets(ec2, vpc_id)) or interfaces_in(ec2, vpc_id):
         raise DependencyViolationError(f"The vpc '{vpc_id}' has dependencies and cannot be deleted.")

@@ -3,16 +3,19 @@
 import logging
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from copy import copy
 from typing import Any
 
 from moto.core.resource_tagging import TaggableResourcesMixin, TaggedResource
 from moto.eks.models import Cluster, EKSBackend, Nodegroup, validate_safe_to_delete
 
 from lab.aws.api import principals
+from lab.aws.api.call import given
 from lab.aws.ground import Backed
 from lab.aws.services.ec2.networks import Networks
-from lab.aws.services.eks import refusals
+from lab.aws.services.eks import refusals, versions
 from lab.aws.services.eks.control_plane import ControlPlane
+from lab.aws.services.eks.updates import Answers, Update
 from lab.settings import ACCESS_KEY_ID
 
 log = logging.getLogger(__name__)
@@ -22,39 +25,70 @@ class Clusters(Backed, EKSBackend, TaggableResourcesMixin):
     """Clusters of a region. The Resource Groups Tagging API lists them and their node groups."""
 
     SERVICE_NAMESPACE = "eks"
+    answers = Answers
 
     def __init__(self, region_name: str, account_id: str) -> None:
         super().__init__(region_name, account_id)
         self._planes: dict[str, ControlPlane] = {}
         self._work: dict[str, ThreadPoolExecutor] = {}  # one thread per cluster: one thing after the other
+        self._updates: dict[str, list[Update]] = {}
+
+    @property
+    def url_paths(self) -> dict[str, Callable[..., Any]]:
+        updates = "/clusters/(?P<name>[^/]+)/updates"
+        more = dict.fromkeys((f"{updates}$", f"{updates}/(?P<updateId>[^/]+)$"), Answers.dispatch)
+        return {**super().url_paths, **more, "/cluster-versions$": versions.describe}
 
     def create_cluster(
         self, name: str, role_arn: str, resources_vpc_config: dict[str, Any], *args: Any, **kwargs: Any
     ) -> Cluster:
         version = kwargs.get("version")
         if name not in self.clusters:
+            refusals.access(given().get("accessConfig", {}))
             refusals.create_cluster(self.peer(Networks), name, version, role_arn, resources_vpc_config)
             refusals.second_cluster(self.peer(Networks), list(self.clusters.values()), resources_vpc_config)
         cluster = super().create_cluster(name, role_arn, resources_vpc_config, *args, **kwargs)
+        _show_access(cluster)
         creator = principals.caller() or principals.find(ACCESS_KEY_ID)
         assert creator
         plane = ControlPlane(self.ground, self.region_name, cluster, creator.arn)
-        self._planes[name] = plane
+        self._planes[name], self._updates[name] = plane, []
         self._work[name] = ThreadPoolExecutor(1, f"eks-{name}")
+        answer = copy(cluster)  # CREATING, even if it is ACTIVE before the answer is written
         self._start(name, plane.create)
-        return cluster
+        return answer
 
-    def update_cluster_config(
-        self, name: str, resources_vpc_config: dict[str, Any] | None, *args: Any, **kwargs: Any
-    ) -> Cluster:
-        """ACTIVE → UPDATING → ACTIVE; what is not named stays as it is."""
+    def update(
+        self, name: str, resourcesVpcConfig: dict[str, Any] | None, logging: dict[str, Any] | None
+    ) -> Update:
+        """ACTIVE → UPDATING → ACTIVE; what is not named stays as it is. It changes nothing that runs."""
         cluster = self.describe_cluster(name)
-        merged = cluster.resources_vpc_config | (resources_vpc_config or {})
-        refusals.update_cluster_config(cluster, merged)
-        super().update_cluster_config(name, merged, *args, **kwargs)
+        former = cluster.resources_vpc_config
+        merged = former | (resourcesVpcConfig or {})
+        refusals.update_cluster_config(cluster, merged, logging)
+        if logging:
+            update = Update("LoggingUpdate", {"clusterLogging": logging["clusterLogging"]})
+        else:
+            update = Update("EndpointAccessUpdate", dict(resourcesVpcConfig or {}))
+        self.update_cluster_config(name, merged, logging)
         cluster.status = "UPDATING"
-        self._start(name, self._planes[name].updated)
-        return cluster
+        self._updates[name].append(update)
+        self._start(name, lambda: self._updated(cluster, update))
+        return update
+
+    def _updated(self, cluster: Cluster, update: Update) -> None:
+        self._planes[cluster.name].updated()
+        update.status = "Successful"
+
+    def list_updates(self, name: str) -> list[Update]:
+        self.describe_cluster(name)
+        return list(self._updates[name])
+
+    def describe_update(self, name: str, update_id: str) -> Update:
+        found = [update for update in self.list_updates(name) if update.id == update_id]
+        if not found:
+            raise refusals.no_update(name, update_id)
+        return found[0]
 
     def delete_cluster(self, name: str) -> Cluster:
         cluster = self.describe_cluster(name)
@@ -86,8 +120,9 @@ class Clusters(Backed, EKSBackend, TaggableResourcesMixin):
         group = super().create_nodegroup(cluster_name, node_role, nodegroup_name, subnets, *args, **kwargs)
         plane = self._planes[cluster_name]
         plane.describe_nodegroup(group)
+        answer = copy(group)
         self._start(cluster_name, lambda: plane.create_node(group))
-        return group
+        return answer
 
     def delete_nodegroup(self, cluster_name: str, nodegroup_name: str) -> Nodegroup:
         group = self.describe_nodegroup(cluster_name, nodegroup_name)
@@ -140,3 +175,9 @@ class Clusters(Backed, EKSBackend, TaggableResourcesMixin):
             yield TaggedResource(cluster.arn, dict(cluster.tags), "eks:cluster")
             for group in cluster.nodegroups.values():
                 yield TaggedResource(group.arn, dict(group.tags), "eks:nodegroup")
+
+
+def _show_access(cluster: Any) -> None:
+    """Members that moto drops, with EKS's defaults."""
+    cluster.access_config = {"authenticationMode": "CONFIG_MAP"} | given().get("accessConfig", {})
+    cluster.upgrade_policy = given().get("upgradePolicy", {"supportType": "EXTENDED"})

@@ -39,14 +39,25 @@ def create_cluster(
             _refuse(f"The security group ID '{group_id}' does not exist", clusterName=name)
 
 
-def update_cluster_config(cluster: Cluster, vpc_config: dict[str, Any]) -> None:
+def access(config: dict[str, Any]) -> None:
+    """A limit of the lab."""
+    if config.get("bootstrapClusterCreatorAdminPermissions") is False:
+        _refuse("The lab does not offer clusters whose creator is not their administrator.")
+
+
+def update_cluster_config(
+    cluster: Cluster, vpc_config: dict[str, Any], logging: dict[str, Any] | None
+) -> None:
     """https://docs.aws.amazon.com/eks/latest/APIReference/API_UpdateClusterConfig.html"""
     if not cluster.is_active:
         message = f"Cannot update cluster {cluster.name}: it is in the status {cluster.status}"
         raise ResourceInUseException(
             clusterName=cluster.name, nodegroupName=None, addonName=None, message=message
         )
-    if vpc_config == cluster.resources_vpc_config:
+    access = vpc_config != cluster.resources_vpc_config
+    if access and logging:
+        _refuse("Only one type of update can be allowed.", clusterName=cluster.name)
+    if not access and logging in (None, cluster.logging):
         _refuse("Cluster is already at the desired configuration", clusterName=cluster.name)
 
 
@@ -124,3 +135,7 @@ def _refuse(message: str, **members: str) -> None:
 
 def not_found(arn: str) -> ResourceNotFoundException:
     return ResourceNotFoundException(message=f"No resource found for ARN: {arn}.")
+
+
+def no_update(name: str, update_id: str) -> ResourceNotFoundException:
+    return ResourceNotFoundException(clusterName=name, message=f"No update found for ID: {update_id}")

@@ -4,7 +4,6 @@ import json
 from typing import Any
 
 from moto.core.responses import TYPE_RESPONSE
-from moto.eks import urls
 
 from lab.aws.services.eks.refusals import VERSION
 from lab.binaries import KUBERNETES_VERSION
@@ -23,12 +22,7 @@ _OFFERED = {
 }
 
 
-def serve() -> None:
-    """Add the path to those that moto serves; twice is harmless."""
-    urls.url_paths["{0}/cluster-versions$"] = _describe
-
-
-def _describe(request: Any, full_url: str, headers: Any) -> TYPE_RESPONSE:
+def describe(request: Any, full_url: str, headers: Any) -> TYPE_RESPONSE:
     wanted = request.args.getlist("clusterVersions")
     found = [_OFFERED] if not wanted or VERSION in wanted else []
     return 200, {"Content-Type": "application/json"}, json.dumps({"clusterVersions": found})

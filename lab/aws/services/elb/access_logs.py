@@ -10,17 +10,14 @@ import string
 import threading
 import time
 from collections import defaultdict
-from typing import TYPE_CHECKING
 
 from moto.elbv2.models import FakeLoadBalancer
 from moto.s3.exceptions import MissingBucket
 
 from lab.aws import delays
-from lab.aws.services.elb import access_log_refusals as refusals
+from lab.aws.services.elb.refusals import access_logs as refusals
+from lab.aws.services.s3.buckets import Buckets
 from lab.settings import ACCOUNT_ID
-
-if TYPE_CHECKING:
-    from lab.aws.services.s3.buckets import Buckets
 
 log = logging.getLogger(__name__)
 _RANDOM = string.ascii_lowercase + string.digits
@@ -29,7 +26,7 @@ _RANDOM = string.ascii_lowercase + string.digits
 class AccessLog:
     """Of one load balancer, whose attributes say whether and where to."""
 
-    def __init__(self, lb: FakeLoadBalancer, region: str, buckets: "Buckets") -> None:
+    def __init__(self, lb: FakeLoadBalancer, region: str, buckets: Buckets) -> None:
         self._lb, self._region, self._buckets = lb, region, buckets
         self._waiting: dict[str, list[str]] = defaultdict(list)  # by the address of the balancer's node
         self._lock = threading.Lock()

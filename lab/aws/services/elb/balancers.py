@@ -1,42 +1,30 @@
 """Elastic Load Balancing: a real balancer on real addresses behind each Application Load Balancer."""
 
 import logging
-import random
 import re
 import time
-from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
-from moto.elbv2.models import (
-    FakeListener,
-    FakeListenerRule,
-    FakeLoadBalancer,
-)
+from moto.ec2.models.elastic_network_interfaces import NetworkInterface
+from moto.ec2.models.subnets import Subnet
+from moto.elbv2.models import AvailabilityZone, FakeListener, FakeLoadBalancer
 from moto.elbv2.ssl_policies import SSL_POLICIES
 
 from lab.aws import delays
-from lab.aws.dataplane.load_balancer import (
-    Action,
-    Attributes,
-    Balancer,
-    Certificate,
-    FixedResponse,
-    Forward,
-    Policy,
-    Redirect,
-)
-from lab.aws.dataplane.load_balancer.attributes import defaults
+from lab.aws.dataplane.load_balancer import Balancer, Certificate, Policy
 from lab.aws.services.acm.certificates import Certificates
 from lab.aws.services.ec2.lookups import interfaces_in
 from lab.aws.services.ec2.networks import Networks
-from lab.aws.services.elb import refusals
 from lab.aws.services.elb.access_logs import AccessLog
+from lab.aws.services.elb.refusals import listeners, load_balancers
 from lab.aws.services.elb.target_groups import TargetGroups
 from lab.aws.services.s3.buckets import Buckets
 
 log = logging.getLogger(__name__)
 _provisioning = ThreadPoolExecutor(4, "load-balancer")
+_DROP_INVALID = "routing.http.drop_invalid_header_fields.enabled"
 
 
 class LoadBalancers(TargetGroups):
@@ -58,24 +46,20 @@ class LoadBalancers(TargetGroups):
         ip_address_type: str = "ipv4",
         tags: list[dict[str, str]] | None = None,
     ) -> FakeLoadBalancer:
-        scheme = scheme or "internet-facing"
-        subnets = [*subnet_ids, *(mapping["SubnetId"] for mapping in subnet_mappings or [])]
-        type_, groups = loadbalancer_type, security_groups
-        networks = self.peer(Networks)
-        refusals.create_load_balancer(networks, name, subnets, scheme, type_, groups)
+        scheme, groups = scheme or "internet-facing", security_groups
+        load_balancers.create(self.peer(Networks), name, subnet_ids, scheme, loadbalancer_type, groups)
         if not groups:
-            default = networks.get_default_security_group(networks.get_subnet(subnets[0]).vpc_id)
+            default = self.peer(Networks).get_default_security_group(
+                self.peer(Networks).get_subnet(subnet_ids[0]).vpc_id
+            )
             groups = [default.id] if default else []
         former = next((lb for lb in self.load_balancers.values() if lb.name == name), None)
         if former:
-            refusals.same_load_balancer(former, subnets, scheme, groups)
+            load_balancers.create_again(former, subnet_ids, scheme, groups)
             return former
-        lb = super().create_load_balancer(
-            name, groups, subnet_ids, subnet_mappings, scheme, type_, ip_address_type, tags
-        )
+        lb = super().create_load_balancer(name, groups, subnet_ids, scheme=scheme, tags=tags)
         lb.dns_name = _host_name(lb, self.region_name)
-        lb.activate = lambda: None  # type: ignore[method-assign]  # moto would call it active when it is described
-        lb.attrs = defaults(scheme)
+        lb.attrs = {key: default for key, (default, _) in load_balancers.ATTRIBUTES.items()}
         self._access_logs[lb.arn] = AccessLog(lb, self.region_name, self.ground.peer(Buckets))
         self._balancers[lb.arn] = _provisioning.submit(self._provision, lb)
         return lb
@@ -83,30 +67,13 @@ class LoadBalancers(TargetGroups):
     def _provision(self, lb: FakeLoadBalancer) -> Balancer:
         time.sleep(delays.BALANCER)
         try:
-            vpc = self.peer(Networks).namespace(lb.vpc_id)
-            public = lb.scheme == "internet-facing"
-            for subnet in lb.subnets:
-                interface = self.peer(Networks).create_managed_interface(
-                    subnet.id,
-                    f"ELB {_resource_id(lb)}",
-                    lb.security_groups,
-                    seed=lb.name,
-                    public_ip=vpc.allocate_public() if public else None,
-                )
-                vpc.add_private(str(interface.private_ip_address))
-            addresses = [
-                str(eni.public_ip if public else eni.private_ip_address) for eni in self._interfaces(lb)
-            ]
-            access_log = self.ground.lab.data / "log" / "alb" / f"{lb.name}.log"
-            access_log.parent.mkdir(parents=True, exist_ok=True)
-            deliver = self._access_logs[lb.arn].write
+            addresses = self._add_interfaces(lb, lb.subnets)
             balancer = Balancer(
                 _resource_id(lb),
                 addresses,
-                vpc.namespace.path,
-                access_log,
-                deliver=deliver,
-                attributes=lambda: Attributes.of(lb.attrs),
+                self.peer(Networks).namespace(lb.vpc_id).namespace.path,
+                log=self._access_logs[lb.arn].write,
+                drop_invalid_headers=lambda: lb.attrs[_DROP_INVALID] == "true",
             )
             self.ground.dns.publish(lb.dns_name, addresses)
             lb.state = "active"
@@ -114,18 +81,56 @@ class LoadBalancers(TargetGroups):
         except Exception:
             log.exception("provisioning the load balancer %s", lb.name)
             lb.state = "failed"
+            self._remove_interfaces(lb, self._interfaces(lb))
             raise
 
-    def _interfaces(self, lb: FakeLoadBalancer) -> list[Any]:
-        description = f"ELB {_resource_id(lb)}"
-        found = interfaces_in(self.peer(Networks), lb.vpc_id)
-        return [interface for interface in found if interface.description == description]
+    def _add_interfaces(self, lb: FakeLoadBalancer, subnets: list[Subnet]) -> list[str]:
+        """One in each subnet; returns the addresses that the load balancer answers on, with the former."""
+        vpc, public = self.peer(Networks).namespace(lb.vpc_id), lb.scheme == "internet-facing"
+        for subnet in subnets:
+            interface = self.peer(Networks).create_managed_interface(
+                subnet.id, f"ELB {_resource_id(lb)}", lb.security_groups, seed=lb.name
+            )
+            interface.public_ip = vpc.allocate_public() if public else None
+            vpc.add_private(str(interface.private_ip_address))
+        return [_address(lb, interface) for interface in self._interfaces(lb)]
+
+    def _remove_interfaces(self, lb: FakeLoadBalancer, interfaces: list[NetworkInterface]) -> None:
+        """Their addresses go at once, what the API shows of them goes a moment later."""
+        vpc = self.ground.vpcs.get(lb.vpc_id)
+        for interface in interfaces:
+            if vpc:
+                vpc.remove_private(str(interface.private_ip_address))
+                vpc.release_public(str(interface.public_ip))
+            interface.status = "detaching"
+            delays.later(delays.INTERFACES, partial(self.peer(Networks).delete_managed_interface, interface))
+
+    def set_subnets(
+        self, arn: str, subnets: list[str], subnet_mappings: list[dict[str, Any]]
+    ) -> list[AvailabilityZone]:
+        """Addresses come and go with the subnets; DNS follows."""
+        lb = load_balancers.known(self, arn)
+        load_balancers.set_subnets(self.peer(Networks), lb, subnets)
+        balancer = load_balancers.provisioned(self._balancers[arn])
+        former = {subnet.id for subnet in lb.subnets}
+        zones = super().set_subnets(arn, subnets, [])
+        self._add_interfaces(lb, [subnet for subnet in lb.subnets if subnet.id not in former])
+        gone = [interface for interface in self._interfaces(lb) if interface.subnet.id not in subnets]
+        addresses = [_address(lb, one) for one in self._interfaces(lb) if one not in gone]
+        self.ground.dns.publish(lb.dns_name, addresses)
+        balancer.set_addresses(addresses)
+        self._remove_interfaces(lb, gone)
+        return zones
+
+    def _interfaces(self, lb: FakeLoadBalancer) -> list[NetworkInterface]:
+        mine = f"ELB {_resource_id(lb)}"
+        all_ = interfaces_in(self.peer(Networks), lb.vpc_id)
+        return [eni for eni in all_ if eni.description == mine and eni.status != "detaching"]
 
     def delete_load_balancer(self, arn: str) -> None:
         lb = self.load_balancers.get(arn)
         if lb is None:  # AWS, too, is content
             return
-        refusals.delete_load_balancer(lb)
         super().delete_load_balancer(arn)
         self._update_use()
         balancer = self._balancers.pop(arn)
@@ -133,20 +138,12 @@ class LoadBalancers(TargetGroups):
         if not balancer.exception():
             balancer.result().close()
         self.ground.dns.withdraw(lb.dns_name)
-        delays.later(delays.INTERFACES, lambda: self._release(lb))
-
-    def _release(self, lb: FakeLoadBalancer) -> None:
-        vpc = self.ground.vpcs.get(lb.vpc_id)
-        for interface in self._interfaces(lb):
-            if vpc:
-                vpc.remove_private(str(interface.private_ip_address))
-                vpc.release_public(str(interface.public_ip))
-            self.peer(Networks).delete_managed_interface(interface)
+        self._remove_interfaces(lb, self._interfaces(lb))
 
     def modify_load_balancer_attributes(self, arn: str, attrs: dict[str, Any]) -> dict[str, Any]:
-        """moto does not know all of them, nor their values. Listeners obey at once."""
-        attributes = super().describe_load_balancer_attributes(arn)
-        refusals.modify_load_balancer_attributes(attrs)
+        """Listeners obey at once."""
+        attributes = load_balancers.known(self, arn).attrs
+        load_balancers.modify_attributes(attrs)
         wanted = {**attributes, **attrs}
         if wanted["access_logs.s3.enabled"] == "true" and any(
             key.startswith("access_logs.") for key in attrs
@@ -174,9 +171,10 @@ class LoadBalancers(TargetGroups):
         alpn_policy: list[str] | None = None,
         tags: list[dict[str, str]] | None = None,
     ) -> FakeListener:
-        refusals.create_listener(self, load_balancer_arn, protocol, port, certificate, ssl_policy, actions)
+        listeners.create(self, load_balancer_arn, protocol, port, certificate, ssl_policy)
+        forward = listeners.forward(self, load_balancer_arn, actions)
         listener = super().create_listener(
-            load_balancer_arn, protocol, port, ssl_policy, certificate, actions, alpn_policy, tags
+            load_balancer_arn, protocol, port, ssl_policy, certificate, [forward], tags=tags
         )
         if protocol == "HTTP":
             listener.ssl_policy = ""  # moto gives one to every listener
@@ -198,58 +196,42 @@ class LoadBalancers(TargetGroups):
         actions: list[dict[str, Any]] | None = None,
     ) -> FakeListener:
         listener = self.describe_listeners(None, [arn])[0]
-        refusals.listen(self, listener.load_balancer_arn, actions or [])
-        for given in certificates or []:
-            refusals.certificate(self, given["CertificateArn"])
-        former = int(listener.port)
-        listener = super().modify_listener(arn, port, protocol, ssl_policy, certificates, actions)
+        lb_arn, former = listener.load_balancer_arn, int(listener.port)
+        listeners.modify(self, listener, port, protocol, ssl_policy, certificates)
+        forward = [listeners.forward(self, lb_arn, actions)] if actions else []
+        listener = super().modify_listener(arn, port, protocol, ssl_policy, certificates, forward)
+        if listener.protocol == "HTTP":
+            listener.ssl_policy, listener.certificate, listener.certificates = "", None, []
+        elif not listener.ssl_policy:
+            listener.ssl_policy = listeners.DEFAULT_POLICY
         self._listen(listener)
         if int(listener.port) != former:
-            refusals.provisioned(self._balancers[listener.load_balancer_arn]).remove_listener(former)
+            load_balancers.provisioned(self._balancers[lb_arn]).remove_listener(former)
         self._update_use()
         return listener
 
     def delete_listener(self, listener_arn: str) -> FakeListener:
         listener = super().delete_listener(listener_arn)
-        refusals.provisioned(self._balancers[listener.load_balancer_arn]).remove_listener(int(listener.port))
+        load_balancers.provisioned(self._balancers[listener.load_balancer_arn]).remove_listener(
+            int(listener.port)
+        )
         self._update_use()
         return listener
 
-    def create_rule(self, *args: Any, **kwargs: Any) -> FakeListenerRule:
-        refusals.create_rule(kwargs["listener_arn"])
-        return super().create_rule(*args, **kwargs)
-
     def _listen(self, listener: FakeListener) -> None:
-        certificate, policy = None, Policy()
-        if listener.certificate and listener.protocol == "HTTPS":
-            security = SSL_POLICIES[listener.ssl_policy]
-            policy = Policy(tuple(security["ssl_protocols"]), tuple(security["ciphers"]))
-            certificate = lambda: self._certificate(listener.certificate)  # noqa: E731
-        balancer = refusals.provisioned(self._balancers[listener.load_balancer_arn])
-        action = self._action_of(listener)
-        balancer.set_listener(int(listener.port), listener.protocol, action, certificate, policy)
+        balancer = load_balancers.provisioned(self._balancers[listener.load_balancer_arn])
+        group = self._groups[listener.default_actions[0].data["TargetGroupArn"]]
+        port, arn = int(listener.port), listener.certificate
+        if listener.protocol == "HTTP" or not arn:
+            balancer.set_listener(port, "HTTP", group)
+            return
+        security = SSL_POLICIES[listener.ssl_policy]
+        policy = Policy(tuple(security["ssl_protocols"]), tuple(security["ciphers"]))
+        balancer.set_listener(port, "HTTPS", group, lambda: self._certificate(arn), policy)
 
     def _certificate(self, arn: str) -> Certificate:
         bundle = self.peer(Certificates).get_certificate(arn)
         return Certificate(arn, bundle.cert.decode(), bundle.key.decode(), bundle.chain.decode())
-
-    def _action_of(self, listener: FakeListener) -> Callable[[], Action]:
-        return lambda: self._action(listener.default_actions[-1].data)
-
-    def _action(self, action: dict[str, Any]) -> Action:
-        """https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_Action.html"""
-        if action["Type"] == "forward":
-            groups = action.get("ForwardConfig", {}).get("TargetGroups") or [action]
-            weights = [int(group.get("Weight", 1)) for group in groups]
-            chosen = random.choices(groups, weights)[0] if any(weights) else groups[0]
-            return Forward(self._groups[chosen["TargetGroupArn"]])
-        if action["Type"] == "fixed-response":
-            config = action["FixedResponseConfig"]
-            content_type = config.get("ContentType", "text/plain")
-            return FixedResponse(int(config["StatusCode"]), content_type, config.get("MessageBody", ""))
-        config = action["RedirectConfig"]
-        parts = {k.lower(): str(v) for k, v in config.items() if k != "StatusCode"}
-        return Redirect(int(config["StatusCode"].removeprefix("HTTP_")), **parts)
 
 
 def _resource_id(lb: FakeLoadBalancer) -> str:
@@ -262,3 +244,8 @@ def _host_name(lb: FakeLoadBalancer, region: str) -> str:
     number = int(re.sub(r".*/", "", lb.arn), 16) % 10**10
     internal = "internal-" if lb.scheme == "internal" else ""
     return f"{internal}{lb.name}-{number}.{region}.elb.amazonaws.com".lower()
+
+
+def _address(lb: FakeLoadBalancer, interface: NetworkInterface) -> str:
+    """Where it answers."""
+    return str(interface.public_ip if lb.scheme == "internet-facing" else interface.private_ip_address)

@@ -1,5 +1,6 @@
 """Target groups: functions with real health checks."""
 
+import inspect
 from typing import Any
 
 from moto.elbv2.models import ELBv2Backend, FakeHealthStatus, FakeTargetGroup
@@ -7,41 +8,48 @@ from moto.elbv2.models import ELBv2Backend, FakeHealthStatus, FakeTargetGroup
 from lab.aws.dataplane.load_balancer import HealthCheck, TargetGroup
 from lab.aws.dataplane.load_balancer.health import NOT_REGISTERED
 from lab.aws.ground import Backed
-from lab.aws.services.elb import refusals
+from lab.aws.services.elb.refusals import target_groups as refusals
 from lab.aws.services.lambda_.functions import Functions
 
 
 class TargetGroups(Backed, ELBv2Backend):
-    """The target groups of a region. Only those of type lambda have targets that answer."""
+    """The target groups of a region, all of type lambda."""
 
     def __init__(self, region_name: str, account_id: str) -> None:
         super().__init__(region_name, account_id)
         self._groups: dict[str, TargetGroup] = {}
 
     def create_target_group(self, name: str, **kwargs: Any) -> FakeTargetGroup:
+        refusals.create(kwargs)
         former = next((group for group in self.target_groups.values() if group.name == name), None)
         if former:
-            refusals.same_target_group(former, kwargs)
+            refusals.create_again(former, kwargs)
             return former
-        if kwargs.get("target_type") == "lambda" and not kwargs.get("unhealthy_threshold_count"):
-            kwargs["unhealthy_threshold_count"] = 5  # moto: 2
+        kwargs["unhealthy_threshold_count"] = kwargs.get("unhealthy_threshold_count") or 5  # moto: 2
         group = super().create_target_group(name, **kwargs)
+        group.attributes = {refusals.MULTI_VALUE_HEADERS: "false"}
         self._groups[group.arn] = TargetGroup(group.arn)
         self._configure(group)
         return group
 
-    def modify_target_group(self, *args: Any, **kwargs: Any) -> FakeTargetGroup:
-        group = super().modify_target_group(*args, **kwargs)
+    def modify_target_group(self, arn: str, *args: Any, **kwargs: Any) -> FakeTargetGroup:
+        settings = inspect.signature(super().modify_target_group).bind(arn, *args, **kwargs).arguments
+        if arn in self.target_groups:
+            refusals.modify(self.target_groups[arn], settings)
+        group = super().modify_target_group(arn, *args, **kwargs)
+        if codes := settings.get("http_codes"):  # moto forgets them
+            group.matcher = {"HttpCode": codes}
         self._configure(group)
         return group
 
     def modify_target_group_attributes(self, target_group_arn: str, attributes: dict[str, Any]) -> None:
+        refusals.modify_attributes(attributes)
         super().modify_target_group_attributes(target_group_arn, attributes)
         self._configure(self.target_groups[target_group_arn])
 
     def _configure(self, group: FakeTargetGroup) -> None:
         real = self._groups[group.arn]
-        real.multi_value_headers = group.attributes.get("lambda.multi_value_headers.enabled") == "true"
+        real.multi_value_headers = group.attributes[refusals.MULTI_VALUE_HEADERS] == "true"
         real.set_health_check(
             HealthCheck(
                 enabled=str(group.health_check_enabled).lower() == "true",
@@ -50,21 +58,20 @@ class TargetGroups(Backed, ELBv2Backend):
                 timeout=float(group.health_check_timeout_seconds),
                 healthy_threshold=int(group.healthy_threshold_count),
                 unhealthy_threshold=int(group.unhealthy_threshold_count),
-                matcher=group.matcher["HttpCode"] if group.target_type == "lambda" else "200",
+                matcher=group.matcher["HttpCode"],
             )
         )
 
     def register_targets(self, target_group_arn: str, instances: list[Any]) -> None:
         group = self.target_groups.get(target_group_arn)
         functions = self.peer(Functions)
-        if group and group.target_type == "lambda":
-            refusals.register_targets(group, functions, instances)
+        if group:
+            refusals.register(group, functions, instances)
         super().register_targets(target_group_arn, instances)
-        if group and group.target_type == "lambda":
-            arn = instances[0]["Id"]
-            self._groups[group.arn].register(
-                lambda payload: functions.invoke_for_target_group(arn, target_group_arn, payload)
-            )
+        arn = instances[0]["Id"]
+        self._groups[target_group_arn].register(
+            lambda payload: functions.invoke_for_target_group(arn, target_group_arn, payload)
+        )
 
     def deregister_targets(self, target_group_arn: str, instances: list[dict[str, Any]]) -> None:
         super().deregister_targets(target_group_arn, instances)
@@ -80,12 +87,11 @@ class TargetGroups(Backed, ELBv2Backend):
     ) -> list[FakeHealthStatus]:
         statuses = super().describe_target_health(target_group_arn, targets)
         group = self.target_groups[target_group_arn]
-        if group.target_type == "lambda":
-            for status in statuses:
-                known = status.instance_id in group.targets
-                health = self._groups[group.arn].health() if known else NOT_REGISTERED
-                status.status, status.reason = health.state, health.reason
-                status.description = health.description
+        for status in statuses:
+            known = status.instance_id in group.targets
+            health = self._groups[group.arn].health() if known else NOT_REGISTERED
+            status.status, status.reason = health.state, health.reason
+            status.description = health.description
         return statuses
 
     def _update_use(self) -> None:

@@ -7,6 +7,7 @@ from moto.sts.models import STSBackend
 
 from lab.aws.api import principals
 from lab.aws.ground import Backed
+from lab.aws.services.iam.simulation import Answers
 
 
 class TokenService(Backed, STSBackend):
@@ -22,7 +23,25 @@ class TokenService(Backed, STSBackend):
 class Identities(Backed, IAMBackend):
     """IAM."""
 
+    answers = Answers
+
     def delete_policy(self, policy_arn: str) -> None:
         if self.get_policy(policy_arn).attachment_count > 0:
             raise DeleteConflictException("Cannot delete a policy attached to entities.")
         super().delete_policy(policy_arn)
+
+    def delete_user(self, user_name: str) -> None:
+        user = self.get_user(user_name)
+        if self.get_groups_for_user(user_name):
+            raise DeleteConflictException("Cannot delete entity, must remove user from all groups first.")
+        if user.access_keys:
+            raise DeleteConflictException("Cannot delete entity, must delete access keys first.")
+        super().delete_user(user_name)
+
+    def delete_group(self, group_name: str) -> None:
+        group = self.get_group(group_name)
+        if group.users:
+            raise DeleteConflictException("Cannot delete entity, must remove users from group first.")
+        if group.managed_policies:
+            raise DeleteConflictException("Cannot delete entity, must detach all policies first.")
+        super().delete_group(group_name)

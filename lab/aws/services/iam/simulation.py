@@ -24,24 +24,22 @@ _DECISIONS = {
 _ANYTHING = {"Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}}
 
 
-def serve() -> None:
-    """Add the call to those that moto serves; twice is harmless."""
-    IamResponse.simulate_principal_policy = _simulate  # type: ignore[attr-defined]
+class Answers(IamResponse):
+    """moto's answers, with this one."""
 
-
-def _simulate(self: IamResponse) -> ActionResult:
-    policies = list(_policies(self.backend, self._get_param("PolicySourceArn")))
-    resources = self._get_param("ResourceArns") or ["*"]
-    results = [
-        {
-            "EvalActionName": action,
-            "EvalResourceName": resource,
-            "EvalDecision": _DECISIONS[verdict(policies, Need(action, resource))],
-        }
-        for action in self._get_param("ActionNames")
-        for resource in resources
-    ]
-    return ActionResult({"EvaluationResults": results, "IsTruncated": False})
+    def simulate_principal_policy(self) -> ActionResult:
+        policies = list(_policies(self.backend, self._get_param("PolicySourceArn")))
+        resources = self._get_param("ResourceArns") or ["*"]
+        results = [
+            {
+                "EvalActionName": action,
+                "EvalResourceName": resource,
+                "EvalDecision": _DECISIONS[verdict(policies, Need(action, resource))],
+            }
+            for action in self._get_param("ActionNames")
+            for resource in resources
+        ]
+        return ActionResult({"EvaluationResults": results, "IsTruncated": False})
 
 
 def _policies(iam: IAMBackend, arn: str) -> Iterator[dict[str, Any]]:
@@ -49,7 +47,7 @@ def _policies(iam: IAMBackend, arn: str) -> Iterator[dict[str, Any]]:
     if own and arn == own.arn:  # the lab's own user, who may do everything
         yield _ANYTHING
         return
-    entities: list[Any] = [*iam.users.values(), *iam.roles.values()]
+    entities: list[Any] = [*list(iam.users.values()), *list(iam.roles.values())]
     entity = next((entity for entity in entities if entity.arn == arn), None)
     if entity is None:
         raise NotFoundException(f"Policy source {arn} cannot be found.")

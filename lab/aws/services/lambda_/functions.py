@@ -6,18 +6,26 @@ import json
 import logging
 import time
 from collections.abc import Callable
-from threading import Thread
+from threading import Lock, Thread
 from typing import Any
 
 from moto.awslambda.models import LambdaBackend, LambdaFunction
 from moto.logs.models import logs_backends
 
 from lab.aws import delays
-from lab.aws.dataplane.functions import FunctionService, FunctionVersion, Result, TooManyRequests
+from lab.aws.dataplane.functions import (
+    FunctionNotFound,
+    FunctionService,
+    FunctionVersion,
+    Result,
+    TooManyRequests,
+)
 from lab.aws.ground import Backed
+from lab.aws.moto_patches import UPDATE_STATUS
 from lab.aws.services.lambda_ import refusals
 
 log = logging.getLogger(__name__)
+IN_PROGRESS = "InProgress"
 
 
 class Functions(Backed, LambdaBackend):
@@ -30,8 +38,7 @@ class Functions(Backed, LambdaBackend):
             namespace=self.ground.internet.functions.path,
             cgroup=f"{self.ground.lab.cgroup}/functions",
         )
-
-        self._updating: set[str] = set()  # ARNs
+        self._deploying = Lock()  # or an update would bring a deleted function back
 
     def create_function(self, spec: dict[str, Any]) -> LambdaFunction:
         refusals.create_function(self.account_id, spec)
@@ -40,22 +47,9 @@ class Functions(Backed, LambdaBackend):
         function.state = "Pending"
         answer = copy.copy(result)  # Pending, even if the function is ready before it is sent
         answer.state = "Pending"
-        self._show_updates(function)
         state = self._first_state(function)
         delays.later(delays.FUNCTION, lambda: setattr(function, "state", state))
         return answer
-
-    def _show_updates(self, function: LambdaFunction) -> None:
-        """moto calls every update successful at once."""
-        describe = function.get_configuration
-
-        def get_configuration(on_create: bool = False) -> dict[str, Any]:
-            description = describe(on_create)
-            if function.function_arn in self._updating:
-                description["LastUpdateStatus"] = "InProgress"
-            return description
-
-        function.get_configuration = get_configuration  # type: ignore[method-assign]
 
     def _first_state(self, function: LambdaFunction) -> str:
         try:
@@ -96,39 +90,45 @@ class Functions(Backed, LambdaBackend):
     def update_function_configuration(
         self, function_name: str, qualifier: str, body: dict[str, Any]
     ) -> dict[str, Any] | None:
-        refusals.runtime(body)
+        refusals.configuration(body)
         change = super().update_function_configuration
         return self._update(function_name, lambda: change(function_name, qualifier, body))
 
     def _update(self, name: str, change: Callable[[], dict[str, Any] | None]) -> dict[str, Any] | None:
         function = self.get_function(name)
-        refusals.pending(function)
-        arn = function.function_arn
-        if arn in self._updating:
+        refusals.not_in_state(function, "Pending")
+        if getattr(function, UPDATE_STATUS, "") == IN_PROGRESS:
             refusals.updating(function)
         result = change()
-        self._updating.add(arn)
+        setattr(function, UPDATE_STATUS, IN_PROGRESS)
         delays.later(delays.FUNCTION, lambda: self._updated(function))
-        return result and {**result, "LastUpdateStatus": "InProgress"}
+        return result and {**result, "LastUpdateStatus": IN_PROGRESS}
 
     def _updated(self, function: LambdaFunction) -> None:
+        status = "Failed"
         try:
-            if function in self.list_functions():  # it may have been deleted meanwhile
-                self._deploy(function)
+            with self._deploying:
+                if function in self.list_functions():  # it may have been deleted meanwhile
+                    self._deploy(function)
+                    function.state = "Active"
+                    status = "Successful"
         finally:
-            self._updating.discard(function.function_arn)
+            setattr(function, UPDATE_STATUS, status)
 
     def delete_function(self, function_name: str, qualifier: str | None = None) -> None:
         function = self.get_function(function_name, qualifier)
-        super().delete_function(function_name, qualifier)
-        if function.version == "$LATEST":
-            self.service.remove(function.function_name)
+        with self._deploying:
+            super().delete_function(function_name, qualifier)
+            if function.version == "$LATEST":
+                self.service.remove(function.function_name)
 
     def add_permission(self, function_name: str, qualifier: str, raw: str) -> dict[str, Any]:
         refusals.add_permission(self.get_function(function_name, qualifier), json.loads(raw))
         return super().add_permission(function_name, qualifier, raw)
 
     def put_function_concurrency(self, function_name: str, reserved_concurrency: str) -> str:
+        name = self.get_function(function_name).function_name
+        refusals.reserve(self.list_functions(), name, int(reserved_concurrency))
         result = super().put_function_concurrency(function_name, reserved_concurrency)
         self.service.reserve(self.get_function(function_name).function_name, int(reserved_concurrency))
         return result
@@ -146,7 +146,7 @@ class Functions(Backed, LambdaBackend):
         """
         function = self.get_function(function_name, qualifier)
         payload = body.encode() if isinstance(body, str) else body or b""
-        refusals.pending(function)
+        refusals.not_in_state(function, "Pending", "Failed")
         refusals.payload(payload)
         kind = headers.get("x-amz-invocation-type", "RequestResponse")
         response_headers["x-amz-executed-version"] = str(function.version)
@@ -173,8 +173,10 @@ class Functions(Backed, LambdaBackend):
         self.service.close()
 
     def invoke_for_target_group(self, function_arn: str, target_group_arn: str, payload: bytes) -> Result:
-        """For a load balancer. PermissionError where the function's policy forbids it."""
-        function = self.get_function(function_arn)
+        """For a load balancer. PermissionError where the function's policy forbids it, FunctionNotFound."""
+        function = self.get_function_by_arn(function_arn)
+        if function is None:
+            raise FunctionNotFound(function_arn)
         if not refusals.allows(function, "elasticloadbalancing.amazonaws.com", target_group_arn):
             raise PermissionError(f"{target_group_arn} may not invoke {function_arn}")
         return self.service.invoke(function.function_name, payload)

@@ -6,6 +6,7 @@ import io
 import json
 import re
 import zipfile
+from collections.abc import Iterable
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -16,7 +17,21 @@ from moto.awslambda.models import LambdaFunction
 from lab.aws.services.iam import roles
 
 MAX_PAYLOAD = 6 * 1024 * 1024  # bytes of a synchronous invocation
+MAX_ENVIRONMENT = 4 * 1024  # bytes of all names and values
+CONCURRENCY = 10  # of a new account, and what of it has to stay unreserved
 PYTHON = "python3."
+# https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html#configuration-envvars-runtime
+_RESERVED = {
+    "_HANDLER", "_X_AMZN_TRACE_ID", "AWS_DEFAULT_REGION", "AWS_REGION", "AWS_EXECUTION_ENV",
+    "AWS_LAMBDA_FUNCTION_NAME", "AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "AWS_LAMBDA_FUNCTION_VERSION",
+    "AWS_LAMBDA_INITIALIZATION_TYPE", "AWS_LAMBDA_LOG_GROUP_NAME", "AWS_LAMBDA_LOG_STREAM_NAME",
+    "AWS_ACCESS_KEY", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN",
+    "AWS_LAMBDA_RUNTIME_API", "LAMBDA_TASK_ROOT", "LAMBDA_RUNTIME_DIR",
+}  # fmt: skip
+_CANNOT = (
+    "Lambda was unable to configure your environment variables because the environment variables you have "
+    "provided"
+)
 NAME = "[a-zA-Z0-9-_]{1,64}"
 
 
@@ -28,13 +43,40 @@ def create_function(account_id: str, spec: dict[str, Any]) -> None:
             f"1 validation error detected: Value '{name}' at 'functionName' failed to satisfy constraint: "
             f"Member must satisfy regular expression pattern: {NAME}",
         )
-    runtime(spec)
+    if not spec.get("Runtime") or not spec.get("Handler"):
+        raise InvalidParameterValueException(
+            "Runtime and Handler are mandatory parameters for functions created with deployment packages."
+        )
+    configuration(spec)
     zip_file(spec["Code"])
     if not roles.assumable(account_id, spec["Role"], "lambda.amazonaws.com"):
         raise InvalidParameterValueException("The role defined for the function cannot be assumed by Lambda.")
 
 
-def runtime(spec: dict[str, Any]) -> None:
+def configuration(spec: dict[str, Any]) -> None:
+    """Of a new function, or what is changed of one."""
+    _runtime(spec)
+    variables = spec.get("Environment", {}).get("Variables", {})
+    if reserved := [name for name in variables if name in _RESERVED]:
+        raise InvalidParameterValueException(
+            f"{_CANNOT} contains reserved keys that are currently not supported for modification. "
+            f"Reserved keys used in this request: {', '.join(reserved)}"
+        )
+    if sum(len(f"{name}{value}".encode()) for name, value in variables.items()) > MAX_ENVIRONMENT:
+        raise InvalidParameterValueException(f"{_CANNOT} exceeded the 4KB limit.")
+
+
+def reserve(functions: Iterable[LambdaFunction], name: str, concurrency: int) -> None:
+    """https://docs.aws.amazon.com/lambda/latest/dg/configuration-concurrency.html"""
+    others = sum(int(one.reserved_concurrency or 0) for one in functions if one.function_name != name)
+    if CONCURRENCY - others - concurrency < CONCURRENCY:
+        raise InvalidParameterValueException(
+            "Specified ReservedConcurrentExecutions for function decreases account's "
+            f"UnreservedConcurrentExecution below its minimum value of [{CONCURRENCY}]."
+        )
+
+
+def _runtime(spec: dict[str, Any]) -> None:
     name = spec.get("Runtime")
     if name is None:
         return
@@ -62,13 +104,13 @@ def zip_file(code: dict[str, Any]) -> None:
         raise InvalidParameterValueException("Uploaded file must be a non-empty zip")
 
 
-def pending(function: LambdaFunction) -> None:
+def not_in_state(function: LambdaFunction, *states: str) -> None:
     """https://docs.aws.amazon.com/lambda/latest/dg/functions-states.html"""
-    if function.state == "Pending":
+    if function.state in states:
         error = LambdaClientError(
             "ResourceConflictException",
             "The operation cannot be performed at this time. "
-            "The function is currently in the following state: Pending",
+            f"The function is currently in the following state: {function.state}",
         )
         error.code = 409
         raise error

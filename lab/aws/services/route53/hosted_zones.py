@@ -1,6 +1,6 @@
 """Route 53: a change has been served when the call returns, though it is PENDING for a moment yet."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 from xml.etree import ElementTree
 
@@ -19,15 +19,11 @@ class HostedZones(Backed, Route53Backend, TaggableResourcesMixin):
     """Public and private zones. The Resource Groups Tagging API lists them, as AWS's does in us-east-1."""
 
     SERVICE_NAMESPACE = "route53"
+    answers = Answers
 
     def __init__(self, region_name: str, account_id: str) -> None:
         super().__init__(region_name, account_id)
         self.changes = Changes()
-
-    @property
-    def url_paths(self) -> dict[str, Callable[..., Any]]:
-        """moto's paths, with answers that tell changes apart."""
-        return dict.fromkeys(super().url_paths, Answers.dispatch)
 
     def create_hosted_zone(self, name: str, private_zone: bool, *args: Any, **kwargs: Any) -> FakeZone:
         """A zone with a VPC is private; moto looks at the VPC only if HostedZoneConfig says so, too."""

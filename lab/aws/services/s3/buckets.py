@@ -4,13 +4,11 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from flask import has_request_context, request
-from moto.iam.access_control import PermissionResult
 from moto.s3.models import FakeBucket, S3Backend
 
 from lab.aws.api.authorization.conditions import listed
 from lab.aws.api.authorization.policy import Need, Verdict, verdict
-from lab.aws.api.call import read
+from lab.aws.api.call import given
 from lab.aws.ground import Backed
 
 # What new buckets have: https://docs.aws.amazon.com/AmazonS3/latest/userguide/create-bucket-faq.html
@@ -25,8 +23,6 @@ class Buckets(Backed, S3Backend):
         self, bucket_name: str, region_name: str, bucket_namespace: str | None = None
     ) -> FakeBucket:
         bucket = super().create_bucket(bucket_name, region_name, bucket_namespace)
-        # moto reads bucket policies without their principals, and a condition that does not hold as a denial.
-        bucket.get_permission = lambda action, resource: PermissionResult.NEUTRAL  # type: ignore[method-assign]
         self.put_public_access_block(bucket_name, dict.fromkeys(_CLOSED, "true"))
         self.put_bucket_encryption(bucket_name, {"Rule": _ENCRYPTED})
         if tags := _tags_of_the_call():
@@ -57,6 +53,4 @@ def _about(service: str, document: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 def _tags_of_the_call() -> dict[str, str]:
     """Those given on creation, which moto does not read."""
-    call = read(request.environ) if has_request_context() else None
-    given = call.parameters.get("CreateBucketConfiguration") if call else None
-    return {tag["Key"]: tag["Value"] for tag in (given or {}).get("Tags", [])}
+    return {tag["Key"]: tag["Value"] for tag in given().get("CreateBucketConfiguration", {}).get("Tags", [])}

@@ -1,0 +1,48 @@
+"""Deletes what may be in use still or gone already, and prints the AWS CLI command of each deletion."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+from helpers import aws
+from helpers.base.errors import ApiError
+from helpers.base.waiting import retry_while
+
+_LIMIT = 600  # seconds; what still holds on to a thing lets go within minutes
+# Used by something that is on its way out: try again.
+_BUSY = {
+    "AuthFailure",  # EC2's answer for an address whose NAT gateway is not gone yet
+    "BucketNotEmpty",
+    "ConflictException",
+    "DeleteConflict",
+    "DependencyViolation",
+    "InvalidIPAddress.InUse",
+    "OperationAborted",
+    "OperationNotPermitted",
+    "ResourceInUse",
+    "ResourceInUseException",
+}
+
+
+def delete(service: str, operation: str, **parameters: Any) -> None:
+    """Delete one thing, again while something still uses it; fine when it is gone already."""
+    words = " ".join([operation.replace("_", "-"), *(str(value) for value in parameters.values())])
+    if retry_while_busy(words, lambda: undo(service, operation, **parameters)):
+        aws.said(f"{service} {words}")
+
+
+def retry_while_busy(what: str, do: Callable[[], bool]) -> bool:
+    """Do something, again for ten minutes while it is refused because a thing is in use; what `do` says."""
+    busy = lambda error: isinstance(error, ApiError) and error.code in _BUSY  # noqa: E731
+    return retry_while(what, do, busy, timeout=_LIMIT)
+
+
+def undo(service: str, operation: str, **parameters: Any) -> bool:
+    """Whether there was something to undo; none is fine: it may have been this very call that undid it."""
+    try:
+        aws.call(service, operation, **parameters)
+    except ApiError as refused:
+        if not re.search("NotFound|NoSuch|NotAttached", refused.code) and "not found" not in refused.answer:
+            raise
+        return False
+    return True

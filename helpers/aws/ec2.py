@@ -1,0 +1,63 @@
+"""EC2's things of the tutorial: tagged when they are made, found by that tag or by their VPC."""
+
+from typing import Any, NamedTuple
+
+from helpers import aws
+from helpers.aws import deletion
+from helpers.base.settings import current
+
+
+class _Kind(NamedTuple):
+    """The calls that list and delete them, the list's key, and the parameter that names one."""
+
+    describe: str
+    key: str
+    id: str
+    delete: str
+
+
+_KINDS = {
+    "NAT gateway": _Kind("describe_nat_gateways", "NatGateways", "NatGatewayId", "delete_nat_gateway"),
+    "elastic IP": _Kind("describe_addresses", "Addresses", "AllocationId", "release_address"),
+    "network interface": _Kind(
+        "describe_network_interfaces", "NetworkInterfaces", "NetworkInterfaceId", "delete_network_interface"
+    ),
+    "route table": _Kind("describe_route_tables", "RouteTables", "RouteTableId", "delete_route_table"),
+    "subnet": _Kind("describe_subnets", "Subnets", "SubnetId", "delete_subnet"),
+    "security group": _Kind("describe_security_groups", "SecurityGroups", "GroupId", "delete_security_group"),
+    "internet gateway": _Kind(
+        "describe_internet_gateways", "InternetGateways", "InternetGatewayId", "delete_internet_gateway"
+    ),
+    "VPC": _Kind("describe_vpcs", "Vpcs", "VpcId", "delete_vpc"),
+    "disk": _Kind("describe_volumes", "Volumes", "VolumeId", "delete_volume"),
+}
+_GONE = ("deleted", "deleting")  # a NAT gateway is listed for an hour after its deletion
+
+
+def tagged(kind: str, **tags: str) -> list[dict[str, Any]]:
+    """The tutorial's things of that kind, e.g. "route table", as EC2 describes them."""
+    wanted = {"Project": current().TUTORIAL_NAME, **tags}
+    return found(kind, **{f"tag:{name}": value for name, value in wanted.items()})
+
+
+def found(kind: str, **filters: str) -> list[dict[str, Any]]:
+    """Things of that kind by EC2's filters, e.g. **{"vpc-id": …}; not those that are on their way out."""
+    words = [{"Name": name, "Values": [value]} for name, value in filters.items()]
+    listed = aws.list_all("ec2", _KINDS[kind].describe, _KINDS[kind].key, Filters=words)
+    return [thing for thing in listed if thing.get("State") not in _GONE]
+
+
+def id_of(kind: str, thing: dict[str, Any]) -> str:
+    """The id of what EC2 describes."""
+    return thing[_KINDS[kind].id]
+
+
+def tags(resource_type: str, suffix: str = "", **more: str) -> list[dict[str, Any]]:
+    """TagSpecifications for the call that makes a thing; its name is the tutorial's, with that suffix."""
+    name = current().TUTORIAL_NAME + suffix
+    return [{"ResourceType": resource_type, "Tags": aws.tag_list(Name=name, **more)}]
+
+
+def delete(kind: str, id_: str) -> None:
+    """Delete it, again while something still uses it; fine when it is gone already."""
+    deletion.delete("ec2", _KINDS[kind].delete, **{_KINDS[kind].id: id_})

@@ -1,0 +1,158 @@
+"""Calls to Google Cloud, by REST or by a client library: one door, where errors become messages."""
+
+import functools
+import warnings
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+import google.auth
+import google.auth.transport.requests
+import requests
+from google.api_core import exceptions as api
+from google.api_core.retry import Retry
+from google.auth import exceptions as auth
+from google.oauth2 import service_account
+
+from helpers import gcp
+from helpers.base.errors import AlreadyExistsError, ApiError, UnreachableError
+from helpers.base.settings import ENDPOINTS, current
+
+# Throttling, 5xx, dropped connections: as in AWS, where botocore has it. Seconds.
+_PASSING = (
+    api.TooManyRequests,
+    api.ServerError,
+    requests.ConnectionError,
+    requests.Timeout,
+    auth.TransportError,
+)
+_RETRY = {"initial": 0.5, "maximum": 20.0, "timeout": 60.0}
+_ENDPOINT = "look whether {} is right and what it names is running."
+_SIGN_IN = "gcloud auth application-default login, then run this again: it goes on."
+
+Client = TypeVar("Client")
+T = TypeVar("T")
+
+
+def identity() -> tuple[str, bool]:
+    """Who asks Google, and whether by a key file; raises Unreachable where no fresh token comes."""
+    credentials = _signed_in()
+    account = getattr(credentials, "service_account_email", "") or getattr(credentials, "account", "")
+    return account or "your own sign-in", isinstance(credentials, service_account.Credentials)
+
+
+def access_token() -> tuple[str, datetime]:
+    """A fresh access token and when it expires; raises Unreachable where none comes."""
+    credentials = _signed_in()
+    return credentials.token, credentials.expiry.replace(tzinfo=UTC)
+
+
+def _signed_in() -> Any:
+    action = "Asking Google for a token"
+    credentials = _asking(action, lambda: _credentials(_credentials_file()))
+    _asking(action, lambda: credentials.refresh(google.auth.transport.requests.Request()))
+    return credentials
+
+
+def request(
+    action: str, method: str, url: str, allowed: str, *, json: Any = None, **query: str
+) -> dict[str, Any]:
+    """The JSON that one call by REST answers with. `allowed` and what it raises are as with `ask`."""
+    gcp.project()
+
+    def call() -> dict[str, Any]:
+        session = _session(_credentials_file())
+        response = session.request(method, url, json=json, params=query, timeout=gcp.TIMEOUT)
+        if not response.ok:
+            raise api.from_http_response(response)
+        return response.json()
+
+    return _asking(action, call, allowed)
+
+
+def ask(
+    action: str,
+    client: Callable[..., Client],
+    endpoint: str | None,
+    call: Callable[[Client], T],
+    allowed: str,
+) -> T:
+    """`call` with a client of that kind, at its own endpoint where one is set.
+
+    `allowed` is what to try where Google says that it is forbidden. Raises SettingsError without a project,
+    ApiError with the name of Google's error, or Unreachable when there was no answer.
+    """
+    gcp.project()  # before google.auth, which would look for a project of its own
+    return _asking(action, lambda: call(_client(client, endpoint, _credentials_file())), allowed)
+
+
+def _asking(action: str, call: Callable[[], T], allowed: str = "") -> T:
+    """Tries again what passes, and turns Google's exceptions into the tutorial's."""
+    lost: list[BaseException] = []
+    try:
+        return Retry(_passes, on_error=lost.append, **_RETRY)(call)()
+    except api.Conflict as error:
+        kind = AlreadyExistsError if lost else ApiError
+        raise kind(action, type(error).__name__, error.message) from error
+    except api.RetryError as error:
+        raise UnreachableError(action, str(error.cause), _where()) from error
+    except api.GoogleAPIError as error:
+        hint = {"Unauthorized": _SIGN_IN, "Forbidden": allowed}.get(type(error).__name__, "")
+        if _says(error, "quotaExceeded"):
+            hint = "delete what is not needed there, or ask for a higher quota."
+        if hint == _SIGN_IN:
+            _forget_credentials()
+        raise ApiError(action, type(error).__name__, getattr(error, "message", str(error)), hint) from error
+    except (requests.RequestException, auth.TransportError) as error:
+        raise UnreachableError(action, str(error), _where()) from error
+    except (auth.GoogleAuthError, OSError) as error:
+        _forget_credentials()
+        raise UnreachableError(action, str(error), _SIGN_IN) from error
+
+
+def _passes(error: BaseException) -> bool:
+    """Compute Engine says "too often" by a 403: https://cloud.google.com/compute/api-quota."""
+    if "Connection refused" in str(error):
+        return False  # nothing listens at an endpoint of one's own; Google's never refuse
+    return isinstance(error, _PASSING) or _says(error, "rateLimitExceeded")
+
+
+def _says(error: BaseException, reason: str) -> bool:
+    return isinstance(error, api.Forbidden) and any(each.get("reason") == reason for each in error.errors)
+
+
+def _where() -> str:
+    given = [name for name in ENDPOINTS if name.startswith("CLOUDSDK") and getattr(current(), name)]
+    return _ENDPOINT.format(" and ".join(given)) if given else "look whether this machine is online."
+
+
+@functools.lru_cache(maxsize=8)
+def _client(kind: Callable[..., Any], endpoint: str | None, credentials_file: str | None) -> Any:
+    options: dict[str, Any] = {"api_endpoint": endpoint} if endpoint else {}
+    # REST, since an endpoint of one's own, as gcloud's override takes it, is a URL.
+    return kind(transport="rest", credentials=_credentials(credentials_file), client_options=options)
+
+
+@functools.lru_cache(maxsize=8)
+def _session(credentials_file: str | None) -> requests.Session:
+    return google.auth.transport.requests.AuthorizedSession(_credentials(credentials_file))
+
+
+def _forget_credentials() -> None:
+    """Who has signed in again is asked for the new ones."""
+    _client.cache_clear()
+    _session.cache_clear()
+
+
+def _credentials_file() -> str | None:
+    file = current().GOOGLE_APPLICATION_CREDENTIALS
+    return str(file) if file else None
+
+
+def _credentials(file: str | None) -> Any:
+    if not file:
+        return google.auth.default(scopes=gcp.SCOPES)[0]
+    with warnings.catch_warnings():
+        # It warns of files that somebody else gave; this one is the reader's.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return google.auth.load_credentials_from_file(file, scopes=gcp.SCOPES)[0]

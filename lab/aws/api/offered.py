@@ -1,0 +1,47 @@
+"""What the lab offers of AWS: offered.toml. Every other operation and parameter is refused by its name."""
+
+import tomllib
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+# By boto3's name of the service and by operation: the parameters that are `obeyed`, and those `kept`.
+TABLE: dict[str, dict[str, dict[str, list[str]]]] = tomllib.loads(
+    Path(__file__).with_suffix(".toml").read_text()
+)
+
+
+def parameters(service: str, operation: str) -> list[str]:
+    """Dotted names; one of a structure without a dot stands for all of its members."""
+    known = TABLE[service]
+    return [
+        name for rules in (known[operation], known.get("*", {})) for names in rules.values() for name in names
+    ]
+
+
+def unoffered(
+    service: str, operation: str, given: Mapping[str, Any], tokens: Collection[str] = ()
+) -> str | None:
+    """What of a call the lab does not offer. `tokens` are parameters that SDKs send by themselves."""
+    if operation not in TABLE[service]:
+        return f"{service} {operation}"
+    found = _surplus(given, {*parameters(service, operation), *tokens})
+    return found and f"the parameter {found} of {service} {operation}"
+
+
+def _surplus(given: Mapping[str, Any], offered: Collection[str], within: str = "") -> str | None:
+    """The dotted name of a value that is given and not offered; a name that is offered covers what is below.
+
+    What is empty or false asks for nothing.
+    """
+    for name, value in given.items():
+        path = f"{within}{name}"
+        if path in offered or value in ({}, []) or value is False:
+            continue
+        parts = [part for part in (value if isinstance(value, list) else [value]) if isinstance(part, dict)]
+        if not parts or not any(one.startswith(f"{path}.") for one in offered):
+            return path
+        for part in parts:
+            if found := _surplus(part, offered, f"{path}."):
+                return found
+    return None

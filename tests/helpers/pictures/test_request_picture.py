@@ -1,0 +1,162 @@
+"""The picture of a request's way: what is written, what is red, bars to scale; and that it is safe."""
+
+import re
+import xml.etree.ElementTree as ET
+from dataclasses import replace
+
+import pytest
+
+from helpers.pictures import hop
+from helpers.pictures.hop import Hop
+from helpers.pictures.request_path import RequestPath
+from helpers.pictures.svg import Picture, wrapped
+
+SVG = "{http://www.w3.org/2000/svg}"
+URL = "http://lambda.external/hello-world"
+EGRESS = "spiffe://cluster.local/ns/istio-egress/sa/istio-egressgateway-service-account"
+SLEEP = "spiffe://cluster.local/ns/sleep/sa/sleep"
+LOGGED = {"traceparent": "00-a-b-01"}
+WAY = [
+    Hop("curl", "GKE", "passed", "HTTP/1.1 200", seconds=0.100),
+    Hop("sidecar", "GKE", "passed", "200", seconds=0.080, protocol="HTTP/1.1", entry=LOGGED),
+    Hop("egress gateway", "GKE", "passed", "200", "", 0.07999, "10.8.0.4:8080", "10.8.0.4:8080", "HTTP/2",
+        "TLSv1.3", EGRESS, SLEEP, LOGGED),
+    Hop("ingress gateway", "EKS", "passed", "200", "", 0.040, "198.51.100.51:443", "100.64.0.4:8443",
+        "HTTP/1.1", "TLSv1.3", "CN=lambda.external", "CN=client.lambda.external", LOGGED),
+    Hop("load balancer", "VPC", "passed", "200", "", 0.021, "10.0.2.232:443", "", "HTTP/1.1", "TLSv1.3",
+        "CN=alb.example.com", "", LOGGED),
+    Hop("function", "AWS", "passed", "200", seconds=0.020, protocol="AWS's own call", entry=LOGGED),
+]  # fmt: skip
+
+
+def refused() -> list[Hop]:
+    """As without a certificate for the egress gateway."""
+    why = "UC: closed <at once>; connection_termination"
+    behind = [Hop(each.name, each.where) for each in WAY[3:]]
+    return [*WAY[:2], replace(WAY[2], state="refused", status="503", why=why), *behind]
+
+
+def drawn(hops: list[Hop], url: str = URL) -> ET.Element:
+    return ET.fromstring(str(RequestPath(hops, url).picture))
+
+
+def texts(root: ET.Element, kind: str = "") -> list[str]:
+    found = root.iter(f"{SVG}text")
+    return [each.text or "" for each in found if set(kind.split()) <= set(each.get("class", "").split())]
+
+
+def boxes(root: ET.Element, kind: str) -> list[ET.Element]:
+    return [each for each in root.iter(f"{SVG}rect") if each.get("class") == kind]
+
+
+def test_every_place_is_named_with_address_protocol_and_certificates():
+    said = texts(drawn(WAY))
+    for words in (*(each.name for each in WAY), "198.51.100.51:443 → 100.64.0.4:8443", "HTTP/2 in TLSv1.3"):
+        assert words in said
+    assert "HTTP/1.1, not encrypted" in said
+    assert "server: spiffe://…/ns/istio-egress/sa/istio-egressgateway-service-account" in said
+    assert "client: CN=client.lambda.external" in said
+    assert not boxes(drawn(WAY), "refused") and not boxes(drawn(WAY), "never")
+
+
+def test_the_place_that_refused_is_red_and_says_why_and_what_is_behind_it_is_grey():
+    root = drawn(refused())
+    assert len(boxes(root, "refused")) == 1 and len(boxes(root, "never")) == 3
+    assert texts(root, "head mid bad") == ["egress gateway"]
+    assert "UC: closed <at once>;" in " ".join(texts(root, "small bad"))
+    assert texts(root, "head faint").count("never reached") == 3
+    assert RequestPath(refused(), URL).refused is not None
+    assert RequestPath(WAY, URL).refused is None
+
+
+def test_bars_are_to_scale_and_nest():
+    bars = boxes(drawn(WAY), "own")
+    widths = [float(bar.get("width", 0)) for bar in bars]
+    for each, width in zip(WAY, widths, strict=True):
+        assert width == pytest.approx(widths[0] * (each.seconds or 0) / 0.1, abs=2)
+    starts = [float(bar.get("x", 0)) for bar in bars]
+    ends = [start + width for start, width in zip(starts, widths, strict=True)]
+    assert starts == sorted(starts) and ends == sorted(ends, reverse=True)
+
+
+def test_a_tiny_bar_stays_visible_and_says_its_length():
+    hops = [*WAY[:5], Hop("function", "AWS", "passed", "200", seconds=0.00001, entry=LOGGED)]
+    root = drawn(hops)
+    assert min(float(bar.get("width", 0)) for bar in boxes(root, "own")) >= 2
+    assert "0.0 ms" in texts(root)
+
+
+def test_no_time_is_claimed_where_none_was_measured():
+    hops = [
+        *WAY[:4],
+        Hop("load balancer", "VPC", "unknown", why="not in its log yet"),
+        Hop("function", "AWS"),
+    ]
+    root = drawn(hops)
+    assert "no log found" in texts(root) and len(boxes(root, "own")) == 3
+
+
+def test_it_is_xml_whatever_a_request_asks_for_and_fetches_and_runs_nothing():
+    svg = str(RequestPath(refused(), "http://h/?a=\"<script>alert(1)</script>&b='").picture)
+    root = ET.fromstring(svg)
+    assert not list(root.iter(f"{SVG}script"))
+    assert "<script>alert(1)</script>" in "".join(texts(root))
+    assert not re.search(r"<script|<image|href=|url\((?!#)|@import|\son\w+=", svg)
+
+
+def test_it_has_words_for_who_cannot_see_it():
+    root = drawn(refused())
+    named = (root.get("aria-labelledby") or "").split()
+    assert root.get("role") == "img"
+    assert named == [root.find(f"{SVG}{tag}").get("id") for tag in ("title", "desc")]  # type: ignore[union-attr]
+    assert "refused by the egress gateway" in (root.findtext(f"{SVG}title") or "")
+
+
+def test_two_pictures_on_a_page_share_no_id_and_no_rule_reaches_the_page():
+    one, other = str(RequestPath(WAY, URL).picture), str(RequestPath(refused(), URL).picture)
+    ids = [set(re.findall(r'\bid="([^"]+)"', svg)) for svg in (one, other)]
+    assert ids[0] and ids[0].isdisjoint(ids[1])
+    assert set(re.findall(r"url\(#([^)]+)\)", one)) <= ids[0]
+    rules = re.findall(r"([^{}]+)\{[^{}]*\}", re.findall("<style>(.*?)</style>", one, re.S)[0])
+    selectors = [part.strip() for rule in rules for part in rule.split("{")[-1].split(",")]
+    assert len(selectors) > 30 and all(each.startswith("svg.mesh ") for each in selectors)
+
+
+def test_dark_colours_are_for_screens_only():
+    assert "@media screen and (prefers-color-scheme: dark)" in str(Picture("Title", "What is to be seen"))
+
+
+def test_a_notebook_gets_html_an_image_and_the_same_in_words():
+    forms = RequestPath(refused(), URL)._repr_mimebundle_()
+    assert set(forms) == {"text/html", "image/svg+xml", "text/plain"}
+    assert forms["image/svg+xml"] in forms["text/html"]
+    assert "egress gateway: UC: closed <at once>; connection_termination" in forms["text/plain"]
+    assert re.search(r"^load balancer \(VPC\) +never reached$", forms["text/plain"], re.M)
+
+
+def test_what_a_place_needed_itself_is_its_time_without_that_of_the_next():
+    journey = RequestPath(WAY, URL)
+    assert journey.own_seconds(WAY[0]) == pytest.approx(0.020)
+    assert journey.own_seconds(WAY[5]) == pytest.approx(0.020)
+    assert journey.own_seconds(Hop("curl", "GKE")) is None
+
+
+def test_words_are_cut_where_they_must_be_and_none_gets_lost():
+    lines = wrapped(
+        "upstream_reset_before_response_started{connection_termination} and so on", 120, 11, mono=True
+    )
+    assert all(len(line) * 11 * 0.61 <= 120 for line in lines)
+    assert "".join(lines).replace(" ", "").endswith("{connection_termination}andsoon")
+
+
+def test_a_certificates_name_is_its_subject_or_else_its_san():
+    assert (
+        hop.certificate({"upstream_subject": "CN=a", "upstream_uri_san": "spiffe://b/c"}, "upstream")
+        == "CN=a"
+    )
+    assert (
+        hop.certificate({"upstream_subject": None, "upstream_uri_san": "spiffe://b/c"}, "upstream")
+        == "spiffe://b/c"
+    )
+    assert hop.certificate({}, "downstream") == ""
+    assert hop.short("spiffe://cluster.local/ns/a/sa/b") == "spiffe://…/ns/a/sa/b"

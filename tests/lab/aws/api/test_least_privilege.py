@@ -1,0 +1,231 @@
+"""policies/aws.json is enough for everything that the tutorial does in AWS, and none of it is too much.
+
+The helpers do their work as a user who has that policy and nothing else. Before each call, all that has not
+been proved necessary yet is taken out of the policy; what the call is then denied is put back on its own.
+"""
+
+import copy
+import json
+from collections.abc import Collection, Iterator
+from typing import Any
+
+import pytest
+from botocore.client import BaseClient
+from botocore.exceptions import ClientError
+
+from helpers import acm, cleanup, dns, eks, function, load_balancer, network, pki
+from helpers.aws import alb_log, denied, policy
+from helpers.base.settings import Settings, current, override
+from lab.aws import delays
+from lab.aws.server import Aws
+from lab.settings import ACCOUNT_ID
+from series.preflight import aws as preflight
+from tests.lab.aws.conftest import REGION
+
+NAME, USER = "least-privilege", "reader"
+ARN = f"arn:aws:iam::{ACCOUNT_ID}:policy/{NAME}"
+Permission = tuple[str, str]  # a statement's name and one of its actions
+
+
+class Reader:
+    """Somebody with the tutorial's policy: `keys` signs; `grant` changes what is allowed."""
+
+    def __init__(self, iam: Any, document: dict[str, Any]) -> None:
+        self.iam, self.document = iam, document
+        self.without: set[Permission] = set()
+        iam.create_policy(PolicyName=NAME, PolicyDocument=json.dumps(document))
+        iam.create_user(UserName=USER)
+        iam.attach_user_policy(UserName=USER, PolicyArn=ARN)
+        self.keys = iam.create_access_key(UserName=USER)["AccessKey"]
+
+    def permissions(self) -> list[Permission]:
+        return [(one["Sid"], action) for one in self.document["Statement"] for action in denied.actions(one)]
+
+    def grant(self, without: Collection[Permission] = ()) -> None:
+        """The policy, less these permissions."""
+        if set(without) == self.without:
+            return
+        self.without = set(without)
+        document = copy.deepcopy(self.document)
+        for statement in document["Statement"]:
+            left = [one for one in denied.actions(statement) if (statement["Sid"], one) not in without]
+            statement["Action"] = left or ["none:None"]
+        former = self.iam.get_policy(PolicyArn=ARN)["Policy"]["DefaultVersionId"]
+        self.iam.create_policy_version(PolicyArn=ARN, PolicyDocument=json.dumps(document), SetAsDefault=True)
+        self.iam.delete_policy_version(PolicyArn=ARN, VersionId=former)
+
+    def delete(self) -> None:
+        self.iam.delete_access_key(UserName=USER, AccessKeyId=self.keys["AccessKeyId"])
+        self.iam.detach_user_policy(UserName=USER, PolicyArn=ARN)
+        self.iam.delete_user(UserName=USER)
+        self.iam.delete_policy(PolicyArn=ARN)
+
+
+@pytest.fixture(scope="module")
+def settings(aws, programs, tmp_path_factory) -> Iterator[pytest.MonkeyPatch]:
+    folder = tmp_path_factory.mktemp("least-privilege")
+    with pytest.MonkeyPatch.context() as patch:
+        for name in Settings.model_fields:
+            patch.delenv(name, raising=False)
+        for delay in (name for name in vars(delays) if name.isupper()):
+            patch.setattr(delays, delay, 0)  # what is allowed does not depend on how long it takes
+        patch.setenv("TUTORIAL_SETTINGS", str(folder / "none.toml"))
+        patch.setenv("TUTORIAL_BUILD_DIR", str(folder / "build"))
+        patch.setenv("KUBECONFIG", str(folder / "kubeconfig"))
+        patch.setenv("TUTORIAL_TOOLS", str(programs))
+        patch.setenv("TUTORIAL_NAME", NAME)
+        patch.setenv("TUTORIAL_DOMAIN", f"{NAME}.example.com")
+        patch.setenv("AWS_ENDPOINT_URL", aws.endpoint_url)
+        patch.setenv("AWS_REGION", REGION)
+        patch.setenv("TUTORIAL_AUTHORIZED_CIDR", "192.0.2.7")
+        current.cache_clear()
+        yield patch
+    current.cache_clear()
+
+
+@pytest.fixture(scope="module")
+def reader(client, settings) -> Iterator[Reader]:
+    reader = Reader(client("iam"), policy.document(ACCOUNT_ID))
+    settings.setenv("AWS_ACCESS_KEY_ID", reader.keys["AccessKeyId"])
+    settings.setenv("AWS_SECRET_ACCESS_KEY", reader.keys["SecretAccessKey"])
+    current.cache_clear()
+    yield reader
+    reader.delete()
+
+
+class Proof:
+    """Which permissions have been proved necessary: `denied` has the refusals that prove it."""
+
+    def __init__(self, reader: Reader) -> None:
+        self.reader = reader
+        self.unproved = set(reader.permissions())
+        self.denied: dict[Permission, str] = {}
+
+    def call(self, send: Any, client: Any, operation: str, parameters: dict[str, Any]) -> Any:
+        """Denied calls change nothing, so each may be tried until the policy has what it needs."""
+        while True:
+            self.reader.grant(without=self.unproved)
+            try:
+                return send(client, operation, parameters)
+            except ClientError as error:
+                lacking = self._lacking(error)
+                if not lacking:
+                    raise
+            # Where several statements have the action, a dry run tells which is meant; else the first.
+            ec2 = client.meta.service_model.service_name == "ec2"
+            dry = {"DryRun": True} if ec2 and len(lacking) > 1 else {}
+            for one in lacking:
+                self.reader.grant(without={one})
+                try:
+                    return send(client, operation, {**parameters, **dry})
+                except ClientError as error:
+                    if one in self._lacking(error):
+                        self.denied[one] = error.response["Error"]["Message"]
+                        self.unproved.remove(one)
+                        break
+                    if error.response["Error"]["Code"] != "DryRunOperation":
+                        raise
+
+    def _lacking(self, error: ClientError) -> list[Permission]:
+        """Those not proved yet that have the action which a refusal names, in the policy's order."""
+        found = denied.denied(error.response["Error"]["Message"])
+        permissions = self.reader.permissions()
+        return [one for one in permissions if found and one in self.unproved and one[1] == found[0]]
+
+
+@pytest.fixture(scope="module")
+def proof(reader, client, aws, settings, tmp_path_factory) -> Proof:
+    """After everything that the tutorial does in AWS, from the network to the clean-up."""
+    proof, send = Proof(reader), BaseClient._make_api_call
+    ours = reader.keys["AccessKeyId"]
+
+    def checked(self: Any, operation: str, parameters: dict[str, Any]) -> Any:
+        if self._request_signer._credentials.access_key != ours:
+            return send(self, operation, parameters)
+        return proof.call(send, self, operation, parameters)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(BaseClient, "_make_api_call", checked)
+        _make(patch, client, aws, tmp_path_factory.mktemp("source"))
+        cleanup.everything()
+        assert cleanup.listing() == []
+    reader.grant()
+    return proof
+
+
+def _make(patch: pytest.MonkeyPatch, client: Any, aws: Aws, source: Any) -> None:
+    for check in preflight.CHECKS:
+        list(check())
+    for quota in preflight.QUOTAS:  # the lab knows some of them only, and the others are not counted then
+        quota.used()
+    place = network.ensure()
+    function.ensure()
+    acm.ensure()
+    load_balancer.ensure()
+    load_balancer.listeners(), load_balancer.target_health()
+    url, seen = f"http://{load_balancer.addresses()[0]}/", "%{local_ip}:%{local_port}"
+    curl = aws.vpcs[place.vpc_id].namespace.run("curl", "-s", "-o", "/dev/null", "-w", seen, url)
+    assert alb_log.entry(curl.stdout)["elb_status_code"] == "200"
+    dns.ensure()
+    eks.ensure()
+    function.invoke()
+    function.log_lines("START")
+    _again(patch, client, source)
+    _as_kubernetes_does(client, place)
+
+
+def _again(patch: pytest.MonkeyPatch, client: Any, source: Any) -> None:
+    """What is only done where something has changed since the last run."""
+    (source / "hello_world.py").write_text("def lambda_handler(event, context): return {}\n")
+    patch.setattr(function, "SOURCE", source)
+    function.ensure()
+    pki.ensure().alb_cert.unlink()
+    acm.ensure()
+    with override(TUTORIAL_CERTIFICATE="acm"):
+        acm.ensure()
+    client("eks").update_cluster_config(name=NAME, resourcesVpcConfig={"publicAccessCidrs": ["192.0.2.1/32"]})
+    eks.ensure()
+    balancer, elb = load_balancer.get(), client("elbv2")
+    function.allow_load_balancer(balancer.target_group_arn.replace("targetgroup/", "targetgroup/former-"))
+    function.allow_load_balancer(balancer.target_group_arn)
+    other = elb.create_target_group(Name="another", TargetType="lambda")["TargetGroups"][0]["TargetGroupArn"]
+    listener = elb.describe_listeners(LoadBalancerArn=balancer.arn)["Listeners"][0]["ListenerArn"]
+    forward = [{"Type": "forward", "TargetGroupArn": other}]
+    elb.modify_listener(ListenerArn=listener, DefaultActions=forward)
+    load_balancer.ensure()
+    elb.delete_target_group(TargetGroupArn=other)
+
+
+def _as_kubernetes_does(client: Any, place: network.Network) -> None:
+    """What controllers in a cluster make in its account, with their tags."""
+    owned = [{"Key": f"kubernetes.io/cluster/{NAME}", "Value": "owned"}]
+    node = [{"Key": "cluster.k8s.amazonaws.com/name", "Value": NAME}]
+    ec2 = client("ec2")
+    group = ec2.create_security_group(
+        GroupName="k8s-elb-a1", Description="x", VpcId=place.vpc_id,
+        TagSpecifications=[{"ResourceType": "security-group", "Tags": owned}],
+    )["GroupId"]  # fmt: skip
+    ec2.create_network_interface(
+        SubnetId=place.private[0], TagSpecifications=[{"ResourceType": "network-interface", "Tags": node}]
+    )
+    ec2.create_volume(
+        AvailabilityZone=f"{REGION}a", Size=1, TagSpecifications=[{"ResourceType": "volume", "Tags": owned}]
+    )
+    listener = {"Protocol": "TCP", "LoadBalancerPort": 443, "InstancePort": 30443}
+    client("elb").create_load_balancer(
+        LoadBalancerName="a1",
+        Listeners=[listener],
+        Subnets=place.public[:1],
+        SecurityGroups=[group],
+        Tags=owned,
+    )
+
+
+STATEMENTS = json.loads((denied.ROOT / denied.FILE).read_text())["Statement"]
+
+
+@pytest.mark.parametrize("statement", STATEMENTS, ids=lambda statement: statement["Sid"])
+def test_without_it_the_right_call_is_denied(proof, statement):
+    for action in denied.actions(statement):
+        assert (statement["Sid"], action) not in proof.unproved, "nothing needs it"
+        assert action in proof.denied[statement["Sid"], action]

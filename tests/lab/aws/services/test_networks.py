@@ -1,0 +1,44 @@
+"""The networks behind VPCs: one that could not be made is not there, and the next attempt makes it."""
+
+from typing import Any
+
+import pytest
+from moto.ec2.models import EC2Backend
+
+from lab.aws.services.ec2.lookups import interfaces, security_groups, subnets
+from lab.aws.services.ec2.networks import Networks
+from lab.dns.resolver import Resolver
+from lab.errors import LabError
+from tests.lab.aws.conftest import REGION
+
+
+def test_a_network_without_a_resolver_is_taken_back(aws, client, monkeypatch):
+    ec2 = client("ec2")
+    vpc_id = ec2.create_vpc(CidrBlock="10.41.0.0/16")["Vpc"]["VpcId"]
+    networks, before = aws.ground.peer(Networks, REGION), set(aws.ground.internet.vpcs)
+
+    def fails(resolver: Resolver) -> None:
+        raise LabError(f"starting {resolver.name}", "no answer in 10 s")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Resolver, "start", fails)
+        with pytest.raises(LabError, match="no answer"):
+            networks.namespace(vpc_id)
+    assert vpc_id not in aws.vpcs
+    assert set(aws.ground.internet.vpcs) == before
+    assert networks.namespace(vpc_id).namespace.path.exists()
+    ec2.delete_vpc(VpcId=vpc_id)
+
+
+def test_networks_change_while_they_are_looked_at():
+    """Provisioning and clean-up run in threads of their own."""
+    ec2: Any = EC2Backend(REGION, "123456789012")
+    vpc = ec2.create_vpc("10.0.0.0/16")
+    subnet = ec2.create_subnet(vpc.id, "10.0.1.0/24", availability_zone=f"{REGION}a")
+    ec2.create_network_interface(subnet, "10.0.1.9")
+    for interface in interfaces(ec2):
+        ec2.enis[f"{interface.id}-2"] = interface
+    for group in security_groups(ec2):
+        ec2.groups[vpc.id][f"{group.id}-2"] = group
+    for found in subnets(ec2, vpc.id):
+        ec2.subnets[found.availability_zone][f"{found.id}-2"] = found

@@ -1,0 +1,137 @@
+"""Services of type LoadBalancer, as the other cloud and a reader's laptop see them."""
+
+import json
+from typing import Any
+
+import pytest
+
+from lab.errors import LabError
+from tests.lab.cluster.conftest import Kubectl, SmallLab, eventually
+
+pytestmark = pytest.mark.xdist_group("clusters")
+
+
+def service(name: str, *ports: int, app: str = "web") -> dict[str, Any]:
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": name},
+        "spec": {
+            "type": "LoadBalancer",
+            "selector": {"app": app},
+            "ports": [{"name": f"p{port}", "port": port, "targetPort": 8080} for port in ports],
+        },
+    }
+
+
+class Balancers:
+    """One cluster's Services, and what stands before them."""
+
+    def __init__(self, kubectl: Kubectl, lab: SmallLab) -> None:
+        self.kubectl, self._lab = kubectl, lab
+        self.vpc = lab.internet.vpcs[
+            "vpc-" + {"eks-test": "aws", "gke-test": "gcp"}[kubectl.cluster.spec.name]
+        ]
+
+    def create(self, document: dict[str, Any]) -> str:
+        """Returns the balancer's public address."""
+        self.kubectl.apply(document)
+        name = document["metadata"]["name"]
+        return self.address_of(eventually(lambda: self.ingress(name))[0])
+
+    def ingress(self, name: str) -> list[dict[str, str]]:
+        return json.loads(self.kubectl("get", "service", name, "-o", "json"))["status"]["loadBalancer"].get(
+            "ingress", []
+        )
+
+    def address_of(self, ingress: dict[str, str]) -> str:
+        """As DNS would tell it."""
+        return ingress.get("ip") or self._lab.hosts[ingress["hostname"]][0]
+
+    def get(self, address: str, port: int) -> str:
+        """What someone outside of both clouds gets; "" for nothing."""
+        url = f"http://{address}:{port}/"
+        return self._lab.internet.outside.run("curl", "-s", "-m", "2", url, check=False).stdout.strip()
+
+    def taken(self) -> list[str]:
+        """The public addresses of the VPC's own interface, its NAT's excepted."""
+        shown = json.loads(self.vpc.namespace.run("ip", "-json", "addr", "show", "eth0").stdout)
+        addresses = [entry["local"] for entry in shown[0]["addr_info"] if entry["family"] == "inet"]
+        return [address for address in addresses if address != self.vpc.nat]
+
+
+@pytest.fixture(params=["eks", "gke"])
+def balancers(request: pytest.FixtureRequest, clusters: dict[str, Kubectl], small_lab: SmallLab):
+    made = Balancers(clusters[request.param], small_lab)
+    yield made
+    made.kubectl("delete", "service", "--all")
+
+
+def test_every_port_is_reachable_until_the_service_is_deleted(balancers: Balancers) -> None:
+    address = balancers.create(service("web", 80, 8443))
+    expected = f"web in {balancers.kubectl.cluster.spec.name.removesuffix('-test')}"
+    eventually(lambda: balancers.get(address, 80) == expected)
+    eventually(lambda: balancers.get(address, 8443) == expected)
+    assert balancers.get(address, 81) == ""
+    balancers.kubectl("delete", "service", "web", "--timeout=15s")  # waits for the finalizer
+    assert balancers.taken() == []
+    eventually(lambda: balancers.get(address, 80) == "")  # kube-proxy is a moment behind
+
+
+def test_nothing_else_of_the_node_is_on_the_address(balancers: Balancers, small_lab: SmallLab) -> None:
+    address = balancers.create(service("web", 80))
+    node_port = balancers.kubectl("get", "service", "web", "-o", "jsonpath={.spec.ports[0].nodePort}")
+    for port in ("6443", "10250", "2379", node_port):
+        url = f"https://{address}:{port}/"
+        answer = small_lab.internet.outside.run("curl", "-sk", "-m", "2", url, check=False)
+        assert answer.returncode in (7, 28), f"{port}: {answer.stdout}"
+
+
+def test_each_service_has_an_address_of_its_own(balancers: Balancers) -> None:
+    addresses = {balancers.create(service("one", 80)), balancers.create(service("two", 80))}
+    assert len(addresses) == 2
+    assert sorted(balancers.taken()) == sorted(addresses)
+
+
+def test_applying_twice_changes_nothing(balancers: Balancers) -> None:
+    assert balancers.create(service("web", 80)) == balancers.create(service("web", 80, 81))
+    [address] = balancers.taken()
+    eventually(lambda: balancers.get(address, 81).startswith("web in"))
+    balancers.kubectl.apply(service("web", 80))
+    eventually(lambda: balancers.get(address, 81) == "")
+    assert balancers.get(address, 80).startswith("web in")
+
+
+def test_without_endpoints_it_leads_nowhere(balancers: Balancers) -> None:
+    address = balancers.create(service("empty", 80, app="nobody"))
+    assert balancers.get(address, 80) == ""
+
+
+def test_without_a_free_address_it_stays_pending_and_says_why(balancers: Balancers) -> None:
+    taken = []
+    with pytest.raises(LabError):
+        while True:
+            taken.append(balancers.vpc.allocate_public())
+    balancers.kubectl.apply(service("web", 80))
+    events = ("get", "events", "--field-selector=reason=SyncLoadBalancerFailed", "-o", "json")
+    [event, *_] = eventually(lambda: json.loads(balancers.kubectl(*events))["items"])
+    assert "addresses" in event["message"]
+    assert balancers.ingress("web") == []
+    for address in taken:
+        balancers.vpc.release_public(address)
+
+
+def test_another_type_gives_the_address_back(balancers: Balancers) -> None:
+    balancers.create(service("web", 80))
+    balancers.kubectl("patch", "service", "web", "-p", '{"spec": {"type": "ClusterIP"}}')
+    eventually(lambda: balancers.ingress("web") == [] and balancers.taken() == [])
+
+
+def test_aws_gives_a_host_name_that_is_published(clusters: dict[str, Kubectl], small_lab: SmallLab) -> None:
+    balancers = Balancers(clusters["eks"], small_lab)
+    balancers.create(service("web", 80))
+    [ingress] = balancers.ingress("web")
+    assert ingress["hostname"].endswith(".us-east-1.elb.amazonaws.com")
+    assert "ip" not in ingress
+    balancers.kubectl("delete", "service", "web", "--timeout=15s")
+    assert ingress["hostname"] not in small_lab.hosts

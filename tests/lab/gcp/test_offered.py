@@ -1,0 +1,24 @@
+"""The table of what the lab offers of Google's APIs, held against their own messages."""
+
+import pytest
+from google.cloud import compute_v1, container_v1
+
+from lab.gcp.api.offered import TABLE
+from lab.gcp.compute.routes import compute_methods
+from lab.gcp.container.routes import container_methods
+
+NOTHING = ("Get", "Delete", "Cancel", "Wait", "List")  # requests that only name something
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_google_knows_every_field(name):
+    kind = getattr(container_v1.types, name, None) or getattr(compute_v1.types, name)
+    fields = [field for rules in TABLE[name].values() for field in rules]
+    assert TABLE[name].keys() <= {"obeyed", "kept"}
+    assert set(fields) <= set(kind.pb(kind()).DESCRIPTOR.fields_by_name)
+
+
+def test_every_method_that_changes_something_is_in_the_table():
+    methods = [*container_methods(*[None] * 2), *compute_methods(*[None] * 2)]
+    kinds = {method.request.__name__ for method in methods}
+    assert {kind for kind in kinds if not kind.startswith(NOTHING)} <= TABLE.keys()

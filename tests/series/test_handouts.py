@@ -1,0 +1,236 @@
+"""Handouts: complete, self-contained, linked, printable; participants' notebooks tell no solution."""
+
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import nbformat
+import pytest
+from pypdf import PdfReader
+
+from helpers.base.errors import TutorialError
+from helpers.base.settings import ROOT
+from series.handouts import chapter, document, markup, participants, pdf
+from series.handouts.__main__ import IMAGES, make
+from series.run import NOTEBOOKS, notebooks
+
+PATHS = notebooks()
+SERIES = document.PACKAGE
+each_notebook = pytest.mark.parametrize("path", PATHS, ids=lambda p: p.stem)
+
+
+class Page(HTMLParser):
+    """The ids, links and resources of an HTML file."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.ids: list[str] = []
+        self.links: list[str] = []
+        self.resources: list[str] = []
+        self.tags: set[str] = set()
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        given = dict(attributes)
+        self.tags.add(tag)
+        self.ids += [given["id"]] if "id" in given else []
+        if tag == "a":
+            self.links.append(given["href"])
+        else:
+            self.resources += [given[name] for name in ("src", "href", "srcset", "data") if given.get(name)]
+
+
+def fetched(text: str) -> list[str]:
+    """What a browser would fetch to show this page."""
+    in_styles = re.findall(r"url\(\s*[\"']?([^)\"']+)|@import\s+([^;]+)", text)
+    found = [*Page(text).resources, *("".join(pair) for pair in in_styles)]
+    return [one for one in found if not one.startswith(("#", "data:"))]
+
+
+@pytest.fixture(scope="module")
+def out(tmp_path_factory, chapters) -> Path:
+    """The handouts of the committed notebooks, made on a machine without Chromium."""
+    folder = tmp_path_factory.mktemp("handouts")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PATH", str(folder))
+        make(NOTEBOOKS, folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def chapters() -> list[chapter.Chapter]:
+    return [chapter.read(path, IMAGES) for path in PATHS]
+
+
+@pytest.fixture(scope="module")
+def series(out) -> str:
+    return (out / f"{SERIES}.html").read_text()
+
+
+@pytest.fixture(scope="module")
+def printed(series, chromium, tmp_path_factory) -> PdfReader:
+    file = tmp_path_factory.mktemp("pdf") / "series.pdf"
+    pdf.write(series, file)
+    return PdfReader(file)
+
+
+def test_without_chromium_there_is_html_and_one_line_says_what_to_install(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    make(NOTEBOOKS, tmp_path / "out")
+    assert "Try: apt-get install chromium" in capsys.readouterr().out
+    assert len(list((tmp_path / "out").glob("*.html"))) == len(PATHS) + 1
+    assert not list((tmp_path / "out").glob("*.pdf"))
+
+
+def test_a_folder_without_notebooks_is_refused(tmp_path):
+    with pytest.raises(TutorialError, match="no notebook of the series"):
+        make(tmp_path, tmp_path / "out")
+
+
+def test_all_notebooks_are_in_it_in_order(series):
+    titles = re.findall(r'<h1 id="(\d\d)">', series)
+    assert titles == [path.name[:2] for path in PATHS]
+    assert series.index('class="contents"') < series.index('<h1 id="00">')
+
+
+@pytest.mark.parametrize("name", [SERIES, *(path.stem for path in PATHS)])
+def test_nothing_is_fetched_and_every_link_leads_somewhere(out, name):
+    text = (out / f"{name}.html").read_text()
+    page = Page(text)
+    assert fetched(text) == []
+    assert "script" not in page.tags and "svg" in page.tags
+    assert len(page.ids) == len(set(page.ids))
+    inside = [link for link in page.links if not link.startswith("https://")]
+    assert all(link.removeprefix("#") in page.ids for link in inside), inside
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["<script src='https://x.org/a.js'></script>", "<img src='a.png'>", "<style>@import 'a.css';</style>",
+     "<style>p { background: url(https://x.org/a.png) }</style>", "<link rel='stylesheet' href='a.css'>"],
+)  # fmt: skip
+def test_what_is_fetched_would_be_seen(text):
+    assert fetched(text)
+
+
+def test_notebooks_link_to_each_other_inside_the_document(series, out):
+    assert '<a href="#01">' in series[series.index('<h1 id="00">') :]
+    assert not re.search(r'href="[^"]*ipynb', series)
+    assert '<a href="#01">' not in (out / f"{PATHS[0].stem}.html").read_text()
+
+
+def test_a_manifest_is_monospaced_and_coloured(series):
+    blocks = re.findall(r"<pre\b.*?</pre>", series, re.S)
+    assert any('<span class="nt">apiVersion</span>' in block for block in blocks)
+    assert "```" not in series
+
+
+def test_each_solution_is_folded_on_screen_and_at_the_end_on_paper(series, chapters):
+    given = sum(len(each.solutions) for each in chapters)
+    assert given == sum(len(participants.ANSWER.findall(path.read_text())) for path in PATHS) > 10
+    assert series.count('<details class="answer">') == given
+    end = series.index('id="solutions"')
+    places = [series.index(f'id="{solution.anchor}"') for each in chapters for solution in each.solutions]
+    assert places == sorted(places) and places[0] > end
+
+
+def test_styles_and_ids_of_two_pictures_do_not_meet(chapters, tmp_path):
+    (tmp_path / "a.svg").write_text(
+        '<svg aria-labelledby="t"><style>.x { fill: red }</style><title id="t">A</title>'
+        '<path class="x" marker-end="url(#t)"/></svg>'
+    )
+    parsed = markup.parse('<img src="images/a.svg" alt="A"><img src="images/a.svg" alt="A">')
+    markup.pictures(parsed, "00", tmp_path)
+    body = str(parsed)
+    page = Page(body)
+    assert len(page.ids) == len(set(page.ids)) == 4
+    assert body.count("#picture-00-1 {.x { fill: red }}") == 1 and "url(#picture-00-2-t)" in body
+
+
+@each_notebook
+def test_participants_have_the_same_cells_without_outputs_and_solutions(path, out):
+    copy = nbformat.read(out / "participants" / path.name, as_version=4)
+    nbformat.validate(copy)
+    original = nbformat.read(path, as_version=4)
+    code = [cell for cell in copy.cells if cell.cell_type == "code"]
+    assert [cell.source for cell in code if cell.source] == [
+        cell.source for cell in original.cells if cell.cell_type == "code"
+    ]
+    assert all(cell.outputs == [] and cell.execution_count is None for cell in code)
+    text = "\n".join(cell.source for cell in copy.cells if cell.cell_type == "markdown")
+    answers = [answer for cell in original.cells for answer in participants.ANSWER.findall(cell.source)]
+    assert answers and not participants.ANSWER.search(text)
+    for _, answer in answers:
+        assert all(block not in text for block in answer.strip().split("\n\n"))
+    exercises = sum(name.startswith("Solution") for name, _ in answers)
+    assert exercises == sum(not cell.source for cell in code) == text.count("*Your answer:*")
+
+
+@each_notebook
+def test_participants_links_lead_where_the_originals_do(path, out):
+    """Copied over notebooks/, or where they are: pictures and notebooks are beside them."""
+    copy = (out / "participants" / path.name).read_text()
+    for target in re.findall(r"\]\(([^)\s]+)\)", copy):
+        if not target.startswith(("https://", "#", "../")):
+            assert (out / "participants" / target.partition("#")[0]).exists(), target
+
+
+def test_text_after_the_last_answer_stays(tmp_path):
+    cells = [nbformat.v4.new_markdown_cell(
+        "**1.** A?\n\n<details><summary>Answer</summary>\n\nSecret.\n\n</details>\n\n**2.** B?\n\n"
+        "<details><summary>Solution</summary>\n\nHidden.\n\n</details>\n\nEnd.", id="x"
+    )]  # fmt: skip
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), tmp_path / "a.ipynb")
+    (tmp_path / "out").mkdir()
+    copy = nbformat.read(participants.write(tmp_path / "a.ipynb", tmp_path / "out"), as_version=4)
+    assert [cell.source for cell in copy.cells] == ["**1.** A?\n\n**2.** B?\n\n*Your answer:*", "", "End."]
+
+
+def pieces(page) -> list[tuple[str, float, float]]:
+    """Each piece of text, with its height on the page and its size in points."""
+    found = []
+
+    def look(text, current, matrix, font, size):
+        if text.strip():
+            height = matrix[5] * current[3] + current[5]
+            found.append((text.strip(), height, abs(size * matrix[3] * current[3])))
+
+    page.extract_text(visitor_text=look)
+    return found
+
+
+def heading_sizes(reader: PdfReader) -> set[float]:
+    """The sizes of "Check": Chromium shrinks all pages until the widest line fits."""
+    return {round(size) for page in reader.pages for text, _, size in pieces(page) if text == "Check"}
+
+
+def test_pages_have_numbers_but_for_the_title_page(printed):
+    title = (ROOT / "README.md").read_text().split("\n")[0].removeprefix("# ")
+    assert " ".join(printed.pages[0].extract_text().split()).startswith(title)
+    bottom = 18 / 25.4 * 72
+    feet = [[text for text, y, _ in pieces(page) if y < bottom] for page in printed.pages]
+    assert feet == [[], *([str(number)] for number in range(2, len(feet) + 1))]
+
+
+def test_contents_name_the_pages_on_which_chapters_start(printed, chapters):
+    contents = " ".join(printed.pages[1].extract_text().split())
+    for each in chapters:
+        (number,) = re.findall(rf"{re.escape(each.title)} (\d+)", contents)
+        top = printed.pages[int(number) - 1].extract_text()
+        assert top.count(each.title) == 2, each.title  # in the margin, and as the heading
+
+
+def test_nothing_is_wider_than_a_page(printed):
+    assert heading_sizes(printed) == {14}  # 1.35 times 10.5 points
+
+
+def test_what_is_wider_than_a_page_would_be_seen(chapters, printed, tmp_path):
+    text = document.single(chapters[1]).replace("</style>", "pre { white-space: pre !important }</style>", 1)
+    pdf.write(text, tmp_path / "wide.pdf")
+    (size,) = heading_sizes(PdfReader(tmp_path / "wide.pdf"))
+    assert size < 14
+
+
+def test_the_outline_of_the_pdf_has_the_chapters(printed, chapters):
+    names = [str(entry.title) for entry in printed.outline if not isinstance(entry, list)]
+    assert [each.title for each in chapters] == [name for name in names if re.match(r"\d+ · ", name)]
