@@ -75,7 +75,7 @@ class ClassicLoadBalancers(Backed, ELBBackend):
 
     def close(self) -> None:
         """End all balancers; the API's view is left as it is."""
-        for take_away in self._takes_away.values():
+        for take_away in list(self._takes_away.values()):
             take_away()
         self._takes_away.clear()
 
