@@ -1,6 +1,6 @@
 """The load balancer's certificate in ACM: imported from a private CA, or issued for a domain of the reader's.
 
-CERTIFICATE says which. In both cases `certificates.ensure().alb_ca` is what its signer is verified with.
+TUTORIAL_CERTIFICATE says which. In both cases its signer is verified with `pki.ensure().alb_ca`.
 """
 
 from typing import Any
@@ -9,7 +9,7 @@ from helpers import aws, pki
 from helpers.aws import deletion, route53
 from helpers.base import contents
 from helpers.base.command import relative
-from helpers.base.errors import PrerequisiteError, TutorialError
+from helpers.base.errors import TutorialError
 from helpers.base.resource import Resource
 from helpers.base.settings import current
 from helpers.base.waiting import resume_after_lost_answer, wait_until
@@ -20,15 +20,12 @@ _TYPES = {"private-ca": "IMPORTED", "acm": "AMAZON_ISSUED"}
 
 def get() -> str:
     """The ARN of our certificate for alb.<domain>; raises PrerequisiteError where there is none."""
-    if arn := find():
-        return arn
-    missing = f"no certificate for {current().alb_host} in ACM"
-    raise PrerequisiteError(missing, contents.notebook("certificate"))
+    return contents.require(find(), "certificate", f"no certificate for {current().alb_host} in ACM")
 
 
 def find() -> str | None:
-    """The ARN of our certificate for alb.<domain>, of the kind that CERTIFICATE says, or None."""
-    wanted = _TYPES[current().CERTIFICATE]
+    """The ARN of our certificate for alb.<domain>, of the kind that TUTORIAL_CERTIFICATE says, or None."""
+    wanted = _TYPES[current().TUTORIAL_CERTIFICATE]
     for summary in _listed():
         arn = summary["CertificateArn"]
         if summary["DomainName"] == current().alb_host and _describe(arn)["Type"] == wanted and _is_ours(arn):
@@ -39,7 +36,7 @@ def find() -> str | None:
 @resume_after_lost_answer
 def ensure() -> str:
     """The certificate's ARN: imported, or requested, validated by DNS and issued."""
-    return {"private-ca": _ensure_imported, "acm": _ensure_issued}[current().CERTIFICATE]()
+    return {"private-ca": _ensure_imported, "acm": _ensure_issued}[current().TUTORIAL_CERTIFICATE]()
 
 
 def delete() -> None:
@@ -104,8 +101,8 @@ def _ensure_issued() -> str:
         timeout=_ISSUE_LIMIT,
         interval=3,
         state=lambda now: now["Status"],
-        hint=f"the registrar of {current().DOMAIN} has to point to the zone's name servers: "
-        f"dig NS {current().DOMAIN}",
+        hint=f"the registrar of {current().TUTORIAL_DOMAIN} has to point to the zone's name servers: "
+        f"dig NS {current().TUTORIAL_DOMAIN}",
     )
     if found["Status"] != "ISSUED":
         answer = f"its status is {found['Status']} {found.get('FailureReason', '')}".strip()

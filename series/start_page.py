@@ -49,7 +49,7 @@ def contents() -> Rich:
 
 def place() -> Rich:
     """What the clouds behind these notebooks say of themselves; in accounts, what an hour costs."""
-    if argv := current().STATUS:
+    if argv := current().TUTORIAL_STATUS_COMMAND:
         text = command.run(argv).text
     else:
         places = f"{current().AWS_REGION} and {current().GOOGLE_CLOUD_LOCATION}"
