@@ -1,6 +1,6 @@
 """The load balancer's certificate in ACM: imported from a private CA, or issued for a domain of the reader's.
 
-CERTIFICATE says which. In both cases `certificates.ensure().alb_ca` is what its signer is verified with.
+TUTORIAL_CERTIFICATE says which. In both cases its signer is verified with `pki.ensure().alb_ca`.
 """
 
 from typing import Any
@@ -27,8 +27,8 @@ def get() -> str:
 
 
 def find() -> str | None:
-    """The ARN of our certificate for alb.<domain>, of the kind that CERTIFICATE says, or None."""
-    wanted = _TYPES[current().CERTIFICATE]
+    """The ARN of our certificate for alb.<domain>, of the kind that TUTORIAL_CERTIFICATE says, or None."""
+    wanted = _TYPES[current().TUTORIAL_CERTIFICATE]
     for summary in _listed():
         arn = summary["CertificateArn"]
         if summary["DomainName"] == current().alb_host and _describe(arn)["Type"] == wanted and _is_ours(arn):
@@ -39,7 +39,7 @@ def find() -> str | None:
 @resume_after_lost_answer
 def ensure() -> str:
     """The certificate's ARN: imported, or requested, validated by DNS and issued."""
-    return {"private-ca": _ensure_imported, "acm": _ensure_issued}[current().CERTIFICATE]()
+    return {"private-ca": _ensure_imported, "acm": _ensure_issued}[current().TUTORIAL_CERTIFICATE]()
 
 
 def delete() -> None:
@@ -104,8 +104,8 @@ def _ensure_issued() -> str:
         timeout=_ISSUE_LIMIT,
         interval=3,
         state=lambda now: now["Status"],
-        hint=f"the registrar of {current().DOMAIN} has to point to the zone's name servers: "
-        f"dig NS {current().DOMAIN}",
+        hint=f"the registrar of {current().TUTORIAL_DOMAIN} has to point to the zone's name servers: "
+        f"dig NS {current().TUTORIAL_DOMAIN}",
     )
     if found["Status"] != "ISSUED":
         answer = f"its status is {found['Status']} {found.get('FailureReason', '')}".strip()

@@ -69,13 +69,13 @@ class CurlResult:
 
 def outside(*args: str | Path) -> CurlResult:
     """curl from outside the VPC: from where the reader sits."""
-    return _shown(current().OUTSIDE, [str(word) for word in args])
+    return _shown(current().TUTORIAL_OUTSIDE_COMMAND, [str(word) for word in args])
 
 
 def inside_vpc(*args: str | Path) -> CurlResult:
-    """curl from a machine inside the VPC: by INSIDE_VPC where it is set, else from a pod in EKS."""
+    """curl from a machine inside the VPC: by the settings' command if there is one, else in a pod in EKS."""
     words = [str(word) for word in args]
-    if prefix := current().INSIDE_VPC:
+    if prefix := current().TUTORIAL_INSIDE_VPC_COMMAND:
         answer = _shown(prefix, words)
     else:
         answer = _shown(curl_pod.ensure(), words, curl_pod.carry(words))
@@ -118,7 +118,7 @@ def traceparent() -> str:
 
 def _shown(prefix: Sequence[str], args: Sequence[str], there: Sequence[str] = ()) -> CurlResult:
     """Run curl with the words that hold `there`, where the prefix leads; show those of this machine."""
-    timeout = ["--connect-timeout", f"{current().CONNECT_TIMEOUT:g}"]
+    timeout = ["--connect-timeout", f"{current().TUTORIAL_CONNECT_TIMEOUT:g}"]
     done = command.run_raw([*prefix, "curl", *_MORE, *timeout, *(there or args)])
     shown = command.shell_join(["curl", *timeout, *args])
     hint = f"run {shlex.join([*prefix, 'curl'])} --version in a terminal: 7.75 or newer is needed."

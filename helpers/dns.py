@@ -55,6 +55,6 @@ def outside() -> list[str]:
 
     Nothing where the name is public; else the name that AWS gave to the balancer, which always is.
     """
-    if current().ZONE == "public":
+    if current().TUTORIAL_ROUTE53_ZONE == "public":
         return []
     return ["--connect-to", f"{current().alb_host}::{load_balancer.get().dns_name}:"]

@@ -39,10 +39,10 @@ def install(context: str, path: str, **values: object) -> Output:
     file = manifests.written(path, context, **values)
     extra = [
         f"{name}={value}"
-        for name, value in (("hub", settings.ISTIO_HUB), ("tag", settings.ISTIO_TAG))
+        for name, value in (("hub", settings.TUTORIAL_ISTIO_HUB), ("tag", settings.TUTORIAL_ISTIO_TAG))
         if value
     ]
-    sets = [word for value in [*extra, *settings.ISTIO_VALUES] for word in ("--set", value)]
+    sets = [word for value in [*extra, *settings.TUTORIAL_ISTIO_VALUES] for word in ("--set", value)]
     argv = [
         "istioctl",
         "--context",
@@ -50,7 +50,7 @@ def install(context: str, path: str, **values: object) -> Output:
         "install",
         "-y",
         "-r",
-        settings.ISTIO_REVISION,
+        settings.TUTORIAL_ISTIO_REVISION,
     ]
     argv += ["-f", str(file), *sets]
     output = kube.run_when_reachable(argv, timeout=900, patience=900)
@@ -62,7 +62,9 @@ def install(context: str, path: str, **values: object) -> Output:
 
 def proxy_status(context: str) -> Output:
     """Every proxy of the mesh and whether it has what istiod knows."""
-    return istioctl(context, "proxy-status", "--verbosity", "1", "--revision", current().ISTIO_REVISION)
+    return istioctl(
+        context, "proxy-status", "--verbosity", "1", "--revision", current().TUTORIAL_ISTIO_REVISION
+    )
 
 
 def routes(context: str, workload: str, wanted: str, *args: str) -> Output:
@@ -104,7 +106,7 @@ def _once(what: str, wanted: str, context: str, words: Sequence[str], timeout: f
 
 def analyze(context: str, *args: str) -> Output:
     """What istioctl finds doubtful in the objects of a cluster; its exit code is not an error here."""
-    return istioctl(context, "analyze", "--revision", current().ISTIO_REVISION, *args, check=False)
+    return istioctl(context, "analyze", "--revision", current().TUTORIAL_ISTIO_REVISION, *args, check=False)
 
 
 def version(context: str) -> str:

@@ -62,7 +62,7 @@ def ensure() -> Certificates:
     _leaf("client", CLIENT, "mtls-ca", ExtendedKeyUsageOID.CLIENT_AUTH)
     _authority("stranger-ca", "A stranger's CA")
     _leaf("stranger", CLIENT, "stranger-ca", ExtendedKeyUsageOID.CLIENT_AUTH)
-    {"private-ca": _load_balancer, "acm": _acm_roots}[current().CERTIFICATE]()
+    {"private-ca": _load_balancer, "acm": _acm_roots}[current().TUTORIAL_CERTIFICATE]()
     return Certificates(
         mtls_ca=_cert("mtls-ca"),
         server_cert=_cert("server"),
@@ -142,7 +142,7 @@ def _acm_roots() -> None:
 
     https://docs.aws.amazon.com/acm/latest/userguide/acm-concepts.html#ACM-root-CAs
     """
-    if own := current().ACM_ROOTS:
+    if own := current().TUTORIAL_ACM_ROOTS:
         roots = [own.read_bytes()]
     else:
         known = re.findall(_PEM, Path(certifi.where()).read_text(encoding="utf-8"), re.DOTALL)
@@ -232,7 +232,7 @@ def _public(certificate: x509.Certificate) -> ec.EllipticCurvePublicKey:
 
 
 def _cert(name: str) -> Path:
-    return current().STATE / "certs" / f"{name}.crt"
+    return current().TUTORIAL_BUILD_DIR / "certs" / f"{name}.crt"
 
 
 def _key(name: str) -> Path:

@@ -54,18 +54,18 @@ def values(lab: Lab, aws_endpoint: str, gke_endpoint: str, credentials: Path) ->
         "CLOUDSDK_API_ENDPOINT_OVERRIDES_CONTAINER": f"{gke_endpoint}/",
         "CLOUDSDK_API_ENDPOINT_OVERRIDES_COMPUTE": f"{gke_endpoint}/compute/v1/",
         "KUBECONFIG": str(state / "kubeconfig"),
-        "STATE": str(state),
-        "DOMAIN": "example.com",
-        "ACM_ROOTS": str(lab.data / ACM_ROOT),
-        "CALLER": str(PUBLIC),
-        "OUTSIDE": shlex.join([*python, "exec", "outside", "--"]),
-        "INSIDE_VPC": shlex.join([*python, "exec", "vpc", "--"]),
-        "STATUS": shlex.join([*python, "status"]),
-        "TOOLS": str(binaries.folder(lab.cache)),
-        "ISTIO_HUB": binaries.ISTIO_HUB,
-        "ISTIO_TAG": binaries.ISTIO_VERSION,
-        "ISTIO_VALUES": ISTIO_VALUES,
-        "CURL_IMAGE": images.CURL,
+        "TUTORIAL_BUILD_DIR": str(state),
+        "TUTORIAL_DOMAIN": "example.com",
+        "TUTORIAL_ACM_ROOTS": str(lab.data / ACM_ROOT),
+        "TUTORIAL_AUTHORIZED_CIDR": str(PUBLIC),
+        "TUTORIAL_OUTSIDE_COMMAND": shlex.join([*python, "exec", "outside", "--"]),
+        "TUTORIAL_INSIDE_VPC_COMMAND": shlex.join([*python, "exec", "vpc", "--"]),
+        "TUTORIAL_STATUS_COMMAND": shlex.join([*python, "status"]),
+        "TUTORIAL_TOOLS": str(binaries.folder(lab.cache)),
+        "TUTORIAL_ISTIO_HUB": binaries.ISTIO_HUB,
+        "TUTORIAL_ISTIO_TAG": binaries.ISTIO_VERSION,
+        "TUTORIAL_ISTIO_VALUES": ISTIO_VALUES,
+        "TUTORIAL_CURL_IMAGE": images.CURL,
     }
 
 
@@ -84,7 +84,7 @@ def write(lab: Lab, named: dict[str, str | list[str]]) -> Path | None:
 
 def exports(lab: Lab, named: dict[str, str | list[str]]) -> str:
     """Shell lines for `eval`: with them, anyone's own aws, kubectl and istioctl work against the lab."""
-    tools = f"{named['TOOLS']}:{Path(sys.executable).parent}:$PATH"
+    tools = f"{named['TUTORIAL_TOOLS']}:{Path(sys.executable).parent}:$PATH"
     ours = ("AWS_", "GOOGLE_", "CLOUDSDK_", "KUBECONFIG")
     exported = {name: str(value) for name, value in named.items() if name.startswith(ours)}
     gke, key = named["CLOUDSDK_API_ENDPOINT_OVERRIDES_CONTAINER"], named["GOOGLE_APPLICATION_CREDENTIALS"]

@@ -33,7 +33,7 @@ def notebooks() -> list[Path]:
 
 def executed() -> Path:
     """The folder of the executed copies; each lab, and the real accounts, have one of their own."""
-    return current().STATE / "run"
+    return current().TUTORIAL_BUILD_DIR / "run"
 
 
 def run(notebook: Path, out: Path, shown: Shown | None = None) -> Path:

@@ -49,7 +49,7 @@ def contents() -> Rich:
 
 def place() -> Rich:
     """What the clouds behind these notebooks say of themselves; in accounts, what an hour costs."""
-    if argv := current().STATUS:
+    if argv := current().TUTORIAL_STATUS_COMMAND:
         text = command.run(argv).text
     else:
         places = f"{current().AWS_REGION} and {current().GOOGLE_CLOUD_LOCATION}"
@@ -76,8 +76,8 @@ def write(page: Path = PAGE) -> Path:
 
 def _how_far(number: str, parts: Parts) -> str:
     made = [key for key, thing in THINGS.items() if thing.notebook == number]
-    there = sum(parts[key].how == "there" for key in made)
-    broken = [THINGS[key].name for key in made if parts[key].how == "broken"]
+    there = sum(parts[key].phase == "ready" for key in made)
+    broken = [THINGS[key].name for key in made if parts[key].phase == "failed"]
     if broken:
         return f"✗ broken: {', '.join(broken)}"
     if not made:

@@ -6,12 +6,14 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from helpers.base.settings import current
 from lab import binaries, packages
 from lab.progress import Progress
 from lab.settings import Lab
@@ -26,7 +28,6 @@ LONG_GROUPS = [
     "empty lab",
     "lab/test_life",
     "clusters",
-    "lab/aws/api/test_least_privilege",
 ]
 
 
@@ -50,6 +51,23 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def _place(item: pytest.Item) -> int:
     mark = item.get_closest_marker("xdist_group")
     return LONG_GROUPS.index(mark.args[0]) if mark and mark.args[0] in LONG_GROUPS else len(LONG_GROUPS)
+
+
+@pytest.fixture
+def monkeypatch(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
+    """Settings are read once in a process; where a test changes the environment, they are read again."""
+
+    def read_again(change: Callable[..., None]) -> Callable[..., None]:
+        def changed(*args: Any, **kwargs: Any) -> None:
+            change(*args, **kwargs)
+            current.cache_clear()
+
+        return changed
+
+    monkeypatch.setenv = read_again(monkeypatch.setenv)  # type: ignore[method-assign]
+    monkeypatch.delenv = read_again(monkeypatch.delenv)  # type: ignore[method-assign]
+    yield monkeypatch
+    current.cache_clear()
 
 
 @pytest.fixture(scope="session")

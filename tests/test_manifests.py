@@ -14,9 +14,9 @@ PROJECT = Path(__file__).parent.parent
 MANIFESTS = sorted((PROJECT / "manifests").glob("*/*.yaml"))
 VALUES = {
     "ALB_HOST": "alb.example.com",
-    "CURL_IMAGE": "curlimages/curl:8.17.0",
+    "TUTORIAL_CURL_IMAGE": "curlimages/curl:8.17.0",
     "GATEWAY_ADDRESS": "a0123456789abcdef0123456789abcde.us-east-1.elb.amazonaws.com",
-    "ISTIO_REVISION": "1-30",
+    "TUTORIAL_ISTIO_REVISION": "1-30",
 }
 # cluster/file: kind, namespace; the file is named after the object
 ARTICLE = {
@@ -135,7 +135,7 @@ def test_a_gateway_is_injected_by_the_revision(programs, folder, name, kind):
     (deployment,) = [d for d in yaml.safe_load_all(answer.stdout) if d and d["kind"] == "Deployment"]
     (gateway,) = document(name)["spec"]["components"][kind]
     labels = deployment["spec"]["template"]["metadata"]["labels"]
-    assert labels["istio.io/rev"] == VALUES["ISTIO_REVISION"]
+    assert labels["istio.io/rev"] == VALUES["TUTORIAL_ISTIO_REVISION"]
     assert labels["istio"] == gateway["label"]["istio"]
     assert deployment["spec"]["template"]["spec"]["containers"][0]["image"] == "auto"
 

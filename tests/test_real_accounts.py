@@ -57,7 +57,9 @@ def settings(account: Account, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         monkeypatch.delenv(name, raising=False)
 
     def choose(**changed: str | None) -> Path:
-        file = account.settings(tmp_path / "cloud.toml", STATE=str(tmp_path / "build"), **changed)
+        file = account.settings(
+            tmp_path / "cloud.toml", TUTORIAL_BUILD_DIR=str(tmp_path / "build"), **changed
+        )
         monkeypatch.setenv("TUTORIAL_SETTINGS", str(file))
         return file
 
@@ -186,7 +188,7 @@ def test_a_version_of_gke_that_istio_does_not_support(settings, asked, capsys, m
 
 
 def test_a_program_that_is_missing(settings, asked, capsys, monkeypatch, tmp_path):
-    settings(TOOLS=str(tmp_path))
+    settings(TUTORIAL_TOOLS=str(tmp_path))
     monkeypatch.setenv("PATH", str(tmp_path))
     stopped(asked, capsys, "Starting kubectl: it is not installed")
 
@@ -251,7 +253,9 @@ def python(code: str, file: Path) -> subprocess.Popen[str]:
 
 def test_interruptions_lose_nothing(account, tmp_path, build):
     """A killed process and Ctrl-C, each in the middle of a wait: the next run makes nothing twice."""
-    file = account.settings(tmp_path / "cloud.toml", STATE=str(build), KUBECONFIG=str(build / "kubeconfig"))
+    file = account.settings(
+        tmp_path / "cloud.toml", TUTORIAL_BUILD_DIR=str(build), KUBECONFIG=str(build / "kubeconfig")
+    )
     for ends, wait in ((signal.SIGKILL, "… EKS cluster"), (signal.SIGINT, "… ")):
         program = python(MAKE_CLUSTERS, file)
         assert program.stdout
@@ -284,12 +288,16 @@ def run_notebooks(file: Path, *numbers: str) -> None:
 
 def variant(account: Account, folder: Path, build: Path, **changed: str | None) -> Path:
     """Without a machine in the VPC, as readers have none."""
-    own = {"STATE": str(build), "KUBECONFIG": str(build / "kubeconfig"), "INSIDE_VPC": None}
+    own = {
+        "TUTORIAL_BUILD_DIR": str(build),
+        "KUBECONFIG": str(build / "kubeconfig"),
+        "TUTORIAL_INSIDE_VPC_COMMAND": None,
+    }
     return account.settings(folder / "cloud.toml", **own, **changed)
 
 
 def test_with_a_domain_acm_issues_and_the_gateway_verifies(account, tmp_path, build):
-    file = variant(account, tmp_path, build, CERTIFICATE="acm")
+    file = variant(account, tmp_path, build, TUTORIAL_CERTIFICATE="acm")
     run_notebooks(file, "01", "02", "04")
     kinds = {"keyTypes": ["EC_prime256v1"]}
     (summary,) = account.client("acm").list_certificates(Includes=kinds)["CertificateSummaryList"]
@@ -311,7 +319,7 @@ def test_a_certificate_that_gets_lost_on_its_way_into_the_pod_is_sent_again(acco
     kubectl = shutil.which("kubectl", path=account.lab["PATH"])
     (tools / "kubectl").write_text(LOSES_INPUT.format(once=once, kubectl=kubectl))
     (tools / "kubectl").chmod(0o755)
-    file = variant(account, tmp_path, build, CERTIFICATE="acm", TOOLS=str(tools))
+    file = variant(account, tmp_path, build, TUTORIAL_CERTIFICATE="acm", TUTORIAL_TOOLS=str(tools))
     ask = 'certs.alb_ca, f"https://{settings.current().alb_host}/hello-world"'
     certs = "from helpers import certificates, curl, settings; certs = certificates.ensure()"
     done = python(f"{certs}; curl.inside_vpc('-i', '--cacert', {ask})", file)
@@ -346,7 +354,7 @@ def test_without_a_domain_the_vpc_alone_knows_the_name(account, tmp_path, build)
         return "alb.example.com" in in_eks(account, build, *words)
 
     wait_until("the gateway to forget the balancer", known, lambda there: not there, timeout=LIMIT)
-    run_notebooks(variant(account, tmp_path, build, ZONE="private"), "01", "04")
+    run_notebooks(variant(account, tmp_path, build, TUTORIAL_ROUTE53_ZONE="private"), "01", "04")
     listed = route53.list_hosted_zones()["HostedZones"]
     assert sorted(zone["Config"]["PrivateZone"] for zone in listed) == [False, True]
 
@@ -361,7 +369,7 @@ door = curl.resolve("lambda.external", 443, address)
 door += ["--cacert", certs.mtls_ca, "--cert", certs.client_cert, "--key", certs.client_key]
 ask = lambda: curl.outside(*door, "https://lambda.external/hello-world")
 
-for authority, status in ((settings.current().ACM_ROOTS, 503), (certs.alb_ca, 200)):
+for authority, status in ((settings.current().TUTORIAL_ACM_ROOTS, 503), (certs.alb_ca, 200)):
     kube.secret("eks", "istio-ingress", "alb-ca", {"ca.crt": authority})
     # An Envoy goes on using the connections that it has.
     kube.kubectl("eks", "-n", "istio-ingress", "rollout", "restart", "deploy/istio-ingressgateway")
@@ -373,7 +381,7 @@ for authority, status in ((settings.current().ACM_ROOTS, 503), (certs.alb_ca, 20
 
 def test_the_gateway_believes_no_other_authority(account, tmp_path, build):
     """After the step before, the balancer shows the private CA's certificate: ACM's roots do not fit it."""
-    file = variant(account, tmp_path, build, ZONE="private")
+    file = variant(account, tmp_path, build, TUTORIAL_ROUTE53_ZONE="private")
     done = python(ANOTHER_AUTHORITY, file)
     said = done.communicate(timeout=LIMIT)[0]
     assert done.returncode == 0, said

@@ -37,7 +37,7 @@ def test_the_page_has_rows_of_everybody():
 
 @pytest.mark.parametrize("message", messages("helpers"))
 def test_helpers_say_so(message):
-    assert printed("helpers", message)
+    assert printed("helpers", message) or printed("series", message)
 
 
 @pytest.mark.parametrize("message", messages("lab"))

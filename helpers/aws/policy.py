@@ -17,7 +17,7 @@ def document(account: str) -> dict[str, Any]:
     """The policy with the settings' names in it, for that account."""
     text = (ROOT / FILE).read_text(encoding="utf-8")
     settings = current()
-    values = {name: getattr(settings, name) for name in ("AWS_REGION", "DOMAIN", "TUTORIAL_NAME")}
+    values = {name: getattr(settings, name) for name in ("AWS_REGION", "TUTORIAL_DOMAIN", "TUTORIAL_NAME")}
     return json.loads(Template(text).substitute(values, AWS_ACCOUNT_ID=account))
 
 

@@ -13,8 +13,8 @@ _LIMIT = 300  # seconds; a change is in all of Route 53's servers within a minut
 
 
 def find() -> str | None:
-    """The id of the domain's zone of the kind that ZONE says, ours or the reader's own."""
-    wanted, private = current().DOMAIN + ".", current().ZONE == "private"
+    """The id of the domain's zone of the kind that TUTORIAL_ROUTE53_ZONE says, ours or the reader's own."""
+    wanted, private = current().TUTORIAL_DOMAIN + ".", current().TUTORIAL_ROUTE53_ZONE == "private"
     zones = aws.call("route53", "list_hosted_zones_by_name", DNSName=wanted)["HostedZones"]
     ids = [
         zone["Id"]
@@ -93,13 +93,15 @@ def _delete_record(zone: str, record: dict[str, Any]) -> None:
 
 def _create(vpc_id: str) -> str:
     settings = current()
-    private = settings.ZONE == "private"
+    private = settings.TUTORIAL_ROUTE53_ZONE == "private"
     # Tags come in a second call; a run that ends between the two has left its name nevertheless.
     where: dict[str, Any] = {"HostedZoneConfig": {"Comment": _comment(), "PrivateZone": private}}
     if private:
         where["VPC"] = {"VPCRegion": settings.AWS_REGION, "VPCId": vpc_id}
-    reference = f"{settings.DOMAIN}-{time.time_ns()}"
-    made = aws.call("route53", "create_hosted_zone", Name=settings.DOMAIN, CallerReference=reference, **where)
+    reference = f"{settings.TUTORIAL_DOMAIN}-{time.time_ns()}"
+    made = aws.call(
+        "route53", "create_hosted_zone", Name=settings.TUTORIAL_DOMAIN, CallerReference=reference, **where
+    )
     zone = made["HostedZone"]["Id"].rpartition("/")[2]
     aws.call(
         "route53",
@@ -109,5 +111,5 @@ def _create(vpc_id: str) -> str:
         AddTags=aws.tag_list(),
     )
     vpc = f" --vpc VPCId={vpc_id}" if private else ""
-    aws.said(f"route53 create-hosted-zone --name {settings.DOMAIN}{vpc}", zone)
+    aws.said(f"route53 create-hosted-zone --name {settings.TUTORIAL_DOMAIN}{vpc}", zone)
     return zone

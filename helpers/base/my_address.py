@@ -11,17 +11,17 @@ _LIMIT = 10  # seconds
 def cidr() -> str:
     """The reader's own address as both clouds take it, e.g. "203.0.113.7/32".
 
-    CALLER is that address, or a range, or a URL that answers with the address of whoever asks.
+    TUTORIAL_AUTHORIZED_CIDR is it, or a range, or a URL that answers with the address of whoever asks.
     Raises Unreachable, SettingsError.
     """
-    caller = current().CALLER
+    caller = current().TUTORIAL_AUTHORIZED_CIDR
     if "://" not in caller:
         return str(IPv4Network(caller))
     import requests  # takes a tenth of a second, and most notebooks do not ask
 
     action, hint = (
         f"Asking {caller} for this machine's address",
-        'set CALLER, as in CALLER = "203.0.113.7/32".',
+        'set your address, as in TUTORIAL_AUTHORIZED_CIDR = "203.0.113.7/32".',
     )
     try:
         answer = requests.get(caller, timeout=_LIMIT)

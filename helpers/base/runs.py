@@ -1,15 +1,14 @@
 """Runs of the tutorial, of whatever name, told apart by the tags of what they made."""
 
-import os
 import re
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 from helpers.base.errors import SettingsError
+from helpers.base.settings import override
 
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 _TAG_TIME, _LABEL_TIME = "%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%dt%H-%M-%Sz"
@@ -41,18 +40,10 @@ def older_than(age: str, tags: Iterable[Mapping[str, str]]) -> list[Run]:
 @contextmanager
 def settings_of(run: Run) -> Iterator[None]:
     """The settings in force are that run's, with a kubeconfig of its own: this run's stays as it is."""
-    former = dict(os.environ)
-    with tempfile.TemporaryDirectory() as folder:
-        os.environ |= {"TUTORIAL_NAME": run.name, "KUBECONFIG": str(Path(folder) / "kubeconfig")}
-        if run.domain:
-            os.environ["DOMAIN"] = run.domain
-        if run.location:
-            os.environ["GOOGLE_CLOUD_LOCATION"] = run.location
-        try:
-            yield
-        finally:
-            os.environ.clear()
-            os.environ.update(former)
+    known = {"TUTORIAL_DOMAIN": run.domain, "GOOGLE_CLOUD_LOCATION": run.location}
+    values = {"TUTORIAL_NAME": run.name} | {name: value for name, value in known.items() if value}
+    with tempfile.TemporaryDirectory() as folder, override(KUBECONFIG=f"{folder}/kubeconfig", **values):
+        yield
 
 
 def _by_name(tags: Iterable[Mapping[str, str]]) -> list[Run]:

@@ -2,16 +2,19 @@
 
 Values come from the environment first, then from the TOML file that $TUTORIAL_SETTINGS names
 (default: tutorial.toml in the project's root, which is the lab's; with TARGET=cloud, cloud.toml). The
-names are those that the ecosystem uses.
+names are those that the ecosystem uses; our own begin with TUTORIAL_.
 """
 
+import functools
 import ipaddress
 import os
 import re
 import shlex
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
@@ -45,6 +48,15 @@ _FOR_CHILDREN = (
     "GOOGLE_APPLICATION_CREDENTIALS",
     "KUBECONFIG",
 )
+# Settings that were renamed when all got the prefix TUTORIAL_; the others got nothing but the prefix.
+_RENAMED = {
+    "ZONE": "TUTORIAL_ROUTE53_ZONE",
+    "CALLER": "TUTORIAL_AUTHORIZED_CIDR",
+    "STATE": "TUTORIAL_BUILD_DIR",
+    "OUTSIDE": "TUTORIAL_OUTSIDE_COMMAND",
+    "INSIDE_VPC": "TUTORIAL_INSIDE_VPC_COMMAND",
+    "STATUS": "TUTORIAL_STATUS_COMMAND",
+}
 
 
 def _words(value: object) -> object:
@@ -73,18 +85,18 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(case_sensitive=True, env_ignore_empty=True, extra="forbid")
 
     TUTORIAL_NAME: str = "istio-multicloud"
-    DOMAIN: str = "example.com"
-    ZONE: Literal["public", "private"] = "public"
-    CERTIFICATE: Literal["private-ca", "acm"] = "private-ca"
-    ACM_ROOTS: OptionalPath = None
-    CALLER: str = "https://checkip.amazonaws.com"
-    STATE: FromRoot = ROOT / "build"
-    TOOLS: OptionalPath = None
-    CONNECT_TIMEOUT: float = Field(default=3, gt=0, le=300)
-    OUTSIDE: Command = []
-    INSIDE_VPC: Command = []
-    STATUS: Command = []
-    CURL_IMAGE: str = "curlimages/curl:8.17.0"
+    TUTORIAL_DOMAIN: str = "example.com"
+    TUTORIAL_ROUTE53_ZONE: Literal["public", "private"] = "public"
+    TUTORIAL_CERTIFICATE: Literal["private-ca", "acm"] = "private-ca"
+    TUTORIAL_ACM_ROOTS: OptionalPath = None
+    TUTORIAL_AUTHORIZED_CIDR: str = "https://checkip.amazonaws.com"
+    TUTORIAL_BUILD_DIR: FromRoot = ROOT / "build"
+    TUTORIAL_TOOLS: OptionalPath = None
+    TUTORIAL_CONNECT_TIMEOUT: float = Field(default=3, gt=0, le=300)
+    TUTORIAL_OUTSIDE_COMMAND: Command = []
+    TUTORIAL_INSIDE_VPC_COMMAND: Command = []
+    TUTORIAL_STATUS_COMMAND: Command = []
+    TUTORIAL_CURL_IMAGE: str = "curlimages/curl:8.17.0"
 
     AWS_ENDPOINT_URL: str | None = None
     AWS_REGION: str = "us-east-1"
@@ -99,10 +111,10 @@ class Settings(BaseSettings):
     CLOUDSDK_API_ENDPOINT_OVERRIDES_CONTAINER: str | None = None
 
     KUBECONFIG: FromRoot = ROOT / "build" / "kubeconfig"
-    ISTIO_HUB: str | None = None
-    ISTIO_TAG: str | None = None
-    ISTIO_REVISION: str = "1-30"
-    ISTIO_VALUES: Items = []
+    TUTORIAL_ISTIO_HUB: str | None = None
+    TUTORIAL_ISTIO_TAG: str | None = None
+    TUTORIAL_ISTIO_REVISION: str = "1-30"
+    TUTORIAL_ISTIO_VALUES: Items = []
 
     @classmethod
     def settings_customise_sources(
@@ -116,6 +128,14 @@ class Settings(BaseSettings):
         toml = TomlConfigSettingsSource(settings_cls, toml_file=settings_file())
         return init_settings, env_settings, toml
 
+    @model_validator(mode="before")
+    @classmethod
+    def _no_old_names(cls, given: dict[str, Any]) -> dict[str, Any]:
+        named = {name: _RENAMED.get(name, f"TUTORIAL_{name}") for name in given}
+        if old := [f"{name} is now {new}" for name, new in named.items() if new in cls.model_fields]:
+            raise ValueError("; ".join(old))
+        return given
+
     @field_validator("TUTORIAL_NAME")
     @classmethod
     def _name(cls, name: str) -> str:
@@ -124,7 +144,7 @@ class Settings(BaseSettings):
             raise ValueError("2 to 20 lower-case letters, digits and dashes, a letter first")
         return name
 
-    @field_validator("DOMAIN")
+    @field_validator("TUTORIAL_DOMAIN")
     @classmethod
     def _domain(cls, domain: str) -> str:
         label = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
@@ -153,7 +173,7 @@ class Settings(BaseSettings):
             raise ValueError("a URL like http://127.0.0.1:4566")
         return url
 
-    @field_validator("ISTIO_REVISION")
+    @field_validator("TUTORIAL_ISTIO_REVISION")
     @classmethod
     def _revision(cls, revision: str) -> str:
         if not re.fullmatch(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?", revision):
@@ -167,7 +187,7 @@ class Settings(BaseSettings):
             raise ValueError("one file of the tutorial's own: it never writes into ~/.kube/config")
         return path
 
-    @field_validator("CALLER")
+    @field_validator("TUTORIAL_AUTHORIZED_CIDR")
     @classmethod
     def _caller(cls, caller: str) -> str:
         if urlsplit(caller).scheme not in ("http", "https"):
@@ -179,28 +199,30 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _validation_needs_the_public(self) -> Self:
-        if (self.CERTIFICATE, self.ZONE) == ("acm", "private"):
+        if (self.TUTORIAL_CERTIFICATE, self.TUTORIAL_ROUTE53_ZONE) == ("acm", "private"):
             raise ValueError(
-                'CERTIFICATE = "acm" needs ZONE = "public": ACM looks for its record in public DNS'
+                'TUTORIAL_CERTIFICATE = "acm" needs TUTORIAL_ROUTE53_ZONE = "public": '
+                "ACM looks for its record in public DNS"
             )
         return self
 
     @property
     def alb_host(self) -> str:
         """The load balancer's name in public DNS."""
-        return f"alb.{self.DOMAIN}"
+        return f"alb.{self.TUTORIAL_DOMAIN}"
 
     def environment(self) -> dict[str, str]:
         """The environment for child processes, so that every tool speaks to the same clouds."""
         values = {name: str(getattr(self, name)) for name in _FOR_CHILDREN if getattr(self, name) is not None}
-        folders = [str(self.TOOLS)] if self.TOOLS else []
+        folders = [str(self.TUTORIAL_TOOLS)] if self.TUTORIAL_TOOLS else []
         folders += [str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]
         return {
             **os.environ,
             **values,
             "AWS_DEFAULT_REGION": self.AWS_REGION,
             "AWS_PAGER": "",
-            "KUBECACHEDIR": str(self.STATE / "kube-cache"),  # else ~/.kube/cache, where istioctl's always is
+            # Else ~/.kube/cache, where istioctl's always is.
+            "KUBECACHEDIR": str(self.TUTORIAL_BUILD_DIR / "kube-cache"),
             "PATH": os.pathsep.join(folders),
         }
 
@@ -210,19 +232,37 @@ def settings_file() -> Path:
     return ROOT / os.environ.get("TUTORIAL_SETTINGS", "tutorial.toml")
 
 
+_overrides: dict[str, Any] = {}
+
+
+@functools.cache
 def current() -> Settings:
-    """The settings as they are now.
+    """The settings, read once in a process.
 
     Raises SettingsError, which names every value that cannot be used and what would do.
     """
     action = f"Reading the settings (environment, {settings_file().name})"
     try:
-        return Settings()
+        return Settings(**_overrides)
     except ValidationError as wrong:
         lines = [_place(error) + error["msg"].removeprefix("Value error, ") for error in wrong.errors()]
         raise SettingsError(action, "; ".join(lines), "correct the value and run again.") from None
     except ValueError as wrong:
         raise SettingsError(action, str(wrong), "correct the file: it must be TOML.") from None
+
+
+@contextmanager
+def override(**values: Any) -> Iterator[None]:
+    """Use these values inside the block, whatever the environment and the file say."""
+    before = dict(_overrides)
+    _overrides.update(values)
+    current.cache_clear()
+    try:
+        yield
+    finally:
+        _overrides.clear()
+        _overrides.update(before)
+        current.cache_clear()
 
 
 def _place(error: ErrorDetails) -> str:

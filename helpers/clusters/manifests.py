@@ -29,7 +29,7 @@ def render(path: str, **values: object) -> str:
 
 def written(path: str, context: str, **values: object) -> Path:
     """Render into the build folder, one folder per cluster, and return the file."""
-    file = current().STATE / "manifests" / context / Path(path).name
+    file = current().TUTORIAL_BUILD_DIR / "manifests" / context / Path(path).name
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(render(path, **values), encoding="utf-8")
     return file

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from helpers import kube
 from helpers.base.contents import OBJECTS
 from helpers.base.errors import CommandError, PrerequisiteError, TimedOutError
-from helpers.pictures.things import THINGS, How, Part
+from helpers.pictures.things import THINGS, Part, Phase
 
 _CORE = ("nodes", "deployments.apps", "pods", "services", "secrets")
 _ISTIO = tuple(
@@ -64,12 +64,12 @@ def parts(cluster: str) -> dict[str, Part]:
         f"{cluster}/istiod": _workload(rows, "istio-system", "istiod"),
         f"{cluster}/gateway": _workload(rows, namespace, gateway),
         "gke/sleep": _workload(rows, "sleep", "sleep"),
-        "nodes": Part("there", _nodes(sum(row.kind == "Node" for row in rows))),
+        "nodes": Part("ready", _nodes(sum(row.kind == "Node" for row in rows))),
     }
     there = {(row.kind, row.name) for row in rows if row.namespace == namespace}
     for kind, name in OBJECTS[cluster].names:
         if (kind, name) in there:
-            found[f"{cluster}/{kind}/{name}"] = Part("there", "there")
+            found[f"{cluster}/{kind}/{name}"] = Part("ready", "there")
     return {key: part for key, part in found.items() if key == "nodes" or key.startswith(cluster)}
 
 
@@ -118,21 +118,23 @@ def _workload(rows: list[Row], namespace: str, name: str) -> Part:
         values.append(service.address or service.host)
     elif service and service.type == "LoadBalancer":
         values.append("no address yet")
-    how, state = _readiness(deployment, pods)
-    return Part("making" if how == "there" and "no address yet" in values else how, state, tuple(values))
+    phase, state = _readiness(deployment, pods)
+    return Part(
+        "creating" if phase == "ready" and "no address yet" in values else phase, state, tuple(values)
+    )
 
 
-def _readiness(deployment: Row, pods: list[Row]) -> tuple[How, str]:
+def _readiness(deployment: Row, pods: list[Row]) -> tuple[Phase, str]:
     if int(deployment.ready or 0) >= int(deployment.wanted or 0) > 0:
-        return "there", "ready"
+        return "ready", "ready"
     if deployment.wanted == "0":
-        return "broken", "scaled to 0 pods"
+        return "failed", "scaled to 0 pods"
     if any(pod.unscheduled == "Unschedulable" for pod in pods):
-        return "broken", "Unschedulable"
+        return "failed", "Unschedulable"
     reasons = {reason for pod in pods for reason in f"{pod.waiting},{pod.waiting_first}".split(",")}
     bad = sorted(reasons - set(_STARTING))
     if bad:
-        return "broken", f"{bad[0]}: the pod is not ready"
+        return "failed", f"{bad[0]}: the pod is not ready"
     if not pods or reasons - {""}:
-        return "making", "starting"
-    return "making", "not ready yet"
+        return "creating", "starting"
+    return "creating", "not ready yet"

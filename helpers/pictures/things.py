@@ -1,4 +1,4 @@
-"""The things that the series makes, and how each of them is: the words of "what exists now"."""
+"""The things that the series creates, and the phase of each: the words of "what exists now"."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -7,14 +7,14 @@ from helpers.base import contents
 from helpers.base.contents import Thing, object_keys
 from helpers.base.tables import Table
 
-How = Literal["none", "making", "there", "broken", "unknown"]
+Phase = Literal["missing", "creating", "ready", "failed", "unknown"]
 
 
 @dataclass(frozen=True)
 class Part:
-    """How a thing is, the same in its service's words (or the reason why it is broken), and its values."""
+    """The phase of a thing, its state in its service's words (or why it failed), and its values."""
 
-    how: How = "none"
+    phase: Phase = "missing"
     state: str = ""
     values: tuple[str, ...] = ()
 
@@ -23,24 +23,24 @@ THINGS = {key: thing for key, thing in contents.THINGS.items() if thing.drawn}
 
 
 class Parts(dict[str, Part]):
-    """How each thing is; what is not in it is not there yet."""
+    """The phase of each thing; what is not in it does not exist yet."""
 
     def __missing__(self, key: str) -> Part:
         assert key in THINGS, key
         return Part()
 
-    def all_there(self, *keys: str) -> bool:
-        """Whether all of these exist, and none of them is broken."""
-        return all(self[key].how == "there" for key in keys)
+    def all_ready(self, *keys: str) -> bool:
+        """Whether all of these exist, and none of them failed."""
+        return all(self[key].phase == "ready" for key in keys)
 
-    def ways(self) -> dict[str, bool]:
-        """Which ways requests can take: True is open; what is missing for the others is not there yet."""
-        door = self.all_there("eks/gateway", *object_keys("eks"))
-        ends = self.all_there("gke/sleep", "gke/gateway", "eks/gateway")
+    def paths(self) -> dict[str, bool]:
+        """The paths that requests can take; False where something that they need does not exist yet."""
+        ingress = self.all_ready("eks/gateway", *object_keys("eks"))
+        ends = self.all_ready("gke/sleep", "gke/gateway", "eks/gateway")
         return {
-            "internal ALB → Lambda function": self.all_there("alb", "listeners", "target", "function"),
-            "ingress gateway → internal ALB": door and self.all_there("alb", "listeners"),
-            "egress gateway → ingress gateway": ends and self.all_there(*object_keys("gke")),
+            "internal ALB → Lambda function": self.all_ready("alb", "listeners", "target", "function"),
+            "ingress gateway → internal ALB": ingress and self.all_ready("alb", "listeners"),
+            "egress gateway → ingress gateway": ends and self.all_ready(*object_keys("gke")),
         }
 
 
@@ -48,16 +48,16 @@ def words(parts: Parts) -> str:
     """Everything that the picture shows, as an aligned table."""
     rows = [(thing.name, *_said(parts[key], thing)) for key, thing in THINGS.items()]
     rows += [
-        (f"way {name}", "open" if is_open else "not open yet", "") for name, is_open in parts.ways().items()
+        (f"way {name}", "open" if is_open else "not open yet", "") for name, is_open in parts.paths().items()
     ]
-    if parts["alb"].how != "none":
+    if parts["alb"].phase != "missing":
         rows.append(("way outside → internal ALB", "closed", "no route leads to private addresses"))
     return repr(Table(("thing", "state", "detail"), rows))
 
 
 def _said(part: Part, thing: Thing) -> tuple[str, str]:
-    if part.how == "none":
+    if part.phase == "missing":
         return "not yet", f"notebook {thing.notebook} makes it"
-    if part.how == "unknown":
+    if part.phase == "unknown":
         return "not known", "the cluster gave no answer"
     return part.state, ", ".join(part.values)

@@ -16,9 +16,9 @@ STAGES = {
     "6 Request": (),
     "Clean up": (),
 }
-_BOX = {"none": "step", "unknown": "step", "making": "dash", "there": "thing", "broken": "refused"}
-_AROUND = {**_BOX, "there": "net"}
-_INK = {"none": "faint", "unknown": "faint", "making": "", "there": "", "broken": "bad"}
+_BOX_KIND = {"missing": "step", "unknown": "step", "creating": "dash", "ready": "thing", "failed": "refused"}
+_FRAME_KIND = {**_BOX_KIND, "ready": "net"}
+_TEXT_KIND = {"missing": "faint", "unknown": "faint", "creating": "", "ready": "", "failed": "bad"}
 # Widths of letters are reckoned with larger fonts than ours, for machines whose fonts are wide.
 _SMALL, _HEAD = 12.5, 14
 
@@ -77,7 +77,7 @@ _LEGEND = (
     "Solid: it is there. Dashed: it is being made. Faint: not there yet. Red: broken, and why. "
     "Green arrow: a way that is open."
 )
-_ROW = 329  # the middle of the gateways, where the ways between them are
+_ROW = 329  # the middle of the gateways, where the paths between them are
 
 
 def draw(parts: Parts, here: str = "", title: str = "What exists now") -> svg.Picture:
@@ -90,7 +90,7 @@ def draw(parts: Parts, here: str = "", title: str = "What exists now") -> svg.Pi
         _box(picture, key, parts[key], _lines(key, parts), new=key in STAGES.get(here, ()))
     for cluster in _OBJECTS:
         _objects(picture, parts, cluster)
-    _ways(picture, parts)
+    _paths(picture, parts)
     picture.text(_MARGIN, _LEGEND_Y, _LEGEND, "small")
     return picture
 
@@ -112,17 +112,17 @@ def _cut(sentence: str, width: float) -> str:
 
 def _description(parts: Parts) -> str:
     said = []
-    for how, what in (
-        ("there", "There"),
-        ("making", "Being made"),
-        ("broken", "Broken"),
-        ("none", "Not there yet"),
+    for phase, what in (
+        ("ready", "There"),
+        ("creating", "Being made"),
+        ("failed", "Broken"),
+        ("missing", "Not there yet"),
     ):
-        names = [thing.name for key, thing in THINGS.items() if parts[key].how == how]
+        names = [thing.name for key, thing in THINGS.items() if parts[key].phase == phase]
         if names:
             said.append(f"{what}: {', '.join(names)}.")
-    ways = [name for name, is_open in parts.ways().items() if is_open]
-    return " ".join([*said, f"Open ways: {', '.join(ways)}." if ways else "No way is open."])
+    paths = [name for name, is_open in parts.paths().items() if is_open]
+    return " ".join([*said, f"Open ways: {', '.join(paths)}." if paths else "No way is open."])
 
 
 def _bar(picture: svg.Picture, parts: Parts, here: str) -> None:
@@ -130,7 +130,7 @@ def _bar(picture: svg.Picture, parts: Parts, here: str) -> None:
     for number, (stage, keys) in enumerate(STAGES.items()):
         place = _STEP._replace(x=_STEP.x + number * _STEP_DISTANCE)
         picture.box(*place, "here" if stage == here else "step", radius=place.height / 2)
-        tick = " ✓" if keys and parts.all_there(*keys) else ""
+        tick = " ✓" if keys and parts.all_ready(*keys) else ""
         picture.text(place.middle, place.y + 16, stage + tick, "heret" if stage == here else "stept")
 
 
@@ -158,13 +158,13 @@ def _around(picture: svg.Picture, key: str, part: Part, name: str) -> None:
     """A frame around other things, with its name and state on the left and its values on the right."""
     place = _FRAMES[key]
     left, right, y = place.x + _PADDING, place.right - _PADDING, place.y + 20
-    picture.box(*place, _AROUND[part.how], _RADIUS)
-    picture.text(left, y, name, f"head {_INK[part.how]}".strip())
+    picture.box(*place, _FRAME_KIND[part.phase], _RADIUS)
+    picture.text(left, y, name, f"head {_TEXT_KIND[part.phase]}".strip())
     if key == "vpc" and part.values:
         room = place.width - svg.width_of(name, _HEAD) - 3 * _PADDING
         picture.text(right, y, shortened("  ".join(part.values), room), "mono end")
         return
-    if part.how == "none":
+    if part.phase == "missing":
         note = f"notebook {THINGS[key].notebook} makes this"
         if key == "vpc":
             picture.text(right, y, note, "small faint end")
@@ -172,7 +172,7 @@ def _around(picture: svg.Picture, key: str, part: Part, name: str) -> None:
             picture.text(left, y + _LINE, note, "small faint")
         return
     state, _, reason = part.state.partition(": ")
-    picture.text(right, y, state, f"small end {_INK[part.how]}".strip())
+    picture.text(right, y, state, f"small end {_TEXT_KIND[part.phase]}".strip())
     if said := reason or ", ".join(part.values):
         picture.text(left, y + _LINE, _cut(said, right - left), "small bad" if reason else "small")
 
@@ -180,27 +180,27 @@ def _around(picture: svg.Picture, key: str, part: Part, name: str) -> None:
 def _line(
     picture: svg.Picture, at: tuple[float, float], name: str, part: Part, notebook: str, width: float
 ) -> None:
-    if part.how == "none":
+    if part.phase == "missing":
         picture.text(*at, f"{name}: notebook {notebook} makes this", "small faint")
         return
-    values = "" if part.how == "broken" else f"{', '.join(part.values)}, "
-    picture.text(*at, _cut(f"{name}: {values}{part.state}", width), f"small {_INK[part.how]}".strip())
+    values = "" if part.phase == "failed" else f"{', '.join(part.values)}, "
+    picture.text(*at, _cut(f"{name}: {values}{part.state}", width), f"small {_TEXT_KIND[part.phase]}".strip())
 
 
 def _lines(key: str, parts: Parts) -> list[tuple[str, str]]:
     """What stands in a box below its name: text and kind."""
     part = parts[key]
-    if part.how == "unknown":
+    if part.phase == "unknown":
         return [("not known", "small faint")]
-    if part.how == "none":
+    if part.phase == "missing":
         return [(f"notebook {THINGS[key].notebook} makes this", "small faint")]
-    bad = "small bad" if part.how == "broken" else "small"
+    bad = "small bad" if part.phase == "failed" else "small"
     if key == "alb":
         lines = [(part.state, bad), *((value, "mono") for value in part.values)]
         return [*lines, (", ".join(parts["listeners"].values) or "no listener yet", "small")]
     if key.endswith("/gateway"):
         return [(part.state, bad), *((value, "mono") for value in part.values)]
-    if part.how == "broken":
+    if part.phase == "failed":
         return [(part.state, bad)]
     return [(", ".join([*part.values, part.state]) if key != "target" else part.state, bad)]
 
@@ -208,14 +208,14 @@ def _lines(key: str, parts: Parts) -> list[tuple[str, str]]:
 def _box(picture: svg.Picture, key: str, part: Part, lines: list[tuple[str, str]], new: bool) -> None:
     """A thing: its name and what is known of it, in the middle of its box."""
     place = _BOXES[key]
-    picture.box(*place, "new" if new and part.how == "there" else _BOX[part.how])
+    picture.box(*place, "new" if new and part.phase == "ready" else _BOX_KIND[part.phase])
     spare = int((place.height - 8) // _LINE) - 1 - len(lines)
     fitted = [
         (line, kind) for text, kind in lines for line in _fitted(text, place.width - _PADDING, kind, spare)
     ]
     top = place.y + place.height / 2 - _LINE * len(fitted) / 2 + 4
     name = THINGS[key].name.rpartition(": ")[2]  # the cluster is named around it
-    picture.text(place.middle, top, name, f"head mid {_INK[part.how]}".strip())
+    picture.text(place.middle, top, name, f"head mid {_TEXT_KIND[part.phase]}".strip())
     for number, (text, kind) in enumerate(fitted, 1):
         picture.text(place.middle, top + _LINE * number, text, f"{kind} mid")
 
@@ -233,15 +233,15 @@ def _fitted(text: str, width: float, kind: str, spare: int) -> list[str]:
 def _objects(picture: svg.Picture, parts: Parts, cluster: str) -> None:
     """The Istio objects and Secrets of a cluster, in the order of their making; a tick says: it is there."""
     keys, objects, place = object_keys(cluster), OBJECTS[cluster], _OBJECTS[cluster]
-    known = [parts[key].how for key in keys]
-    there = known.count("there")
+    known = [parts[key].phase for key in keys]
+    there = known.count("ready")
     picture.box(*place, "thing" if there == len(keys) else "dash" if there else "step")
     missing = "not known" if "unknown" in known else f"notebook {objects.notebook} makes these"
     head = f"objects in {objects.namespace}" if there else missing
     top = place.y + 18
     picture.text(place.x + _KIND, top, head, "small" if there else "small faint")
     for number, (key, (kind, name)) in enumerate(zip(keys, objects.names, strict=True), 1):
-        y, tone = top + number * _LINE, "" if parts[key].how == "there" else " faint"
+        y, tone = top + number * _LINE, "" if parts[key].phase == "ready" else " faint"
         if not tone:
             picture.text(place.x + _TICK, y, "✓", "small good")
         picture.text(place.x + _KIND, y, kind, f"small{tone}")
@@ -249,22 +249,22 @@ def _objects(picture: svg.Picture, parts: Parts, cluster: str) -> None:
         picture.text(place.x + _NAME, y, fitted, f"mono{tone}")
 
 
-def _ways(picture: svg.Picture, parts: Parts) -> None:
-    ways, alb = parts.ways(), _BOXES["alb"]
+def _paths(picture: svg.Picture, parts: Parts) -> None:
+    paths, alb = parts.paths(), _BOXES["alb"]
     picture.text(_INTERNET, _ROW - _LINE, "internet", "small mid")
-    if ways["egress gateway → ingress gateway"]:
+    if paths["egress gateway → ingress gateway"]:
         _across(picture, "gke/sleep", "gke/gateway")
         _across(picture, "gke/gateway", "eks/gateway")
         picture.text(_INTERNET, _ROW + 19, "mTLS", "small mid good")
-    if ways["ingress gateway → internal ALB"]:
+    if paths["ingress gateway → internal ALB"]:
         _across(picture, "eks/gateway", "alb")
-    if parts["alb"].how != "none":
+    if parts["alb"].phase != "missing":
         picture.box(*_OUTSIDE)
         picture.text(alb.middle, _OUTSIDE.y + 19, "outside the VPC", "small mid")
         picture.arrow([(alb.middle, _OUTSIDE.bottom), (alb.middle, _CROSS - 6)], "no", head=False)
         picture.cross(alb.middle, _CROSS)
         picture.text(alb.middle - 12, _CROSS - 12, "no route to private addresses", "small end bad")
-    if ways["internal ALB → Lambda function"]:
+    if paths["internal ALB → Lambda function"]:
         target, function = _BOXES["target"], _BOXES["function"]
         picture.arrow([(alb.middle, alb.bottom), (alb.middle, target.y)])
         y = target.y + target.height / 2

@@ -62,10 +62,11 @@ def _findings() -> Iterator[Finding]:
 def _tools() -> Iterator[Finding]:
     for program in ("kubectl", "istioctl", "curl", "aws"):
         yield ok(program, f"{show.program_version(program)}, {command.relative(command.find(program))}")
-    wanted, there = current().ISTIO_REVISION.replace("-", "."), show.program_version("istioctl")
-    if there.endswith("-lab") and not current().ISTIO_HUB:
+    wanted, there = current().TUTORIAL_ISTIO_REVISION.replace("-", "."), show.program_version("istioctl")
+    if there.endswith("-lab") and not current().TUTORIAL_ISTIO_HUB:
         yield stop(
-            "istioctl", f"{there} asks for the lab's images: set ISTIO_HUB and ISTIO_TAG, or get another"
+            "istioctl",
+            f"{there} asks for the lab's images: set TUTORIAL_ISTIO_HUB and _TAG, or get another",
         )
     if not there.startswith(wanted):
         yield note("istioctl", f"{there} installs another Istio than the notebooks were tried with, {wanted}")

@@ -200,12 +200,13 @@ def domain() -> Iterator[Finding]:
     """The zone that alb.<domain> goes into, and who can look it up."""
     settings, found, subject = current(), route53.find(), current().alb_host
     if found:
-        yield ok(subject, f"goes into the {settings.ZONE} zone {found}, which exists")
-    elif settings.ZONE == "private":
+        yield ok(subject, f"goes into the {settings.TUTORIAL_ROUTE53_ZONE} zone {found}, which exists")
+    elif settings.TUTORIAL_ROUTE53_ZONE == "private":
         yield ok(subject, "goes into a zone that only the VPC knows")
     else:
         yield note(
-            subject, f"a public zone will be made; {settings.DOMAIN}'s registrar has to point to it meanwhile"
+            subject,
+            f"a public zone will be made; the registrar of {settings.TUTORIAL_DOMAIN} has to point to it",
         )
 
 

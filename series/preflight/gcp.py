@@ -27,7 +27,9 @@ def versions() -> Iterator[Finding]:
     if lowest <= minor <= highest:
         yield ok("GKE", f"Kubernetes {offered}, the default of the channel {gke.CHANNEL}")
     else:
-        yield stop("GKE", f"Kubernetes {offered} is none that Istio {current().ISTIO_REVISION} supports")
+        yield stop(
+            "GKE", f"Kubernetes {offered} is none that Istio {current().TUTORIAL_ISTIO_REVISION} supports"
+        )
 
 
 def names() -> Iterator[Finding]:

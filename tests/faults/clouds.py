@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import boto3
-import google.auth
 from google.auth.transport.requests import AuthorizedSession
+from google.oauth2 import service_account
 
 from tests.faults.proxy import Judge, Proxy
 
@@ -65,7 +65,7 @@ def in_the_clouds(environment: dict[str, str]) -> set[tuple[str, str]]:
 
 
 def _in_google(environment: dict[str, str]) -> set[tuple[str, str]]:
-    credentials, _ = google.auth.load_credentials_from_file(
+    credentials = service_account.Credentials.from_service_account_file(
         environment["GOOGLE_APPLICATION_CREDENTIALS"],
         scopes=["https://www.googleapis.com/auth/cloud-platform"],
     )
@@ -96,7 +96,7 @@ def behind(environment: dict[str, str], judge: Judge, folder: Path) -> Iterator[
             "CLOUDSDK_API_ENDPOINT_OVERRIDES_COMPUTE": f"{gke.url}/compute/v1/",
             "CLOUDSDK_API_ENDPOINT_OVERRIDES_CONTAINER": f"{gke.url}/",
             "GOOGLE_APPLICATION_CREDENTIALS": str(credentials),
-            "TOOLS": str(_tools(environment, folder)),
+            "TUTORIAL_TOOLS": str(_tools(environment, folder)),
         }
     finally:
         aws.close()
@@ -111,7 +111,10 @@ def python(environment: dict[str, str], *module: str) -> subprocess.CompletedPro
 
 def own(environment: dict[str, str], folder: Path) -> dict[str, str]:
     """A kubeconfig and a folder of the run's own."""
-    return environment | {"STATE": str(folder / "state"), "KUBECONFIG": str(folder / "kubeconfig")}
+    return environment | {
+        "TUTORIAL_BUILD_DIR": str(folder / "state"),
+        "KUBECONFIG": str(folder / "kubeconfig"),
+    }
 
 
 def _tools(environment: dict[str, str], folder: Path) -> Path:

@@ -21,9 +21,9 @@ def own_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in Settings.model_fields:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("TUTORIAL_SETTINGS", str(tmp_path / "none.toml"))
-    monkeypatch.setenv("STATE", str(tmp_path / "build"))
+    monkeypatch.setenv("TUTORIAL_BUILD_DIR", str(tmp_path / "build"))
     monkeypatch.setenv("KUBECONFIG", str(tmp_path / "kubeconfig"))
-    monkeypatch.setenv("CALLER", "203.0.113.7")  # nobody on the internet is asked
+    monkeypatch.setenv("TUTORIAL_AUTHORIZED_CIDR", "203.0.113.7")  # nobody on the internet is asked
 
 
 @pytest.fixture(scope="session")
@@ -68,7 +68,7 @@ def moto(moto_url: str, monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "EXAMPLE")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "example")
     monkeypatch.setenv("TUTORIAL_NAME", name)
-    monkeypatch.setenv("DOMAIN", f"{name}.example.com")
+    monkeypatch.setenv("TUTORIAL_DOMAIN", f"{name}.example.com")
     return moto_url
 
 
@@ -81,7 +81,7 @@ def server(programs: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 @pytest.fixture
 def cluster(server, programs: Path, monkeypatch) -> None:
     """The API server as the context `eks`; its user's token comes from a program, as with the clouds."""
-    monkeypatch.setenv("TOOLS", str(programs))
+    monkeypatch.setenv("TUTORIAL_TOOLS", str(programs))
     credential = {
         "apiVersion": "client.authentication.k8s.io/v1",
         "kind": "ExecCredential",

@@ -122,7 +122,7 @@ def test_listeners_speak_http_and_https_with_our_certificate(moto):
 
 
 def test_record_is_an_alias_in_the_zone_of_the_domain(moto, monkeypatch):
-    monkeypatch.setenv("DOMAIN", "tutorial.example.org")
+    monkeypatch.setenv("TUTORIAL_DOMAIN", "tutorial.example.org")
     make_all()
     record = dns.find()
     assert record["Name"] == "alb.tutorial.example.org."
@@ -138,24 +138,24 @@ def test_balancer_drops_headers_that_http_does_not_allow(moto):
 
 
 def test_private_zone_belongs_to_the_vpc_and_hides_no_public_one(moto, monkeypatch):
-    domain = current().DOMAIN
+    domain = current().TUTORIAL_DOMAIN
     aws.call("route53", "create_hosted_zone", Name=domain, CallerReference=f"public {domain}")
-    monkeypatch.setenv("ZONE", "private")
+    monkeypatch.setenv("TUTORIAL_ROUTE53_ZONE", "private")
     make_all()
     found = aws.call("route53", "get_hosted_zone", Id=route53.find())
     assert found["HostedZone"]["Config"]["PrivateZone"]
     assert [vpc["VPCId"] for vpc in found["VPCs"]] == [network.get().vpc_id]
     host, name = current().alb_host, load_balancer.get().dns_name
     assert dns.outside() == ["--connect-to", f"{host}::{name}:"]
-    monkeypatch.setenv("ZONE", "public")
+    monkeypatch.setenv("TUTORIAL_ROUTE53_ZONE", "public")
     assert dns.outside() == []
     assert route53.find() != found["HostedZone"]["Id"].rpartition("/")[2]
 
 
 def test_acm_issues_once_the_domain_has_its_record(moto, monkeypatch, capsys):
-    monkeypatch.setenv("CERTIFICATE", "acm")
+    monkeypatch.setenv("TUTORIAL_CERTIFICATE", "acm")
     monkeypatch.setattr("moto.settings.ACM_VALIDATION_WAIT", 0)
-    mine = aws.call("route53", "create_hosted_zone", Name=current().DOMAIN, CallerReference="mine")
+    mine = aws.call("route53", "create_hosted_zone", Name=current().TUTORIAL_DOMAIN, CallerReference="mine")
     mine = mine["HostedZone"]["Id"].rpartition("/")[2]
     network.ensure()
     arn = acm.ensure()
@@ -175,7 +175,7 @@ def test_acm_issues_once_the_domain_has_its_record(moto, monkeypatch, capsys):
 
 def test_certificate_of_the_other_kind_is_not_taken_for_ours(moto, monkeypatch):
     imported = acm.ensure()
-    monkeypatch.setenv("CERTIFICATE", "acm")
+    monkeypatch.setenv("TUTORIAL_CERTIFICATE", "acm")
     monkeypatch.setattr("moto.settings.ACM_VALIDATION_WAIT", 0)
     with pytest.raises(PrerequisiteError):
         acm.get()
@@ -299,7 +299,7 @@ def test_clean_up_takes_what_kubernetes_left_in_the_vpc(moto):
 
 def test_clean_up_leaves_what_is_not_ours(moto):
     theirs = aws.call("ec2", "create_vpc", CidrBlock="10.1.0.0/16")["Vpc"]["VpcId"]
-    domain = current().DOMAIN
+    domain = current().TUTORIAL_DOMAIN
     theirs_too = aws.call("route53", "create_hosted_zone", Name=domain, CallerReference=domain)
     make_all()
     cleanup.everything()

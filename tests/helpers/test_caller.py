@@ -24,7 +24,7 @@ class Mirror(BaseHTTPRequestHandler):
 def mirror(monkeypatch):
     server = HTTPServer(("127.0.0.1", 0), Mirror)
     Thread(target=server.serve_forever, daemon=True).start()
-    monkeypatch.setenv("CALLER", f"http://127.0.0.1:{server.server_port}/")
+    monkeypatch.setenv("TUTORIAL_AUTHORIZED_CIDR", f"http://127.0.0.1:{server.server_port}/")
     yield Mirror
     server.shutdown()
     server.server_close()
@@ -35,7 +35,7 @@ def mirror(monkeypatch):
     [("203.0.113.7", "203.0.113.7/32"), ("198.51.100.0/24", "198.51.100.0/24")],
 )
 def test_an_address_or_a_range_is_taken_as_it_is(monkeypatch, given, taken):
-    monkeypatch.setenv("CALLER", given)
+    monkeypatch.setenv("TUTORIAL_AUTHORIZED_CIDR", given)
     assert my_address.cidr() == taken
 
 
@@ -51,6 +51,6 @@ def test_what_is_no_single_address_opens_nothing(mirror, monkeypatch, answer):
 
 
 def test_nobody_there_says_what_to_set(monkeypatch):
-    monkeypatch.setenv("CALLER", "http://127.0.0.1:1/")
-    with pytest.raises(UnreachableError, match="set CALLER"):
+    monkeypatch.setenv("TUTORIAL_AUTHORIZED_CIDR", "http://127.0.0.1:1/")
+    with pytest.raises(UnreachableError, match="TUTORIAL_AUTHORIZED_CIDR ="):
         my_address.cidr()

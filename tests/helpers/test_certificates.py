@@ -67,7 +67,7 @@ def test_second_run_issues_nothing(files, capsys):
 
 
 def test_new_domain_gets_a_new_certificate_and_nothing_else_does(files, monkeypatch, capsys):
-    monkeypatch.setenv("DOMAIN", "example.org")
+    monkeypatch.setenv("TUTORIAL_DOMAIN", "example.org")
     capsys.readouterr()
     pki.ensure()
     issued = [line for line in capsys.readouterr().out.splitlines() if "issued" in line]
@@ -124,7 +124,7 @@ def test_certificate_that_ends_today_is_reissued(files, monkeypatch, capsys):
 
 
 def test_acm_roots_are_amazons_and_no_others(monkeypatch):
-    monkeypatch.setenv("CERTIFICATE", "acm")
+    monkeypatch.setenv("TUTORIAL_CERTIFICATE", "acm")
     files = pki.ensure()
     roots = x509.load_pem_x509_certificates(files.alb_ca.read_bytes())
     assert {root.subject.rfc4514_string() for root in roots} == {
@@ -137,8 +137,8 @@ def test_acm_roots_are_amazons_and_no_others(monkeypatch):
 def test_roots_of_anothers_acm_are_taken_as_they_are(monkeypatch, tmp_path):
     own = pki.ensure().mtls_ca.read_bytes()
     (tmp_path / "roots.pem").write_bytes(own)
-    monkeypatch.setenv("CERTIFICATE", "acm")
-    monkeypatch.setenv("ACM_ROOTS", str(tmp_path / "roots.pem"))
+    monkeypatch.setenv("TUTORIAL_CERTIFICATE", "acm")
+    monkeypatch.setenv("TUTORIAL_ACM_ROOTS", str(tmp_path / "roots.pem"))
     assert pki.ensure().alb_ca.read_bytes() == own
-    monkeypatch.setenv("CERTIFICATE", "private-ca")
+    monkeypatch.setenv("TUTORIAL_CERTIFICATE", "private-ca")
     assert pki.ensure().alb_ca.read_bytes() != own

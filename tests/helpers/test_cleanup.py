@@ -38,7 +38,7 @@ def test_a_dry_run_lists_in_the_order_of_deletion_and_deletes_nothing(moto, caps
 
 def test_a_sweep_takes_old_runs_of_any_name_and_no_other(moto, monkeypatch, capsys):
     made_at(monkeypatch, "swept", "2026-01-01T00:00:00Z")
-    monkeypatch.setenv("DOMAIN", "swept.example.org")
+    monkeypatch.setenv("TUTORIAL_DOMAIN", "swept.example.org")
     network.ensure()
     function.ensure()
     acm.ensure()
@@ -77,7 +77,7 @@ def test_what_will_not_go_is_named_and_the_exit_code_is_not_0(moto, monkeypatch)
 
 
 def test_a_zone_whose_run_ended_before_its_tags_were_set_is_found(moto):
-    domain = current().DOMAIN
+    domain = current().TUTORIAL_DOMAIN
     comment = {"Comment": f"Project={current().TUTORIAL_NAME}"}
     aws.call("route53", "create_hosted_zone", Name=domain, CallerReference=domain, HostedZoneConfig=comment)
     assert [resource.kind for resource in dns.leftovers()] == ["hosted zone"]

@@ -61,7 +61,7 @@ def test_eks_lets_the_reader_in_and_logs_what_happens(moto, monkeypatch):
     assert set(described["logging"]["clusterLogging"][0]["types"]) == set(eks.LOGS)
     (group,) = aws.list_all("logs", "describe_log_groups", "logGroups", logGroupNamePrefix=eks.log_group())
     assert group["retentionInDays"] == cloudwatch_logs.RETENTION
-    monkeypatch.setenv("CALLER", "203.0.113.8")  # another day, another network
+    monkeypatch.setenv("TUTORIAL_AUTHORIZED_CIDR", "203.0.113.8")  # another day, another network
     eks.ensure()
     described = aws.call("eks", "describe_cluster", name=current().TUTORIAL_NAME)["cluster"]
     assert described["resourcesVpcConfig"]["publicAccessCidrs"] == ["203.0.113.8/32"]

@@ -134,7 +134,7 @@ def test_refused_connection_is_an_answer(capsys):
 
 
 def test_time_out_is_exit_28_and_says_what_was_tried(full, monkeypatch, capsys):
-    monkeypatch.setenv("CONNECT_TIMEOUT", "0.3")
+    monkeypatch.setenv("TUTORIAL_CONNECT_TIMEOUT", "0.3")
     answer = curl.outside("-v", f"http://127.0.0.1:{full}/")
     assert (answer.exit_code, answer.trying) == (28, ["127.0.0.1"])
     shown = capsys.readouterr().out
@@ -180,7 +180,7 @@ def test_host_name_instead_of_an_address_is_connected_to(http):
 
 
 def test_prefix_is_what_curl_runs_behind_and_is_not_shown(http, monkeypatch, capsys):
-    monkeypatch.setenv("INSIDE_VPC", "env SOME=where")
+    monkeypatch.setenv("TUTORIAL_INSIDE_VPC_COMMAND", "env SOME=where")
     assert curl.inside_vpc(f"{http}/").status == 200
     assert capsys.readouterr().out.startswith("$ curl ")
 
@@ -191,10 +191,10 @@ def test_without_a_place_of_ones_own_inside_the_vpc_there_has_to_be_a_network(mo
 
 
 def test_prefix_that_does_not_exist_or_fails(monkeypatch):
-    monkeypatch.setenv("OUTSIDE", "no-such-program")
+    monkeypatch.setenv("TUTORIAL_OUTSIDE_COMMAND", "no-such-program")
     with pytest.raises(ToolMissingError, match="no-such-program"):
         curl.outside("http://127.0.0.1/")
-    monkeypatch.setenv("OUTSIDE", "false")
+    monkeypatch.setenv("TUTORIAL_OUTSIDE_COMMAND", "false")
     with pytest.raises(TutorialError, match="in a terminal"):
         curl.outside("http://127.0.0.1/")
 

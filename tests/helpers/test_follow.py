@@ -71,7 +71,7 @@ def clusters(moto, monkeypatch, tmp_path) -> Clusters:
     """Two contexts, an empty bucket of the load balancer's, an empty log group of the function's."""
     tools = tmp_path / "tools"
     tools.mkdir()
-    monkeypatch.setenv("TOOLS", str(tools))
+    monkeypatch.setenv("TUTORIAL_TOOLS", str(tools))
     for context in ("gke", "eks"):
         kubeconfig.write(context, "https://127.0.0.1:1", "", {"command": "false"})
     aws.call("s3", "create_bucket", Bucket=alb_log.bucket())
@@ -211,7 +211,7 @@ def test_without_a_traceparent_no_log_is_searched(clusters):
 
 
 def test_curl_tells_where_it_went_and_what_it_sent(monkeypatch):
-    monkeypatch.setenv("CONNECT_TIMEOUT", "1")
+    monkeypatch.setenv("TUTORIAL_CONNECT_TIMEOUT", "1")
     answer = curl.outside("-H", f"Traceparent: {TRACE}", "http://127.0.0.1:1/there")
     assert (answer.traceparent, answer.url) == (TRACE, "http://127.0.0.1:1/there")
     assert answer.exit_code == 7

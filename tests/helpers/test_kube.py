@@ -170,14 +170,14 @@ def test_context_that_does_not_exist_names_the_notebook(cluster):
 
 
 def test_missing_kubectl_says_where_to_get_it(cluster, monkeypatch, tmp_path):
-    monkeypatch.setenv("TOOLS", str(tmp_path))
+    monkeypatch.setenv("TUTORIAL_TOOLS", str(tmp_path))
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(ToolMissingError, match=r"kubernetes\.io"):
         kube.kubectl("eks", "get", "nodes")
 
 
 def test_missing_istioctl_too(cluster, monkeypatch, tmp_path):
-    monkeypatch.setenv("TOOLS", str(tmp_path))
+    monkeypatch.setenv("TUTORIAL_TOOLS", str(tmp_path))
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(ToolMissingError, match=r"istio\.io"):
         istio.proxy_status("eks")

@@ -67,7 +67,7 @@ def starts(way, programs, tmp_path, monkeypatch) -> Callable[[], int]:
     tools.mkdir()
     (tools / "kubectl").write_text(f'#!/bin/sh\necho >>{log}\nexec {programs}/kubectl "$@"\n')
     (tools / "kubectl").chmod(0o755)
-    monkeypatch.setenv("TOOLS", str(tools))
+    monkeypatch.setenv("TUTORIAL_TOOLS", str(tools))
     return lambda: len(log.read_text().splitlines())
 
 

@@ -23,7 +23,7 @@ def test_each_statement_has_its_reason_in_the_readme():
 
 def test_it_names_the_readers_own_account_region_and_things(monkeypatch):
     monkeypatch.setenv("TUTORIAL_NAME", "mine")
-    monkeypatch.setenv("DOMAIN", "example.org")
+    monkeypatch.setenv("TUTORIAL_DOMAIN", "example.org")
     monkeypatch.setenv("AWS_REGION", "eu-west-1")
     statements = {one["Sid"]: one for one in policy.document(ACCOUNT)["Statement"]}
     function = f"arn:aws:lambda:eu-west-1:{ACCOUNT}:function:mine-hello-world"

@@ -13,12 +13,17 @@ from helpers.base.errors import SettingsError
 
 def test_environment_wins_over_the_file(monkeypatch, tmp_path):
     file = tmp_path / "my.toml"
-    file.write_text('AWS_REGION = "eu-west-1"\nDOMAIN = "example.org"\nISTIO_VALUES = ["a=b c", "d=e"]\n')
+    lines = [
+        'AWS_REGION = "eu-west-1"',
+        'TUTORIAL_DOMAIN = "example.org"',
+        'TUTORIAL_ISTIO_VALUES = ["a=b c", "d=e"]',
+    ]
+    file.write_text("\n".join(lines))
     monkeypatch.setenv("TUTORIAL_SETTINGS", str(file))
     monkeypatch.setenv("AWS_REGION", "eu-central-1")
     now = settings.current()
     assert (now.AWS_REGION, now.alb_host) == ("eu-central-1", "alb.example.org")
-    assert now.ISTIO_VALUES == ["a=b c", "d=e"]
+    assert now.TUTORIAL_ISTIO_VALUES == ["a=b c", "d=e"]
 
 
 def test_example_file_is_usable(monkeypatch):
@@ -33,27 +38,27 @@ def test_example_file_names_every_setting():
 
 
 def test_command_prefixes_are_written_as_in_a_shell(monkeypatch):
-    monkeypatch.setenv("OUTSIDE", "ssh 'my host' --")
-    assert settings.current().OUTSIDE == ["ssh", "my host", "--"]
+    monkeypatch.setenv("TUTORIAL_OUTSIDE_COMMAND", "ssh 'my host' --")
+    assert settings.current().TUTORIAL_OUTSIDE_COMMAND == ["ssh", "my host", "--"]
 
 
 @pytest.mark.parametrize(
     ("name", "value", "says"),
     [
-        ("DOMAIN", "alb", "a domain like example.com"),
-        ("DOMAIN", "http://example.com", "a domain like example.com"),
-        ("DOMAIN", "Example.com", "lower case"),
+        ("TUTORIAL_DOMAIN", "alb", "a domain like example.com"),
+        ("TUTORIAL_DOMAIN", "http://example.com", "a domain like example.com"),
+        ("TUTORIAL_DOMAIN", "Example.com", "lower case"),
         ("AWS_REGION", "us-east-1a", "not a zone"),
         ("AWS_REGION", "Virginia", "a region like us-east-1"),
         ("GOOGLE_CLOUD_LOCATION", "Iowa", "a zone like us-central1-a"),
         ("AWS_ENDPOINT_URL", "localhost:4566", "a URL like"),
         ("TUTORIAL_NAME", "a-name-that-is-much-too-long", "2 to 20"),
-        ("ISTIO_REVISION", "1.30", "a dot is not allowed"),
-        ("CONNECT_TIMEOUT", "soon", "number"),
-        ("ZONE", "hidden", "'public' or 'private'"),
-        ("CERTIFICATE", "self-signed", "'private-ca' or 'acm'"),
-        ("CALLER", "my-laptop", "an address, a range"),
-        ("CALLER", "10.0.0.1/8", "has host bits set"),
+        ("TUTORIAL_ISTIO_REVISION", "1.30", "a dot is not allowed"),
+        ("TUTORIAL_CONNECT_TIMEOUT", "soon", "number"),
+        ("TUTORIAL_ROUTE53_ZONE", "hidden", "'public' or 'private'"),
+        ("TUTORIAL_CERTIFICATE", "self-signed", "'private-ca' or 'acm'"),
+        ("TUTORIAL_AUTHORIZED_CIDR", "my-laptop", "an address, a range"),
+        ("TUTORIAL_AUTHORIZED_CIDR", "10.0.0.1/8", "has host bits set"),
         ("KUBECONFIG", str(Path.home() / ".kube" / "config"), "never writes into ~/.kube/config"),
     ],
 )
@@ -66,10 +71,12 @@ def test_wrong_value_is_named_with_what_would_do(monkeypatch, name, value, says)
 
 
 def test_acm_looks_for_its_record_in_public_dns_only(monkeypatch):
-    monkeypatch.setenv("CERTIFICATE", "acm")
-    assert settings.current().ZONE == "public"
-    monkeypatch.setenv("ZONE", "private")
-    with pytest.raises(SettingsError, match='CERTIFICATE = "acm" needs ZONE = "public"'):
+    monkeypatch.setenv("TUTORIAL_CERTIFICATE", "acm")
+    assert settings.current().TUTORIAL_ROUTE53_ZONE == "public"
+    monkeypatch.setenv("TUTORIAL_ROUTE53_ZONE", "private")
+    with pytest.raises(
+        SettingsError, match='TUTORIAL_CERTIFICATE = "acm" needs TUTORIAL_ROUTE53_ZONE = "public"'
+    ):
         settings.current()
 
 
@@ -80,8 +87,45 @@ def test_misspelt_setting_in_the_file_is_not_silently_ignored(monkeypatch, tmp_p
         settings.current()
 
 
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [("ZONE", "TUTORIAL_ROUTE53_ZONE"), ("DOMAIN", "TUTORIAL_DOMAIN"), ("ISTIO_TAG", "TUTORIAL_ISTIO_TAG")],
+)
+def test_an_old_name_is_refused_in_the_file_and_nobodys_in_the_environment(monkeypatch, tmp_path, old, new):
+    file = tmp_path / "my.toml"
+    file.write_text(f'{old} = "private"\n')
+    monkeypatch.setenv("TUTORIAL_SETTINGS", str(file))
+    with pytest.raises(SettingsError, match=f"{old} is now {new}"):
+        settings.current()
+    file.unlink()
+    before = settings.Settings()
+    monkeypatch.setenv(old, "private")
+    assert settings.current() == before
+
+
+def test_settings_are_read_once(tmp_path, monkeypatch):
+    file = tmp_path / "my.toml"
+    file.write_text('TUTORIAL_DOMAIN = "example.org"\n')
+    monkeypatch.setenv("TUTORIAL_SETTINGS", str(file))
+    assert settings.current().TUTORIAL_DOMAIN == "example.org"
+    file.write_text('TUTORIAL_DOMAIN = "example.net"\n')
+    assert settings.current().TUTORIAL_DOMAIN == "example.org"
+
+
+def test_an_override_is_checked_nests_and_ends_with_its_block(monkeypatch):
+    monkeypatch.setenv("TUTORIAL_DOMAIN", "example.org")
+    with settings.override(TUTORIAL_DOMAIN="example.net"):
+        with settings.override(TUTORIAL_NAME="inner"):
+            assert settings.current().TUTORIAL_DOMAIN == "example.net"
+            assert settings.current().TUTORIAL_NAME == "inner"
+        assert settings.current().TUTORIAL_NAME == "istio-multicloud"
+    assert settings.current().TUTORIAL_DOMAIN == "example.org"
+    with settings.override(TUTORIAL_DOMAIN="Example"), pytest.raises(SettingsError, match="lower case"):
+        settings.current()
+
+
 def test_file_that_is_not_toml_is_an_error_for_people(monkeypatch, tmp_path):
-    (tmp_path / "my.toml").write_text("DOMAIN: example.org\n")
+    (tmp_path / "my.toml").write_text("TUTORIAL_DOMAIN: example.org\n")
     monkeypatch.setenv("TUTORIAL_SETTINGS", str(tmp_path / "my.toml"))
     with pytest.raises(SettingsError, match="must be TOML"):
         settings.current()
@@ -89,7 +133,7 @@ def test_file_that_is_not_toml_is_an_error_for_people(monkeypatch, tmp_path):
 
 def test_children_get_the_clouds_and_the_tools_but_no_empty_values(monkeypatch, tmp_path):
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:4566")
-    monkeypatch.setenv("TOOLS", str(tmp_path))
+    monkeypatch.setenv("TUTORIAL_TOOLS", str(tmp_path))
     given = settings.current().environment()
     assert given["AWS_ENDPOINT_URL"] == "http://127.0.0.1:4566"
     assert given["KUBECONFIG"] == str(tmp_path / "kubeconfig")
@@ -101,4 +145,4 @@ def test_secrets_are_masked_where_settings_are_shown(monkeypatch):
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "very-secret")
     table = show.settings()
     assert "very-secret" not in repr(table) + table._repr_html_()
-    assert ["DOMAIN", "example.com"] in table.rows
+    assert ["TUTORIAL_DOMAIN", "example.com"] in table.rows

@@ -51,7 +51,7 @@ def test_page_says_its_title_below_the_frame(markup, shown):
 @pytest.fixture
 def manifest(tmp_path):
     file = tmp_path / "some.yaml"
-    file.write_text("host: ${HOST}\ndomain: ${DOMAIN}\nprice: $$5\n")
+    file.write_text("host: ${HOST}\ndomain: ${TUTORIAL_DOMAIN}\nprice: $$5\n")
     return str(file)
 
 
@@ -70,14 +70,14 @@ def test_long_manifest_is_folded_in_a_notebook_and_whole_elsewhere(tmp_path, lin
 
 
 def test_value_given_wins_over_the_setting(manifest):
-    assert "domain: d" in manifests.render(manifest, HOST="h", DOMAIN="d")
+    assert "domain: d" in manifests.render(manifest, HOST="h", TUTORIAL_DOMAIN="d")
 
 
 def test_name_without_a_value_is_an_error_and_nothing_is_written(manifest):
     with pytest.raises(TutorialError, match=r"nothing gives \$\{HOST\} a value"):
         manifests.written(manifest, "eks")
-    assert not (current().STATE / "manifests").exists() or not list(
-        (current().STATE / "manifests").rglob("*.yaml")
+    assert not (current().TUTORIAL_BUILD_DIR / "manifests").exists() or not list(
+        (current().TUTORIAL_BUILD_DIR / "manifests").rglob("*.yaml")
     )
 
 

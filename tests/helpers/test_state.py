@@ -41,7 +41,7 @@ def test_what_was_made_in_aws_is_there_and_after_its_deletion_is_not(moto):
     found = state.gather()
     assert found["vpc"].values == (place.vpc_id, network.CIDR)
     assert found["subnets"].values == ("3 private", "3 public")
-    assert found["nat"].how == "there"
+    assert found["nat"].phase == "ready"
     assert {"alb", "listeners", "target", "function", "eks", "gke"} & set(found) == set()
     function.ensure()
     acm.ensure()
@@ -51,30 +51,30 @@ def test_what_was_made_in_aws_is_there_and_after_its_deletion_is_not(moto):
     assert found["alb"].state == "active"
     assert found["listeners"].values == ("HTTP 80", "HTTPS 443")
     assert (found["target"].state, found["function"].state) == ("healthy", "Active")
-    assert found.ways()["internal ALB → Lambda function"]
+    assert found.paths()["internal ALB → Lambda function"]
     aws.call("lambda", "delete_function", FunctionName=function.name())
     assert "function" not in state.gather()
-    assert not state.gather().ways()["internal ALB → Lambda function"]
+    assert not state.gather().paths()["internal ALB → Lambda function"]
 
 
 @pytest.mark.parametrize(
-    ("status", "issues", "how", "said"),
+    ("status", "issues", "phase", "said"),
     [
-        ("CREATING", [], "making", "CREATING"),
-        ("DELETING", [], "making", "DELETING"),
-        ("ACTIVE", [], "there", "ACTIVE"),
-        ("FAILED", [{"code": "AccessDenied", "message": "no role"}], "broken", "FAILED: no role"),
+        ("CREATING", [], "creating", "CREATING"),
+        ("DELETING", [], "creating", "DELETING"),
+        ("ACTIVE", [], "ready", "ACTIVE"),
+        ("FAILED", [{"code": "AccessDenied", "message": "no role"}], "failed", "FAILED: no role"),
     ],
 )
-def test_a_cluster_is_in_the_state_that_eks_says(moto, monkeypatch, status, issues, how, said):
+def test_a_cluster_is_in_the_state_that_eks_says(moto, monkeypatch, status, issues, phase, said):
     network.ensure()
     eks.create()
     described = {**(eks.describe() or {}), "status": status, "health": {"issues": issues}}
     monkeypatch.setattr(eks, "describe", lambda: described)
     found = state.gather()
-    assert (found["eks"].how, found["eks"].state) == (how, said)
+    assert (found["eks"].phase, found["eks"].state) == (phase, said)
     assert found["eks"].values[-1] == "not connected yet"
-    assert found["eks/istiod"].how == "none"
+    assert found["eks/istiod"].phase == "missing"
 
 
 def test_a_context_that_leads_to_another_cluster_is_not_asked(moto, cluster):
@@ -86,9 +86,9 @@ def test_a_context_that_leads_to_another_cluster_is_not_asked(moto, cluster):
 
 def test_a_cluster_without_istio_is_empty_and_no_error(cluster):
     found = cluster_things.parts("eks")
-    assert {key: part.how for key, part in found.items() if key != "nodes"} == {
-        "eks/istiod": "none",
-        "eks/gateway": "none",
+    assert {key: part.phase for key, part in found.items() if key != "nodes"} == {
+        "eks/istiod": "missing",
+        "eks/gateway": "missing",
     }
     assert found["nodes"].state == "no nodes"
 
@@ -97,7 +97,7 @@ def test_an_api_server_that_does_not_answer_leaves_all_unknown(cluster):
     path = current().KUBECONFIG
     path.write_text(path.read_text().replace(kubeconfig.server("eks"), "https://127.0.0.1:1"))
     found = cluster_things.parts("eks")
-    assert {part.how for part in found.values()} == {"unknown"}
+    assert {part.phase for part in found.values()} == {"unknown"}
     assert found["nodes"].state.startswith("no answer from the API server: ")
     assert "127.0.0.1:1" in found["nodes"].state
 
@@ -115,20 +115,20 @@ def test_a_gateway_starts_breaks_and_is_ready(cluster, tmp_path):
 
     def gateway() -> tuple[str, str, tuple[str, ...]]:
         part = cluster_things.parts("eks")["eks/gateway"]
-        return part.how, part.state, part.values
+        return part.phase, part.state, part.values
 
     pod = "pod/istio-ingressgateway-1"
     for reason, seen in (
-        ("ContainerCreating", ("making", "starting")),
-        ("CrashLoopBackOff", ("broken", "CrashLoopBackOff: the pod is not ready")),
+        ("ContainerCreating", ("creating", "starting")),
+        ("CrashLoopBackOff", ("failed", "CrashLoopBackOff: the pod is not ready")),
     ):
         waiting = {"name": "istio-proxy", "ready": False, "restartCount": 0, "image": "auto", "imageID": ""}
         status(pod, containerStatuses=[{**waiting, "state": {"waiting": {"reason": reason}}}])
         assert gateway() == (*seen, ("no address yet",))
     status("deployment/istio-ingressgateway", replicas=1, readyReplicas=1)
-    assert gateway() == ("making", "ready", ("no address yet",))
+    assert gateway() == ("creating", "ready", ("no address yet",))
     status("service/istio-ingressgateway", loadBalancer={"ingress": [{"hostname": "door.example.com"}]})
-    assert gateway() == ("there", "ready", ("door.example.com",))
+    assert gateway() == ("ready", "ready", ("door.example.com",))
 
 
 def test_secrets_are_seen_by_name_and_their_contents_are_not_read(cluster, tmp_path):
@@ -137,5 +137,5 @@ def test_secrets_are_seen_by_name_and_their_contents_are_not_read(cluster, tmp_p
     assert "eks/Secret/alb-ca" not in cluster_things.parts("eks")
     kube.secret("eks", "istio-ingress", "alb-ca", {"ca.crt": tmp_path / "key"})
     found = cluster_things.parts("eks")
-    assert found["eks/Secret/alb-ca"].how == "there"
+    assert found["eks/Secret/alb-ca"].phase == "ready"
     assert "eks/Secret/mtls-credential" not in found

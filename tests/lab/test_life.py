@@ -94,10 +94,10 @@ def test_the_machines_own_network_stays_as_it_was(before):
 def test_a_reader_owns_settings_written_by_hand(before):
     settings = PROJECT / f"tutorial-{LAB.name}.toml"
     assert "AWS_ENDPOINT_URL" in settings.read_text()
-    settings.write_text("DOMAIN = 'mine.example.org'\n")
+    settings.write_text("TUTORIAL_DOMAIN = 'mine.example.org'\n")
     lab("down")
     assert "was left alone" in lab("up")
-    assert settings.read_text() == "DOMAIN = 'mine.example.org'\n"
+    assert settings.read_text() == "TUTORIAL_DOMAIN = 'mine.example.org'\n"
     settings.unlink()
 
 

@@ -13,44 +13,44 @@ from helpers.pictures.things import Part, Parts
 IMAGES = Path(__file__).parents[2] / "notebooks" / "images"
 HOST = "a0c3393cd19ad4432b92ef2ff475adab-1234567890.us-east-1.elb.amazonaws.com"
 NETWORK = {
-    "vpc": Part("there", "available", ("vpc-0123456789abcdef0", "10.0.0.0/16")),
-    "subnets": Part("there", "available", ("3 private", "3 public")),
-    "nat": Part("there", "available", ("nat-0123456789abcdef0",)),
-    "cloud-nat": Part("there", "running", ("router istio-multicloud",)),
+    "vpc": Part("ready", "available", ("vpc-0123456789abcdef0", "10.0.0.0/16")),
+    "subnets": Part("ready", "available", ("3 private", "3 public")),
+    "nat": Part("ready", "available", ("nat-0123456789abcdef0",)),
+    "cloud-nat": Part("ready", "running", ("router istio-multicloud",)),
 }
 STARTING = {
-    "eks": Part("making", "CREATING", ("Kubernetes 1.35", "not connected yet")),
-    "gke": Part("making", "PROVISIONING", ("Kubernetes 1.35.4-gke.1000", "not connected yet")),
+    "eks": Part("creating", "CREATING", ("Kubernetes 1.35", "not connected yet")),
+    "gke": Part("creating", "PROVISIONING", ("Kubernetes 1.35.4-gke.1000", "not connected yet")),
 }
 STARTED = {
-    "eks": Part("there", "ACTIVE", ("Kubernetes 1.35", "not connected yet")),
-    "gke": Part("there", "RUNNING", ("Kubernetes 1.35.4-gke.1000", "not connected yet")),
+    "eks": Part("ready", "ACTIVE", ("Kubernetes 1.35", "not connected yet")),
+    "gke": Part("ready", "RUNNING", ("Kubernetes 1.35.4-gke.1000", "not connected yet")),
 }
 LAMBDA = {
-    "function": Part("there", "Active", ("python3.13",)),
-    "alb": Part("there", "active", ("10.0.1.28", "10.0.2.232", "10.0.3.149")),
-    "listeners": Part("there", "open", ("HTTP 80", "HTTPS 443")),
-    "target": Part("there", "healthy", ("the function",)),
+    "function": Part("ready", "Active", ("python3.13",)),
+    "alb": Part("ready", "active", ("10.0.1.28", "10.0.2.232", "10.0.3.149")),
+    "listeners": Part("ready", "open", ("HTTP 80", "HTTPS 443")),
+    "target": Part("ready", "healthy", ("the function",)),
 }
-ISTIOD = Part("there", "ready", ("revision 1-30",))
+ISTIOD = Part("ready", "ready", ("revision 1-30",))
 EKS = {
-    "eks": Part("there", "ACTIVE", ("Kubernetes 1.35", "1 node")),
+    "eks": Part("ready", "ACTIVE", ("Kubernetes 1.35", "1 node")),
     "eks/istiod": ISTIOD,
-    "eks/gateway": Part("there", "ready", (HOST,)),
+    "eks/gateway": Part("ready", "ready", (HOST,)),
 }
 GKE = {
-    "gke": Part("there", "RUNNING", ("Kubernetes 1.35.4-gke.1000", "1 node")),
+    "gke": Part("ready", "RUNNING", ("Kubernetes 1.35.4-gke.1000", "1 node")),
     "gke/istiod": ISTIOD,
-    "gke/gateway": Part("there", "ready"),
-    "gke/sleep": Part("there", "ready", ("with its sidecar",)),
+    "gke/gateway": Part("ready", "ready"),
+    "gke/sleep": Part("ready", "ready", ("with its sidecar",)),
 }
 MADE_BY = {
     "00": {**NETWORK, **STARTING},
     "01": {**LAMBDA, **STARTED},
     "02": EKS,
     "03": GKE,
-    "04": {key: Part("there", "there") for key in object_keys("eks")},
-    "05": {key: Part("there", "there") for key in object_keys("gke")},
+    "04": {key: Part("ready", "there") for key in object_keys("eks")},
+    "05": {key: Part("ready", "there") for key in object_keys("gke")},
 }
 
 

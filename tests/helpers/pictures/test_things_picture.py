@@ -16,14 +16,14 @@ WHY = "the last check failed with codes [502], because the function answered not
 BROKEN = Parts(
     {
         **stages.after("05"),
-        "nat": Part("broken", "failed: the subnet has no free address", ("nat-0123456789abcdef0",)),
-        "alb": Part("broken", f"failed: {WHY}", ("10.0.1.28",)),
-        "target": Part("broken", f"unhealthy: {WHY}", ("the function",)),
-        "function": Part("broken", "Failed", ("python3.13",)),
-        "eks": Part("broken", f"FAILED: {WHY}", ("Kubernetes 1.35", "1 node")),
-        "gke/gateway": Part("there", "ready", ("198.51.100.51",)),
-        "eks/gateway": Part("broken", "CrashLoopBackOff: the pod is not ready", (LONG,)),
-        "gke/sleep": Part("broken", "Unschedulable", ()),
+        "nat": Part("failed", "failed: the subnet has no free address", ("nat-0123456789abcdef0",)),
+        "alb": Part("failed", f"failed: {WHY}", ("10.0.1.28",)),
+        "target": Part("failed", f"unhealthy: {WHY}", ("the function",)),
+        "function": Part("failed", "Failed", ("python3.13",)),
+        "eks": Part("failed", f"FAILED: {WHY}", ("Kubernetes 1.35", "1 node")),
+        "gke/gateway": Part("ready", "ready", ("198.51.100.51",)),
+        "eks/gateway": Part("failed", "CrashLoopBackOff: the pod is not ready", (LONG,)),
+        "gke/sleep": Part("failed", "Unschedulable", ()),
     }
 )
 UNKNOWN = Parts(
@@ -31,12 +31,12 @@ UNKNOWN = Parts(
         **stages.after("05"),
         **{key: Part("unknown") for key in THINGS if key.startswith("gke/")},
         "gke": Part(
-            "there", "RUNNING", ("Kubernetes 1.35.4-gke.1000", f"no answer from the API server: {WHY}")
+            "ready", "RUNNING", ("Kubernetes 1.35.4-gke.1000", f"no answer from the API server: {WHY}")
         ),
     }
 )
 STATES = {**{number: stages.after(number) for number in stages.MADE_BY}, "empty": Parts()}
-STATES |= {"broken": BROKEN, "unknown": UNKNOWN}
+STATES |= {"failed": BROKEN, "unknown": UNKNOWN}
 every_state = pytest.mark.parametrize("parts", STATES.values(), ids=STATES.keys())
 
 
@@ -91,7 +91,7 @@ def test_what_stands_in_a_box_stays_in_it(parts):
 
 
 def test_a_box_with_too_much_in_it_is_noticed():
-    many = Part("there", "active", tuple("1234567"))
+    many = Part("ready", "active", tuple("1234567"))
     assert outside(Parts({**stages.after("01"), "alb": many})) == ["alb"]
 
 
@@ -101,9 +101,9 @@ def test_the_words_are_complete(parts):
     for key, thing in THINGS.items():
         (line,) = re.findall(rf"^{re.escape(thing.name)} {{2,}}(.+)$", words, re.M)
         part = parts[key]
-        if part.how in ("there", "making", "broken"):
+        if part.phase in ("ready", "creating", "failed"):
             assert part.state in line and all(value in line for value in part.values)
-        elif part.how == "none":
+        elif part.phase == "missing":
             assert line.split("  ")[0] == "not yet" and f"notebook {thing.notebook} makes it" in line
         else:
             assert line.startswith("not known")
@@ -125,7 +125,7 @@ def test_a_way_is_drawn_when_all_it_needs_is_there(notebook, ways):
 def test_a_way_closes_when_one_thing_is_missing(missing):
     parts = stages.after("05")
     del parts[missing]
-    assert not parts.ways()["egress gateway → ingress gateway"]
+    assert not parts.paths()["egress gateway → ingress gateway"]
 
 
 def test_the_load_balancer_is_closed_to_the_outside_once_it_exists():
@@ -148,7 +148,7 @@ def test_what_is_broken_is_red_with_the_reason():
     svg_ = drawn(BROKEN)
     assert svg_.count('<rect class="refused"') == 6
     assert "CrashLoopBackOff" in svg_ and "unhealthy:" in svg_ and "no free address" in svg_
-    assert not BROKEN.ways()["internal ALB → Lambda function"]
+    assert not BROKEN.paths()["internal ALB → Lambda function"]
     assert "refused" not in drawn(stages.after("05")).split("</style>")[1]
 
 

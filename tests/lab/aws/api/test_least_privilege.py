@@ -15,7 +15,7 @@ from botocore.exceptions import ClientError
 
 from helpers import acm, cleanup, dns, eks, function, load_balancer, network, pki
 from helpers.aws import alb_log, denied, policy
-from helpers.base.settings import Settings
+from helpers.base.settings import Settings, current, override
 from lab.aws import delays
 from lab.aws.server import Aws
 from lab.settings import ACCOUNT_ID
@@ -70,15 +70,17 @@ def settings(aws, programs, tmp_path_factory) -> Iterator[pytest.MonkeyPatch]:
         for delay in (name for name in vars(delays) if name.isupper()):
             patch.setattr(delays, delay, 0)  # what is allowed does not depend on how long it takes
         patch.setenv("TUTORIAL_SETTINGS", str(folder / "none.toml"))
-        patch.setenv("STATE", str(folder / "build"))
+        patch.setenv("TUTORIAL_BUILD_DIR", str(folder / "build"))
         patch.setenv("KUBECONFIG", str(folder / "kubeconfig"))
-        patch.setenv("TOOLS", str(programs))
+        patch.setenv("TUTORIAL_TOOLS", str(programs))
         patch.setenv("TUTORIAL_NAME", NAME)
-        patch.setenv("DOMAIN", f"{NAME}.example.com")
+        patch.setenv("TUTORIAL_DOMAIN", f"{NAME}.example.com")
         patch.setenv("AWS_ENDPOINT_URL", aws.endpoint_url)
         patch.setenv("AWS_REGION", REGION)
-        patch.setenv("CALLER", "192.0.2.7")
+        patch.setenv("TUTORIAL_AUTHORIZED_CIDR", "192.0.2.7")
+        current.cache_clear()
         yield patch
+    current.cache_clear()
 
 
 @pytest.fixture(scope="module")
@@ -86,6 +88,7 @@ def reader(client, settings) -> Iterator[Reader]:
     reader = Reader(client("iam"), policy.document(ACCOUNT_ID))
     settings.setenv("AWS_ACCESS_KEY_ID", reader.keys["AccessKeyId"])
     settings.setenv("AWS_SECRET_ACCESS_KEY", reader.keys["SecretAccessKey"])
+    current.cache_clear()
     yield reader
     reader.delete()
 
@@ -178,8 +181,7 @@ def _again(patch: pytest.MonkeyPatch, client: Any, source: Any) -> None:
     function.ensure()
     pki.ensure().alb_cert.unlink()
     acm.ensure()
-    with pytest.MonkeyPatch.context() as by_acm:
-        by_acm.setenv("CERTIFICATE", "acm")
+    with override(TUTORIAL_CERTIFICATE="acm"):
         acm.ensure()
     client("eks").update_cluster_config(name=NAME, resourcesVpcConfig={"publicAccessCidrs": ["192.0.2.1/32"]})
     eks.ensure()
