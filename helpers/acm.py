@@ -9,7 +9,7 @@ from helpers import aws, pki
 from helpers.aws import deletion, route53
 from helpers.base import contents
 from helpers.base.command import relative
-from helpers.base.errors import PrerequisiteError, TutorialError
+from helpers.base.errors import TutorialError
 from helpers.base.resource import Resource
 from helpers.base.settings import current
 from helpers.base.waiting import resume_after_lost_answer, wait_until
@@ -20,10 +20,7 @@ _TYPES = {"private-ca": "IMPORTED", "acm": "AMAZON_ISSUED"}
 
 def get() -> str:
     """The ARN of our certificate for alb.<domain>; raises PrerequisiteError where there is none."""
-    if arn := find():
-        return arn
-    missing = f"no certificate for {current().alb_host} in ACM"
-    raise PrerequisiteError(missing, contents.notebook("certificate"))
+    return contents.require(find(), "certificate", f"no certificate for {current().alb_host} in ACM")
 
 
 def find() -> str | None:

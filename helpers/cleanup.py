@@ -3,7 +3,6 @@
 On the command line: `python -m helpers.cleanup --help`.
 """
 
-import json
 import sys
 from collections.abc import Iterator
 from typing import Annotated, Protocol
@@ -13,7 +12,7 @@ import typer
 from helpers import acm, dns, eks, function, gke, kube, load_balancer, network, show
 from helpers.aws import node_group, tagging
 from helpers.base import runs
-from helpers.base.errors import CommandError, TimedOutError, for_people
+from helpers.base.errors import ApiError, TimedOutError, UnreachableError, for_people
 from helpers.base.resource import Resource
 from helpers.base.settings import current
 from helpers.base.waiting import wait_until
@@ -134,22 +133,22 @@ def _ready() -> list[str]:
 def _services(context: str) -> list[tuple[str, str]]:
     """Namespaces and names of the Services for which the cluster made a load balancer."""
     try:
-        got = kube.kubectl(context, "get", "services", "-A", "-o", "json", show=False, timeout=60)
-    except (CommandError, TimedOutError) as failed:
+        found = kube.get(context, "services")
+    except (ApiError, UnreachableError) as failed:
         # A cluster that does not answer any more must not keep all the rest alive.
         print(f"{context} does not answer, its load balancers are looked for in the cloud: {failed}")
         return []
-    found = [item for item in json.loads(got.text)["items"] if item["spec"]["type"] == "LoadBalancer"]
-    return [(item["metadata"]["namespace"], item["metadata"]["name"]) for item in found]
+    return [
+        (each.metadata.namespace, each.metadata.name) for each in found if each.spec.type == "LoadBalancer"
+    ]
 
 
 def _delete_services() -> None:
     for context in _ready():
         for namespace, name in _services(context):
-            words = ("-n", namespace, "delete", "service", name, "--timeout=300s")
             try:
-                kube.kubectl(context, *words, "--ignore-not-found")
-            except (CommandError, TimedOutError) as failed:
+                kube.delete(context, namespace, f"service/{name}")
+            except (ApiError, UnreachableError, TimedOutError) as failed:
                 print(f"{context} keeps {namespace}/{name}, its load balancer is looked for: {failed}")
 
 

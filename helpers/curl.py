@@ -4,17 +4,16 @@ import json
 import re
 import secrets
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from subprocess import CompletedProcess
 from typing import Any
 
-from helpers import kube
 from helpers.base import command
 from helpers.base.errors import TutorialError
 from helpers.base.settings import current
-from helpers.clusters import curl_pod
+from helpers.clusters import curl_pod, kubeconfig, pods
 
 _MARK = "\ncurl-says:"
 # More than the reader's own arguments ask for, to learn what happened: https://curl.se/docs/manpage.html
@@ -69,30 +68,28 @@ class CurlResult:
 
 def outside(*args: str | Path) -> CurlResult:
     """curl from outside the VPC: from where the reader sits."""
-    return _shown(current().TUTORIAL_OUTSIDE_COMMAND, [str(word) for word in args])
+    return _shown_after(current().TUTORIAL_OUTSIDE_COMMAND, [str(word) for word in args])
 
 
 def inside_vpc(*args: str | Path) -> CurlResult:
     """curl from a machine inside the VPC: by the settings' command if there is one, else in a pod in EKS."""
     words = [str(word) for word in args]
     if prefix := current().TUTORIAL_INSIDE_VPC_COMMAND:
-        answer = _shown(prefix, words)
+        answer = _shown_after(prefix, words)
     else:
-        answer = _shown(curl_pod.ensure(), words, curl_pod.carry(words))
+        curl_pod.ensure()
+        answer = _shown(
+            curl_pod.run, words, "look whether pod/curl is running, and whether its curl is 7.75 or newer."
+        )
     answer.inside = True
     return answer
 
 
 def in_pod(context: str, namespace: str, target: str, *args: str, container: str | None = None) -> CurlResult:
     """curl in a pod, e.g. of "deploy/sleep"."""
-    start = [
-        "kubectl",
-        "--context",
-        kube.require_context(context),
-        *kube.exec_words(namespace, target, container),
-    ]
-    done = command.run_raw([*start, "curl", *_MORE, *args])
-    shown = command.shell_join([*start, "curl", *args])
+    kubeconfig.require_context(context)
+    done = pods.execute(context, namespace, target, ["curl", *_MORE, *args], container=container)
+    shown = command.shell_join([*pods.exec_words(context, namespace, target, container), "curl", *args])
     answer = _print(shown, args, _parse(done, shown, "look whether that pod is running."))
     answer.pod = (context, namespace, target)
     return answer
@@ -116,12 +113,18 @@ def traceparent() -> str:
     return f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01"
 
 
-def _shown(prefix: Sequence[str], args: Sequence[str], there: Sequence[str] = ()) -> CurlResult:
-    """Run curl with the words that hold `there`, where the prefix leads; show those of this machine."""
-    timeout = ["--connect-timeout", f"{current().TUTORIAL_CONNECT_TIMEOUT:g}"]
-    done = command.run_raw([*prefix, "curl", *_MORE, *timeout, *(there or args)])
-    shown = command.shell_join(["curl", *timeout, *args])
+def _shown_after(prefix: Sequence[str], args: Sequence[str]) -> CurlResult:
+    """Run curl where the prefix leads."""
     hint = f"run {shlex.join([*prefix, 'curl'])} --version in a terminal: 7.75 or newer is needed."
+    return _shown(lambda argv: command.run_raw([*prefix, *argv]), args, hint)
+
+
+def _shown(
+    run: Callable[[Sequence[str]], CompletedProcess[bytes]], args: Sequence[str], hint: str
+) -> CurlResult:
+    timeout = ["--connect-timeout", f"{current().TUTORIAL_CONNECT_TIMEOUT:g}"]
+    done = run(["curl", *_MORE, *timeout, *args])
+    shown = command.shell_join(["curl", *timeout, *args])
     return _print(shown, args, _parse(done, shown, hint))
 
 

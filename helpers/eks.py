@@ -5,7 +5,6 @@ from typing import Any
 from helpers import aws, network
 from helpers.aws import cloudwatch_logs, deletion, ec2, iam, node_group
 from helpers.base import contents, my_address
-from helpers.base.errors import PrerequisiteError
 from helpers.base.resource import Resource
 from helpers.base.settings import current
 from helpers.base.waiting import resume_after_lost_answer, wait_until
@@ -27,9 +26,7 @@ def status() -> str:
 
 def get() -> Cluster:
     """The cluster; raises PrerequisiteError where there is none."""
-    if cluster := find():
-        return cluster
-    raise PrerequisiteError(f"no EKS cluster {current().TUTORIAL_NAME}", contents.notebook("eks"))
+    return contents.require(find(), "eks", f"no EKS cluster {current().TUTORIAL_NAME}")
 
 
 def find() -> Cluster | None:

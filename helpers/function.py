@@ -12,7 +12,7 @@ from typing import Any
 from helpers import aws
 from helpers.aws import cloudwatch_logs, deletion, iam
 from helpers.base import command, contents
-from helpers.base.errors import ApiError, PrerequisiteError
+from helpers.base.errors import ApiError
 from helpers.base.resource import Resource
 from helpers.base.settings import ROOT, current
 from helpers.base.waiting import resume_after_lost_answer, wait_until
@@ -71,9 +71,7 @@ def package() -> bytes:
 
 def get() -> Function:
     """The function; raises PrerequisiteError where there is none."""
-    if function := find():
-        return function
-    raise PrerequisiteError(f"no function {name()}", contents.notebook("function"))
+    return contents.require(find(), "function", f"no function {name()}")
 
 
 def find() -> Function | None:

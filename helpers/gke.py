@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from helpers import gcp
 from helpers.base import contents, my_address
-from helpers.base.errors import ApiError, PrerequisiteError, TutorialError
+from helpers.base.errors import ApiError, TutorialError
 from helpers.base.resource import Resource
 from helpers.base.settings import ROOT, current
 from helpers.base.tags import project_tags
@@ -35,9 +35,7 @@ def status() -> str:
 
 def get() -> Cluster:
     """The cluster; raises PrerequisiteError where there is none."""
-    if cluster := find():
-        return cluster
-    raise PrerequisiteError(f"no GKE cluster {current().TUTORIAL_NAME}", contents.notebook("gke"))
+    return contents.require(find(), "gke", f"no GKE cluster {current().TUTORIAL_NAME}")
 
 
 def find() -> Cluster | None:

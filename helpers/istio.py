@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 from collections.abc import Sequence
 
 from cryptography import x509
@@ -12,21 +13,45 @@ from helpers.base import command
 from helpers.base.command import Output
 from helpers.base.errors import CommandError, TutorialError
 from helpers.base.settings import current
-from helpers.base.waiting import wait_until
-from helpers.clusters import manifests
+from helpers.base.waiting import retry_while, wait_until
+from helpers.clusters import client, kubeconfig, manifests
 
 # Lowest and highest minor version of Kubernetes that Istio 1.30 supports:
 # https://istio.io/latest/docs/releases/supported-releases/
 KUBERNETES = ((1, 32), (1, 36))
+# What istioctl says of an API server that does not answer, or not in time.
+_AWAY = re.compile(
+    r"connection (refused|reset)|connection to the server .* was refused|\bEOF\b|connection lost"
+    r"|(handshake|i/o) timeout|Client\.Timeout|context deadline exceeded|error when reading response body"
+    r"|etcdserver: |ServiceUnavailable|currently unable to handle the request"
+)
 
 
 def istioctl(context: str, *args: str, check: bool = True, show: bool = True) -> Output:
     """Run istioctl on the cluster of that context and print the command with its answer."""
-    argv = ["istioctl", "--context", kube.require_context(context), *args]
-    output = kube.run_when_reachable(argv, check=check)
+    argv = ["istioctl", "--context", kubeconfig.require_context(context), *args]
+    output = _run(argv, check=check)
     if show:
         command.show(command.shell_join(argv), output.text + output.errors)
     return output
+
+
+def _run(
+    argv: Sequence[str], *, check: bool = True, timeout: float = 600, patience: float = client.PATIENCE
+) -> Output:
+    """Run istioctl, and again for `patience` seconds while the API server is away.
+
+    Then CommandError, even without `check`: nobody has answered.
+    """
+
+    def once() -> Output:
+        output = command.run(argv, check=False, timeout=timeout)
+        if output.exit_code and (check or _AWAY.search(output.errors)):
+            raise CommandError(command.shell_join(argv), output.exit_code, output.errors or output.text)
+        return output
+
+    away = lambda error: isinstance(error, CommandError) and bool(_AWAY.search(error.output))  # noqa: E731
+    return retry_while("the API server, for istioctl", once, away, timeout=patience)
 
 
 def install(context: str, path: str, **values: object) -> Output:
@@ -43,18 +68,10 @@ def install(context: str, path: str, **values: object) -> Output:
         if value
     ]
     sets = [word for value in [*extra, *settings.TUTORIAL_ISTIO_VALUES] for word in ("--set", value)]
-    argv = [
-        "istioctl",
-        "--context",
-        kube.require_context(context),
-        "install",
-        "-y",
-        "-r",
-        settings.TUTORIAL_ISTIO_REVISION,
-    ]
-    argv += ["-f", str(file), *sets]
-    output = kube.run_when_reachable(argv, timeout=900, patience=900)
-    # Its sailing boat and its spinner are for a terminal; the lines with a tick say what was done.
+    argv = ["istioctl", "--context", kubeconfig.require_context(context), "install", "-y"]
+    argv += ["-r", settings.TUTORIAL_ISTIO_REVISION, "-f", str(file), *sets]
+    output = _run(argv, timeout=900, patience=900)
+    # Drop istioctl's progress output; keep the lines that say what was done.
     ticks = [line for line in (output.text + output.errors).replace("\r", "\n").splitlines() if "✔" in line]
     command.show(command.shell_join(argv), "\n".join(line.strip() for line in ticks))
     return output
@@ -121,16 +138,12 @@ def root_fingerprint(context: str) -> str:
 
     https://istio.io/latest/docs/concepts/security/#pki
     """
-    # With a plugged-in authority there is a Secret cacerts, and this one does not exist.
-    for secret, key in (("cacerts", "root-cert.pem"), ("istio-ca-secret", "ca-cert.pem")):
-        words = ("-n", "istio-system", "get", "secret", secret, "-o", "json")
-        try:
-            data = json.loads(kube.kubectl(context, *words, show=False).text)["data"]
-        except CommandError as failed:
-            if "NotFound" in failed.output:
-                continue
-            raise
-        pem = base64.b64decode(data[key])
+    # With a plugged-in CA there is a Secret cacerts, and the other one does not exist.
+    for name, key in (("cacerts", "root-cert.pem"), ("istio-ca-secret", "ca-cert.pem")):
+        secret = kube.find(context, "istio-system", f"secret/{name}")
+        if secret is None:
+            continue
+        pem = base64.b64decode(secret.data[key])
         digest = x509.load_pem_x509_certificate(pem).fingerprint(hashes.SHA256())
         return digest.hex(":").upper()
     raise TutorialError(

@@ -1,106 +1,110 @@
-"""Kubernetes by kubectl: what runs is what is printed."""
+"""Kubernetes: look, apply, wait, delete. Each prints the kubectl command that does the same."""
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from helpers.base import command, contents
+import yaml
+
+from helpers.base import command
 from helpers.base.command import Output
-from helpers.base.errors import CommandError, PrerequisiteError, TimedOutError
-from helpers.base.waiting import retry_while, wait_until
-from helpers.clusters import kubeconfig, manifests
+from helpers.base.errors import ApiError, CommandError, PrerequisiteError, TimedOutError, TutorialError
+from helpers.base.waiting import wait_until
+from helpers.clusters import client, kubeconfig, manifests, pods
 
-# What a client says of an API server that does not answer, or not in time: on a busy machine, or in GKE
-# while the only control plane of a zonal cluster is upgraded.
-# https://cloud.google.com/kubernetes-engine/docs/concepts/cluster-upgrades
-_AWAY = re.compile(
-    r"connection (refused|reset)|connection to the server .* was refused|\bEOF\b|connection lost"
-    r"|(handshake|i/o) timeout|Client\.Timeout|context deadline exceeded|error when reading response body"
-    r"|etcdserver: |ServiceUnavailable|currently unable to handle the request"
-)
-_PATIENCE = 60  # seconds
-_NOTEBOOKS = {context: contents.notebook(context) for context in ("eks", "gke")}
+if TYPE_CHECKING:
+    from helpers.clusters.connection import Client
+
+_MANAGER = "istio-multicloud-lambda"  # whose fields an apply sets
+_APPLY = "apply --server-side --force-conflicts -f"
 
 
-def kubectl(
-    context: str,
-    *args: str,
-    check: bool = True,
-    show: bool = True,
-    input: str | None = None,
-    timeout: float = 600,
-) -> Output:
-    """Run kubectl on the cluster of that context and print the command with its answer.
+def get(
+    context: str, kind: str, namespace: str = "", *, columns: Mapping[str, str] | None = None
+) -> list[Any]:
+    """The objects of a kind, e.g. "nodes", in one namespace or in all.
 
-    Raises PrerequisiteError for an unknown context, CommandError (with `check`), TimedOutError.
+    With `columns`, such as {"NAME": ".metadata.name"}, they are printed as kubectl's custom columns.
+    Raises ApiError, UnreachableError.
     """
-    argv = ["kubectl", "--context", require_context(context), *args]
-    # What a program in a pod did is not known when its answer is lost, and done twice may be once too often.
-    ask = command.run if "exec" in args else run_when_reachable
-    output = ask(argv, input=input, check=check, timeout=timeout)
-    if show:
-        command.show(command.shell_join(argv), output.text + output.errors)
-    return output
+    words = ["get", kind, *(["-n", namespace] if namespace else [])]
+    found = client.call(
+        context, _line(context, *words), lambda api: api.resource(kind).get(namespace=namespace or None).items
+    )
+    if columns:
+        rows = [[_cell(each.to_dict(), path) for path in columns.values()] for each in found]
+        custom = ",".join(f"{name}:{path}" for name, path in columns.items())
+        command.show(_line(context, *words, "-o", f"custom-columns={custom}"), _aligned([[*columns], *rows]))
+    return found
 
 
-def run_when_reachable(
-    argv: Sequence[str],
-    *,
-    input: str | None = None,
-    check: bool = True,
-    timeout: float = 600,
-    patience: float = _PATIENCE,
-) -> Output:
-    """Run kubectl or istioctl, and again for `patience` seconds while the API server is away.
-
-    Then CommandError, even without `check`: nobody has answered.
-    """
-
-    def once() -> Output:
-        output = command.run(argv, input=input, check=False, timeout=timeout)
-        if output.exit_code and (check or _AWAY.search(output.errors)):
-            raise CommandError(command.shell_join(argv), output.exit_code, output.errors or output.text)
-        return output
-
-    away = lambda error: isinstance(error, CommandError) and bool(_AWAY.search(error.output))  # noqa: E731
-    return retry_while(f"the API server, for {argv[0]}", once, away, timeout=patience)
+def _cell(value: Any, path: str) -> str:
+    """What is at a path of names, [0] and [*], as kubectl's custom columns have it."""
+    found = [value]
+    for step in re.findall(r"[^.\[\]]+", path):
+        if step == "*":
+            found = [each for values in found for each in values or ()]
+        elif step.isdigit():
+            found = [values[int(step)] for values in found if values and len(values) > int(step)]
+        else:
+            found = [each[step] for each in found if each.get(step) is not None]
+    return ",".join(str(each) for each in found) or "<none>"
 
 
-def require_context(context: str) -> str:
-    """The context's name again, when the kubeconfig has it; raises PrerequisiteError where not."""
-    if not kubeconfig.has(context):
-        raise PrerequisiteError(
-            f"no cluster {context} in the kubeconfig", _NOTEBOOKS.get(context, "00-introduction")
-        )
-    return context
+def _aligned(rows: list[list[str]]) -> str:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join(
+        "   ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    )
 
 
-def find(context: str, namespace: str, what: str, notebook: str) -> None:
-    """Look for an object such as "virtualservice/vs-lambda"; PrerequisiteError names its notebook."""
-    got = kubectl(context, "-n", namespace, "get", what, "-o", "name", check=False, show=False)
-    if got.exit_code:
+def find(context: str, namespace: str, what: str) -> Any | None:
+    """An object such as "virtualservice/vs-lambda", or None."""
+    kind, _, name = what.partition("/")
+    line = _line(context, "-n", namespace, "get", what)
+    try:
+        return client.call(context, line, lambda api: api.resource(kind).get(name=name, namespace=namespace))
+    except ApiError as refused:
+        if refused.code != "NotFound":
+            raise
+        return None
+
+
+def require(context: str, namespace: str, what: str, notebook: str) -> Any:
+    """Like `find`; where there is none, PrerequisiteError names the notebook that makes it."""
+    found = find(context, namespace, what)
+    if found is None:
         raise PrerequisiteError(f"no {what} in {namespace} ({context})", notebook)
+    return found
 
 
-def apply(context: str, path: str, **values: object) -> Output:
+def apply(context: str, path: str, **values: object) -> None:
     """Apply a manifest by server-side apply, with its ${NAME}s filled in; as often as you like.
 
-    Raises CommandError with the API server's words, and TutorialError for a ${NAME} without a value.
+    A field that somebody else set since is taken back, so that a second run ends as the first did.
+    Raises ApiError with the API server's words, and TutorialError for a ${NAME} without a value.
     """
     file = manifests.written(path, context, **values)
-    # A field that somebody else set since is taken back, so that a second run ends as the first did.
-    return kubectl(context, "apply", "--server-side", "--force-conflicts", "-f", str(file))
+    line = _line(context, *_APPLY.split(), str(file))
+    command.show(line, _applied(context, line, file.read_text(encoding="utf-8")))
 
 
-def namespace(context: str, name: str, **labels: str) -> Output:
+def apply_text(context: str, text: str) -> None:
+    """Like `apply`, for objects that are in no file."""
+    line = _line(context, *_APPLY.split(), "-")
+    command.show(line, _applied(context, line, text))
+
+
+def namespace(context: str, name: str, **labels: str) -> None:
     """Make the namespace where it is missing."""
     body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
-    return _give(context, f"create namespace {name}", body)
+    _create(context, f"create namespace {name}", body)
 
 
-def secret(context: str, namespace: str, name: str, files: dict[str, Path]) -> Output:
+def secret(context: str, namespace: str, name: str, files: dict[str, Path]) -> None:
     """A generic Secret whose keys are the contents of files. Nothing secret is printed."""
     body = {
         "apiVersion": "v1",
@@ -110,44 +114,124 @@ def secret(context: str, namespace: str, name: str, files: dict[str, Path]) -> O
         "stringData": {key: file.read_text(encoding="ascii") for key, file in files.items()},
     }
     sources = " ".join(f"--from-file={key}={command.relative(file)}" for key, file in files.items())
-    return _give(context, f"-n {namespace} create secret generic {name} {sources}", body)
+    _create(context, f"-n {namespace} create secret generic {name} {sources}", body)
 
 
-def _give(context: str, shown: str, body: dict[str, Any]) -> Output:
-    # `create` fails on what exists; so it is said as kubectl's own page has it: create, then apply.
-    apply_ = ("apply", "--server-side", "--force-conflicts", "-f", "-")
-    output = kubectl(context, *apply_, input=json.dumps(body), show=False)
-    line = f"kubectl --context {context} {shown} --dry-run=client -o yaml"
-    command.show(f"{line} | kubectl --context {context} {' '.join(apply_)}", output.text)
-    return output
+def _create(context: str, words: str, body: dict[str, Any]) -> None:
+    # `kubectl create` fails on what exists; so it is shown as kubectl's own page has it: create, then apply.
+    line = f"kubectl --context {context} {words} --dry-run=client -o yaml"
+    applied = _applied(context, line, json.dumps(body))
+    command.show(f"{line} | kubectl --context {context} {_APPLY} -", applied)
 
 
-def rollout(context: str, namespace: str, workload: str, timeout: int = 180) -> Output:
-    """Wait until a workload, e.g. "deploy/sleep", is ready; TimedOutError says what its pods wait for."""
-    words = ("-n", namespace, "rollout", "status", workload, f"--timeout={timeout}s")
-    output = kubectl(context, *words, check=False, show=False, timeout=timeout + 60)
-    if output.exit_code:
-        pods = kubectl(context, "-n", namespace, "get", "pods", check=False, show=False).text
-        warnings = ("-n", namespace, "get", "events", "--field-selector=type=Warning")
-        events = kubectl(context, *warnings, check=False, show=False).text
-        answer = "\n".join(filter(None, (output.errors.strip(), pods.strip(), events.strip())))
-        raise TimedOutError(
-            f"kubectl rollout status {workload}", answer, f"kubectl -n {namespace} describe pods"
+def _applied(context: str, line: str, text: str) -> str:
+    try:
+        documents = [each for each in yaml.safe_load_all(text) if each]
+    except yaml.YAMLError as wrong:
+        raise TutorialError(line, f"this is no YAML: {wrong}") from None
+    return client.call(
+        context, line, lambda api: "\n".join(_apply_one(api, document) for document in documents)
+    )
+
+
+def _apply_one(api: "Client", document: dict[str, Any]) -> str:
+    kind, metadata = api.kind(document["apiVersion"], document["kind"]), document["metadata"]
+    kind.server_side_apply(
+        body=document,
+        namespace=metadata.get("namespace", "default"),
+        field_manager=_MANAGER,
+        force_conflicts=True,
+        query_params=[("fieldValidation", "Strict")],  # a misspelled field is refused, as kubectl has it
+    )
+    group = f".{kind.group}" if kind.group else ""
+    return f"{kind.kind.lower()}{group}/{metadata['name']} serverside-applied"
+
+
+def delete(context: str, namespace: str, what: str, timeout: float = 300) -> None:
+    """Delete an object such as "service/web" and wait until it is gone; fine when there is none.
+
+    Raises ApiError, UnreachableError, TimedOutError.
+    """
+    kind, _, name = what.partition("/")
+    line = _line(context, "-n", namespace, "delete", what)
+
+    def do(api: "Client") -> None:
+        api.resource(kind).delete(name=name, namespace=namespace, propagation_policy="Background")
+
+    try:
+        client.call(context, line, do)
+    except ApiError as refused:
+        if refused.code != "NotFound":
+            raise
+    gone = lambda: find(context, namespace, what) is None  # noqa: E731
+    wait_until(f"{what} to go", gone, bool, timeout=timeout, state=lambda _: "still there")
+    command.show(line, f'{kind} "{name}" deleted')
+
+
+def rollout(context: str, namespace: str, workload: str, timeout: int = 180) -> None:
+    """Wait until a Deployment, e.g. "deploy/sleep", is ready; TimedOutError says what its pods wait for."""
+    line = _line(context, "-n", namespace, "rollout", "status", workload, f"--timeout={timeout}s")
+    kind, _, name = workload.partition("/")
+
+    def probe() -> str:
+        return client.call(
+            context, line, lambda api: _missing(api.resource(kind).get(name=name, namespace=namespace))
         )
-    # How many lines rollout prints before depends on how long it took; the last one says it all.
-    command.show(f"kubectl --context {context} {' '.join(words)}", output.text.strip().rpartition("\n")[2])
-    return output
+
+    try:
+        wait_until(workload, probe, lambda missing: not missing, timeout=timeout, interval=0.5)
+    except TimedOutError as late:
+        answer = "\n".join([late.answer, *_troubles(context, namespace)])
+        hint = f"kubectl --context {context} -n {namespace} describe pods"
+        raise TimedOutError(f"kubectl rollout status {workload}", answer, hint) from None
+    command.show(line, f'deployment "{name}" successfully rolled out')
+
+
+def _missing(deployment: Any) -> str:
+    """What a Deployment still waits for, by the rules of `kubectl rollout status`; "" when it is through.
+
+    https://github.com/kubernetes/kubectl/blob/master/pkg/polymorphichelpers/rollout_status.go
+    """
+    wanted, status = deployment.spec.replicas or 0, deployment.status
+    if (status.observedGeneration or 0) < deployment.metadata.generation:
+        return "the change is not seen yet"
+    updated, available = status.updatedReplicas or 0, status.availableReplicas or 0
+    if updated < wanted:
+        return f"{updated} of {wanted} new pods made"
+    if (status.replicas or 0) > updated:
+        return "old pods are still there"
+    return f"{available} of {wanted} pods available" if available < updated else ""
+
+
+def _troubles(context: str, namespace: str) -> list[str]:
+    found = [f"{pod.metadata.name}: {pod.status.phase}" for pod in get(context, "pods", namespace)]
+    events = (event for event in get(context, "events", namespace) if event.type == "Warning")
+    return found + [f"{event.involvedObject.name}: {event.reason}: {event.message}" for event in events]
+
+
+def wait_ready(context: str, namespace: str, pod: str, timeout: int = 300) -> None:
+    """Wait until a pod is ready; raises TimedOutError."""
+    words = ("wait", f"pod/{pod}", "--for=condition=Ready", f"--timeout={timeout}s")
+    ready = lambda: is_ready(context, namespace, pod)  # noqa: E731
+    hint = f"kubectl --context {context} -n {namespace} describe pod {pod}"
+    wait_until(f"pod/{pod}", ready, bool, timeout=timeout, state=lambda _: "not ready yet", hint=hint)
+    command.show(_line(context, "-n", namespace, *words), f"pod/{pod} condition met")
+
+
+def is_ready(context: str, namespace: str, pod: str) -> bool:
+    """Whether there is such a pod and it is ready."""
+    found = find(context, namespace, f"pods/{pod}")
+    return found is not None and pods.is_ready(found)
 
 
 def service_address(context: str, namespace: str, service: str, timeout: float = 300) -> str:
     """What the cloud gave to a Service of type LoadBalancer: an IP (GKE) or a host name (EKS)."""
-    get = ("-n", namespace, "get", "service", service)
-    find(context, namespace, f"service/{service}", _NOTEBOOKS.get(context, "00-introduction"))
+    notebook = kubeconfig.NOTEBOOKS.get(context, "00-introduction")
 
     def probe() -> str:
-        got = kubectl(context, *get, "-o", "json", show=False)
-        ingress = json.loads(got.text)["status"]["loadBalancer"].get("ingress") or [{}]
-        return ingress[0].get("ip") or ingress[0].get("hostname") or ""
+        found = require(context, namespace, f"service/{service}", notebook)
+        [ingress, *_] = found.status.loadBalancer.ingress or [None]
+        return (ingress.ip or ingress.hostname) if ingress else ""
 
     address = wait_until(
         f"an address for {service}",
@@ -163,21 +247,30 @@ def service_address(context: str, namespace: str, service: str, timeout: float =
 
 
 def run_in_pod(
-    context: str, namespace: str, target: str, *argv: str, container: str | None = None, check: bool = True
+    context: str,
+    namespace: str,
+    target: str,
+    *argv: str,
+    container: str | None = None,
+    input: str | None = None,
+    check: bool = True,
 ) -> Output:
-    """Run a program in a pod and print the command with its answer."""
-    return kubectl(context, *exec_words(namespace, target, container), *argv, check=check)
+    """Run a program in a pod, once, and print the command with its answer.
+
+    Raises ApiError, UnreachableError, TimedOutError and, with `check`, CommandError.
+    """
+    done = pods.execute(context, namespace, target, argv, container=container, input=input)
+    output = Output(
+        done.stdout.decode(errors="replace"), done.returncode, done.stderr.decode(errors="replace")
+    )
+    line = command.shell_join(
+        [*pods.exec_words(context, namespace, target, container, input is not None), *argv]
+    )
+    if check and output.exit_code:
+        raise CommandError(line, output.exit_code, output.errors or output.text)
+    command.show(line, output.text + output.errors)
+    return output
 
 
-def exec_words(namespace: str, target: str, container: str | None = None) -> list[str]:
-    """The words between `kubectl --context …` and the program to run in a pod."""
-    chosen = ["-c", container] if container else []
-    return ["exec", "-n", namespace, target, *chosen, "--"]
-
-
-def logs(context: str, namespace: str, target: str, container: str | None = None, since: str = "10m") -> str:
-    """A container's log of the last while; not printed."""
-    chosen = ["-c", container] if container else []
-    return kubectl(
-        context, "logs", "-n", namespace, target, *chosen, f"--since={since}", "--tail=-1", show=False
-    ).text
+def _line(context: str, *words: str) -> str:
+    return command.shell_join(["kubectl", "--context", context, *words])

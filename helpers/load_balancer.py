@@ -6,7 +6,6 @@ from typing import Any
 from helpers import acm, aws, function, network, show
 from helpers.aws import alb_log, deletion, ec2
 from helpers.base import contents
-from helpers.base.errors import PrerequisiteError
 from helpers.base.resource import Resource
 from helpers.base.settings import current
 from helpers.base.waiting import resume_after_lost_answer, wait_until
@@ -19,14 +18,13 @@ _ACTIVE_LIMIT = 600  # seconds; AWS takes two to three minutes
 
 @dataclass
 class LoadBalancer:
-    """The balancer, its target group and its security group."""
+    """The balancer and its target group."""
 
     arn: str
     name: str
     dns_name: str
     zone_id: str
     target_group_arn: str
-    security_group: str
 
     def _ipython_display_(self) -> None: ...
 
@@ -38,9 +36,7 @@ def name() -> str:
 
 def get() -> LoadBalancer:
     """The balancer; raises PrerequisiteError where it or its target group is missing."""
-    if found := find():
-        return found
-    raise PrerequisiteError(f"no load balancer {name()}", contents.notebook("alb"))
+    return contents.require(find(), "alb", f"no load balancer {name()}")
 
 
 def find() -> LoadBalancer | None:
@@ -54,7 +50,6 @@ def find() -> LoadBalancer | None:
         found["DNSName"],
         found["CanonicalHostedZoneId"],
         group["TargetGroupArn"],
-        found["SecurityGroups"][0],
     )
 
 

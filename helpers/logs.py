@@ -3,9 +3,9 @@
 import json
 from typing import Any
 
-from helpers import kube
 from helpers.base import command
 from helpers.base.waiting import wait_until
+from helpers.clusters import pods
 
 
 def envoy(
@@ -22,7 +22,7 @@ def envoy(
     """
 
     def probe() -> dict[str, Any]:
-        lines = kube.logs(context, namespace, target, container).splitlines()
+        lines = pods.logs(context, namespace, target, container).splitlines()
         return next((_entry(line) for line in reversed(lines) if traceparent in line), {})
 
     command.show(

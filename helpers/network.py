@@ -7,7 +7,7 @@ from typing import Any
 from helpers import aws, show
 from helpers.aws import deletion, ec2
 from helpers.base import contents
-from helpers.base.errors import PrerequisiteError, SettingsError, TutorialError
+from helpers.base.errors import SettingsError, TutorialError
 from helpers.base.resource import Resource
 from helpers.base.settings import current
 from helpers.base.waiting import resume_after_lost_answer, wait_until
@@ -61,9 +61,7 @@ class Network:
 
 def get() -> Network:
     """The VPC with its subnets; raises PrerequisiteError where it or one of them is missing."""
-    if network := find():
-        return network
-    raise PrerequisiteError(f"no VPC tagged Project={current().TUTORIAL_NAME}", contents.notebook("vpc"))
+    return contents.require(find(), "vpc", f"no VPC tagged Project={current().TUTORIAL_NAME}")
 
 
 def find() -> Network | None:

@@ -22,7 +22,6 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from helpers import show
 from helpers.base.command import relative
-from helpers.base.errors import CertificateError
 from helpers.base.settings import current
 
 SERVER, CLIENT = "lambda.external", "client.lambda.external"
@@ -63,19 +62,13 @@ def ensure() -> Certificates:
     _authority("stranger-ca", "A stranger's CA")
     _leaf("stranger", CLIENT, "stranger-ca", ExtendedKeyUsageOID.CLIENT_AUTH)
     {"private-ca": _load_balancer, "acm": _acm_roots}[current().TUTORIAL_CERTIFICATE]()
-    return Certificates(
-        mtls_ca=_cert("mtls-ca"),
-        server_cert=_cert("server"),
-        server_key=_key("server"),
-        client_cert=_cert("client"),
-        client_key=_key("client"),
-        stranger_ca=_cert("stranger-ca"),
-        stranger_cert=_cert("stranger"),
-        stranger_key=_key("stranger"),
-        alb_ca=_cert("alb-ca"),
-        alb_cert=_cert("alb"),
-        alb_key=_key("alb"),
-    )
+    pairs = {
+        f"{name}_{kind}": path(name)
+        for name in ("server", "client", "stranger", "alb")
+        for kind, path in (("cert", _cert), ("key", _key))
+    }
+    authorities = {name: _cert(name.replace("_", "-")) for name in ("mtls_ca", "stranger_ca", "alb_ca")}
+    return Certificates(**authorities, **pairs)
 
 
 def another_client(host: str) -> tuple[Path, Path]:
@@ -104,34 +97,6 @@ def table() -> show.Table:
     return show.table(rows)
 
 
-def verify(cert: Path, key: Path, ca: Path, host: str | None = None) -> None:
-    """Hold a certificate against its key, its signer, the date and (where given) a host name.
-
-    Raises CertificateError, which says what does not fit.
-    """
-    action, certificate, authority = (
-        f"Checking {relative(cert)}",
-        _read_certificate(cert),
-        _read_certificate(ca),
-    )
-    reissue = "delete the file and run the cell again: a new one is issued."
-    if _read_key(key).public_key() != certificate.public_key():
-        raise CertificateError(action, f"{relative(key)} is not the key of this certificate", reissue)
-    try:
-        certificate.verify_directly_issued_by(authority)
-    except (InvalidSignature, ValueError, TypeError):
-        raise CertificateError(action, f"{relative(ca)} did not sign it", reissue) from None
-    now = datetime.datetime.now(datetime.UTC)
-    for whose in (certificate, authority):
-        if not whose.not_valid_before_utc <= now <= whose.not_valid_after_utc:
-            span = f"{whose.not_valid_before_utc:%Y-%m-%d} to {whose.not_valid_after_utc:%Y-%m-%d}"
-            name = whose.subject.rfc4514_string()
-            raise CertificateError(action, f"{name} is valid from {span}, not today", reissue)
-    if host is not None and host not in _names(certificate):
-        names = ", ".join(_names(certificate)) or "no name at all"
-        raise CertificateError(action, f"it is for {names}, not for {host}", reissue)
-
-
 def _load_balancer() -> None:
     _authority("alb-ca", "Private CA of the load balancer")
     _leaf("alb", current().alb_host, "alb-ca", ExtendedKeyUsageOID.SERVER_AUTH)
@@ -154,7 +119,7 @@ def _acm_roots() -> None:
 
 
 def _authority(name: str, common_name: str) -> None:
-    if _good(name, name):
+    if _fits(name, name):
         print(f"{relative(_cert(name))} exists: {common_name}")
         return
     key = _new_key(name)
@@ -167,7 +132,7 @@ def _authority(name: str, common_name: str) -> None:
 
 
 def _leaf(name: str, host: str, ca: str, purpose: x509.ObjectIdentifier) -> None:
-    if _good(name, ca, host):
+    if _fits(name, ca, host):
         print(f"{relative(_cert(name))} exists: {host}")
         return
     key, authority = _new_key(name), _read_certificate(_cert(ca))
@@ -187,12 +152,17 @@ def _leaf(name: str, host: str, ca: str, purpose: x509.ObjectIdentifier) -> None
     print(f"{relative(_cert(name))} issued: {host}")
 
 
-def _good(name: str, ca: str, host: str | None = None) -> bool:
+def _fits(name: str, ca: str, host: str | None = None) -> bool:
+    """Whether the certificate lasts a day more, and has this key, this signer and (where given) this name."""
     try:
-        verify(_cert(name), _key(name), _cert(ca), host)
-    except CertificateError:
+        certificate, authority = _read_certificate(_cert(name)), _read_certificate(_cert(ca))
+        certificate.verify_directly_issued_by(authority)
+        same_key = _read_key(_key(name)).public_key() == certificate.public_key()
+    except (OSError, ValueError, TypeError, InvalidSignature):
         return False
-    return _read_certificate(_cert(name)).not_valid_after_utc - datetime.datetime.now(datetime.UTC) > _LEFT
+    last_day = datetime.datetime.now(datetime.UTC) + _LEFT
+    lasts = all(each.not_valid_after_utc > last_day for each in (certificate, authority))
+    return same_key and lasts and (host is None or host in _names(certificate))
 
 
 def _builder(
@@ -253,17 +223,11 @@ def _write(path: Path, content: bytes, mode: int) -> None:
 
 
 def _read_certificate(path: Path) -> x509.Certificate:
-    try:
-        return x509.load_pem_x509_certificate(path.read_bytes())
-    except (OSError, ValueError) as wrong:
-        raise CertificateError(f"Reading {relative(path)}", f"no certificate: {wrong}") from None
+    return x509.load_pem_x509_certificate(path.read_bytes())
 
 
 def _read_key(path: Path) -> ec.EllipticCurvePrivateKey:
-    try:
-        key = load_pem_private_key(path.read_bytes(), password=None)
-    except (OSError, ValueError, TypeError) as wrong:
-        raise CertificateError(f"Reading {relative(path)}", f"no private key: {wrong}") from None
+    key = load_pem_private_key(path.read_bytes(), password=None)
     if not isinstance(key, ec.EllipticCurvePrivateKey):
-        raise CertificateError(f"Reading {relative(path)}", "it is not an elliptic-curve key")
+        raise ValueError(f"{relative(path)} is not an elliptic-curve key")
     return key

@@ -16,7 +16,7 @@ from helpers.clusters import manifests
 
 __all__ = ["Table", "manifest", "page", "program_version", "settings", "table", "versions"]
 
-_LIBRARIES = ("boto3", "google-cloud-container", "cryptography")
+_LIBRARIES = ("boto3", "google-cloud-container", "kubernetes", "cryptography")
 _PROGRAMS = {
     "curl": ("curl", "--version"),
     "kubectl": ("kubectl", "version", "--client", "--output", "yaml"),

@@ -66,6 +66,20 @@ def client(service: str) -> Any:
     )
 
 
+def credentials() -> Any:
+    """The credentials in force, as botocore signs with; raises UnreachableError where there are none."""
+    import boto3
+    from botocore.exceptions import NoCredentialsError
+
+    settings = current()
+    keys = (settings.AWS_ACCESS_KEY_ID, settings.AWS_SECRET_ACCESS_KEY, settings.AWS_SESSION_TOKEN)
+    with _translated("Looking for AWS credentials"):
+        found = boto3.Session(*keys, region_name=settings.AWS_REGION).get_credentials()
+        if found is None:
+            raise NoCredentialsError
+        return found
+
+
 def call(service: str, operation: str, **parameters: Any) -> dict[str, Any]:
     """One call, e.g. call("ec2", "create_vpc", CidrBlock=…).
 

@@ -122,12 +122,6 @@ def entry(client: str, timeout: float = 400, *, since: datetime | None = None) -
     )
 
 
-def entries() -> list[Entry]:
-    """What was delivered in the last quarter of an hour, the newest first."""
-    account = aws.account_id()
-    return sorted(_entries(account, lambda key: _read(account, key)), key=_made, reverse=True)
-
-
 def parse(line: str) -> Entry:
     """A line's fields by name; AWS adds new ones at the end."""
     values = [quoted or plain for quoted, plain in re.findall(r'"([^"]*)"|(\S+)', line)]

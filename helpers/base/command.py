@@ -1,4 +1,4 @@
-"""Starts programs: kubectl, istioctl, curl. Shows each as the command that a reader could paste."""
+"""Starts programs: istioctl, curl. Shows each as the command that a reader could paste."""
 
 import os
 import shlex
@@ -12,7 +12,6 @@ from helpers.base.errors import CommandError, TimedOutError, ToolMissingError
 from helpers.base.settings import ROOT, current
 
 _FROM = {
-    "kubectl": "https://kubernetes.io/docs/tasks/tools/",
     "istioctl": "https://istio.io/latest/docs/setup/install/istioctl/",
     "curl": "your system's package manager (package curl)",
     "openssl": "your system's package manager (package openssl)",

@@ -1,6 +1,10 @@
 """What the series makes and which notebook makes it: for messages, pictures and the clean-up."""
 
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
+
+from helpers.base.errors import PrerequisiteError
+
+T = TypeVar("T")
 
 NOTEBOOKS = {
     name[:2]: name
@@ -106,3 +110,10 @@ def notebook(key: str) -> str:
     """The notebook after which that thing can be used, e.g. "02-deploy-istio-in-eks"."""
     thing = THINGS[key]
     return NOTEBOOKS[thing.ready or thing.notebook]
+
+
+def require(found: T | None, key: str, missing: str) -> T:
+    """What was found; where nothing was, PrerequisiteError names the notebook that makes it."""
+    if found is None:
+        raise PrerequisiteError(missing, notebook(key))
+    return found

@@ -64,10 +64,6 @@ class CommandError(TutorialError):
         super().__init__(action, f"exit code {exit_code}\n{output.rstrip()}", hint)
 
 
-class CertificateError(TutorialError):
-    """A certificate does not fit its key, its signer, its host or today's date."""
-
-
 class TimedOutError(TutorialError):
     """Something did not come true in time."""
 

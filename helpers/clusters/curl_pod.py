@@ -2,40 +2,34 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from subprocess import CompletedProcess
 
 from helpers import eks, kube
-from helpers.base import command
 from helpers.base.waiting import wait_until
-from helpers.clusters import kubeconfig
+from helpers.clusters import kubeconfig, pods
 
 _POD = "curl"
-_EXEC = ["kubectl", "--context", eks.CONTEXT, "exec", "-n", "default", "-i", _POD, "--"]
+_NAMESPACE = "default"
 
 
-def ensure() -> list[str]:
-    """The command prefix that runs a program in the pod; waits for the cluster and its node where need be."""
-    if _is_ready():
-        return _EXEC
+def ensure() -> None:
+    """Make the pod where it is missing; waits for the cluster and its node where need be."""
+    if kubeconfig.has(eks.CONTEXT) and kube.is_ready(eks.CONTEXT, _NAMESPACE, _POD):
+        return
     eks.ensure()
     kube.apply(eks.CONTEXT, "manifests/eks/curl.yaml")
-    kube.kubectl(
-        eks.CONTEXT, "-n", "default", "wait", f"pod/{_POD}", "--for=condition=Ready", "--timeout=300s"
+    kube.wait_ready(eks.CONTEXT, _NAMESPACE, _POD)
+
+
+def run(argv: Sequence[str]) -> CompletedProcess[bytes]:
+    """Run a program in the pod, which `ensure` has made; files of this machine are copied there."""
+    return _execute(
+        [_copied(Path(word)) if Path(word).is_absolute() and Path(word).is_file() else word for word in argv]
     )
-    return _EXEC
 
 
-def _is_ready() -> bool:
-    if not kubeconfig.has(eks.CONTEXT):
-        return False
-    wait = ("-n", "default", "wait", f"pod/{_POD}", "--for=condition=Ready", "--timeout=0")
-    return kube.kubectl(eks.CONTEXT, *wait, check=False, show=False).exit_code == 0
-
-
-def carry(words: Sequence[str]) -> list[str]:
-    """The words of a command as they hold in the pod: files of this machine are copied there."""
-    return [
-        _copied(Path(word)) if Path(word).is_absolute() and Path(word).is_file() else word for word in words
-    ]
+def _execute(argv: Sequence[str], input: str | None = None) -> CompletedProcess[bytes]:
+    return pods.execute(eks.CONTEXT, _NAMESPACE, _POD, argv, input=input)
 
 
 def _copied(file: Path) -> str:
@@ -43,10 +37,10 @@ def _copied(file: Path) -> str:
     content = file.read_text(encoding="ascii")  # certificates and keys in PEM
     # What exec is given gets lost at times, without an error, so the file is read back:
     # https://github.com/containerd/containerd/issues/13934
-    copy = [*_EXEC, "sh", "-c", f"umask 077; cat > {there} && cat {there}"]
+    copy = ["sh", "-c", f"umask 077; cat > {there} && cat {there}"]
     wait_until(
         f"{there} to be whole in pod/{_POD}",
-        lambda: command.run(copy, input=content).text,
+        lambda: _execute(copy, content).stdout.decode(),
         lambda arrived: arrived == content,
         timeout=60,
         state=lambda arrived: f"{len(arrived)} of {len(content)} characters",

@@ -7,14 +7,18 @@ from typing import Any
 
 import yaml
 
+from helpers.base import contents
 from helpers.base.command import relative
+from helpers.base.errors import PrerequisiteError
 from helpers.base.settings import current
+
+NOTEBOOKS = {context: contents.notebook(context) for context in ("eks", "gke")}  # which makes the cluster
 
 
 def write(context: str, server: str, ca_data: str, exec_: dict[str, Any]) -> None:
     """Put a cluster, its user and the context into $KUBECONFIG; other entries stay.
 
-    `ca_data` is base64, as both clouds give it; `exec_` is the credential plugin of the user:
+    `ca_data` is base64, as both clouds give it; `exec_` is the credential plugin for kubectl and istioctl:
     https://kubernetes.io/docs/reference/access-authn-authz/authentication/#client-go-credential-plugins
     """
     path = current().KUBECONFIG
@@ -39,6 +43,26 @@ def write(context: str, server: str, ca_data: str, exec_: dict[str, Any]) -> Non
 def has(context: str) -> bool:
     """Whether the kubeconfig has this context."""
     return any(entry["name"] == context for entry in _read().get("contexts") or [])
+
+
+def require_context(context: str) -> str:
+    """The context's name again, when the kubeconfig has it; raises PrerequisiteError where not."""
+    if not has(context):
+        raise PrerequisiteError(
+            f"no cluster {context} in the kubeconfig", NOTEBOOKS.get(context, "00-introduction")
+        )
+    return context
+
+
+def entries(context: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The cluster and the user of that context; raises PrerequisiteError."""
+    require_context(context)
+    config = _read()
+    cluster, user = (
+        next(entry[kind] for entry in config[f"{kind}s"] if entry["name"] == context)
+        for kind in ("cluster", "user")
+    )
+    return cluster, user
 
 
 def server(context: str) -> str:

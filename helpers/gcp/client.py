@@ -3,6 +3,7 @@
 import functools
 import warnings
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 import google.auth
@@ -35,11 +36,22 @@ T = TypeVar("T")
 
 def identity() -> tuple[str, bool]:
     """Who asks Google, and whether by a key file; raises Unreachable where no fresh token comes."""
+    credentials = _signed_in()
+    account = getattr(credentials, "service_account_email", "") or getattr(credentials, "account", "")
+    return account or "your own sign-in", isinstance(credentials, service_account.Credentials)
+
+
+def access_token() -> tuple[str, datetime]:
+    """A fresh access token and when it expires; raises Unreachable where none comes."""
+    credentials = _signed_in()
+    return credentials.token, credentials.expiry.replace(tzinfo=UTC)
+
+
+def _signed_in() -> Any:
     action = "Asking Google for a token"
     credentials = _asking(action, lambda: _credentials(_credentials_file()))
     _asking(action, lambda: credentials.refresh(google.auth.transport.requests.Request()))
-    account = getattr(credentials, "service_account_email", "") or getattr(credentials, "account", "")
-    return account or "your own sign-in", isinstance(credentials, service_account.Credentials)
+    return credentials
 
 
 def request(
@@ -100,6 +112,8 @@ def _asking(action: str, call: Callable[[], T], allowed: str = "") -> T:
 
 def _passes(error: BaseException) -> bool:
     """Compute Engine says "too often" by a 403: https://cloud.google.com/compute/api-quota."""
+    if "Connection refused" in str(error):
+        return False  # nothing listens at an endpoint of one's own; Google's never refuse
     return isinstance(error, _PASSING) or _says(error, "rateLimitExceeded")
 
 

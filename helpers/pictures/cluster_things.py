@@ -1,80 +1,44 @@
-"""What is in a cluster of the series, by one call of kubectl that reads no Secret's contents."""
+"""What is in a cluster of the series; of Secrets and Istio's objects their names only are read."""
 
-from collections.abc import Iterable
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-from helpers import kube
 from helpers.base.contents import OBJECTS
-from helpers.base.errors import CommandError, PrerequisiteError, TimedOutError
+from helpers.base.errors import ApiError, PrerequisiteError, TimedOutError, UnreachableError
+from helpers.clusters import client
 from helpers.pictures.things import THINGS, Part, Phase
 
-_CORE = ("nodes", "deployments.apps", "pods", "services", "secrets")
-_ISTIO = tuple(
-    f"{kind}.networking.istio.io"
-    for kind in ("gateways", "virtualservices", "serviceentries", "destinationrules")
-)
-_COLUMNS = {
-    "kind": ".kind",
-    "namespace": ".metadata.namespace",
-    "name": ".metadata.name",
-    "ready": ".status.readyReplicas",
-    "wanted": ".spec.replicas",
-    "revision": r".metadata.labels.istio\.io/rev",
-    "type": ".spec.type",
-    "address": ".status.loadBalancer.ingress[0].ip",
-    "host": ".status.loadBalancer.ingress[0].hostname",
-    "containers": ".spec.containers[*].name",
-    "sidecars": ".spec.initContainers[*].name",  # Kubernetes' own kind of sidecar: it starts first and stays
-    "waiting": ".status.containerStatuses[*].state.waiting.reason",
-    "waiting_first": ".status.initContainerStatuses[*].state.waiting.reason",
-    "unscheduled": '.status.conditions[?(@.type=="PodScheduled")].reason',
+if TYPE_CHECKING:
+    from helpers.clusters.connection import Client
+
+_PATIENCE = 5.0  # seconds: a picture does not wait for an API server
+_NAMES_ONLY = {"Accept": "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io"}
+_ISTIO = "/apis/networking.istio.io/v1"
+_PATHS = {
+    "Secret": ("/api/v1", "secrets"),
+    "Gateway": (_ISTIO, "gateways"),
+    "VirtualService": (_ISTIO, "virtualservices"),
+    "ServiceEntry": (_ISTIO, "serviceentries"),
+    "DestinationRule": (_ISTIO, "destinationrules"),
 }
-_LIMIT = 10  # seconds for one answer of the API server; twice that for all of them
-_STARTING = ("ContainerCreating", "PodInitializing", "")
+_STARTING = ("ContainerCreating", "PodInitializing")
 
 
-class Row(NamedTuple):
-    """One object; what it does not have is empty."""
+@dataclass(frozen=True)
+class Workload:
+    """A Deployment with the pods and the Service whose names begin like its own."""
 
-    kind: str
-    namespace: str
-    name: str
-    ready: str = ""
-    wanted: str = ""
-    revision: str = ""
-    type: str = ""
-    address: str = ""
-    host: str = ""
-    containers: str = ""
-    sidecars: str = ""
-    waiting: str = ""
-    waiting_first: str = ""
-    unscheduled: str = ""
+    deployment: Any
+    pods: list[Any]
+    service: Any | None
 
 
 def parts(cluster: str) -> dict[str, Part]:
     """How all things in the cluster of that context are, and how many nodes under "nodes"."""
     try:
-        rows = _rows(cluster)
-    except (CommandError, TimedOutError, PrerequisiteError) as failed:
+        return client.call(cluster, "Looking", lambda api: _parts(api, cluster), _PATIENCE)
+    except (ApiError, UnreachableError, TimedOutError, PrerequisiteError) as failed:
         return unknown(cluster, failed.answer.splitlines()[-1])
-    gateway = "istio-ingressgateway" if cluster == "eks" else "istio-egressgateway"
-    namespace = OBJECTS[cluster].namespace
-    found = {
-        f"{cluster}/istiod": _workload(rows, "istio-system", "istiod"),
-        f"{cluster}/gateway": _workload(rows, namespace, gateway),
-        "gke/sleep": _workload(rows, "sleep", "sleep"),
-        "nodes": Part("ready", _nodes(sum(row.kind == "Node" for row in rows))),
-    }
-    there = {(row.kind, row.name) for row in rows if row.namespace == namespace}
-    for kind, name in OBJECTS[cluster].names:
-        if (kind, name) in there:
-            found[f"{cluster}/{kind}/{name}"] = Part("ready", "there")
-    return {key: part for key, part in found.items() if key == "nodes" or key.startswith(cluster)}
-
-
-def _nodes(number: int) -> str:
-    return "1 node" if number == 1 else f"{number or 'no'} nodes"
 
 
 def unknown(cluster: str, why: str) -> dict[str, Part]:
@@ -83,58 +47,103 @@ def unknown(cluster: str, why: str) -> dict[str, Part]:
     return {**inside, "nodes": Part("unknown", f"no answer from the API server: {why}")}
 
 
-def _rows(cluster: str) -> list[Row]:
+def _parts(api: "Client", cluster: str) -> dict[str, Part]:
+    namespace = OBJECTS[cluster].namespace
+    workloads = {
+        "eks/istiod": ("istio-system", "istiod"),
+        "eks/gateway": (namespace, "istio-ingressgateway"),
+        "gke/istiod": ("istio-system", "istiod"),
+        "gke/gateway": (namespace, "istio-egressgateway"),
+        "gke/sleep": ("sleep", "sleep"),
+    }
+    found = {
+        key: _part(_workload(api, *place)) for key, place in workloads.items() if key.startswith(cluster)
+    }
+    found["nodes"] = Part("ready", _nodes(len(_names(api, "/api/v1/nodes"))))
+    for kind in dict(OBJECTS[cluster].names):
+        group, plural = _PATHS[kind]
+        there = _names(api, f"{group}/namespaces/{namespace}/{plural}")
+        for wanted, name in OBJECTS[cluster].names:
+            if wanted == kind and name in there:
+                found[f"{cluster}/{kind}/{name}"] = Part("ready", "there")
+    return found
+
+
+def _names(api: "Client", path: str) -> list[str]:
+    from kubernetes.dynamic.exceptions import NotFoundError
+
     try:
-        return _get(cluster, _CORE + _ISTIO)
-    except CommandError as failed:
-        if "doesn't have a resource type" not in failed.output:
-            raise
-        return _get(cluster, _CORE)  # istiod brings its kinds with it
+        return [each.metadata.name for each in api.request("get", path, header_params={**_NAMES_ONLY}).items]
+    except NotFoundError:  # istiod brings its kinds with it
+        return []
 
 
-def _get(cluster: str, kinds: Iterable[str]) -> list[Row]:
-    columns = ",".join(f"{name.upper()}:{path}" for name, path in _COLUMNS.items())
-    words = ("get", ",".join(kinds), "-A", "--no-headers", f"--request-timeout={_LIMIT}s", "-o")
-    got = kube.kubectl(cluster, *words, f"custom-columns={columns}", show=False, timeout=2 * _LIMIT)
-    cells = [line.split() for line in got.text.splitlines() if line.strip()]
-    return [Row(*("" if cell == "<none>" else cell for cell in line)) for line in cells]
+def _nodes(number: int) -> str:
+    return "1 node" if number == 1 else f"{number or 'no'} nodes"
 
 
-def _workload(rows: list[Row], namespace: str, name: str) -> Part:
-    """A Deployment (istiod's name ends with its revision), with its Service's address where it has one."""
-    here = [row for row in rows if row.namespace == namespace and row.name.startswith(name)]
-    deployment = next((row for row in here if row.kind == "Deployment"), None)
-    if deployment is None:
+def _workload(api: "Client", namespace: str, name: str) -> Workload | None:
+    """The Deployment of that name, to which istiod's adds its revision."""
+
+    def named(path: str) -> list[Any]:
+        found = api.request("get", f"{path.format(namespace)}").items
+        return [each for each in found if each.metadata.name.startswith(name)]
+
+    deployments = named("/apis/apps/v1/namespaces/{}/deployments")
+    if not deployments:
+        return None
+    services = named("/api/v1/namespaces/{}/services")
+    return Workload(deployments[0], named("/api/v1/namespaces/{}/pods"), services[0] if services else None)
+
+
+def _part(workload: Workload | None) -> Part:
+    if workload is None:
         return Part()
-    pods = [row for row in here if row.kind == "Pod"]
-    values = [f"revision {deployment.revision}"] if name == "istiod" and deployment.revision else []
-    if (
-        any("istio-proxy" in f"{pod.containers},{pod.sidecars}".split(",") for pod in pods)
-        and "gateway" not in name
-    ):
-        values.append("with its sidecar")
-    service = next((row for row in here if row.kind == "Service"), None)
-    if service and (service.address or service.host):
-        values.append(service.address or service.host)
-    elif service and service.type == "LoadBalancer":
-        values.append("no address yet")
-    phase, state = _readiness(deployment, pods)
+    values = _values(workload)
+    phase, state = _readiness(workload)
     return Part(
         "creating" if phase == "ready" and "no address yet" in values else phase, state, tuple(values)
     )
 
 
-def _readiness(deployment: Row, pods: list[Row]) -> tuple[Phase, str]:
-    if int(deployment.ready or 0) >= int(deployment.wanted or 0) > 0:
+def _values(workload: Workload) -> list[str]:
+    metadata, service = workload.deployment.metadata, workload.service
+    revision = metadata.labels and metadata.labels["istio.io/rev"]
+    values = [f"revision {revision}"] if revision and metadata.name.startswith("istiod") else []
+    if "gateway" not in metadata.name and any(map(_has_sidecar, workload.pods)):
+        values.append("with its sidecar")
+    if service and service.spec.type == "LoadBalancer":
+        [ingress, *_] = service.status.loadBalancer.ingress or [None]
+        values.append((ingress.ip or ingress.hostname) if ingress else "no address yet")
+    return values
+
+
+def _has_sidecar(pod: Any) -> bool:
+    # Kubernetes' own kind of sidecar is an init container: it starts first and stays.
+    containers = [*pod.spec.containers, *(pod.spec.initContainers or ())]
+    return any(container.name == "istio-proxy" for container in containers)
+
+
+def _readiness(workload: Workload) -> tuple[Phase, str]:
+    wanted, ready = workload.deployment.spec.replicas or 0, workload.deployment.status.readyReplicas or 0
+    if ready >= wanted > 0:
         return "ready", "ready"
-    if deployment.wanted == "0":
+    if not wanted:
         return "failed", "scaled to 0 pods"
-    if any(pod.unscheduled == "Unschedulable" for pod in pods):
+    if any(
+        condition.type == "PodScheduled" and condition.reason == "Unschedulable"
+        for pod in workload.pods
+        for condition in pod.status.conditions or ()
+    ):
         return "failed", "Unschedulable"
-    reasons = {reason for pod in pods for reason in f"{pod.waiting},{pod.waiting_first}".split(",")}
-    bad = sorted(reasons - set(_STARTING))
-    if bad:
+    reasons = {reason for pod in workload.pods for reason in _waiting(pod)}
+    if bad := sorted(reasons.difference(_STARTING)):
         return "failed", f"{bad[0]}: the pod is not ready"
-    if not pods or reasons - {""}:
-        return "creating", "starting"
-    return "creating", "not ready yet"
+    return "creating", "starting" if reasons or not workload.pods else "not ready yet"
+
+
+def _waiting(pod: Any) -> list[str]:
+    """Why its containers wait, e.g. CrashLoopBackOff."""
+    statuses = [*(pod.status.containerStatuses or ()), *(pod.status.initContainerStatuses or ())]
+    waiting = [status.state.waiting for status in statuses if status.state and status.state.waiting]
+    return [each.reason for each in waiting if each.reason]

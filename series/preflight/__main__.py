@@ -60,7 +60,7 @@ def _findings() -> Iterator[Finding]:
 
 
 def _tools() -> Iterator[Finding]:
-    for program in ("kubectl", "istioctl", "curl", "aws"):
+    for program in ("istioctl", "curl", "aws"):
         yield ok(program, f"{show.program_version(program)}, {command.relative(command.find(program))}")
     wanted, there = current().TUTORIAL_ISTIO_REVISION.replace("-", "."), show.program_version("istioctl")
     if there.endswith("-lab") and not current().TUTORIAL_ISTIO_HUB:

@@ -18,10 +18,12 @@ from tests.faults.kills import ALL, clean_up
 from tests.faults.proxy import Answer, Call, Send
 
 NAME = "connections"
-CLEAR = re.compile(r"^(?:\w+Failed|TimedOut|NotYet|Unreachable|Refused|TutorialError): .+$", re.M)
+CLEAR = re.compile(
+    r"^(?:Api|AlreadyExists|Command|Prerequisite|TimedOut|Tutorial|Unreachable)Error: .+$", re.M
+)
 _ENDPOINT = re.compile(rb'("endpoint": ?"(?:https://)?127\.0\.0\.1:)(\d+)')
 _SHARE = 0.2  # of all connections; a command that makes several must get through in some tries
-_SLOW = 12.0  # seconds; Go's clients give a TLS handshake ten
+_SLOW = 12.0  # seconds; Go's clients, and the helpers', give a connection ten
 
 
 def _dropped() -> None:

@@ -13,7 +13,7 @@ from tests.faults.clouds import behind, in_the_clouds, python
 from tests.faults.proxy import Answer, Call, Send, slow, throttled, unavailable
 
 NAME = "faults"
-CLEAR = re.compile(r"\A(Refused|MadeAlready|Unreachable|TimedOut|TutorialError|NotYet): .+")
+CLEAR = re.compile(r"\A(?:Api|AlreadyExists|Command|Prerequisite|TimedOut|Tutorial|Unreachable)Error: .+")
 Fault = Callable[[Call, Send], Answer | None]
 
 

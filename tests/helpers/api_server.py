@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
+from helpers.base.settings import current
+
 TOKEN = "a-token-for-this-test"
 LIMIT = 60  # seconds; it takes about three
 
@@ -51,6 +53,12 @@ def running(programs: Path, folder: Path) -> Iterator[tuple[str, str]]:
         ca = folder / "apiserver.crt"  # it makes one for itself
         _until_ready(f"https://127.0.0.1:{secure}/readyz", ca, folder / "kube-apiserver.log")
         yield f"https://127.0.0.1:{secure}", base64.b64encode(ca.read_bytes()).decode()
+
+
+def kubectl(*words: str) -> subprocess.CompletedProcess[str]:
+    """As a reader types it, with the context of the fixture `cluster`."""
+    argv = ["kubectl", "--context", "eks", *words]
+    return subprocess.run(argv, env=current().environment(), capture_output=True, text=True)
 
 
 @contextmanager

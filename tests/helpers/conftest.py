@@ -1,7 +1,6 @@
 """Settings of the test's own, and plain moto as AWS: no lab, nothing of the reader's."""
 
 import itertools
-import json
 import logging
 import os
 from collections.abc import Iterator
@@ -9,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
-from helpers.base.settings import Settings
+from helpers.base.settings import Settings, current
 from helpers.clusters import kubeconfig
-from tests.helpers import api_server
+from tests.helpers import api_server, pods_server
+from tests.helpers.pods_server import PodsServer
 
 
 @pytest.fixture(autouse=True)
@@ -80,11 +81,23 @@ def server(programs: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 @pytest.fixture
 def cluster(server, programs: Path, monkeypatch) -> None:
-    """The API server as the context `eks`; its user's token comes from a program, as with the clouds."""
+    """The API server as the context `eks`, with a token that is in the kubeconfig."""
     monkeypatch.setenv("TUTORIAL_TOOLS", str(programs))
-    credential = {
-        "apiVersion": "client.authentication.k8s.io/v1",
-        "kind": "ExecCredential",
-        "status": {"token": api_server.TOKEN},
-    }
-    kubeconfig.write("eks", *server, {"command": "echo", "args": [json.dumps(credential)]})
+    write_context("eks", *server, api_server.TOKEN)
+
+
+@pytest.fixture
+def in_pods() -> Iterator[PodsServer]:
+    """An API server with a pod in every namespace, as both contexts."""
+    with pods_server.running() as running:
+        for context in ("eks", "gke"):
+            write_context(context, running.url, "", "any token")
+        yield running
+
+
+def write_context(context: str, server: str, ca_data: str, token: str) -> None:
+    kubeconfig.write(context, server, ca_data, {})
+    config = yaml.safe_load(current().KUBECONFIG.read_text())
+    users = [user for user in config["users"] if user["name"] != context]
+    config["users"] = [*users, {"name": context, "user": {"token": token}}]
+    current().KUBECONFIG.write_text(yaml.safe_dump(config))

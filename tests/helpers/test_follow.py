@@ -1,10 +1,9 @@
-"""Where a request stopped, told from recorded logs: Envoys' lines by kubectl, AWS's in plain moto."""
+"""Where a request stopped, told from recorded logs: Envoys' lines from pods, AWS's in plain moto."""
 
 import gzip
 import json
 import time
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,19 +11,14 @@ import pytest
 from helpers import aws, curl, follow, function
 from helpers.aws import alb_log
 from helpers.base.settings import current
-from helpers.clusters import kubeconfig
 from helpers.curl import CurlResult
 from helpers.pictures import explain
+from tests.helpers.pods_server import PodsServer
 
 TRACE = "00-11111111111111111111111111111111-2222222222222222-01"
 MARKED = ("-H", f"traceparent: {TRACE}")
 NOW = datetime.now(UTC)
 WAY = ["curl", "sidecar", "egress gateway", "ingress gateway", "load balancer", "function"]
-KUBECTL = """#!/bin/sh
-echo "$5" >> "$0.asked"
-cat "$(dirname "$0")/$5.log" 2>/dev/null
-exit 0
-"""
 
 
 def line(status: int = 200, details: str = "via_upstream", flags: str = "-", **more: Any) -> dict[str, Any]:
@@ -49,34 +43,26 @@ INGRESS = line(downstream_subject="CN=client", upstream="10.0.2.232:443", upstre
 
 
 class Clusters:
-    """What `kubectl logs` says, by namespace, and which namespaces were asked."""
+    """What the pods' logs say, by namespace, and which namespaces were asked."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        (folder / "kubectl").write_text(KUBECTL)
-        (folder / "kubectl").chmod(0o755)
+    def __init__(self, server: PodsServer) -> None:
+        self.server = server
 
     def log(self, **lines: dict[str, Any]) -> None:
         for name, entry in lines.items():
-            (self.folder / f"{name.replace('_', '-')}.log").write_text(f"{json.dumps(entry)}\n")
+            self.server.logs[name.replace("_", "-")] = f"{json.dumps(entry)}\n"
 
     @property
     def asked(self) -> list[str]:
-        record = self.folder / "kubectl.asked"
-        return record.read_text().split() if record.exists() else []
+        return self.server.asked
 
 
 @pytest.fixture
-def clusters(moto, monkeypatch, tmp_path) -> Clusters:
+def clusters(moto, in_pods) -> Clusters:
     """Two contexts, an empty bucket of the load balancer's, an empty log group of the function's."""
-    tools = tmp_path / "tools"
-    tools.mkdir()
-    monkeypatch.setenv("TUTORIAL_TOOLS", str(tools))
-    for context in ("gke", "eks"):
-        kubeconfig.write(context, "https://127.0.0.1:1", "", {"command": "false"})
     aws.call("s3", "create_bucket", Bucket=alb_log.bucket())
     aws.call("logs", "create_log_group", logGroupName=function.log_group())
-    return Clusters(tools)
+    return Clusters(in_pods)
 
 
 def deliver(client: str, target: str = "200", status: str = "200", reason: str = "-") -> None:

@@ -1,20 +1,25 @@
-"""kubectl and istioctl against a real API server that has no nodes."""
+"""The Kubernetes client and istioctl against a real API server that has no nodes."""
 
+import base64
 import json
 import re
 import subprocess
 
 import pytest
+import yaml
 
 from helpers import istio, kube, logs, pki
 from helpers.base.errors import (
-    CommandError,
+    ApiError,
     PrerequisiteError,
     TimedOutError,
     ToolMissingError,
     TutorialError,
+    UnreachableError,
 )
 from helpers.base.settings import current
+from tests.helpers import api_server
+from tests.helpers.api_server import kubectl
 
 SERVICE = """
 apiVersion: v1
@@ -38,14 +43,17 @@ def service(tmp_path) -> str:
     return str(tmp_path / "service.yaml")
 
 
-def get(place: str, what: str) -> dict:
-    return json.loads(kube.kubectl("eks", "-n", place, "get", what, "-o", "json", show=False).text)
-
-
 def give_address(place: str, **ingress: str) -> None:
     status = json.dumps({"status": {"loadBalancer": {"ingress": [ingress]}}})
     words = ("patch", "service", "door", "--subresource=status", "--type=merge", "-p", status)
-    kube.kubectl("eks", "-n", place, *words, show=False)
+    assert kubectl("-n", place, *words).returncode == 0
+
+
+def pasted(line: str) -> str:
+    done = subprocess.run(
+        line.removeprefix("$ "), shell=True, env=current().environment(), capture_output=True, text=True
+    )
+    return done.stdout + done.stderr
 
 
 def test_apply_fills_in_and_may_be_repeated(place, service, capsys):
@@ -56,36 +64,32 @@ def test_apply_fills_in_and_may_be_repeated(place, service, capsys):
     assert capsys.readouterr().out == first
     assert first.startswith("$ kubectl --context eks apply --server-side --force-conflicts -f ")
     assert first.endswith("service/door serverside-applied\n")
-    assert get(place, "service/door")["spec"]["ports"][0]["port"] == 443
+    assert kube.require("eks", place, "service/door", "02").spec.ports[0].port == 443
 
 
 def test_command_that_is_shown_can_be_pasted(place, service, capsys):
     capsys.readouterr()
     kube.apply("eks", service, PLACE=place, PORT=443)
-    line = capsys.readouterr().out.splitlines()[0].removeprefix("$ ")
-    done = subprocess.run(line, shell=True, env=current().environment(), capture_output=True, text=True)
-    assert done.stdout == "service/door serverside-applied\n"
+    assert pasted(capsys.readouterr().out.splitlines()[0]) == "service/door serverside-applied\n"
 
 
 def test_broken_manifest_is_refused_in_the_servers_words(place, service):
-    with pytest.raises(CommandError, match="port") as failed:
+    with pytest.raises(ApiError, match="between 1 and 65535") as failed:
         kube.apply("eks", service, PLACE=place, PORT=70000)
-    assert failed.value.exit_code == 1
-    with pytest.raises(CommandError, match="NotFound"):
-        get(place, "service/door")
+    assert failed.value.code == "Invalid"
+    assert kube.find("eks", place, "service/door") is None
 
 
 def test_manifest_with_an_unknown_name_is_not_sent(place, service):
     with pytest.raises(TutorialError, match=r"\$\{PORT\}"):
         kube.apply("eks", service, PLACE=place)
-    with pytest.raises(CommandError, match="NotFound"):
-        get(place, "service/door")
+    assert kube.find("eks", place, "service/door") is None
 
 
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("kind: Service\nmetadata: {name: door", "yaml: line 2"),
+        ("kind: Service\nmetadata: {name: door", "no YAML: .*\n.*line 2"),
         ("kind: Door\napiVersion: v1\nmetadata: {name: door}\n", 'no matches for kind "Door"'),
         (SERVICE.replace("ports:", "prots:"), "prots"),
         (SERVICE.replace("${PORT}", "$-"), "dollar sign"),
@@ -96,8 +100,7 @@ def test_manifest_with_a_mistake_says_which(place, tmp_path, text, says):
     (tmp_path / "broken.yaml").write_text(text)
     with pytest.raises(TutorialError, match=says):
         kube.apply("eks", str(tmp_path / "broken.yaml"), PLACE=place, PORT=443)
-    with pytest.raises(CommandError, match="NotFound"):
-        get(place, "service/door")
+    assert kube.find("eks", place, "service/door") is None
 
 
 def test_namespace_is_there_with_its_labels_however_often(cluster, capsys):
@@ -105,9 +108,8 @@ def test_namespace_is_there_with_its_labels_however_often(cluster, capsys):
     first = capsys.readouterr().out
     kube.namespace("eks", "labelled", team="a")
     assert capsys.readouterr().out.splitlines()[-1] == first.splitlines()[-1]
-    assert json.loads(kube.kubectl("eks", "get", "ns", "labelled", "-o", "json").text)["metadata"]["labels"][
-        "team"
-    ] == ("a")
+    [found] = [each for each in kube.get("eks", "ns") if each.metadata.name == "labelled"]
+    assert found.metadata.labels.team == "a"
 
 
 def test_secret_holds_the_files_and_shows_nothing_of_them(place, capsys):
@@ -117,14 +119,9 @@ def test_secret_holds_the_files_and_shows_nothing_of_them(place, capsys):
     shown = capsys.readouterr().out
     assert "create secret generic mtls-credential --from-file=key=" in shown
     assert "PRIVATE KEY" not in shown
-    line = shown.splitlines()[0].removeprefix("$ ")
-    environment = current().environment()
-    pasted = subprocess.run(line, shell=True, env=environment, capture_output=True, text=True)
-    assert pasted.stdout == "secret/mtls-credential serverside-applied\n"
-    one = kube.kubectl(
-        "eks", "-n", place, "get", "secret/mtls-credential", "-o", "go-template={{.data.key|base64decode}}"
-    )
-    assert one.text == files.server_key.read_text()
+    assert pasted(shown.splitlines()[0]) == "secret/mtls-credential serverside-applied\n"
+    key = kube.require("eks", place, "secret/mtls-credential", "04").data.key
+    assert base64.b64decode(key) == files.server_key.read_bytes()
 
 
 @pytest.mark.parametrize("ingress", [{"ip": "198.51.100.19"}, {"hostname": "a1.us-east-1.elb.amazonaws.com"}])
@@ -159,24 +156,98 @@ def test_workload_that_does_not_become_ready_is_a_time_out(place, tmp_path):
         kube.rollout("eks", place, "deploy/sleep", timeout=1)
 
 
-def test_answer_with_an_exit_code_can_be_looked_at(cluster):
-    output = kube.kubectl("eks", "get", "ns", "nowhere", check=False)
-    assert (output.exit_code, "NotFound" in output.errors) == (1, True)
+COLUMNS = {
+    "NAME": ".metadata.name",
+    "FIRST": ".spec.containers[0].image",
+    "ALL": ".spec.containers[*].name",
+    "NONE": ".spec.initContainers[*].name",
+}
+
+
+def test_columns_are_kubectls_own(place, tmp_path, capsys):
+    for name, containers in (
+        ("one", "[{name: a, image: x}]"),
+        ("another", "[{name: a, image: x}, {name: b, image: y}]"),
+    ):
+        kube.apply_text(
+            "eks",
+            f"{{apiVersion: v1, kind: Pod, metadata: {{name: {name}, namespace: {place}}},"
+            f" spec: {{containers: {containers}}}}}",
+        )
+    capsys.readouterr()
+    found = kube.get("eks", "pods", place, columns=COLUMNS)
+    line, answer = capsys.readouterr().out.split("\n", 1)
+    assert [pod.metadata.name for pod in found] == ["another", "one"]
+    assert pasted(line) == answer
+    assert "a,b" in answer and "<none>" in answer
+
+
+def test_kinds_have_kubectls_names(place, service):
+    kube.apply("eks", service, PLACE=place, PORT=443)
+    for word in ("service", "services", "svc", "Service"):
+        assert kube.find("eks", place, f"{word}/door").metadata.name == "door"
+    assert kube.get("eks", "deploy", place) == kube.get("eks", "deployments.apps", place) == []
+    with pytest.raises(ApiError, match="doesn't have a resource type"):
+        kube.get("eks", "gateways.networking.istio.io", place)
+
+
+def test_what_is_deleted_is_gone_and_nothing_to_delete_is_fine(place, service, capsys):
+    kube.apply("eks", service, PLACE=place, PORT=443)
+    kube.delete("eks", place, "service/door")
+    assert kube.find("eks", place, "service/door") is None
+    assert capsys.readouterr().out.endswith('delete service/door\nservice "door" deleted\n')
+    kube.delete("eks", place, "service/door")
+
+
+def test_what_will_not_go_is_a_time_out(place):
+    finalizer = f"{{name: kept, namespace: {place}, finalizers: [example.com/kept]}}"
+    kube.apply_text("eks", f"{{apiVersion: v1, kind: Secret, metadata: {finalizer}}}")
+    with pytest.raises(TimedOutError, match="secret/kept to go: still “still there”"):
+        kube.delete("eks", place, "secret/kept", timeout=0)
+    assert (
+        kubectl("-n", place, "patch", "secret", "kept", "-p", '{"metadata":{"finalizers":null}}').returncode
+        == 0
+    )
+
+
+def test_a_field_that_somebody_else_set_is_taken_back(place, service):
+    kube.apply("eks", service, PLACE=place, PORT=443)
+    patch = '{"spec": {"type": "ClusterIP"}}'
+    assert kubectl("-n", place, "patch", "service", "door", "-p", patch).returncode == 0
+    kube.apply("eks", service, PLACE=place, PORT=443)
+    assert kube.require("eks", place, "service/door", "02").spec.type == "LoadBalancer"
 
 
 def test_context_that_does_not_exist_names_the_notebook(cluster):
     with pytest.raises(PrerequisiteError, match="Run 03-deploy-istio-in-gke first"):
-        kube.kubectl("gke", "get", "nodes")
+        kube.get("gke", "nodes")
 
 
-def test_missing_kubectl_says_where_to_get_it(cluster, monkeypatch, tmp_path):
-    monkeypatch.setenv("TUTORIAL_TOOLS", str(tmp_path))
-    monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(ToolMissingError, match=r"kubernetes\.io"):
-        kube.kubectl("eks", "get", "nodes")
+def test_a_token_that_is_none_is_refused(cluster):
+    path = current().KUBECONFIG
+    path.write_text(path.read_text().replace(api_server.TOKEN, "another"))
+    with pytest.raises(ApiError, match="Unauthorized"):
+        kube.get("eks", "nodes")
 
 
-def test_missing_istioctl_too(cluster, monkeypatch, tmp_path):
+def test_a_server_with_another_certificate_is_not_believed(cluster, tmp_path):
+    files = pki.ensure()
+    config = yaml.safe_load(current().KUBECONFIG.read_text())
+    other = base64.b64encode(files.mtls_ca.read_bytes()).decode()
+    config["clusters"][0]["cluster"]["certificate-authority-data"] = other
+    current().KUBECONFIG.write_text(yaml.safe_dump(config))
+    with pytest.raises(UnreachableError, match="CERTIFICATE_VERIFY_FAILED"):
+        kube.get("eks", "nodes")
+
+
+def test_no_proxy_is_on_the_way_to_this_machine(cluster, monkeypatch):
+    """As with kubectl, whatever NO_PROXY says."""
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:1")
+    monkeypatch.setenv("NO_PROXY", "example.com")
+    assert kube.get("eks", "nodes") == []
+
+
+def test_missing_istioctl_says_where_to_get_it(cluster, monkeypatch, tmp_path):
     monkeypatch.setenv("TUTORIAL_TOOLS", str(tmp_path))
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(ToolMissingError, match=r"istio\.io"):

@@ -1,28 +1,33 @@
-"""kubectl against a real API server, some of whose connections break."""
+"""The client before a real API server: connections that break or stall, answers that get lost."""
 
 import socket
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 import pytest
 import yaml
+from urllib3.connection import HTTPConnection
 
-from helpers import kube
-from helpers.base.errors import CommandError, PrerequisiteError
+from helpers import istio, kube
+from helpers.base.errors import CommandError, PrerequisiteError, UnreachableError
 from helpers.base.settings import current
+from helpers.clusters import client
 from lab.relay import Relay
 
 
 class Way:
-    """What leads to the API server: its next `broken` connections are reset."""
+    """What leads to the API server: its next `broken` connections are reset, or stall first."""
 
     def __init__(self, port: int) -> None:
         self.made = self.broken = 0
+        self.stall = 0.0  # seconds
         self.relay, self._port = Relay(), port
 
     def connect(self) -> socket.socket:
         self.made += 1
         if self.made <= self.broken:
+            time.sleep(self.stall)
             raise ConnectionResetError
         return socket.create_connection(("127.0.0.1", self._port))
 
@@ -45,49 +50,70 @@ def way(cluster, server) -> Iterator[Way]:
     made.close()
 
 
-def test_kubectl_asks_again_and_the_answer_is_shown_once(way, capsys):
-    way.broken = 2
-    assert "default" in kube.kubectl("eks", "get", "namespaces").text
-    assert way.made > 2
-    said = capsys.readouterr().out
-    assert said.count("$ kubectl --context eks get namespaces") == said.count("default ") == 1
-
-
-def test_what_is_applied_meanwhile_is_there(way):
-    way.broken = 1
-    kube.namespace("eks", "away")
-    assert kube.kubectl("eks", "get", "namespace", "away", "-o", "name").text == "namespace/away\n"
+@pytest.mark.parametrize("stall", [0, 3], ids=["dropped", "stalled"])
+def test_a_connection_that_breaks_is_made_again(way, stall, monkeypatch, capsys):
+    monkeypatch.setattr(client, "CONNECT_TIMEOUT", 1)
+    way.broken, way.stall = 1, stall
+    kube.namespace("eks", f"away-{stall}")
+    assert way.made > 1
+    assert capsys.readouterr().out.count("serverside-applied") == 1
+    assert kube.find("eks", "default", f"namespace/away-{stall}") is not None
 
 
 @pytest.fixture
-def starts(way, programs, tmp_path, monkeypatch) -> Callable[[], int]:
-    """Nothing listens where the API server was. How often kubectl was started since."""
-    way.close()
-    tools, log = tmp_path / "tools", tmp_path / "starts"
-    tools.mkdir()
-    (tools / "kubectl").write_text(f'#!/bin/sh\necho >>{log}\nexec {programs}/kubectl "$@"\n')
-    (tools / "kubectl").chmod(0o755)
-    monkeypatch.setenv("TUTORIAL_TOOLS", str(tools))
-    return lambda: len(log.read_text().splitlines())
+def lost(monkeypatch) -> list[str]:
+    """Methods whose next answer gets lost on its way; the API server has done what it was asked for."""
+    methods: list[str] = []
+    real, answer = HTTPConnection.request, HTTPConnection.getresponse
+
+    def request(self, method, *args, **kwargs):
+        self.asked = method
+        return real(self, method, *args, **kwargs)
+
+    def getresponse(self):
+        got = answer(self)
+        if self.asked in methods:
+            methods.remove(self.asked)
+            raise ConnectionResetError
+        return got
+
+    monkeypatch.setattr(HTTPConnection, "request", request)
+    monkeypatch.setattr(HTTPConnection, "getresponse", getresponse)
+    return methods
+
+
+def test_an_answer_that_gets_lost_is_no_failure(cluster, lost, capsys):
+    lost.append("PATCH")
+    kube.namespace("eks", "lost")
+    assert kube.find("eks", "default", "namespace/lost") is not None
+    assert capsys.readouterr().out.count("serverside-applied") == 1
+    lost.append("DELETE")
+    kube.apply_text("eks", "{apiVersion: v1, kind: ConfigMap, metadata: {name: lost, namespace: default}}")
+    kube.delete("eks", "default", "configmap/lost")
+    assert kube.find("eks", "default", "configmap/lost") is None
+    assert lost == []
+
+
+def test_when_nobody_answers_that_is_no_answer(way, monkeypatch):
+    """Else "there is none" would be believed of what could not be looked up."""
+    monkeypatch.setattr(client, "PATIENCE", 4)
+    way.broken = 1000
+    with pytest.raises(UnreachableError, match=r"no answer from https://127\.0\.0\.1"):
+        kube.find("eks", "default", "service/none-such")
+    assert way.made > 1
 
 
 @pytest.mark.parametrize("check", [True, False])
-def test_when_nobody_answers_that_is_no_answer(starts, check):
-    """Else "there is none" would be believed of what could not be looked up."""
+def test_istioctl_is_started_again_meanwhile(way, check):
+    way.close()
+    argv = ["istioctl", "--context", "eks", "analyze", "-A"]
     with pytest.raises(CommandError, match=r"connection refused|connection to the server .* was refused"):
-        kube.run_when_reachable(["kubectl", "--context", "eks", "get", "namespaces"], check=check, patience=2)
-    assert starts() > 1
-
-
-def test_a_program_in_a_pod_is_not_started_twice(starts):
-    with pytest.raises(CommandError, match=r"connection refused|connection to the server .* was refused"):
-        kube.run_in_pod("eks", "default", "deploy/none-such", "true")
-    assert starts() == 1
+        istio._run(argv, check=check, patience=2)
 
 
 def test_a_refusal_is_an_answer(way):
-    kube.kubectl("eks", "get", "namespaces")
+    kube.get("eks", "namespaces")
     once = way.made
     with pytest.raises(PrerequisiteError):
-        kube.find("eks", "default", "service/none-such", "02-deploy-istio-in-eks")
-    assert way.made == 2 * once
+        kube.require("eks", "default", "service/none-such", "02-deploy-istio-in-eks")
+    assert way.made == once

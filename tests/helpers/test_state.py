@@ -9,6 +9,7 @@ from helpers.base.settings import current
 from helpers.clusters import kubeconfig
 from helpers.pictures import cluster_things
 from helpers.pictures.things import Parts
+from tests.helpers.api_server import kubectl
 
 GATEWAY = """
 apiVersion: apps/v1
@@ -105,13 +106,13 @@ def test_an_api_server_that_does_not_answer_leaves_all_unknown(cluster):
 def status(what: str, **values: object) -> None:
     patch = json.dumps({"status": values})
     words = ("-n", "istio-ingress", "patch", what, "--subresource=status", "--type=merge", "-p", patch)
-    kube.kubectl("eks", *words, show=False)
+    assert kubectl(*words).returncode == 0
 
 
 def test_a_gateway_starts_breaks_and_is_ready(cluster, tmp_path):
     (tmp_path / "gateway.yaml").write_text(GATEWAY)
     kube.namespace("eks", "istio-ingress")
-    kube.kubectl("eks", "apply", "-f", str(tmp_path / "gateway.yaml"), show=False)
+    kube.apply("eks", str(tmp_path / "gateway.yaml"))
 
     def gateway() -> tuple[str, str, tuple[str, ...]]:
         part = cluster_things.parts("eks")["eks/gateway"]

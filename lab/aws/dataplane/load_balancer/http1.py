@@ -47,8 +47,6 @@ class Http1:
                     self._refuse()
                     return
                 self._request, self._body = _request(event), bytearray()
-                if self._expects_refusal():
-                    self._start()  # the body has not been sent, and never will be
             elif isinstance(event, h11.Data):
                 if len(self._body) <= MAX_BODY:
                     self._body += event.data
@@ -59,17 +57,10 @@ class Http1:
                     self._send(h11.InformationalResponse(status_code=100, headers=[], reason="Continue"))
                 return
 
-    def _expects_refusal(self) -> bool:
-        assert self._request
-        length = self._request.header("content-length") or "0"
-        too_large = int(length) > MAX_BODY and self._h11.they_are_waiting_for_100_continue
-        self._request.too_large = too_large
-        return too_large
-
     def _start(self) -> None:
         assert self._request
         request = self._request
-        request.too_large = request.too_large or len(self._body) > MAX_BODY
+        request.too_large = len(self._body) > MAX_BODY
         request.body = bytes(self._body) if not request.too_large else b""
         self._task = asyncio.get_running_loop().create_task(self._respond(request))
 
@@ -80,7 +71,7 @@ class Http1:
         again = self._h11.their_state is h11.DONE
         self._write(request.method, response, "keep-alive" if again else "close")
         self._task = None
-        if self._h11.our_state is not h11.DONE or not again:
+        if not again:
             self._transport.close()
             return
         self._h11.start_next_cycle()

@@ -15,7 +15,7 @@ from moto.elbv2.models import FakeLoadBalancer
 from moto.s3.exceptions import MissingBucket
 
 from lab.aws import delays
-from lab.aws.services.elb import access_log_refusals as refusals
+from lab.aws.services.elb.refusals import access_logs as refusals
 from lab.aws.services.s3.buckets import Buckets
 from lab.settings import ACCOUNT_ID
 

@@ -17,8 +17,8 @@ from lab.aws.dataplane.load_balancer import Balancer, Certificate, Policy
 from lab.aws.services.acm.certificates import Certificates
 from lab.aws.services.ec2.lookups import interfaces_in
 from lab.aws.services.ec2.networks import Networks
-from lab.aws.services.elb import refusals
 from lab.aws.services.elb.access_logs import AccessLog
+from lab.aws.services.elb.refusals import listeners, load_balancers
 from lab.aws.services.elb.target_groups import TargetGroups
 from lab.aws.services.s3.buckets import Buckets
 
@@ -47,9 +47,7 @@ class LoadBalancers(TargetGroups):
         tags: list[dict[str, str]] | None = None,
     ) -> FakeLoadBalancer:
         scheme, groups = scheme or "internet-facing", security_groups
-        refusals.create_load_balancer(
-            self.peer(Networks), name, subnet_ids, scheme, loadbalancer_type, groups
-        )
+        load_balancers.create(self.peer(Networks), name, subnet_ids, scheme, loadbalancer_type, groups)
         if not groups:
             default = self.peer(Networks).get_default_security_group(
                 self.peer(Networks).get_subnet(subnet_ids[0]).vpc_id
@@ -57,11 +55,11 @@ class LoadBalancers(TargetGroups):
             groups = [default.id] if default else []
         former = next((lb for lb in self.load_balancers.values() if lb.name == name), None)
         if former:
-            refusals.same_load_balancer(former, subnet_ids, scheme, groups)
+            load_balancers.create_again(former, subnet_ids, scheme, groups)
             return former
         lb = super().create_load_balancer(name, groups, subnet_ids, scheme=scheme, tags=tags)
         lb.dns_name = _host_name(lb, self.region_name)
-        lb.attrs = {key: default for key, (default, _) in refusals.ATTRIBUTES.items()}
+        lb.attrs = {key: default for key, (default, _) in load_balancers.ATTRIBUTES.items()}
         self._access_logs[lb.arn] = AccessLog(lb, self.region_name, self.ground.peer(Buckets))
         self._balancers[lb.arn] = _provisioning.submit(self._provision, lb)
         return lb
@@ -111,9 +109,9 @@ class LoadBalancers(TargetGroups):
         self, arn: str, subnets: list[str], subnet_mappings: list[dict[str, Any]]
     ) -> list[AvailabilityZone]:
         """Addresses come and go with the subnets; DNS follows."""
-        lb = refusals.known_load_balancer(self, arn)
-        refusals.set_subnets(self.peer(Networks), lb, subnets)
-        balancer = refusals.provisioned(self._balancers[arn])
+        lb = load_balancers.known(self, arn)
+        load_balancers.set_subnets(self.peer(Networks), lb, subnets)
+        balancer = load_balancers.provisioned(self._balancers[arn])
         former = {subnet.id for subnet in lb.subnets}
         zones = super().set_subnets(arn, subnets, [])
         self._add_interfaces(lb, [subnet for subnet in lb.subnets if subnet.id not in former])
@@ -144,8 +142,8 @@ class LoadBalancers(TargetGroups):
 
     def modify_load_balancer_attributes(self, arn: str, attrs: dict[str, Any]) -> dict[str, Any]:
         """Listeners obey at once."""
-        attributes = refusals.known_load_balancer(self, arn).attrs
-        refusals.modify_load_balancer_attributes(attrs)
+        attributes = load_balancers.known(self, arn).attrs
+        load_balancers.modify_attributes(attrs)
         wanted = {**attributes, **attrs}
         if wanted["access_logs.s3.enabled"] == "true" and any(
             key.startswith("access_logs.") for key in attrs
@@ -173,8 +171,8 @@ class LoadBalancers(TargetGroups):
         alpn_policy: list[str] | None = None,
         tags: list[dict[str, str]] | None = None,
     ) -> FakeListener:
-        refusals.create_listener(self, load_balancer_arn, protocol, port, certificate, ssl_policy)
-        forward = refusals.forward(self, load_balancer_arn, actions)
+        listeners.create(self, load_balancer_arn, protocol, port, certificate, ssl_policy)
+        forward = listeners.forward(self, load_balancer_arn, actions)
         listener = super().create_listener(
             load_balancer_arn, protocol, port, ssl_policy, certificate, [forward], tags=tags
         )
@@ -199,27 +197,29 @@ class LoadBalancers(TargetGroups):
     ) -> FakeListener:
         listener = self.describe_listeners(None, [arn])[0]
         lb_arn, former = listener.load_balancer_arn, int(listener.port)
-        refusals.modify_listener(self, listener, port, protocol, ssl_policy, certificates)
-        forward = [refusals.forward(self, lb_arn, actions)] if actions else []
+        listeners.modify(self, listener, port, protocol, ssl_policy, certificates)
+        forward = [listeners.forward(self, lb_arn, actions)] if actions else []
         listener = super().modify_listener(arn, port, protocol, ssl_policy, certificates, forward)
         if listener.protocol == "HTTP":
             listener.ssl_policy, listener.certificate, listener.certificates = "", None, []
         elif not listener.ssl_policy:
-            listener.ssl_policy = refusals.DEFAULT_POLICY
+            listener.ssl_policy = listeners.DEFAULT_POLICY
         self._listen(listener)
         if int(listener.port) != former:
-            refusals.provisioned(self._balancers[lb_arn]).remove_listener(former)
+            load_balancers.provisioned(self._balancers[lb_arn]).remove_listener(former)
         self._update_use()
         return listener
 
     def delete_listener(self, listener_arn: str) -> FakeListener:
         listener = super().delete_listener(listener_arn)
-        refusals.provisioned(self._balancers[listener.load_balancer_arn]).remove_listener(int(listener.port))
+        load_balancers.provisioned(self._balancers[listener.load_balancer_arn]).remove_listener(
+            int(listener.port)
+        )
         self._update_use()
         return listener
 
     def _listen(self, listener: FakeListener) -> None:
-        balancer = refusals.provisioned(self._balancers[listener.load_balancer_arn])
+        balancer = load_balancers.provisioned(self._balancers[listener.load_balancer_arn])
         group = self._groups[listener.default_actions[0].data["TargetGroupArn"]]
         port, arn = int(listener.port), listener.certificate
         if listener.protocol == "HTTP" or not arn:

@@ -8,7 +8,7 @@ from moto.elbv2.models import ELBv2Backend, FakeHealthStatus, FakeTargetGroup
 from lab.aws.dataplane.load_balancer import HealthCheck, TargetGroup
 from lab.aws.dataplane.load_balancer.health import NOT_REGISTERED
 from lab.aws.ground import Backed
-from lab.aws.services.elb import refusals
+from lab.aws.services.elb.refusals import target_groups as refusals
 from lab.aws.services.lambda_.functions import Functions
 
 
@@ -20,10 +20,10 @@ class TargetGroups(Backed, ELBv2Backend):
         self._groups: dict[str, TargetGroup] = {}
 
     def create_target_group(self, name: str, **kwargs: Any) -> FakeTargetGroup:
-        refusals.create_target_group(kwargs)
+        refusals.create(kwargs)
         former = next((group for group in self.target_groups.values() if group.name == name), None)
         if former:
-            refusals.same_target_group(former, kwargs)
+            refusals.create_again(former, kwargs)
             return former
         kwargs["unhealthy_threshold_count"] = kwargs.get("unhealthy_threshold_count") or 5  # moto: 2
         group = super().create_target_group(name, **kwargs)
@@ -35,7 +35,7 @@ class TargetGroups(Backed, ELBv2Backend):
     def modify_target_group(self, arn: str, *args: Any, **kwargs: Any) -> FakeTargetGroup:
         settings = inspect.signature(super().modify_target_group).bind(arn, *args, **kwargs).arguments
         if arn in self.target_groups:
-            refusals.modify_target_group(self.target_groups[arn], settings)
+            refusals.modify(self.target_groups[arn], settings)
         group = super().modify_target_group(arn, *args, **kwargs)
         if codes := settings.get("http_codes"):  # moto forgets them
             group.matcher = {"HttpCode": codes}
@@ -43,7 +43,7 @@ class TargetGroups(Backed, ELBv2Backend):
         return group
 
     def modify_target_group_attributes(self, target_group_arn: str, attributes: dict[str, Any]) -> None:
-        refusals.modify_target_group_attributes(attributes)
+        refusals.modify_attributes(attributes)
         super().modify_target_group_attributes(target_group_arn, attributes)
         self._configure(self.target_groups[target_group_arn])
 
@@ -66,7 +66,7 @@ class TargetGroups(Backed, ELBv2Backend):
         group = self.target_groups.get(target_group_arn)
         functions = self.peer(Functions)
         if group:
-            refusals.register_targets(group, functions, instances)
+            refusals.register(group, functions, instances)
         super().register_targets(target_group_arn, instances)
         arn = instances[0]["Id"]
         self._groups[target_group_arn].register(

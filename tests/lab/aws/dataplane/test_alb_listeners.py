@@ -47,25 +47,6 @@ def test_another_name_or_no_trust_is_refused(alb):
     assert no_trust.returncode == 60
 
 
-def handshake(alb: Alb, version: ssl.TLSVersion) -> str | None:
-    context = ssl.create_default_context(cafile=str(alb.root))
-    context.set_ciphers("DEFAULT:@SECLEVEL=0")  # or OpenSSL itself would not offer what is old
-    context.minimum_version = context.maximum_version = version
-    with (
-        socket.create_connection(("127.0.0.1", alb.https), 10) as plain,
-        context.wrap_socket(plain, server_hostname=HOST) as connection,
-    ):
-        return connection.version()
-
-
-@pytest.mark.filterwarnings("ignore:ssl.TLSVersion")
-def test_tls_versions(alb):
-    assert handshake(alb, ssl.TLSVersion.TLSv1_2) == "TLSv1.2"
-    assert handshake(alb, ssl.TLSVersion.TLSv1_3) == "TLSv1.3"
-    with pytest.raises(ssl.SSLError):
-        handshake(alb, ssl.TLSVersion.TLSv1_1)
-
-
 def test_a_new_certificate_is_shown_at_once(alb):
     """Nobody tells the listener: it asks for its certificate at each handshake."""
     former, other = alb.certificate, Authority("another")

@@ -97,10 +97,10 @@ def test_multi_value_headers_of_a_target_group(site):
 @pytest.mark.parametrize(
     ("of", "key", "value", "code", "said"),
     [
-        ("set", "idle_timeout.timeout_seconds", "60", "OperationNotPermitted",
+        ("set", "idle_timeout.timeout_seconds", "60", "UnsupportedOperation",
          "The lab does not offer the load balancer attribute 'idle_timeout.timeout_seconds'"),
-        ("set", "deletion_protection.enabled", "true", "OperationNotPermitted", "does not offer"),
-        ("set", "routing.http3.enabled", "true", "OperationNotPermitted", "does not offer"),
+        ("set", "deletion_protection.enabled", "true", "UnsupportedOperation", "does not offer"),
+        ("set", "routing.http3.enabled", "true", "UnsupportedOperation", "does not offer"),
         ("set", "access_logs.s3.enabled", "True", "ValidationError", "must be true or false"),
         ("set_target_group", MULTI, "yes", "ValidationError", "must be one of [true, false]"),
         ("set_target_group", "stickiness.enabled", "true", "InvalidConfigurationRequest",

@@ -1,0 +1,93 @@
+"""The Kubernetes client for a context. It is imported when it is first needed, since that takes a while."""
+
+import functools
+from typing import Any
+
+from kubernetes.client import ApiClient, Configuration
+from kubernetes.config import load_kube_config_from_dict
+from kubernetes.dynamic import DynamicClient
+from kubernetes.dynamic.discovery import LazyDiscoverer
+from kubernetes.dynamic.exceptions import ResourceNotFoundError
+
+from helpers.clusters import client, kubeconfig, tokens
+
+_READ_TIMEOUT = 60.0  # seconds
+# Where a word is looked up, one request each; the last asks all groups.
+_GROUPS: tuple[dict[str, str], ...] = (
+    {"prefix": "api"},
+    {"group": "apps"},
+    {"group": "networking.istio.io"},
+    {},
+)
+_LOOPBACK = ("localhost", "127.0.0.0/8", "::1")
+
+
+class _Discoverer(LazyDiscoverer):
+    """Keeps what it learns in memory: the file in /tmp that it would write is anybody's."""
+
+    def _write_cache(self) -> None: ...
+
+
+class Client(DynamicClient):
+    """A DynamicClient whose requests do not wait for ever."""
+
+    def __init__(self, api: ApiClient) -> None:
+        super().__init__(api, cache_file="/dev/null/none", discoverer=_Discoverer)
+
+    def request(self, method: str, path: str, body: Any = None, **params: Any) -> Any:
+        """As in DynamicClient; raises ApiException, or urllib3's HTTPError where nobody answers."""
+        timeouts = {"_request_timeout": (client.CONNECT_TIMEOUT, _READ_TIMEOUT)}
+        return super().request(method, path, body, **(timeouts | params))
+
+    def resource(self, noun: str) -> Any:
+        """What kubectl knows by this word: "nodes", "deploy", "gateways.networking.istio.io".
+
+        Raises ResourceNotFoundError.
+        """
+        name, _, group = noun.lower().partition(".")
+        groups: tuple[dict[str, str], ...] = ({"group": group},) if group else _GROUPS
+        for where in groups:
+            for kind in self.resources.search(**where):
+                if kind.preferred and name in (kind.name, kind.kind.lower(), *(kind.short_names or ())):
+                    return kind
+        raise ResourceNotFoundError(f'the server doesn\'t have a resource type "{noun}"')
+
+    def kind(self, api_version: str, kind: str) -> Any:
+        """The resource of an object's apiVersion and kind; raises ResourceNotFoundError."""
+        try:
+            return self.resources.get(api_version=api_version, kind=kind)
+        except ResourceNotFoundError:
+            message = f'no matches for kind "{kind}" in version "{api_version}"'
+            raise ResourceNotFoundError(message) from None
+
+
+def of(context: str) -> Client:
+    """The client for that context of the kubeconfig, connected already where it was used before."""
+    cluster, user = kubeconfig.entries(context)
+    return _connected(
+        context, cluster["server"], cluster.get("certificate-authority-data", ""), user.get("token", "")
+    )
+
+
+@functools.lru_cache(maxsize=8)
+def _connected(context: str, server: str, ca_data: str, token: str) -> Client:
+    configuration = Configuration()
+    cluster = {"server": server} | ({"certificate-authority-data": ca_data} if ca_data else {})
+    config = {
+        "current-context": context,
+        "contexts": [{"name": context, "context": {"cluster": context}}],
+        "clusters": [{"name": context, "cluster": cluster}],
+    }
+    load_kube_config_from_dict(config, client_configuration=configuration, persist_config=False)
+    configuration.retries = False  # `call` does that, with words for the reader
+    # As in Go's clients: whatever the environment says, there is no proxy on the way to this machine.
+    configuration.no_proxy = ",".join(filter(None, (configuration.no_proxy, *_LOOPBACK)))
+    renewed = None if token else tokens.of(context)
+
+    def authorize(configuration: Configuration) -> None:
+        text = renewed.text() if renewed else token
+        configuration.api_key["BearerToken"] = f"Bearer {text}"
+
+    configuration.refresh_api_key_hook = authorize  # type: ignore[assignment]
+    authorize(configuration)
+    return Client(ApiClient(configuration))

@@ -1,0 +1,134 @@
+"""Programs and logs in pods."""
+
+import json
+import subprocess
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from helpers.base.command import shell_join
+from helpers.base.errors import ApiError, TimedOutError
+from helpers.clusters import client
+
+if TYPE_CHECKING:
+    from kubernetes.stream.ws_client import WSClient
+
+    from helpers.clusters.connection import Client
+
+_DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
+_STDIN, _STDOUT, _STDERR, _END = 0, 1, 2, 3  # channels
+
+
+def exec_words(
+    context: str, namespace: str, target: str, container: str | None = None, input: bool = False
+) -> list[str]:
+    """The kubectl command line up to the program that is to run in a pod."""
+    words = ["kubectl", "--context", context, "exec", "-n", namespace, *(["-i"] if input else []), target]
+    return [*words, *(["-c", container] if container else []), "--"]
+
+
+def execute(
+    context: str,
+    namespace: str,
+    target: str,
+    argv: Sequence[str],
+    *,
+    container: str | None = None,
+    input: str | None = None,
+    timeout: float = 600,
+) -> subprocess.CompletedProcess[bytes]:
+    """Run a program in a pod, e.g. of "deploy/sleep", whatever its exit code.
+
+    It is started once: when its answer is lost, what it did is not known, and must not be done twice.
+    Raises ApiError, UnreachableError, TimedOutError.
+    """
+    from websocket import WebSocketBadStatusException, WebSocketException
+
+    from helpers.clusters import connection
+
+    line = shell_join([*exec_words(context, namespace, target, container, input is not None), *argv])
+    pod = client.call(context, line, lambda api: _pod(api, namespace, target))
+    asked = [("command", word) for word in argv] + [("container", container or _first_container(pod))]
+    asked += [(stream, "true") for stream in ("stdout", "stderr", *(("stdin",) if input is not None else ()))]
+    try:
+        stream = _open(connection.of(context), f"{_path(pod)}/exec", asked)
+        stream.sock.settimeout(timeout)
+        if input is not None:
+            stream.write_stdin(input.encode())
+            stream.close_channel(_STDIN)
+        stream.run_forever(timeout)
+    except WebSocketBadStatusException as error:
+        raise client.refusal(line, error.status_code, error.resp_body) from error
+    except (OSError, WebSocketException) as error:
+        raise client.unreachable(context, line, error) from error
+    if stream.is_open():
+        stream.close()
+        raise TimedOutError(line, f"no end after {timeout:g} s")
+    return _completed(context, line, stream)
+
+
+def _open(api: "Client", path: str, asked: list[tuple[str, str]]) -> "WSClient":
+    from kubernetes.stream import ws_client
+    from websocket import setdefaulttimeout
+
+    configuration = api.client.configuration
+    url = ws_client.get_websocket_url(configuration.host + path, asked)
+    setdefaulttimeout(client.CONNECT_TIMEOUT)  # WSClient has no parameter for it
+    headers = {"authorization": configuration.get_api_key_with_prefix("BearerToken")}
+    return ws_client.WSClient(configuration, url, headers, capture_all=False, binary=True)
+
+
+def _completed(context: str, line: str, stream: "WSClient") -> subprocess.CompletedProcess[bytes]:
+    out, errors, end = (stream.read_channel(channel) for channel in (_STDOUT, _STDERR, _END))
+    if not end:
+        raise client.unreachable(context, line, "the connection ended before the program did")
+    status = json.loads(end)
+    if status["status"] == "Success":
+        return subprocess.CompletedProcess(line, 0, out, errors)
+    causes = status.get("details", {}).get("causes") or []
+    codes = [int(cause["message"]) for cause in causes if cause.get("reason") == "ExitCode"]
+    if not codes:  # it was never started
+        raise ApiError(line, status.get("reason", "Failure"), status.get("message", ""))
+    return subprocess.CompletedProcess(line, codes[0], out, errors)
+
+
+def logs(context: str, namespace: str, target: str, container: str | None = None, since: int = 600) -> str:
+    """What a container wrote in the last seconds."""
+
+    def read(api: "Client") -> str:
+        pod = _pod(api, namespace, target)
+        asked = [("container", container or _first_container(pod)), ("sinceSeconds", str(since))]
+        answer = api.request("get", f"{_path(pod)}/log", query_params=asked, serialize=False)
+        return answer.data.decode(errors="replace")
+
+    words = ["kubectl", "--context", context, "logs", "-n", namespace, target]
+    return client.call(context, shell_join([*words, *(["-c", container] if container else [])]), read)
+
+
+def _pod(api: "Client", namespace: str, target: str) -> Any:
+    """The pod of that name, or of a workload such as "deploy/sleep": a ready one, if any is."""
+    noun, _, name = target.rpartition("/")
+    pods = api.resource("pods")
+    if noun in ("", "pod", "pods"):
+        return pods.get(name=name, namespace=namespace)
+    workload = api.resource(noun).get(name=name, namespace=namespace)
+    labels = workload.spec.selector.matchLabels.to_dict()
+    selector = ",".join(f"{key}={value}" for key, value in labels.items())
+    found = pods.get(namespace=namespace, label_selector=selector).items
+    living = [pod for pod in found if not pod.metadata.deletionTimestamp]
+    if not living:
+        raise ApiError(f"Looking for a pod of {target} in {namespace}", "NotFound", "it has none.")
+    return max(living, key=is_ready)
+
+
+def is_ready(pod: Any) -> bool:
+    """Whether the pod's condition Ready is true."""
+    return any(each.type == "Ready" and each.status == "True" for each in pod.status.conditions or ())
+
+
+def _first_container(pod: Any) -> str:
+    annotations = pod.metadata.annotations
+    return (annotations and annotations[_DEFAULT_CONTAINER]) or pod.spec.containers[0].name
+
+
+def _path(pod: Any) -> str:
+    return f"/api/v1/namespaces/{pod.metadata.namespace}/pods/{pod.metadata.name}"
