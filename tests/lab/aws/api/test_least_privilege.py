@@ -111,8 +111,8 @@ class Proof:
                 lacking, message = self._lacking(error), error.response["Error"]["Message"]
                 if not lacking:
                     raise
-            # Where several statements have the action, a dry run tells which is meant, or that the call passes
-            # without one of two: it was the other.
+            # Where several statements have the action, a dry run tells which is meant. Elsewhere, a call that
+            # passes without one of two needs the other.
             ec2 = client.meta.service_model.service_name == "ec2"
             dry = {"DryRun": True} if ec2 and len(lacking) > 1 else {}
             for one in lacking:
