@@ -32,7 +32,7 @@ class ClassicLoadBalancers(Backed, ELBBackend):
         self, service: Service, ingress: tuple[str, str], subnets: list[str], cluster: str,
         stop: Callable[[], None],
     ) -> None:  # fmt: skip
-        """Show the balancer of a Service: `ingress` is its host name and address, `stop` ends the real one."""
+        """Show the balancer of a Service: `ingress` is host name and address, `stop` ends the real one."""
         networks = self.peer(Networks)
         name, (host_name, address) = balancer_name(service.metadata.uid), ingress
         of = f"{service.metadata.namespace}/{service.metadata.name}"
