@@ -7,7 +7,7 @@ export LAB_NAME ?= lab
 TARGET ?= lab
 SETTINGS ?= cloud.toml
 # Tests of one group share a lab; the long groups start first (tests/conftest.py).
-WORKERS := -n 3 --dist loadgroup --no-loadscope-reorder
+WORKERS := -n 3
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from helpers.base.settings import current
 from lab import binaries, packages
@@ -21,36 +22,44 @@ from lab.settings import Lab
 PROJECT = Path(__file__).parent.parent
 NAME = os.environ.get("PYTEST_LAB_NAME", "pytest")  # several checkouts may test at once
 LAB_NAME = "-".join(filter(None, [NAME, os.environ.get("PYTEST_XDIST_WORKER")]))
-# Groups of tests that run in one worker. These start first, the longest one before the others.
-LONG_GROUPS = [
-    "meshes",
-    "real accounts",
-    "empty lab",
-    "lab/test_life",
-    "clusters",
-]
+# Modules whose tests run in one worker because they share a lab; any other module is a group of its own.
+# The groups start in this order, the longest ones first.
+GROUPS = {
+    "meshes": ["test_series.py", "test_series_in_jupyterlab.py", "test_series_removed.py"],
+    "real accounts": ["test_real_accounts.py"],
+    "empty lab": ["test_cleanup.py", "test_empty_lab.py", "test_faults.py"],
+    "lab's life": ["lab/test_life.py"],
+    "clusters": ["lab/cluster/test_cluster.py", "lab/cluster/test_load_balancers.py"],
+}
+PLACES = {f"tests/{module}": place for place, modules in enumerate(GROUPS.values()) for module in modules}
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
     """Take down what workers of a crashed session left; fewer workers may start now."""
-    if session.config.getoption("dist", "no") != "no" and not hasattr(session.config, "workerinput"):
+    if session.config.getoption("numprocesses", None):
         for folder in Lab().run.parent.glob(f"{NAME}-gw*"):
             lab_command(os.environ | {"LAB_NAME": folder.name}, "down")
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Each module is a group of its own where it names no other."""
-    for item in items:
-        if not item.get_closest_marker("xdist_group"):
-            module = item.path.relative_to(PROJECT / "tests").with_suffix("")
-            item.add_marker(pytest.mark.xdist_group(str(module)))
-    items.sort(key=_place)
+    items.sort(key=lambda item: PLACES.get(_module(item.nodeid), len(PLACES)))
 
 
-def _place(item: pytest.Item) -> int:
-    mark = item.get_closest_marker("xdist_group")
-    return LONG_GROUPS.index(mark.args[0]) if mark and mark.args[0] in LONG_GROUPS else len(LONG_GROUPS)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
+    config.option.loadscopereorder = False
+    return ByGroup(config, log)
+
+
+class ByGroup(LoadScopeScheduling):
+    """Gives whole groups to workers. (xdist's `loadgroup` needs what pytest 9.2 no longer has.)"""
+
+    def _split_scope(self, nodeid: str) -> str:
+        module = _module(nodeid)
+        return str(PLACES.get(module, module))
+
+
+def _module(nodeid: str) -> str:
+    return nodeid.partition("::")[0]
 
 
 @pytest.fixture

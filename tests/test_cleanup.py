@@ -10,8 +10,6 @@ from botocore.exceptions import ClientError
 from tests.faults.clouds import in_the_clouds
 from tests.faults.kills import IN_GOOGLE, Place, at_call, clean_up, in_cell, kill
 
-pytestmark = pytest.mark.xdist_group("empty lab")
-
 PLACES = [at_call(12), at_call(34), at_call(45), IN_GOOGLE[1]]
 
 

@@ -2,12 +2,8 @@
 
 import re
 
-import pytest
-
 from tests.conftest import completed
 from tests.test_series import RUNNER, TUTORIAL, exists_now
-
-pytestmark = pytest.mark.xdist_group("empty lab")
 
 
 def test_before_the_first_notebook_nothing_exists(empty_lab):

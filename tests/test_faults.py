@@ -4,8 +4,6 @@ import pytest
 
 from tests.faults.report import FAULTS, Trial
 
-pytestmark = pytest.mark.xdist_group("empty lab")
-
 
 @pytest.mark.parametrize("name", [pytest.param("answer lost", marks=pytest.mark.slow), "all in turn"])
 def test_runs_end_in_success_or_in_one_clear_error_and_a_second_run_completes(name, empty_lab, tmp_path):

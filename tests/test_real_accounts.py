@@ -17,8 +17,6 @@ from helpers.base.waiting import wait_until
 from series.preflight import __main__ as preflight
 from tests.conftest import NAME, PROJECT, fresh_lab, run
 
-pytestmark = pytest.mark.xdist_group("real accounts")
-
 LIMIT = 180  # seconds, for anything that is waited for
 KEEP = ("PATH", "HOME", "LANG", "XDG_CACHE_HOME")
 

@@ -18,8 +18,6 @@ from tests import solutions
 from tests.conftest import PROJECT, completed, run
 from tests.notebooks.compare import differences
 
-pytestmark = pytest.mark.xdist_group("meshes")
-
 TUTORIAL = notebooks()[:-1]
 RUNNER = (sys.executable, "-m", "tests.faults.notebooks")
 

@@ -14,8 +14,6 @@ from playwright.sync_api import Page, expect, sync_playwright
 
 from series import start_page
 
-pytestmark = pytest.mark.xdist_group("meshes")
-
 PROJECT = Path(__file__).parent.parent
 MINUTE = 60_000  # milliseconds
 expect.set_options(timeout=2 * MINUTE)

@@ -5,15 +5,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from series.run import notebooks
 from tests import solutions
 from tests.conftest import run
 from tests.notebooks.compare import differences
 from tests.test_series import RUNNER, exists_now, shown
 
-pytestmark = pytest.mark.xdist_group("meshes")
 NOTEBOOK = notebooks()[-1]
 
 

@@ -14,8 +14,6 @@ from lab.errors import LabError
 from lab.leftovers import clean_up
 from tests.lab.cluster.conftest import LABELS, TOKEN, Kubectl, SmallLab, serve_http
 
-pytestmark = pytest.mark.xdist_group("clusters")
-
 
 def test_nodes_are_ready_with_the_clouds_names_and_labels(clusters: dict[str, Kubectl]) -> None:
     [node] = json.loads(clusters["eks"]("get", "nodes", "-o", "json"))["items"]

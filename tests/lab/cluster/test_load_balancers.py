@@ -8,8 +8,6 @@ import pytest
 from lab.errors import LabError
 from tests.lab.cluster.conftest import Kubectl, SmallLab, eventually
 
-pytestmark = pytest.mark.xdist_group("clusters")
-
 
 def service(name: str, *ports: int, app: str = "web") -> dict[str, Any]:
     return {
