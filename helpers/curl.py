@@ -6,10 +6,12 @@ import secrets
 import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from subprocess import CompletedProcess
 from typing import Any
 
+from helpers import eks, kube
 from helpers.base import command
 from helpers.base.errors import TutorialError
 from helpers.base.settings import current
@@ -77,12 +79,23 @@ def inside_vpc(*args: str | Path) -> CurlResult:
     if prefix := current().TUTORIAL_INSIDE_VPC_COMMAND:
         answer = _shown_after(prefix, words)
     else:
-        curl_pod.ensure()
+        _ensure_pod()
         answer = _shown(
-            curl_pod.run, words, "look whether pod/curl is running, and whether its curl is 7.75 or newer."
+            partial(curl_pod.run, eks.CONTEXT),
+            words,
+            "look whether pod/curl is running, and whether its curl is 7.75 or newer.",
         )
     answer.inside = True
     return answer
+
+
+def _ensure_pod() -> None:
+    """Make the pod where it is missing; waits for the cluster and its node where need be."""
+    if kubeconfig.has(eks.CONTEXT) and kube.is_ready(eks.CONTEXT, curl_pod.NAMESPACE, curl_pod.POD):
+        return
+    eks.ensure()
+    kube.apply(eks.CONTEXT, "manifests/eks/curl.yaml")
+    kube.wait_ready(eks.CONTEXT, curl_pod.NAMESPACE, curl_pod.POD)
 
 
 def in_pod(context: str, namespace: str, target: str, *args: str, container: str | None = None) -> CurlResult:

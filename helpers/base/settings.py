@@ -11,14 +11,13 @@ import os
 import re
 import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
-from pydantic_core import ErrorDetails
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -265,6 +264,6 @@ def override(**values: Any) -> Iterator[None]:
         current.cache_clear()
 
 
-def _place(error: ErrorDetails) -> str:
+def _place(error: Mapping[str, Any]) -> str:
     """The setting and its value; nothing where several settings do not go together."""
     return f"{'.'.join(str(part) for part in error['loc'])} = {error['input']!r}: " if error["loc"] else ""

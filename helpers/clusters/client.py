@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from helpers.clusters.connection import Client
 
 PATIENCE = 60.0  # seconds
-CONNECT_TIMEOUT = 10.0  # seconds, TLS included
 # What the API server says when something behind it is away: etcd, or a webhook such as istiod's.
 _PASSING = re.compile(r"etcdserver: |connection refused|timeout|deadline exceeded|EOF", re.I)
 

@@ -9,8 +9,9 @@ from kubernetes.dynamic import DynamicClient
 from kubernetes.dynamic.discovery import LazyDiscoverer
 from kubernetes.dynamic.exceptions import ResourceNotFoundError
 
-from helpers.clusters import client, kubeconfig, tokens
+from helpers.clusters import kubeconfig, tokens
 
+CONNECT_TIMEOUT = 10.0  # seconds, TLS included
 _READ_TIMEOUT = 60.0  # seconds
 # Where a word is looked up, one request each; the last asks all groups.
 _GROUPS: tuple[dict[str, str], ...] = (
@@ -36,7 +37,7 @@ class Client(DynamicClient):
 
     def request(self, method: str, path: str, body: Any = None, **params: Any) -> Any:
         """As in DynamicClient; raises ApiException, or urllib3's HTTPError where nobody answers."""
-        timeouts = {"_request_timeout": (client.CONNECT_TIMEOUT, _READ_TIMEOUT)}
+        timeouts = {"_request_timeout": (CONNECT_TIMEOUT, _READ_TIMEOUT)}
         return super().request(method, path, body, **(timeouts | params))
 
     def resource(self, noun: str) -> Any:

@@ -70,9 +70,11 @@ def _open(api: "Client", path: str, asked: list[tuple[str, str]]) -> "WSClient":
     from kubernetes.stream import ws_client
     from websocket import setdefaulttimeout
 
+    from helpers.clusters import connection
+
     configuration = api.client.configuration
     url = ws_client.get_websocket_url(configuration.host + path, asked)
-    setdefaulttimeout(client.CONNECT_TIMEOUT)  # WSClient has no parameter for it
+    setdefaulttimeout(connection.CONNECT_TIMEOUT)  # WSClient has no parameter for it
     headers = {"authorization": configuration.get_api_key_with_prefix("BearerToken")}
     return ws_client.WSClient(configuration, url, headers, capture_all=False, binary=True)
 

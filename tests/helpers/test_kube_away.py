@@ -12,7 +12,7 @@ from urllib3.connection import HTTPConnection
 from helpers import istio, kube
 from helpers.base.errors import CommandError, PrerequisiteError, UnreachableError
 from helpers.base.settings import current
-from helpers.clusters import client
+from helpers.clusters import client, connection
 from lab.relay import Relay
 
 
@@ -52,7 +52,7 @@ def way(cluster, server) -> Iterator[Way]:
 
 @pytest.mark.parametrize("stall", [0, 3], ids=["dropped", "stalled"])
 def test_a_connection_that_breaks_is_made_again(way, stall, monkeypatch, capsys):
-    monkeypatch.setattr(client, "CONNECT_TIMEOUT", 1)
+    monkeypatch.setattr(connection, "CONNECT_TIMEOUT", 1)
     way.broken, way.stall = 1, stall
     kube.namespace("eks", f"away-{stall}")
     assert way.made > 1
