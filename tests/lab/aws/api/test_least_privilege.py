@@ -16,6 +16,7 @@ from botocore.exceptions import ClientError
 from helpers import acm, cleanup, dns, eks, function, load_balancer, network, pki
 from helpers.aws import alb_log, denied, policy
 from helpers.base.settings import Settings, current, override
+from helpers.clusters import client as cluster_client
 from lab.aws import delays
 from lab.aws.server import Aws
 from lab.settings import ACCOUNT_ID
@@ -69,6 +70,7 @@ def settings(aws, programs, tmp_path_factory) -> Iterator[pytest.MonkeyPatch]:
             patch.delenv(name, raising=False)
         for delay in (name for name in vars(delays) if name.isupper()):
             patch.setattr(delays, delay, 0)  # what is allowed does not depend on how long it takes
+        patch.setattr(cluster_client, "PATIENCE", 0)  # no API server stands behind the paper cluster
         patch.setenv("TUTORIAL_SETTINGS", str(folder / "none.toml"))
         patch.setenv("TUTORIAL_BUILD_DIR", str(folder / "build"))
         patch.setenv("KUBECONFIG", str(folder / "kubeconfig"))
