@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from helpers.base import command
+from helpers.base import command, contents
 from helpers.base.command import Output
-from helpers.base.errors import ApiError, CommandError, PrerequisiteError, TimedOutError, TutorialError
+from helpers.base.errors import ApiError, CommandError, TimedOutError, TutorialError
 from helpers.base.waiting import wait_until
-from helpers.clusters import client, kubeconfig, manifests, pods
+from helpers.clusters import client, manifests, pods
 
 if TYPE_CHECKING:
     from helpers.clusters.connection import Client
@@ -73,12 +73,10 @@ def find(context: str, namespace: str, what: str) -> Any | None:
         return None
 
 
-def require(context: str, namespace: str, what: str, notebook: str) -> Any:
+def require(context: str, namespace: str, what: str) -> Any:
     """Like `find`; where there is none, PrerequisiteError names the notebook that makes it."""
-    found = find(context, namespace, what)
-    if found is None:
-        raise PrerequisiteError(f"no {what} in {namespace} ({context})", notebook)
-    return found
+    missing = f"no {what} in {namespace} ({context})"
+    return contents.require(find(context, namespace, what), contents.in_cluster(context, what), missing)
 
 
 def apply(context: str, path: str, **values: object) -> None:
@@ -226,10 +224,9 @@ def is_ready(context: str, namespace: str, pod: str) -> bool:
 
 def service_address(context: str, namespace: str, service: str, timeout: float = 300) -> str:
     """What the cloud gave to a Service of type LoadBalancer: an IP (GKE) or a host name (EKS)."""
-    notebook = kubeconfig.NOTEBOOKS.get(context, "00-introduction")
 
     def probe() -> str:
-        found = require(context, namespace, f"service/{service}", notebook)
+        found = require(context, namespace, f"service/{service}")
         [ingress, *_] = found.status.loadBalancer.ingress or [None]
         return (ingress.ip or ingress.hostname) if ingress else ""
 

@@ -112,6 +112,12 @@ def notebook(key: str) -> str:
     return NOTEBOOKS[thing.ready or thing.notebook]
 
 
+def in_cluster(context: str, what: str) -> str:
+    """The key of an object such as "virtualservice/vs-lambda"; of what has none, that of its cluster."""
+    wanted = f"{context}/{what}".lower()
+    return next((key for key in THINGS if key.lower() == wanted), context)
+
+
 def require(found: T | None, key: str, missing: str) -> T:
     """What was found; where nothing was, PrerequisiteError names the notebook that makes it."""
     if found is None:

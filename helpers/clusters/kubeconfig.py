@@ -12,7 +12,7 @@ from helpers.base.command import relative
 from helpers.base.errors import PrerequisiteError
 from helpers.base.settings import current
 
-NOTEBOOKS = {context: contents.notebook(context) for context in ("eks", "gke")}  # which makes the cluster
+_NOTEBOOKS = {context: contents.notebook(context) for context in ("eks", "gke")}  # which makes the cluster
 
 
 def write(context: str, server: str, ca_data: str, exec_: dict[str, Any]) -> None:
@@ -49,7 +49,7 @@ def require_context(context: str) -> str:
     """The context's name again, when the kubeconfig has it; raises PrerequisiteError where not."""
     if not has(context):
         raise PrerequisiteError(
-            f"no cluster {context} in the kubeconfig", NOTEBOOKS.get(context, "00-introduction")
+            f"no cluster {context} in the kubeconfig", _NOTEBOOKS.get(context, "00-introduction")
         )
     return context
 

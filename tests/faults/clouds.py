@@ -22,8 +22,6 @@ _EC2 = {
     "network_interfaces": ("NetworkInterfaces", "NetworkInterfaceId"),
     "internet_gateways": ("InternetGateways", "InternetGatewayId"),
     "addresses": ("Addresses", "AllocationId"), "volumes": ("Volumes", "VolumeId"),
-    "launch_templates": ("LaunchTemplates", "LaunchTemplateId"),
-    "network_acls": ("NetworkAcls", "NetworkAclId"),
 }  # fmt: skip
 _OTHERS = [
     ("elb", "describe_load_balancers", "LoadBalancerDescriptions", "LoadBalancerName"),

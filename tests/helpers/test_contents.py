@@ -1,5 +1,6 @@
 """The table of what the series makes, against the notebooks that make it."""
 
+from helpers import cleanup
 from helpers.base import contents
 from helpers.base.settings import ROOT
 
@@ -18,3 +19,12 @@ def test_what_is_missing_is_completed_by_the_notebook_that_is_named():
     assert contents.notebook("vpc") == "00-introduction"
     assert contents.notebook("eks") == "02-deploy-istio-in-eks"
     assert contents.notebook("gke/Gateway/istio-egressgateway") == "05-connect-both-clusters"
+
+
+def test_an_object_is_made_by_its_notebook_and_any_other_by_its_clusters():
+    assert contents.in_cluster("eks", "virtualservice/vs-lambda") == "eks/VirtualService/vs-lambda"
+    assert contents.in_cluster("gke", "service/istio-egressgateway") == "gke"
+
+
+def test_what_is_deleted_is_in_the_table():
+    assert set(cleanup.NOUNS) <= set(contents.THINGS)

@@ -64,7 +64,7 @@ def test_apply_fills_in_and_may_be_repeated(place, service, capsys):
     assert capsys.readouterr().out == first
     assert first.startswith("$ kubectl --context eks apply --server-side --force-conflicts -f ")
     assert first.endswith("service/door serverside-applied\n")
-    assert kube.require("eks", place, "service/door", "02").spec.ports[0].port == 443
+    assert kube.require("eks", place, "service/door").spec.ports[0].port == 443
 
 
 def test_command_that_is_shown_can_be_pasted(place, service, capsys):
@@ -120,7 +120,7 @@ def test_secret_holds_the_files_and_shows_nothing_of_them(place, capsys):
     assert "create secret generic mtls-credential --from-file=key=" in shown
     assert "PRIVATE KEY" not in shown
     assert pasted(shown.splitlines()[0]) == "secret/mtls-credential serverside-applied\n"
-    key = kube.require("eks", place, "secret/mtls-credential", "04").data.key
+    key = kube.require("eks", place, "secret/mtls-credential").data.key
     assert base64.b64decode(key) == files.server_key.read_bytes()
 
 
@@ -215,7 +215,7 @@ def test_a_field_that_somebody_else_set_is_taken_back(place, service):
     patch = '{"spec": {"type": "ClusterIP"}}'
     assert kubectl("-n", place, "patch", "service", "door", "-p", patch).returncode == 0
     kube.apply("eks", service, PLACE=place, PORT=443)
-    assert kube.require("eks", place, "service/door", "02").spec.type == "LoadBalancer"
+    assert kube.require("eks", place, "service/door").spec.type == "LoadBalancer"
 
 
 def test_context_that_does_not_exist_names_the_notebook(cluster):

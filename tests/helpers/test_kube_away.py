@@ -115,5 +115,5 @@ def test_a_refusal_is_an_answer(way):
     kube.get("eks", "namespaces")
     once = way.made
     with pytest.raises(PrerequisiteError):
-        kube.require("eks", "default", "service/none-such", "02-deploy-istio-in-eks")
+        kube.require("eks", "default", "service/none-such")
     assert way.made == once
