@@ -85,7 +85,7 @@ def run_in(network: str, command: Annotated[list[str], typer.Argument()]) -> Non
         "cwd": os.getcwd(),
         "environment": dict(os.environ),
     }
-    answer = control.ask(Lab().run, request, files=[0, 1, 2])
+    answer = control.ask(Lab().run, request, files=[0, 1, 2], timeout=None)
     raise typer.Exit(answer["exit"])
 
 

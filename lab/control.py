@@ -7,6 +7,7 @@ reads and writes where the caller does. Only root and the lab's owner can open t
 import array
 import json
 import os
+import pwd
 import socket
 import threading
 from collections.abc import Callable
@@ -23,20 +24,53 @@ def path(run: Path) -> Path:
     return run / "control.sock"
 
 
-def ask(run: Path, request: dict[str, Any], files: list[int] | None = None) -> Answer:
-    """Send one request to the daemon and wait for its answer, for as long as it takes.
+class NoDaemonError(LabError):
+    """No process listens: the lab is down, or its daemon has ended."""
+
+
+def owner(run: Path) -> int | None:
+    """The id of the user whose lab it is; None where there is no daemon's socket."""
+    try:
+        return path(run).stat().st_uid
+    except FileNotFoundError:
+        return None
+
+
+def foreign(doing: str, uid: int | None) -> LabError:
+    """What to say of a lab that belongs to another user."""
+    try:
+        name = pwd.getpwuid(uid).pw_name if uid is not None else "another user"
+    except KeyError:
+        name = f"user {uid}"
+    hint = (
+        "a lab of your own, by another name: LAB_NAME=mine make up (and LAB_NAME=mine for all that follows)"
+    )
+    return LabError(doing, f"it is up and belongs to {name}", hint)
+
+
+def ask(
+    run: Path, request: dict[str, Any], files: list[int] | None = None, timeout: float | None = 10
+) -> Answer:
+    """Send one request to the daemon and wait for its answer; `timeout` is in seconds, None is forever.
 
     Raises:
-        LabError: no daemon answers, or it says what went wrong.
+        NoDaemonError: no process listens.
+        LabError: the lab is another user's, its daemon does not answer, or it says what went wrong.
     """
     connection = socket.socket(socket.AF_UNIX)
+    connection.settimeout(timeout)
     with closing(connection):
         try:
             connection.connect(str(path(run)))
+            socket.send_fds(connection, [json.dumps(request).encode() + b"\n"], files or [])
+            line = connection.makefile("rb").readline()
+        except PermissionError:
+            raise foreign("asking the lab", owner(run)) from None
+        except TimeoutError:
+            answer = f"its daemon did not answer within {timeout:g} s"
+            raise LabError("asking the lab", answer, "make down, then make up") from None
         except OSError as error:
-            raise LabError("asking the lab", f"nothing answers ({error.strerror})", "make up") from None
-        socket.send_fds(connection, [json.dumps(request).encode() + b"\n"], files or [])
-        line = connection.makefile("rb").readline()
+            raise NoDaemonError("asking the lab", f"nothing answers ({error.strerror})", "make up") from None
     if not line:
         raise LabError("asking the lab", "it closed the connection", "make status")
     answer = json.loads(line)

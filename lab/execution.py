@@ -1,18 +1,28 @@
 """Runs a program where it stands in a network of the lab: `python -m lab exec outside -- curl …`."""
 
+import json
 import os
+import shutil
+import signal
 import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from lab.errors import LabError
 from lab.network import Namespace
 
+# Where root's programs are looked for. Nothing of the caller's environment counts before the caller's own
+# user does: with the caller's PATH, an `nsenter` of their own would run as root.
+_PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 # A network has its own DNS; the machine's /etc/resolv.conf (or systemd's resolver) would lead elsewhere.
 # The mounts are in a mount namespace of this one program and go with it.
 _WITH_DNS = (
     'mount --bind "$1" /etc/resolv.conf && mount --bind "$2" /etc/nsswitch.conf && shift 2 && exec "$@"'
 )
+_BECOME = Path(__file__).with_name("become.py")
 
 
 @dataclass(frozen=True)
@@ -36,24 +46,42 @@ def run(
 ) -> int:
     """Run it as `user` (uid, gid) with these stdin, stdout and stderr; returns its exit status.
 
-    `etc` is a folder for the network's resolv.conf. When the caller has gone, the program is ended.
+    `etc` is a folder for the network's resolv.conf. When the caller has gone, the program and what it has
+    started are ended.
     """
     stdin, stdout, stderr = files
-    program = subprocess.Popen(
-        [*network.namespace.prefix, *_with_dns(network, etc), *_as_user(*user), *argv],
-        stdin=stdin,
-        stdout=stdout,
-        stderr=stderr,
-        cwd=cwd,
-        env=environment,
-        start_new_session=True,
-    )
+    request = _in_memory({"argv": argv, "cwd": cwd, "environment": environment})
+    try:
+        program = subprocess.Popen(
+            [
+                *(_program("nsenter"), f"--net={network.namespace.path}", "--"),
+                *_with_dns(network, etc),
+                *_as_user(*user),
+                *(sys.executable, "-I", "-S", _BECOME, str(request)),
+            ],
+            stdin=stdin,
+            stdout=stdout,
+            stderr=stderr,
+            cwd="/",
+            env={"PATH": _PATH},
+            pass_fds=[request],
+            start_new_session=True,
+        )
+    finally:
+        os.close(request)
     while True:
         try:
             return program.wait(timeout=0.2)
         except subprocess.TimeoutExpired:
             if has_gone():
-                program.kill()
+                os.killpg(program.pid, signal.SIGKILL)
+
+
+def _in_memory(request: dict[str, Any]) -> int:
+    file = os.memfd_create("request", os.MFD_CLOEXEC)
+    os.write(file, json.dumps(request).encode())
+    os.lseek(file, 0, os.SEEK_SET)
+    return file
 
 
 def _with_dns(network: Network, etc: Path) -> list[str | Path]:
@@ -62,10 +90,17 @@ def _with_dns(network: Network, etc: Path) -> list[str | Path]:
     resolv, switch = folder / "resolv.conf", folder / "nsswitch.conf"
     resolv.write_text(f"nameserver {network.resolver}\n")
     switch.write_text("hosts: files dns\n")
-    return ["unshare", "--mount", "sh", "-c", _WITH_DNS, "sh", resolv, switch]
+    return [_program("unshare"), "--mount", "--", _program("sh"), "-c", _WITH_DNS, "sh", resolv, switch]
 
 
 def _as_user(uid: int, gid: int) -> list[str]:
     if uid == os.getuid():
         return []
-    return ["setpriv", f"--reuid={uid}", f"--regid={gid}", "--clear-groups", "--"]
+    return [_program("setpriv"), f"--reuid={uid}", f"--regid={gid}", "--clear-groups", "--"]
+
+
+def _program(name: str) -> str:
+    found = shutil.which(name, path=_PATH)
+    if found is None:
+        raise LabError(f"looking for {name}", f"it is not in {_PATH}", "make doctor")
+    return found

@@ -1,11 +1,13 @@
 """A lab's life from outside its daemon: up, down, and what a crash leaves."""
 
+import fcntl
 import os
 import signal
 import subprocess
 import sys
 import time
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from lab import binaries, cgroups, control, images, packages, values
@@ -30,16 +32,23 @@ def up(lab: Lab, progress: Progress) -> dict:
     """Bring the lab up, or find it up. Returns its values.
 
     Raises:
-        LabError: something is missing (nothing was started), or the daemon ended (with its last lines).
+        LabError: something is missing (nothing was started), the daemon ended (with its last lines) or does
+            not answer, or the lab is another user's.
     """
-    if running(lab):
-        progress.say(f"The lab {lab.name!r} is up already.")
-        return _values(lab)
-    _refuse_incomplete(lab)
-    clean_up(lab)  # what a crashed daemon left
-    with progress.step(f"Starting the lab {lab.name!r}"):
-        _start(lab)
-    named = _values(lab)
+    with _alone(lab, progress):
+        _refuse_anothers(lab)
+        if running(lab):
+            progress.say(f"The lab {lab.name!r} is up already.")
+        else:
+            _refuse_incomplete(lab)
+            clean_up(lab)  # what a crashed daemon left
+            with progress.step(f"Starting the lab {lab.name!r}"):
+                try:
+                    _start(lab)
+                except BaseException:  # Ctrl-C, too: nothing half-started stays
+                    _end(lab)
+                    raise
+        named = _values(lab)
     if not values.write(lab, named):
         progress.say(
             f"{values.settings_file(lab).name} is your own and was left alone. "
@@ -49,23 +58,63 @@ def up(lab: Lab, progress: Progress) -> dict:
 
 
 def down(lab: Lab, progress: Progress) -> None:
-    """End the lab and everything it started; harmless when it is down."""
-    with progress.step(f"Taking the lab {lab.name!r} down"):
-        for pid in _daemons(lab):
-            with suppress(ProcessLookupError):  # a child of the daemon's, which ended with it
-                os.kill(pid, signal.SIGTERM)
-                _wait_gone(pid)
-        clean_up(lab)
+    """End the lab and everything it started; harmless when it is down.
+
+    Raises:
+        LabError: the lab is another user's.
+    """
+    with _alone(lab, progress):
+        _refuse_anothers(lab)
+        with progress.step(f"Taking the lab {lab.name!r} down"):
+            _end(lab)
 
 
 def running(lab: Lab) -> dict | None:
-    """What the daemon says of itself; None if none answers."""
-    if not control.path(lab.run).exists():
-        return None
+    """What the daemon says of itself; None if there is none.
+
+    Raises:
+        LabError: the lab is another user's, or its daemon does not answer.
+    """
     try:
         return control.ask(lab.run, {"command": "status"})
-    except LabError:
+    except control.NoDaemonError:
         return None
+
+
+@contextmanager
+def _alone(lab: Lab, progress: Progress) -> Iterator[None]:
+    """One `up` or `down` of a lab at a time, whoever runs them."""
+    path = lab.run.with_suffix(".lock")
+    lock = _lock(path, lambda: progress.say(f"Waiting: another `up` or `down` of {lab.name!r} is running …"))
+    try:
+        yield
+    finally:
+        path.unlink()
+        os.close(lock)
+        with suppress(OSError):  # other labs are in it
+            path.parent.rmdir()
+
+
+def _lock(path: Path, waits: Callable[[], None]) -> int:
+    """A file that this process has locked; `waits` is called where another process has."""
+    while True:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with suppress(FileNotFoundError):  # the folder went with the last lab
+            lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                waits()
+                fcntl.flock(lock, fcntl.LOCK_EX)
+            if os.fstat(lock).st_nlink:
+                return lock
+            os.close(lock)
+
+
+def _refuse_anothers(lab: Lab) -> None:
+    owner = control.owner(lab.run)
+    if owner not in (None, lab.owner_uid) and _daemons(lab):
+        raise control.foreign(f"looking at the lab {lab.name!r}", owner)
 
 
 def _values(lab: Lab) -> dict:
@@ -104,9 +153,16 @@ def _start(lab: Lab) -> None:
         if daemon.poll() is not None or time.monotonic() > deadline:
             said = log.read_bytes()[earlier:].decode(errors="replace")
             tail = "\n".join(said.splitlines()[-15:])
-            down(lab, Progress())
             raise LabError("starting the lab's daemon", f"it ended. Its last lines:\n{tail}", "make doctor")
         time.sleep(0.1)
+
+
+def _end(lab: Lab) -> None:
+    for pid in _daemons(lab):
+        with suppress(ProcessLookupError):  # a child of the daemon's, which ended with it
+            os.kill(pid, signal.SIGTERM)
+            _wait_gone(pid)
+    clean_up(lab)
 
 
 def _daemons(lab: Lab) -> list[int]:

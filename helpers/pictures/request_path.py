@@ -1,4 +1,4 @@
-"""What is known of one request's way, shown as a picture or in words."""
+"""The path of one request, shown as a picture or in words."""
 
 from dataclasses import dataclass
 from itertools import pairwise
@@ -11,19 +11,19 @@ from helpers.pictures.svg import Picture
 
 @dataclass
 class RequestPath:
-    """The places on a request's way, in their order; curl is the first."""
+    """The hops of a request in their order; curl is the first."""
 
     hops: list[Hop]
     url: str
 
     @property
     def refused(self) -> Hop | None:
-        """Where it was refused; None where it came through, or nobody knows."""
+        """The hop that refused it; None where it came through, or that is not known."""
         return next((one for one in self.hops if one.state == "refused"), None)
 
     @property
     def reached(self) -> list[str]:
-        """The places that saw the request, as far as their logs say."""
+        """The hops that saw the request, as far as their logs say."""
         return [
             one.name for one in self.hops if one.state == "passed" or (one.state == "refused" and one.entry)
         ]
@@ -37,7 +37,7 @@ class RequestPath:
         return max(0.0, one.seconds - (inner.seconds or 0.0 if inner else 0.0))
 
     def table(self) -> Table:
-        """The way in words, a row for each place."""
+        """A row for each hop."""
         return table(
             [
                 {
@@ -59,7 +59,7 @@ class RequestPath:
 
     @property
     def picture(self) -> Picture:
-        """The way as a drawing."""
+        """The path as a drawing."""
         return request_picture.draw(
             self.hops, self.url, [self.own_seconds(one) for one in self.hops], str(self)
         )

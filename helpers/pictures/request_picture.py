@@ -1,4 +1,4 @@
-"""Draws the way of one request: places from top to bottom, the legs between them, and the time, to scale."""
+"""Draws the path of one request: hops from top to bottom, the calls between them, and the time, to scale."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -38,12 +38,12 @@ _LEGEND = (
 
 @dataclass
 class _Row:
-    """A hop with the words beside its box, those of the leg to it, and where all that is."""
+    """A hop with the words beside its box, those of the call to it, and where all that is."""
 
     hop: Hop
     own: float | None
     beside: list[tuple[str, str]]
-    leg: list[tuple[str, str]]
+    call: list[tuple[str, str]]
     y: float = 0.0
     height: float = _BOX_HEIGHT
 
@@ -61,7 +61,7 @@ def draw(hops: Sequence[Hop], url: str, own: Sequence[float | None], words: str)
     picture = Picture(_title(hops, url), _description(hops))
     picture.words = words
     rows = [
-        _Row(each, time, _beside(each), _leg(before, each))
+        _Row(each, time, _beside(each), _call(before, each))
         for each, time, before in zip(hops, own, [None, *hops[:-1]], strict=True)
     ]
     _place(rows)
@@ -69,7 +69,7 @@ def draw(hops: Sequence[Hop], url: str, own: Sequence[float | None], words: str)
     picture.text(_TIME_LEFT, _HEADING_Y, "time, to scale", "small")
     _draw_clouds(picture, rows)
     for before, row in pairwise(rows):
-        _draw_leg(picture, before, row)
+        _draw_call(picture, before, row)
     for row in rows:
         _draw_hop(picture, row)
     _draw_times(picture, rows)
@@ -91,7 +91,7 @@ def _place(rows: list[_Row]) -> None:
     """Give each row its y: an arrow needs room for its words, a cloud for its name."""
     bottom, cloud = _TOP, ""
     for row in rows:
-        gap = max(_ARROW_HEIGHT, _ARROW_PADDING + _LINE * len(row.leg)) if row.leg or cloud else 0.0
+        gap = max(_ARROW_HEIGHT, _ARROW_PADDING + _LINE * len(row.call)) if row.call or cloud else 0.0
         if row.cloud != cloud:
             gap = (gap + _CLOUD_FOOT if cloud else 0) + _CLOUD_HEAD
         row.y = bottom + gap
@@ -119,8 +119,8 @@ def _beside(one: Hop) -> list[tuple[str, str]]:
     return lines
 
 
-def _leg(before: Hop | None, one: Hop) -> list[tuple[str, str]]:
-    """The words beside the arrow to a hop: how it was called, and who showed which certificate."""
+def _call(before: Hop | None, one: Hop) -> list[tuple[str, str]]:
+    """The words beside the arrow to a hop: how it was called, and who presented which certificate."""
     if before is None or not (one.protocol or one.tls or one.server or one.client):
         return []
     how = f"{one.protocol} in {one.tls}" if one.tls else f"{one.protocol}, not encrypted"
@@ -136,7 +136,7 @@ def _leg(before: Hop | None, one: Hop) -> list[tuple[str, str]]:
     return lines
 
 
-def _draw_leg(picture: Picture, before: _Row, row: _Row) -> None:
+def _draw_call(picture: Picture, before: _Row, row: _Row) -> None:
     arrived = row.hop.state in ("passed", "unknown") or bool(row.hop.entry)
     stopped = not arrived and (row.hop.state == "refused" or _gave_up(before.hop))
     kind = "way" if arrived else "no" if stopped else "lost"
@@ -145,7 +145,7 @@ def _draw_leg(picture: Picture, before: _Row, row: _Row) -> None:
     if stopped:
         picture.cross(_ARROW_X, row.y - _CROSS_ABOVE)
     y = before.bottom + (18 if before.cloud == row.cloud else 26)  # below the edge of the cloud
-    for number, (line, style) in enumerate(row.leg):
+    for number, (line, style) in enumerate(row.call):
         picture.text(_CALL_LEFT, y + number * _LINE, line, style)
 
 
@@ -186,7 +186,7 @@ def _draw_times(picture: Picture, rows: list[_Row]) -> None:
 
 
 def _goes_on(row: _Row, rows: list[_Row]) -> bool:
-    """Whether the request went further, so that this place's own time is not known."""
+    """Whether the request went further, so that this hop's own time is not known."""
     return any(each.hop.state != "never" for each in rows[rows.index(row) + 1 :])
 
 

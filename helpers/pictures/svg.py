@@ -25,7 +25,7 @@ text {{ font: {TEXT}px {_SANS}; }}
 .dash, .lost {{ stroke-dasharray: 3 4; }}
 """
 # class: (fill, stroke) in light, then in dark; an empty word leaves it as it is
-_COLOURS = {
+_COLORS = {
     "text": ("#26282c", "", "#e6e7ea", ""),
     "small": ("#5a5e66", "", "#a9adb6", ""),
     "mono": ("#5a5e66", "", "#a9adb6", ""),
@@ -164,11 +164,11 @@ def _marker(kind: str) -> str:
 
 
 def _rules() -> str:
-    """Form and colours; the dark ones hold on screens only, so what is printed is light."""
+    """Form and colors; the dark ones hold on screens only, so what is printed is light."""
 
     def rule(name: str, fill: str, stroke: str) -> str:
         selector = name if name == "text" else f".{name}"
-        drawn = [f"{what}: {colour};" for what, colour in (("fill", fill), ("stroke", stroke)) if colour]
+        drawn = [f"{what}: {color};" for what, color in (("fill", fill), ("stroke", stroke)) if color]
         return f"svg.mesh {selector} {{ {' '.join(drawn)} }}"
 
     form = [
@@ -177,8 +177,8 @@ def _rules() -> str:
         + line.split(" {")[1]
         for line in _FORM.strip().splitlines()
     ]
-    light = [rule(name, *colours[:2]) for name, colours in _COLOURS.items()]
-    dark = [f"  {rule(name, *colours[2:])}" for name, colours in _COLOURS.items()]
+    light = [rule(name, *colors[:2]) for name, colors in _COLORS.items()]
+    dark = [f"  {rule(name, *colors[2:])}" for name, colors in _COLORS.items()]
     return "\n".join(["", *form, *light, "@media screen and (prefers-color-scheme: dark) {", *dark, "}", ""])
 
 

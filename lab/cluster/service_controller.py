@@ -1,4 +1,4 @@
-"""The part of a cloud's controller manager that gives Services of type LoadBalancer their way in.
+"""The service controller: the part of a cloud's controller manager that serves Services of type LoadBalancer.
 
 https://kubernetes.io/docs/concepts/services-networking/service/#loadbalancer, and for the finalizer
 https://kubernetes.io/docs/concepts/architecture/cloud-controller/#service-controller.
@@ -28,7 +28,7 @@ class Policy(Protocol):
         """Make the balancer what the Service asks for; returns status.loadBalancer.ingress."""
 
     def release(self, uid: str) -> None:
-        """Take the balancer away; none is fine."""
+        """Delete the balancer; none is fine."""
 
     def close(self) -> None:
         """The cluster is gone: what becomes of the balancers that its Services had."""

@@ -1,12 +1,15 @@
 """A lab's life: up twice, killed and up again, down; and the machine before and after."""
 
 import os
+import pwd
 import re
 import signal
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +17,8 @@ from pathlib import Path
 import boto3
 import pytest
 
-from lab import cgroups
+from lab import cgroups, life
+from lab.errors import LabError
 from lab.settings import Lab
 from tests.conftest import exports
 
@@ -24,11 +28,20 @@ GROUPS = "*" if Path("/sys/fs/cgroup/cgroup.controllers").exists() else "*/*"
 LAB = Lab(name=f"l{os.getpid() % 100000}")
 
 
-def lab(*arguments: str, name: str = LAB.name) -> str:
-    answer = subprocess.run(
+def run_lab(
+    *arguments: str, name: str = LAB.name, environment: dict[str, str] | None = None
+) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
         [sys.executable, "-m", "lab", *arguments],
-        env=os.environ | {"LAB_NAME": name}, cwd=PROJECT, capture_output=True, text=True,
-    )  # fmt: skip
+        env=os.environ | {"LAB_NAME": name} | (environment or {}),
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+    )
+
+
+def lab(*arguments: str, name: str = LAB.name) -> str:
+    answer = run_lab(*arguments, name=name)
     assert answer.returncode == 0, answer.stdout + answer.stderr
     return answer.stdout
 
@@ -82,6 +95,70 @@ def test_up_twice_is_harmless(before):
     assert "up already" in lab("up")
     assert daemon() == first
     assert "has been up" in lab("status")
+
+
+def test_up_twice_at_once_makes_one_lab(before):
+    lab("down")
+    with ThreadPoolExecutor() as pool:
+        said = list(pool.map(lambda _: lab("up"), range(2)))
+    assert daemon()
+    assert sum("up already" in each for each in said) == 1
+    assert not LAB.run.with_suffix(".lock").exists()
+
+
+def test_up_writes_the_settings_again_that_were_deleted(before):
+    settings = PROJECT / f"tutorial-{LAB.name}.toml"
+    settings.unlink()
+    lab("up")
+    assert "AWS_ENDPOINT_URL" in settings.read_text()
+
+
+@pytest.mark.parametrize("command", ["up", "down"])
+def test_another_users_lab_is_left_alone_and_its_owner_is_named(before, command):
+    first = daemon()
+    answer = run_lab(command, environment={"LAB_OWNER_UID": "65534"})
+    assert answer.returncode == 1
+    assert f"belongs to {pwd.getpwuid(os.getuid()).pw_name}" in answer.stderr and "LAB_NAME=" in answer.stderr
+    assert daemon() == first
+
+
+def test_another_user_cannot_reach_it_and_hears_whose_it_is(before):
+    """In a process of another user's, as the folder of this Python may be closed to them."""
+    ours, theirs = os.pipe()
+    if not os.fork():
+        os.setuid(65534)
+        try:
+            said = str(life.running(LAB))
+        except LabError as error:
+            said = str(error)
+        os.write(theirs, said.encode())
+        os._exit(0)
+    os.close(theirs)
+    with open(ours) as said:
+        assert f"belongs to {pwd.getpwuid(os.getuid()).pw_name}" in said.read()
+    os.wait()
+
+
+def test_a_daemon_that_hangs_is_named_and_down_ends_it(before):
+    os.kill(daemon(), signal.SIGSTOP)
+    answer = run_lab("up")
+    assert answer.returncode == 1
+    assert "did not answer" in answer.stderr and "make down" in answer.stderr
+    os.kill(daemon(), signal.SIGCONT)
+    assert "up already" in lab("up")
+
+
+def test_up_that_is_interrupted_leaves_nothing(before):
+    lab("down")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "lab", "up"], env=os.environ | {"LAB_NAME": LAB.name}, cwd=PROJECT
+    )
+    while not LAB.run.exists():
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=60) != 0
+    assert not LAB.run.exists() and not cgroups.processes(LAB.cgroup)
+    lab("up")
 
 
 def test_the_machines_own_network_stays_as_it_was(before):

@@ -67,3 +67,8 @@ def test_each_kind_of_code_counts(tmp_path, changed):
     with (tmp_path / changed).open("a") as file:
         file.write("\n")
     assert fingerprint.of(COMMITTED[0], tmp_path) != same
+
+
+def test_what_runs_and_prints_notebooks_does_not_count():
+    folders = {path.relative_to(ROOT).parts[0] for path in fingerprint.code_files()}
+    assert folders == {"helpers", "manifests", "lambda"}

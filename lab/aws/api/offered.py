@@ -2,10 +2,11 @@
 
 import tomllib
 from collections.abc import Collection, Mapping
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-# By boto3's name of the service and by operation: the parameters that are `obeyed`, and those `kept`.
+# By boto3's name of the service and by operation: parameters `obeyed` and `kept`, and `filters`.
 TABLE: dict[str, dict[str, dict[str, list[str]]]] = tomllib.loads(
     Path(__file__).with_suffix(".toml").read_text()
 )
@@ -14,9 +15,8 @@ TABLE: dict[str, dict[str, dict[str, list[str]]]] = tomllib.loads(
 def parameters(service: str, operation: str) -> list[str]:
     """Dotted names; one of a structure without a dot stands for all of its members."""
     known = TABLE[service]
-    return [
-        name for rules in (known[operation], known.get("*", {})) for names in rules.values() for name in names
-    ]
+    rules = (known[operation], known.get("*", {}))
+    return [name for one in rules for kind in ("obeyed", "kept") for name in one.get(kind, [])]
 
 
 def unoffered(
@@ -25,8 +25,13 @@ def unoffered(
     """What of a call the lab does not offer. `tokens` are parameters that SDKs send by themselves."""
     if operation not in TABLE[service]:
         return f"{service} {operation}"
-    found = _surplus(given, {*parameters(service, operation), *tokens})
-    return found and f"the parameter {found} of {service} {operation}"
+    if found := _surplus(given, {*parameters(service, operation), *tokens}):
+        return f"the parameter {found} of {service} {operation}"
+    filters = TABLE[service][operation].get("filters", [])
+    for one in [*given.get("Filters", []), *given.get("Filter", [])]:
+        if not any(fnmatchcase(one["Name"], known) for known in filters):
+            return f"the filter {one['Name']} of {service} {operation}"
+    return None
 
 
 def _surplus(given: Mapping[str, Any], offered: Collection[str], within: str = "") -> str | None:

@@ -30,7 +30,7 @@ def find(access_key_id: str) -> Principal | None:
     if role:
         secret, token = role.secret_access_key, role.session_token
         return Principal(role.arn, role.user_id, access_key_id, secret, token)
-    for user in iam_backends[ACCOUNT_ID]["aws"].users.values():
+    for user in list(iam_backends[ACCOUNT_ID]["aws"].users.values()):
         for key in user.access_keys:
             if key.access_key_id == access_key_id and key.status == "Active":
                 return Principal(user.arn, user.id, access_key_id, key.secret_access_key)
@@ -62,7 +62,7 @@ def policies(principal: Principal) -> Policies:
         return {"identity-based policy": [one for owner in owners for one in _attached(owner)]}
     session = sts_backends[ACCOUNT_ID]["aws"].get_assumed_role_from_access_key(principal.access_key_id)
     assert session
-    role = next((role for role in iam.roles.values() if role.arn == session.role_arn), None)
+    role = next((role for role in list(iam.roles.values()) if role.arn == session.role_arn), None)
     found = {"identity-based policy": _attached(role) if role else []}
     if role and role.permissions_boundary_arn:
         found["permissions boundary"] = _documents(iam.get_policy(role.permissions_boundary_arn))
@@ -73,8 +73,8 @@ def policies(principal: Principal) -> Policies:
 
 def _attached(owner: User | Group | Role) -> list[dict[str, Any]]:
     """Inline and managed policies of a user, a group or a role."""
-    inline = [json.loads(document) for document in owner.policies.values()]
-    return inline + [one for policy in owner.managed_policies.values() for one in _documents(policy)]
+    inline = [json.loads(document) for document in list(owner.policies.values())]
+    return inline + [one for policy in list(owner.managed_policies.values()) for one in _documents(policy)]
 
 
 def _documents(policy: ManagedPolicy) -> list[dict[str, Any]]:

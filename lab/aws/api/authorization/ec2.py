@@ -87,7 +87,7 @@ def _type(id_: str) -> str:
 
 def _associated(call: Call) -> list[str]:
     association = call.parameters.get("AssociationId", "")
-    for table in ec2_backends[ACCOUNT_ID][call.region].route_tables.values():
+    for table in list(ec2_backends[ACCOUNT_ID][call.region].route_tables.values()):
         if association in table._associations:
             subnet = table._associations[association]
             return [arn(call, "ec2", f"route-table/{table.id}"), arn(call, "ec2", f"subnet/{subnet}")]

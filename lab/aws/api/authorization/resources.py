@@ -22,7 +22,7 @@ def arn(call: Call, service: str, resource: str) -> str:
 
 def role(name: str) -> str:
     """The ARN of a role, which has a path only if the role is there."""
-    found = iam_backends[ACCOUNT_ID]["aws"].roles.values()
+    found = list(iam_backends[ACCOUNT_ID]["aws"].roles.values())
     here: list[str] = [one.arn for one in found if one.name == name]
     return here[0] if here else f"arn:aws:iam::{ACCOUNT_ID}:role/{name}"
 

@@ -13,6 +13,7 @@ from moto.elb.models import ELBBackend
 
 from lab.aws.ground import Backed, Ground
 from lab.aws.services.classic.relays import HostnameLoadBalancer, balancer_name
+from lab.aws.services.ec2.lookups import interfaces
 from lab.aws.services.ec2.networks import Networks
 from lab.cluster.service_controller import NodeAddress, Service
 from lab.network import Vpc
@@ -25,43 +26,45 @@ class ClassicLoadBalancers(Backed, ELBBackend):
 
     def __init__(self, region_name: str, account_id: str) -> None:
         super().__init__(region_name, account_id)
-        self._takes_away: dict[str, Callable[[], None]] = {}  # by name: ends the real balancer
+        self._stops: dict[str, Callable[[], None]] = {}  # by name: ends the real balancer
 
     def describe_service(
         self, service: Service, ingress: tuple[str, str], subnets: list[str], cluster: str,
-        take_away: Callable[[], None],
+        stop: Callable[[], None],
     ) -> None:  # fmt: skip
-        """Show the balancer of a Service; `ingress` is its host name and address."""
+        """Show the balancer of a Service: `ingress` is host name and address, `stop` ends the real one."""
+        networks = self.peer(Networks)
         name, (host_name, address) = balancer_name(service.metadata.uid), ingress
         of = f"{service.metadata.namespace}/{service.metadata.name}"
         owned = {f"kubernetes.io/cluster/{cluster}": "owned"}
         if name not in self.load_balancers:
-            group = self.peer(Networks).create_security_group(
+            group = networks.create_security_group(
                 _group_name(name),
                 f"Security group for Kubernetes ELB {name} ({of})",
-                vpc_id=self.peer(Networks).get_subnet(subnets[0]).vpc_id,
+                vpc_id=networks.get_subnet(subnets[0]).vpc_id,
                 tags=owned,
             )
-            zones = [self.peer(Networks).get_subnet(subnet).availability_zone for subnet in subnets]
+            zones = [networks.get_subnet(subnet).availability_zone for subnet in subnets]
             ports = _listeners(service)
             balancer = self.create_load_balancer(
                 name, zones, ports, subnets=subnets, security_groups=[group.id]
             )
             balancer.dns_name = host_name
             balancer.tags |= {**owned, "kubernetes.io/service-name": of}
-            self._takes_away[name] = take_away
+            self._stops[name] = stop
             for subnet in subnets:
                 public = address if subnet == subnets[0] else None
                 description = f"ELB {name}"
-                self.peer(Networks).create_managed_interface(subnet, description, [group.id], name, public)
+                networks.create_managed_interface(subnet, description, [group.id], name, public)
 
     def delete_load_balancer(self, load_balancer_name: str) -> None:
         """With its interfaces; its security group stays, as it is Kubernetes' and not ELB's."""
-        if take_away := self._takes_away.pop(load_balancer_name, None):
-            take_away()
-        for interface in list(self.peer(Networks).enis.values()):
+        if stop := self._stops.pop(load_balancer_name, None):
+            stop()
+        networks = self.peer(Networks)
+        for interface in interfaces(networks):
             if interface.description == f"ELB {load_balancer_name}":
-                self.peer(Networks).delete_managed_interface(interface)
+                networks.delete_managed_interface(interface)
         super().delete_load_balancer(load_balancer_name)
 
     def delete_service(self, name: str) -> None:
@@ -75,17 +78,15 @@ class ClassicLoadBalancers(Backed, ELBBackend):
 
     def close(self) -> None:
         """End all balancers; the API's view is left as it is."""
-        for take_away in self._takes_away.values():
-            take_away()
-        self._takes_away.clear()
+        for stop in list(self._stops.values()):
+            stop()
+        self._stops.clear()
 
 
 class ServiceBalancers(HostnameLoadBalancer):
     """The balancers of one cluster's Services, which the ELB API shows and can delete."""
 
-    def __init__(
-        self, vpc: Vpc, ground: Ground, region: str, cluster: Any,
-    ) -> None:  # fmt: skip
+    def __init__(self, vpc: Vpc, ground: Ground, region: str, cluster: Any) -> None:
         """`cluster` is the description that EKS gives."""
         super().__init__(vpc, region, ground.dns.publish, ground.dns.withdraw)
         self._api, self._networks = ground.peer(ClassicLoadBalancers, region), ground.peer(Networks, region)

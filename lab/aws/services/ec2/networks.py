@@ -245,7 +245,7 @@ class Networks(WaysOut):
         refusals.delete_vpc(self, vpc_id)
         # What comes with a VPC goes with it; moto would ask whether anybody may delete it.
         self.groups[vpc_id].clear()
-        for table in [table for table in self.route_tables.values() if table.vpc_id == vpc_id]:
+        for table in [table for table in list(self.route_tables.values()) if table.vpc_id == vpc_id]:
             del self.route_tables[table.id]
         deleted = super().delete_vpc(vpc_id)
         for acl in [acl for acl in list(self.network_acls.values()) if acl.vpc_id == vpc_id]:

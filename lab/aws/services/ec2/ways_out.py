@@ -90,5 +90,5 @@ class WaysOut(Backed, EC2Backend):
     def _route_table(self, subnet: Subnet) -> RouteTable | None:
         """The subnet's own, or the VPC's main one."""
         tables = [table for table in list(self.route_tables.values()) if table.vpc_id == subnet.vpc_id]
-        own = [table for table in tables if subnet.id in table._associations.values()]
+        own = [table for table in tables if subnet.id in list(table._associations.values())]
         return next(iter(own or [table for table in tables if table.main_association_id]), None)

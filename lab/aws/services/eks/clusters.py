@@ -152,7 +152,7 @@ class Clusters(Backed, EKSBackend, TaggableResourcesMixin):
             work.shutdown()
 
     def _tags(self, arn: str) -> dict[str, str]:
-        for cluster in self.clusters.values():
+        for cluster in list(self.clusters.values()):
             described: list[Cluster | Nodegroup] = [cluster, *cluster.nodegroups.values()]
             for resource in described:
                 if resource.arn == arn:
@@ -171,9 +171,9 @@ class Clusters(Backed, EKSBackend, TaggableResourcesMixin):
         return self._tags(resource_arn)
 
     def iter_tagged_resources(self) -> Iterator[TaggedResource]:
-        for cluster in self.clusters.values():
+        for cluster in list(self.clusters.values()):
             yield TaggedResource(cluster.arn, dict(cluster.tags), "eks:cluster")
-            for group in cluster.nodegroups.values():
+            for group in list(cluster.nodegroups.values()):
                 yield TaggedResource(group.arn, dict(group.tags), "eks:nodegroup")
 
 

@@ -27,7 +27,7 @@ class HostedZones(Backed, Route53Backend, TaggableResourcesMixin):
 
     def create_hosted_zone(self, name: str, private_zone: bool, *args: Any, **kwargs: Any) -> FakeZone:
         """A zone with a VPC is private; moto looks at the VPC only if HostedZoneConfig says so, too."""
-        refusals.create_hosted_zone(self.zones.values(), kwargs.get("caller_reference"))
+        refusals.create_hosted_zone(list(self.zones.values()), kwargs.get("caller_reference"))
         if has_request_context():
             body = ElementTree.fromstring(request.get_data())
             kwargs["vpcid"] = body.findtext("{*}VPC/{*}VPCId")
@@ -68,7 +68,7 @@ class HostedZones(Backed, Route53Backend, TaggableResourcesMixin):
         return super().list_tags_for_resource(resource_id)
 
     def iter_tagged_resources(self) -> Iterator[TaggedResource]:
-        for zone_id in self.zones:
+        for zone_id in list(self.zones):
             arn = f"arn:{self.partition}:route53:::hostedzone/{zone_id}"
             yield TaggedResource(arn, dict(self.resource_tags.get(zone_id, {})), "route53:hostedzone")
 

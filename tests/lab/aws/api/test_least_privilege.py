@@ -108,23 +108,30 @@ class Proof:
             try:
                 return send(client, operation, parameters)
             except ClientError as error:
-                lacking = self._lacking(error)
+                lacking, message = self._lacking(error), error.response["Error"]["Message"]
                 if not lacking:
                     raise
-            # Where several statements have the action, a dry run tells which is meant; else the first.
+            # Where several statements have the action, a dry run tells which is meant. Elsewhere, a call that
+            # passes without one of two needs the other.
             ec2 = client.meta.service_model.service_name == "ec2"
             dry = {"DryRun": True} if ec2 and len(lacking) > 1 else {}
             for one in lacking:
                 self.reader.grant(without={one})
                 try:
-                    return send(client, operation, {**parameters, **dry})
+                    answer = send(client, operation, {**parameters, **dry})
+                    for other in set(lacking) - {one}:
+                        self._proved(other, message)
+                    return answer
                 except ClientError as error:
                     if one in self._lacking(error):
-                        self.denied[one] = error.response["Error"]["Message"]
-                        self.unproved.remove(one)
+                        self._proved(one, error.response["Error"]["Message"])
                         break
                     if error.response["Error"]["Code"] != "DryRunOperation":
                         raise
+
+    def _proved(self, one: Permission, message: str) -> None:
+        self.denied[one] = message
+        self.unproved.remove(one)
 
     def _lacking(self, error: ClientError) -> list[Permission]:
         """Those not proved yet that have the action which a refusal names, in the policy's order."""

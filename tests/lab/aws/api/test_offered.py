@@ -7,6 +7,7 @@ from pathlib import Path
 
 import botocore.session
 import pytest
+from botocore import xform_name
 from botocore.exceptions import ClientError
 
 from lab.aws.api import offered
@@ -19,6 +20,8 @@ NOT_THERE = [
     ("ec2", "create_vpc", {"CidrBlock": "10.9.0.0/16", "InstanceTenancy": "dedicated"},
      "the parameter InstanceTenancy of ec2 CreateVpc"),
     ("ec2", "describe_vpcs", {"MaxResults": 5}, "the parameter MaxResults of ec2 DescribeVpcs"),
+    ("ec2", "describe_vpcs", {"Filters": [{"Name": "tag:a", "Values": ["b"]}, {"Name": "colour"}]},
+     "the filter colour of ec2 DescribeVpcs"),
     ("lambda", "create_function",
      {"FunctionName": "f", "Role": "arn:aws:iam::123456789012:role/r", "Code": {"S3Bucket": "mine"}},
      "the parameter Code.S3Bucket of lambda CreateFunction"),
@@ -90,12 +93,22 @@ def test_the_cli_shows_the_sentence(aws):
 @pytest.mark.parametrize("service", offered.TABLE)
 def test_the_model_knows_every_operation_and_parameter(service):
     model = MODELS.get_service_model(service)
-    for operation in offered.TABLE[service].keys() - {"*"}:
-        assert offered.TABLE[service][operation].keys() <= {"obeyed", "kept"}
-        shape = model.operation_model(operation).input_shape
-        for parameter in offered.TABLE[service][operation].values():
-            for name in parameter:
-                assert known(shape, name.split(".")), f"{service} {operation} {name}"
+    for operation, rules in offered.TABLE[service].items():
+        assert rules.keys() <= {"obeyed", "kept", "filters"}
+        for name in [*rules.get("obeyed", []), *rules.get("kept", [])] if operation != "*" else []:
+            assert known(model.operation_model(operation).input_shape, name.split(".")), f"{operation} {name}"
+
+
+FILTERS = [(name, one) for name, rules in offered.TABLE["ec2"].items() for one in rules.get("filters", [])]
+
+
+@pytest.mark.parametrize(("operation", "name"), FILTERS)
+def test_a_filter_that_is_offered_filters(client, network, operation, name):
+    parameter = "Filter" if operation == "DescribeNatGateways" else "Filters"
+    wanted = {parameter: [{"Name": name.replace("*", "none"), "Values": ["none"]}]}
+    answer = getattr(client("ec2"), xform_name(operation))(**wanted)
+    del answer["ResponseMetadata"]
+    assert not any(answer.values())
 
 
 def known(shape, names: list[str]) -> bool:

@@ -1,0 +1,91 @@
+"""`lab exec`: what runs as root takes nothing from the caller; what runs as the caller has all of it."""
+
+import os
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from lab import execution
+from lab.execution import Network
+from lab.network import Namespace
+
+NOBODY = 65534
+SHELL = ["/bin/sh", "-c"]
+
+
+@pytest.fixture(scope="module")
+def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
+    namespace = Namespace(tmp_path_factory.mktemp("net") / "outside").create()
+    yield Network(namespace, "198.51.100.1")
+    namespace.delete()
+
+
+@pytest.fixture
+def run(network: Network, tmp_path: Path) -> Callable[..., tuple[int, str]]:
+    def run(
+        *argv: str,
+        environment: dict[str, str] | None = None,
+        cwd: str = "/",
+        has_gone: Callable[[], bool] = lambda: False,
+    ) -> tuple[int, str]:
+        with (tmp_path / "out").open("w+") as out, open(os.devnull) as null:
+            status = execution.run(
+                network,
+                list(argv),
+                etc=tmp_path / "etc",
+                user=(NOBODY, NOBODY),
+                files=[null.fileno(), out.fileno(), out.fileno()],
+                cwd=cwd,
+                environment=environment if environment is not None else {"PATH": "/usr/bin:/bin"},
+                has_gone=has_gone,
+            )
+            out.seek(0)
+            return status, out.read()
+
+    return run
+
+
+def test_nothing_of_the_callers_path_runs_as_root(run, tmp_path):
+    """Seen once: a fake nsenter, first on the caller's PATH, ran as root."""
+    trace = tmp_path / "who"
+    for name in ("nsenter", "unshare", "sh", "mount", "setpriv", "python3"):
+        fake = tmp_path / name
+        fake.write_text(f"#!/bin/sh\nid -u >> {trace}\n")
+        fake.chmod(0o755)
+    status, said = run(*SHELL, "id -u", environment={"PATH": f"{tmp_path}:/usr/bin:/bin"})
+    assert (status, said) == (0, f"{NOBODY}\n")
+    assert not trace.exists()
+
+
+def test_the_loader_reads_nothing_of_the_callers_before_the_user_has_changed(run, tmp_path):
+    preloaded = {"PATH": "/usr/bin:/bin", "LD_PRELOAD": str(tmp_path / "none.so")}
+    status, said = run("/usr/bin/id", "-u", environment=preloaded)
+    # The loader of `id` complains once, and of no program before it.
+    assert status == 0 and said.count("cannot be preloaded") == 1
+    assert said.endswith(f"{NOBODY}\n")
+
+
+def test_the_program_has_the_callers_environment_folder_and_the_networks_dns(run):
+    wanted = {"PATH": "/usr/bin:/bin", "two lines": "a\nb", "with-dash": "é", "UID": "7"}
+    status, said = run("/usr/bin/env", "-0", environment=wanted)
+    assert status == 0
+    assert dict(pair.split("=", 1) for pair in said.split("\0") if pair) == wanted
+    assert run("/bin/pwd", cwd="/usr") == (0, "/usr\n")
+    assert run("/bin/cat", "/etc/resolv.conf") == (0, "nameserver 198.51.100.1\n")
+
+
+@pytest.mark.parametrize(("program", "status"), [("no-such-program", 127), ("/etc/passwd", 126)])
+def test_what_cannot_be_run_has_a_shells_exit_status(run, program, status):
+    ended, said = run(program)
+    assert ended == status and program in said and "Traceback" not in said
+
+
+def test_when_the_caller_goes_all_that_it_started_ends(run):
+    began = time.monotonic()
+    status, _ = run(*SHELL, "sleep 98.7 & sleep 98.6", has_gone=lambda: time.monotonic() - began > 1)
+    assert status < 0
+    left = subprocess.run(["pgrep", "-f", "sleep 98.[67]"], capture_output=True, text=True)
+    assert left.stdout == ""
