@@ -194,6 +194,9 @@ def test_a_security_policy_says_which_versions_of_tls(site, client, policy, offe
 def test_a_security_policy_that_does_not_exist(site, client):
     elb = client("elbv2")
     (https,) = elb.describe_listeners(ListenerArns=[site.https_listener])["Listeners"]
-    same = {key: https[key] for key in ("LoadBalancerArn", "Protocol", "Certificates", "DefaultActions")}
+    same = {key: https[key] for key in ("LoadBalancerArn", "Protocol", "Certificates")}
+    same["DefaultActions"] = [
+        {"Type": "forward", "TargetGroupArn": https["DefaultActions"][0]["TargetGroupArn"]}
+    ]
     with pytest.raises(elb.exceptions.SSLPolicyNotFoundException, match="not found"):
         elb.create_listener(**same, Port=8443, SslPolicy="ELBSecurityPolicy-2001-01")
