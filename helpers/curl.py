@@ -5,11 +5,11 @@ import re
 import secrets
 import shlex
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from subprocess import CompletedProcess
-from typing import Any
+from typing import Literal, NamedTuple
 
 from helpers import eks, kube
 from helpers.base import command
@@ -22,32 +22,52 @@ _MARK = "\ncurl-says:"
 _MORE = ["--silent", "--show-error", "--include", "--verbose", "--write-out", _MARK + "%{json}"]
 _NOISE = re.compile(r"^[{}] \[|^\* +(TLSv|CAfile|CApath|ALPN|TLS header|old SSL|successfully set cert)")
 
+Run = Callable[[Sequence[str]], CompletedProcess[bytes]]  # a command line, somewhere
 
-@dataclass
+
+class Pod(NamedTuple):
+    """A pod, e.g. the one of "deploy/sleep"."""
+
+    context: str
+    namespace: str
+    target: str
+
+
+Origin = Literal["outside", "VPC"] | Pod
+
+
+@dataclass(frozen=True)
 class CurlResult:
-    """What came back, or why nothing did. It was printed already, so it shows nothing in a notebook."""
+    """What came back, or why nothing did. It was printed already, so it shows nothing in a notebook.
+
+    `seconds` go until the response was complete; `local` and `remote` are the connection's addresses with
+    their ports; `head` is the status line with the headers, `verbose` what curl -v says.
+    """
 
     exit_code: int
+    url: str = ""
+    args: tuple[str, ...] = ()
+    origin: Origin = "outside"
+    error: str = ""
+    verbose: str = ""
+    seconds: float = 0.0
+    local: str = ""
+    remote: str = ""
     http_version: str = ""
     status: int = 0
     head: str = ""
-    headers: dict[str, str] = field(default_factory=dict)
     body: str = ""
-    seconds: float = 0.0
-    remote_ip: str = ""
-    error: str = ""
-    verbose: str = ""
-    url: str = ""
-    local: str = ""
-    remote: str = ""
-    words: tuple[str, ...] = ()
-    inside: bool = False
-    pod: tuple[str, str, str] | None = None
 
     @property
     def ok(self) -> bool:
         """Whether curl succeeded and the status is 2xx."""
         return self.exit_code == 0 and 200 <= self.status < 300
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The response's headers, their names in lower case."""
+        pairs = (line.partition(":") for line in self.head.split("\n")[1:])
+        return {name.strip().lower(): value.strip() for name, _, value in pairs}
 
     @property
     def trying(self) -> list[str]:
@@ -57,7 +77,7 @@ class CurlResult:
     @property
     def traceparent(self) -> str:
         """The trace context that was sent along, if any."""
-        sent = (word.partition(":") for word in self.words if word.lower().startswith("traceparent:"))
+        sent = (word.partition(":") for word in self.args if word.lower().startswith("traceparent:"))
         return next((value.strip() for _, _, value in sent), "")
 
     def said(self, pattern: str) -> str:
@@ -70,23 +90,16 @@ class CurlResult:
 
 def outside(*args: str | Path) -> CurlResult:
     """curl from outside the VPC: from where the reader sits."""
-    return _shown_after(current().TUTORIAL_OUTSIDE_COMMAND, [str(word) for word in args])
+    return _after(current().TUTORIAL_OUTSIDE_COMMAND, args, "outside")
 
 
 def inside_vpc(*args: str | Path) -> CurlResult:
-    """curl from a machine inside the VPC: by the settings' command if there is one, else in a pod in EKS."""
-    words = [str(word) for word in args]
+    """curl from a machine inside the VPC: by TUTORIAL_INSIDE_VPC_COMMAND, or else from a pod in EKS."""
     if prefix := current().TUTORIAL_INSIDE_VPC_COMMAND:
-        answer = _shown_after(prefix, words)
-    else:
-        _ensure_pod()
-        answer = _shown(
-            partial(curl_pod.run, eks.CONTEXT),
-            words,
-            "look whether pod/curl is running, and whether its curl is 7.75 or newer.",
-        )
-    answer.inside = True
-    return answer
+        return _after(prefix, args, "VPC")
+    _ensure_pod()
+    hint = "look whether pod/curl is running, and whether its curl is 7.75 or newer."
+    return _curl(partial(curl_pod.run, eks.CONTEXT), [*_timeout(), *map(str, args)], "VPC", hint)
 
 
 def _ensure_pod() -> None:
@@ -101,11 +114,10 @@ def _ensure_pod() -> None:
 def in_pod(context: str, namespace: str, target: str, *args: str, container: str | None = None) -> CurlResult:
     """curl in a pod, e.g. of "deploy/sleep"."""
     kubeconfig.require_context(context)
-    done = pods.execute(context, namespace, target, ["curl", *_MORE, *args], container=container)
-    shown = command.shell_join([*pods.exec_words(context, namespace, target, container), "curl", *args])
-    answer = _print(shown, args, _parse(done, shown, "look whether that pod is running."))
-    answer.pod = (context, namespace, target)
-    return answer
+    before = pods.exec_words(context, namespace, target, container)
+    run = partial(pods.execute, context, namespace, target, container=container)
+    hint = "look whether that pod is running."
+    return _curl(run, args, Pod(context, namespace, target), hint, shown_before=before)
 
 
 def resolve(host: str, port: int, address: str) -> list[str]:
@@ -126,64 +138,76 @@ def traceparent() -> str:
     return f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01"
 
 
-def _shown_after(prefix: Sequence[str], args: Sequence[str]) -> CurlResult:
-    """Run curl where the prefix leads."""
+def _timeout() -> list[str]:
+    return ["--connect-timeout", f"{current().TUTORIAL_CONNECT_TIMEOUT:g}"]
+
+
+def _after(prefix: Sequence[str], args: Sequence[str | Path], origin: Origin) -> CurlResult:
+    """curl behind a prefix that leads to another place, and is not shown."""
+
+    def run(argv: Sequence[str]) -> CompletedProcess[bytes]:
+        return command.run_raw([*prefix, *argv])
+
     hint = f"run {shlex.join([*prefix, 'curl'])} --version in a terminal: 7.75 or newer is needed."
-    return _shown(lambda argv: command.run_raw([*prefix, *argv]), args, hint)
+    return _curl(run, [*_timeout(), *map(str, args)], origin, hint)
 
 
-def _shown(
-    run: Callable[[Sequence[str]], CompletedProcess[bytes]], args: Sequence[str], hint: str
+def _curl(
+    run: Run, args: Sequence[str], origin: Origin, hint: str, shown_before: Sequence[str] = ()
 ) -> CurlResult:
-    timeout = ["--connect-timeout", f"{current().TUTORIAL_CONNECT_TIMEOUT:g}"]
-    done = run(["curl", *_MORE, *timeout, *args])
-    shown = command.shell_join(["curl", *timeout, *args])
-    return _print(shown, args, _parse(done, shown, hint))
+    """Run curl and show it as it looks in a terminal.
+
+    Raises:
+        TutorialError: curl was not started, or is too old.
+    """
+    done = run(["curl", *_MORE, *args])
+    shown = command.shell_join([*shown_before, "curl", *args])
+    if _MARK.encode() not in done.stdout:
+        errors = done.stderr.decode(errors="replace").strip()
+        raise TutorialError(shown, errors or f"exit code {done.returncode}", hint)
+    result = _parse(done.stdout, done.stderr, tuple(args), origin)
+    command.show(shown, _as_in_a_terminal(result))
+    return result
 
 
-def _parse(done: CompletedProcess[bytes], action: str, hint: str) -> CurlResult:
-    content, mark, report = done.stdout.rpartition(_MARK.encode())
-    verbose = done.stderr.decode(errors="replace").replace("\r", "")
-    if not mark:  # curl itself was never started, or is too old
-        raise TutorialError(action, verbose.strip() or f"exit code {done.returncode}", hint)
+def _parse(output: bytes, errors: bytes, args: tuple[str, ...], origin: Origin) -> CurlResult:
+    """What curl with _MORE wrote: head and body, then what it reports in JSON."""
+    content, _, report = output.rpartition(_MARK.encode())
     facts = json.loads(report)
     head, body = content[: facts["size_header"]], content[facts["size_header"] :]
-    # After a redirect or a "100 Continue" there are several; the last is that of the answer.
-    blocks = head.decode("latin-1").replace("\r", "").strip().split("\n\n")
-    pairs = (line.partition(":") for line in blocks[-1].split("\n")[1:])
+    local, remote = (
+        f"{facts[f'{side}_ip']}:{facts[f'{side}_port']}" if facts[f"{side}_ip"] else ""
+        for side in ("local", "remote")
+    )
     return CurlResult(
         exit_code=facts["exitcode"],
+        url=facts["url_effective"],
+        args=args,
+        origin=origin,
+        error=facts["errormsg"] or "",
+        verbose=errors.decode(errors="replace").replace("\r", ""),
+        seconds=facts["time_total"],
+        local=local,
+        remote=remote,
         http_version=facts["http_version"] if facts["http_code"] else "",
         status=facts["http_code"],
-        head=blocks[-1],
-        headers={name.strip().lower(): value.strip() for name, _, value in pairs},
+        # After a redirect or a "100 Continue" there are several; the last is that of the answer.
+        head=head.decode("latin-1").replace("\r", "").strip().split("\n\n")[-1],
         body=body.decode(errors="replace"),
-        seconds=facts["time_total"],
-        remote_ip=facts["remote_ip"],
-        error=facts["errormsg"] or "",
-        verbose=verbose,
-        url=facts["url_effective"],
-        local=_address(facts, "local"),
-        remote=_address(facts, "remote"),
     )
 
 
-def _address(facts: dict[str, Any], side: str) -> str:
-    return f"{facts[f'{side}_ip']}:{facts[f'{side}_port']}" if facts[f"{side}_ip"] else ""
-
-
-def _print(shown: str, args: Sequence[str], answer: CurlResult) -> CurlResult:
-    short = "".join(word[1:] for word in args if re.fullmatch(r"-[a-zA-Z]+", word))
+def _as_in_a_terminal(result: CurlResult) -> str:
+    """What curl prints with the reader's own arguments."""
+    short = "".join(word[1:] for word in result.args if re.fullmatch(r"-[a-zA-Z]+", word))
     parts = []
-    if "v" in short or "--verbose" in args:
-        lines = (line.rstrip() for line in answer.verbose.splitlines())
+    if "v" in short or "--verbose" in result.args:
+        lines = (line.rstrip() for line in result.verbose.splitlines())
         parts += [line for line in lines if line[:1] in ("*", "<", ">") and not _NOISE.match(line)]
-    if answer.head and ("i" in short or "--include" in args):
-        parts += [answer.head, ""]
-    if answer.body:
-        parts.append(answer.body)
-    if answer.exit_code:
-        parts.append(f"curl: ({answer.exit_code}) {answer.error}")
-    command.show(shown, "\n".join(parts))
-    answer.words = tuple(args)
-    return answer
+    if result.head and ("i" in short or "--include" in result.args):
+        parts += [result.head, ""]
+    if result.body:
+        parts.append(result.body)
+    if result.exit_code:
+        parts.append(f"curl: ({result.exit_code}) {result.error}")
+    return "\n".join(parts)

@@ -18,7 +18,7 @@ from helpers import function, logs
 from helpers.aws import alb_log
 from helpers.base.errors import TimedOutError, TutorialError
 from helpers.base.settings import current
-from helpers.curl import CurlResult
+from helpers.curl import CurlResult, Pod
 from helpers.pictures import explain, hop
 from helpers.pictures.hop import Hop
 from helpers.pictures.request_path import RequestPath
@@ -27,8 +27,8 @@ T = TypeVar("T")
 _FLUSH = 12.0  # seconds; an Envoy writes its log every 10
 _SOON = 45.0  # seconds within which an Envoy's line, and the function's, is in its log
 _EDGE = "edge of the VPC"
-_EGRESS = ("gke", "istio-egress", "deploy/istio-egressgateway")
-_INGRESS = ("eks", "istio-ingress", "deploy/istio-ingressgateway")
+_EGRESS = Pod("gke", "istio-egress", "deploy/istio-egressgateway")
+_INGRESS = Pod("eks", "istio-ingress", "deploy/istio-ingressgateway")
 
 
 class Search(NamedTuple):
@@ -74,12 +74,12 @@ def _stops(result: CurlResult) -> list[Stop]:
     """What is on the path, by where curl ran and which name it asked for."""
     behind: list[Stop] = [_balancer, _function]
     if urlsplit(result.url).hostname == current().alb_host:
-        return behind if result.inside or result.pod else [_edge, *behind]
+        return [_edge, *behind] if result.origin == "outside" else behind
     behind = [partial(_envoy, "ingress gateway", "EKS", _INGRESS), *behind]
-    if not result.pod:
+    if not isinstance(result.origin, Pod):
         return behind
     return [
-        partial(_envoy, "sidecar", "GKE", result.pod),
+        partial(_envoy, "sidecar", "GKE", result.origin),
         partial(_envoy, "egress gateway", "GKE", _EGRESS),
         *behind,
     ]
@@ -94,17 +94,16 @@ def _search(hops: list[Hop], result: CurlResult, timeout: float) -> Search | Non
         return Search(_FLUSH if explain.may_have_been_sent(str(last.entry.get("flags", ""))) else 0)
     if result.status:
         return Search(timeout, expected=True)
-    return Search(_FLUSH if result.pod and result.remote else 0)
+    return Search(_FLUSH if isinstance(result.origin, Pod) and result.remote else 0)
 
 
 def _curl(result: CurlResult) -> Hop:
     """The first hop; what curl knows of the next one is in its entry by the names of an Envoy's log."""
-    where = "outside" if not (result.inside or result.pod) else "VPC" if result.inside else "GKE"
     http = f"HTTP/{result.http_version}" if result.status else ""
     own = explain.is_curls_own(result.exit_code)
     return Hop(
         "curl",
-        where,
+        "GKE" if isinstance(result.origin, Pod) else result.origin,
         "refused" if own else "passed",
         f"{http} {result.status}" if http else f"exit code {result.exit_code}",
         _in_words(result) if own else "",
@@ -128,7 +127,7 @@ def _refused_unlogged(first: Hop, result: CurlResult) -> Hop:
     """Nothing logs a connection that ends before HTTP begins: what curl saw is all there is."""
     client = ""
     if result.url.startswith("https:") and first.name != _EDGE:
-        given = next((file for word, file in pairwise(result.words) if word in ("--cert", "-E")), "")
+        given = next((file for word, file in pairwise(result.args) if word in ("--cert", "-E")), "")
         client = f"the certificate in {Path(given).name}" if given else "no certificate"
     status = "no answer" if result.exit_code == 28 else ""
     return replace(first, state="refused", why=_in_words(result), status=status, client=client)
@@ -139,9 +138,7 @@ def _edge(result: CurlResult, caller: Hop, search: Search | None) -> Hop:
     return Hop(_EDGE, "AWS", "passed" if result.status else "never", called=tried)
 
 
-def _envoy(
-    name: str, where: str, at: tuple[str, str, str], result: CurlResult, caller: Hop, search: Search | None
-) -> Hop:
+def _envoy(name: str, where: str, at: Pod, result: CurlResult, caller: Hop, search: Search | None) -> Hop:
     reached = hop.called(name, where, caller.entry)
     if search is None:
         return reached

@@ -86,13 +86,14 @@ def function_says(text: str) -> None:
 
 
 def from_pod(**more: Any) -> CurlResult:
-    known = {"exit_code": 0, "http_version": "1.1", "status": 200, "remote": "240.240.0.1:80"} | more
-    pod = ("gke", "sleep", "deploy/sleep")
-    return CurlResult(url="http://lambda.external/hello-world", words=MARKED, pod=pod, seconds=0.02, **known)
+    known = {"exit_code": 0, "http_version": "1.1", "status": 200, "remote": "240.240.0.1:80", "args": MARKED}
+    pod = curl.Pod("gke", "sleep", "deploy/sleep")
+    url = "http://lambda.external/hello-world"
+    return CurlResult(url=url, origin=pod, seconds=0.02, **(known | more))
 
 
 def from_outside(exit_code: int, url: str = "https://lambda.external/", **more: Any) -> CurlResult:
-    return CurlResult(exit_code=exit_code, url=url, seconds=0.02, **({"words": MARKED} | more))
+    return CurlResult(exit_code=exit_code, url=url, seconds=0.02, **({"args": MARKED} | more))
 
 
 def states(journey: follow.RequestPath) -> dict[str, str]:
@@ -146,8 +147,8 @@ def test_a_refusal_of_the_load_balancers_is_in_its_own_words(clusters):
 
 @pytest.mark.parametrize("exit_code", [35, 55, 56])
 def test_a_refusal_in_the_handshake_is_known_from_curl_alone(clusters, exit_code):
-    words = (*MARKED, "--cert", "/somewhere/stranger.crt")
-    journey = follow.request(from_outside(exit_code, error="alert unknown ca", words=words))
+    args = (*MARKED, "--cert", "/somewhere/stranger.crt")
+    journey = follow.request(from_outside(exit_code, error="alert unknown ca", args=args))
     assert list(states(journey).values()) == ["passed", "refused", "never", "never"]
     assert (
         "handshake" in journey.hops[1].why and f"curl: ({exit_code}) alert unknown ca" in journey.hops[1].why
@@ -168,8 +169,8 @@ def test_outside_the_vpc_it_stops_at_the_edge_and_no_log_is_asked(clusters):
 def test_inside_the_vpc_curls_own_address_finds_the_entry_and_that_the_functions_answer(clusters):
     deliver("10.0.4.7:40000")
     url = f"https://{current().alb_host}/"
-    answer = CurlResult(0, "2", 200, url=url, local="10.0.4.7:40000", inside=True, seconds=0.02)
-    journey = follow.request(answer, timeout=5)
+    found = {"http_version": "2", "status": 200, "local": "10.0.4.7:40000", "seconds": 0.02}
+    journey = follow.request(CurlResult(0, url, origin="VPC", **found), timeout=5)
     assert states(journey) == {"curl": "passed", "load balancer": "passed", "function": "passed"}
     assert journey.hops[2].seconds == pytest.approx(0.006)
 
@@ -189,9 +190,7 @@ def test_logs_that_are_late_are_said_to_be(clusters):
 
 
 def test_without_a_traceparent_no_log_is_searched(clusters):
-    answer = from_pod()
-    answer.words = ()
-    journey = follow.request(answer, timeout=0)
+    journey = follow.request(from_pod(args=()), timeout=0)
     assert states(journey)["sidecar"] == "unknown"
     assert clusters.asked == []
 
