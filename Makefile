@@ -12,7 +12,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 
-.PHONY: tutorial destroy test test-all lab up down status doctor setup handouts bench machines outputs faults kills lint lock clean help
+.PHONY: tutorial destroy test test-all lab up down status doctor setup handouts bench machines outputs faults kills lint format lock clean help
 
 # Where the notebooks run: the lab, which comes up first, or, after a look and a question, the accounts of $(SETTINGS).
 ifeq ($(TARGET),lab)
@@ -82,15 +82,18 @@ outputs: down  ## run the whole series on a fresh lab and put its outputs into n
 	@$(MAKE) --no-print-directory up
 	@eval "$$($(LAB) env)" && $(BIN)/python -m series.run --write
 
-lint: $(VENV)/ready  ## ruff and mypy
-	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+lint: $(VENV)/ready  ## style, types, declared imports, and the rooms' borders
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/deptry . && $(BIN)/lint-imports
 
-lock:  ## choose versions anew for requirements.lock from pyproject.toml
-	@$(BIN)/python -m pip install --quiet uv
+format: $(VENV)/ready  ## format the code and sort its imports
+	@$(BIN)/ruff check --quiet --select I --fix . && $(BIN)/ruff format .
+
+lock: $(VENV)/ready  ## choose versions anew for requirements.lock from pyproject.toml
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --all-extras --no-emit-index-url \
 	  --custom-compile-command "make lock" pyproject.toml --output-file requirements.lock
 
-clean: down  ## take the lab down; delete build and .venv
+clean:  ## take the lab down; delete build and .venv
+	@[ ! -x $(BIN)/python ] || $(LAB) down
 	@rm -rf build $(VENV) tutorial.toml tutorial-*.toml
 
 help:

@@ -1,4 +1,4 @@
-"""The borders of the house (CONTRIBUTING.md): who may know whom."""
+"""The borders of the rooms (CONTRIBUTING.md): who may know whom."""
 
 import ast
 import json
@@ -19,30 +19,13 @@ def modules(room: str) -> list[Path]:
     return sorted((PROJECT / room).rglob("*.py"))
 
 
-def imports(path: Path) -> set[str]:
-    """The top-level names that a module imports."""
-    found = set()
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Import):
-            found |= {alias.name.split(".")[0] for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            found.add((node.module or "").split(".")[0])
-    return found
-
-
 def test_the_rooms_have_something_to_check():
     assert len(modules("helpers")) > 10
     assert len(modules("lab")) > 20
 
 
-@pytest.mark.parametrize("path", modules("helpers"), ids=lambda p: p.stem)
-def test_helpers_know_only_public_interfaces(path):
-    assert not imports(path) & {"lab", "moto", "tests"}
-
-
 @pytest.mark.parametrize("path", modules("lab"), ids=lambda p: str(p.relative_to(PROJECT)))
-def test_the_lab_knows_no_helper_and_no_name_of_the_tutorial(path):
-    assert not imports(path) & {"helpers", "tests"}
+def test_the_lab_knows_no_name_of_the_tutorial(path):
     code = path.read_text()
     if path.name == "values.py":  # hands out the domain: one of the values in which lab and cloud differ
         code = code.replace("example.com", "")
@@ -58,7 +41,9 @@ def test_notebooks_import_helpers_and_the_standard_library_only():
 
 
 @pytest.mark.parametrize(
-    "path", modules("helpers") + modules("lab"), ids=lambda p: str(p.relative_to(PROJECT))
+    "path",
+    modules("helpers") + modules("series") + modules("lab"),
+    ids=lambda p: str(p.relative_to(PROJECT)),
 )
 def test_modules_and_functions_fit_on_a_few_screens(path):
     text = path.read_text()

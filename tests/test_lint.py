@@ -1,4 +1,4 @@
-"""Style and types, by the tools' own judgement."""
+"""Style, types and declared imports, by the tools' own judgement."""
 
 import subprocess
 import sys
@@ -11,7 +11,7 @@ PROJECT = Path(__file__).parent.parent
 
 @pytest.mark.parametrize(
     "command",
-    [["ruff", "check", "."], ["ruff", "format", "--check", "."], ["mypy"]],
+    [["ruff", "check", "."], ["ruff", "format", "--check", "."], ["mypy"], ["deptry", "."]],
     ids=lambda c: " ".join(c[:2]),
 )
 def test_clean(command):
