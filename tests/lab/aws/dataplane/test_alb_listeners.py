@@ -37,7 +37,7 @@ def test_every_address_shows_the_whole_chain(alb, address, http_version):
         200,
     )
     assert answer.headers["server"] == "awselb/2.0"
-    assert leftover_keys() == []
+    until(lambda: leftover_keys() == [])  # other workers' listeners have theirs, for a moment
 
 
 def test_another_name_or_no_trust_is_refused(alb):
@@ -57,7 +57,7 @@ def test_a_new_certificate_is_shown_at_once(alb):
     alb.certificate = former
     alb.root.write_text(alb.authority.root)
     assert curl(*alb.tls()).status == 200
-    assert leftover_keys() == []
+    until(lambda: leftover_keys() == [])  # other workers' listeners have theirs, for a moment
 
 
 def test_bad_listeners_change_nothing(alb):
@@ -69,7 +69,7 @@ def test_bad_listeners_change_nothing(alb):
     with pytest.raises(ValueError, match="needs a certificate"):
         alb.balancer.set_listener(alb.https, "HTTPS", alb.group)
     assert curl(*alb.tls()).status == 200
-    assert leftover_keys() == []
+    until(lambda: leftover_keys() == [])  # other workers' listeners have theirs, for a moment
     with socket.create_server(("127.0.0.2", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(

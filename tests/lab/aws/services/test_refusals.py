@@ -65,6 +65,8 @@ def test_a_nat_gateway_holds_its_subnet_and_its_address(ec2, monkeypatch):
     table = ec2.create_route_table(VpcId=vpc_id)["RouteTable"]["RouteTableId"]
     ec2.associate_route_table(RouteTableId=table, SubnetId=subnet_id)
     address = ec2.allocate_address(Domain="vpc")["AllocationId"]
+    internet_gateway = ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
+    ec2.attach_internet_gateway(InternetGatewayId=internet_gateway, VpcId=vpc_id)
     tags = [{"ResourceType": "natgateway", "Tags": [{"Key": "project", "Value": "nat"}]}]
     made = ec2.create_nat_gateway(SubnetId=subnet_id, AllocationId=address, TagSpecifications=tags)
     gateway = made["NatGateway"]
@@ -90,6 +92,8 @@ def test_a_nat_gateway_holds_its_subnet_and_its_address(ec2, monkeypatch):
         ec2.delete_route_table(RouteTableId=table)
     ec2.delete_subnet(SubnetId=subnet_id)
     ec2.delete_route_table(RouteTableId=table)
+    ec2.detach_internet_gateway(InternetGatewayId=internet_gateway, VpcId=vpc_id)
+    ec2.delete_internet_gateway(InternetGatewayId=internet_gateway)
     ec2.delete_vpc(VpcId=vpc_id)
 
 
