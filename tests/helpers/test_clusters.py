@@ -22,6 +22,7 @@ from helpers import aws, cleanup, eks, gke, network
 from helpers.aws import cloudwatch_logs, node_group
 from helpers.base.errors import PrerequisiteError, SettingsError, TutorialError, UnreachableError
 from helpers.base.settings import ROOT, current
+from helpers.clusters import client as cluster_client
 from helpers.gcp import client
 
 
@@ -98,6 +99,7 @@ def test_cluster_that_does_not_answer_does_not_keep_the_rest_alive(moto, monkeyp
     network.ensure()
     eks.ensure()
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:1")  # moto's endpoint is a name out there
+    monkeypatch.setattr(cluster_client, "PATIENCE", 1)
     cleanup.everything()
     assert "eks does not answer" in capsys.readouterr().out
     assert cleanup.listing() == []
