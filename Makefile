@@ -82,7 +82,7 @@ outputs: down  ## run the whole series on a fresh lab and put its outputs into n
 	@$(MAKE) --no-print-directory up
 	@eval "$$($(LAB) env)" && $(BIN)/python -m series.run --write
 
-lint: $(VENV)/ready  ## style, types, declared imports, and the rooms' borders
+lint: $(VENV)/ready  ## style, types, declared imports, and the direction of imports
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/deptry . && $(BIN)/lint-imports
 
 format: $(VENV)/ready  ## format the code and sort its imports

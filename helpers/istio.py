@@ -61,7 +61,7 @@ def install(context: str, path: str, **values: object) -> Output:
     https://istio.io/latest/docs/reference/commands/istioctl/#istioctl-install
     """
     settings = current()
-    file = manifests.written(path, context, **values)
+    file = manifests.write(path, context, **values)
     extra = [
         f"{name}={value}"
         for name, value in (("hub", settings.TUTORIAL_ISTIO_HUB), ("tag", settings.TUTORIAL_ISTIO_TAG))

@@ -85,7 +85,7 @@ def apply(context: str, path: str, **values: object) -> None:
     A field that somebody else set since is taken back, so that a second run ends as the first did.
     Raises ApiError with the API server's words, and TutorialError for a ${NAME} without a value.
     """
-    file = manifests.written(path, context, **values)
+    file = manifests.write(path, context, **values)
     line = _line(context, *_APPLY.split(), str(file))
     command.show(line, _applied(context, line, file.read_text(encoding="utf-8")))
 

@@ -36,7 +36,7 @@ def owner(run: Path) -> int | None:
         return None
 
 
-def foreign(doing: str, uid: int | None) -> LabError:
+def foreign(action: str, uid: int | None) -> LabError:
     """What to say of a lab that belongs to another user."""
     try:
         name = pwd.getpwuid(uid).pw_name if uid is not None else "another user"
@@ -45,7 +45,7 @@ def foreign(doing: str, uid: int | None) -> LabError:
     hint = (
         "a lab of your own, by another name: LAB_NAME=mine make up (and LAB_NAME=mine for all that follows)"
     )
-    return LabError(doing, f"it is up and belongs to {name}", hint)
+    return LabError(action, f"it is up and belongs to {name}", hint)
 
 
 def ask(
@@ -110,7 +110,7 @@ class Server:
                 request = json.loads(line)
                 answer = self.handlers[request["command"]](request, files, lambda: _has_gone(connection))
             except LabError as error:
-                answer = {"error": [error.doing, error.answer, error.try_]}
+                answer = {"error": [error.action, error.answer, error.hint]}
             except Exception as error:
                 answer = {
                     "error": ["answering in the daemon", repr(error), "see the daemon's log: make status"]

@@ -91,7 +91,7 @@ def _go(lab: Lab) -> Row:
     try:
         return Row(True, wanted, binaries.toolchain(), "")
     except LabError as error:
-        return Row(False, wanted, error.answer, error.try_)
+        return Row(False, wanted, error.answer, error.hint)
 
 
 def _disk(lab: Lab) -> Row:

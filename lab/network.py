@@ -281,12 +281,12 @@ def _forward(namespace: Namespace) -> None:
 
 
 def _run(argv: list[str], check: bool = True, stdin: str | None = None) -> CompletedProcess[str]:
-    doing, hint = f"running `{' '.join(argv)}`", "`python -m lab doctor` tells what is missing"
+    action, hint = f"running `{' '.join(argv)}`", "`python -m lab doctor` tells what is missing"
     try:
         done = subprocess.run(argv, capture_output=True, text=True, input=stdin)
     except FileNotFoundError as error:
-        raise LabError(doing, str(error), hint) from error
+        raise LabError(action, str(error), hint) from error
     if check and done.returncode:
         answer = done.stderr.strip() or done.stdout.strip() or f"exit status {done.returncode}"
-        raise LabError(doing, answer, hint)
+        raise LabError(action, answer, hint)
     return done

@@ -71,15 +71,15 @@ def install(progress: Progress, wanted: list[Need] | None = None) -> None:
     if not needs:
         return
     names = ", ".join(need.what for need in needs)
-    doing = f"installing what is missing on this machine ({names})"
+    action = f"installing what is missing on this machine ({names})"
     if not shutil.which("apt-get"):
-        raise LabError(doing, "there is no apt-get here", "install them with your system's package manager")
+        raise LabError(action, "there is no apt-get here", "install them with your system's package manager")
     if os.getuid() != 0 and not _by_sudo():
-        raise LabError(doing, "that needs root, and there is no sudo", f"as root: {command(needs)}")
+        raise LabError(action, "that needs root, and there is no sudo", f"as root: {command(needs)}")
     install_command = command(needs).split()
     with progress.step(f"Installing {' '.join(sorted({need.package for need in needs}))}"):
         _refresh_index(install_command)
-        _refuse_removals(doing, _simulate(install_command), needs)
+        _refuse_removals(action, _simulate(install_command), needs)
         # A maintainer script must not ask.
         environment = ["env", "DEBIAN_FRONTEND=noninteractive"]
         split = install_command.index("apt-get")
@@ -89,10 +89,10 @@ def install(progress: Progress, wanted: list[Need] | None = None) -> None:
             text=True,
         )
     if answer.returncode:
-        raise LabError(doing, answer.stderr.strip()[-1500:], command(needs))
+        raise LabError(action, answer.stderr.strip()[-1500:], command(needs))
     if still := missing(wanted):
         raise LabError(
-            doing,
+            action,
             f"apt-get ended well, but still missing: {', '.join(need.what for need in still)}",
             command(needs),
         )
@@ -120,13 +120,13 @@ def _refresh_index(install_command: list[str]) -> None:
         )
 
 
-def _refuse_removals(doing: str, simulated: subprocess.CompletedProcess[str], needs: list[Need]) -> None:
+def _refuse_removals(action: str, simulated: subprocess.CompletedProcess[str], needs: list[Need]) -> None:
     if simulated.returncode:
-        raise LabError(doing, simulated.stderr.strip()[-1500:], f"apt-get update, then: {command(needs)}")
+        raise LabError(action, simulated.stderr.strip()[-1500:], f"apt-get update, then: {command(needs)}")
     removed = [line.split()[1] for line in simulated.stdout.splitlines() if line.startswith("Remv ")]
     if removed:
         raise LabError(
-            doing,
+            action,
             f"apt-get would remove {', '.join(removed)}, so nothing was installed",
             f"put {', '.join(need.what for need in needs)} on PATH in another way",
         )

@@ -78,8 +78,8 @@ def listen_locally(port: int, what: str, setting: str) -> socket.socket:
     try:
         return listen(("127.0.0.1", port))
     except OSError as error:
-        doing = f"listening on 127.0.0.1:{port} for {what}"
-        raise LabError(doing, error.strerror or str(error), f"{setting}=0 takes a free one") from None
+        action = f"listening on 127.0.0.1:{port} for {what}"
+        raise LabError(action, error.strerror or str(error), f"{setting}=0 takes a free one") from None
 
 
 def connect(address: Address, namespace: NamespacePath | None = None, timeout: float = 10) -> socket.socket:

@@ -1,4 +1,4 @@
-"""Whatever a run left when it ended, the clean-up finds; `make kills` has 70 more places."""
+"""Whatever a run left when it ended, the clean-up finds; `make kills` has the other places."""
 
 import time
 from typing import Any

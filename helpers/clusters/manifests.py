@@ -27,7 +27,7 @@ def render(path: str, **values: object) -> str:
         raise TutorialError(f"Filling in {path}", str(wrong), "write $$ for a dollar sign.") from None
 
 
-def written(path: str, context: str, **values: object) -> Path:
+def write(path: str, context: str, **values: object) -> Path:
     """Render into the build folder, one folder per cluster, and return the file."""
     file = current().TUTORIAL_BUILD_DIR / "manifests" / context / Path(path).name
     file.parent.mkdir(parents=True, exist_ok=True)

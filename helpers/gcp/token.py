@@ -1,6 +1,6 @@
-"""kubectl's credential plugin for GKE: prints an access token of the default credentials.
+"""The credential plugin of istioctl and kubectl for GKE: prints an access token of the default credentials.
 
-It does what Google's gke-gcloud-auth-plugin does, which is not on PyPI. Run by kubectl as
+It does what Google's gke-gcloud-auth-plugin does, which is not on PyPI. They run it as
 `python -m helpers.gcp.token`; the answer is an ExecCredential:
 https://kubernetes.io/docs/reference/config-api/client-authentication.v1/
 """

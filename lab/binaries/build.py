@@ -186,12 +186,12 @@ class Go:
             text=True,
         )
 
-    def ask(self, doing: str, *words: str) -> str:
+    def ask(self, action: str, *words: str) -> str:
         """What it prints; LabError with its last words if it fails."""
         with self.start(*words, stdout=subprocess.PIPE) as process:
             answer, errors = process.communicate()
         if process.returncode:
-            raise LabError(doing, errors[-2000:], "check the network and GOPROXY, then run it again")
+            raise LabError(action, errors[-2000:], "check the network and GOPROXY, then run it again")
         return answer
 
 

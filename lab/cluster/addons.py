@@ -4,7 +4,7 @@ import subprocess
 from pathlib import Path
 
 from lab import images
-from lab.cluster.waiting import until
+from lab.cluster.waiting import wait_until
 
 COREDNS = Path(__file__).with_name("coredns.yaml")
 
@@ -20,4 +20,4 @@ def install_coredns(kubectl: Path, kubeconfig: Path, dns_ip: str) -> None:
         # Fails at first: the namespace kube-system appears a moment after the API server is ready.
         return not subprocess.run(command, input=text, text=True, capture_output=True).returncode
 
-    until(applied, "installing CoreDNS", [])
+    wait_until(applied, "installing CoreDNS", [])

@@ -11,7 +11,7 @@ from urllib3 import PoolManager
 from urllib3.exceptions import HTTPError
 
 from lab import cgroups, pki, sockets
-from lab.cluster.waiting import until
+from lab.cluster.waiting import wait_until
 from lab.network import Vpc
 from lab.processes import Process, Processes
 from lab.relay import Relay
@@ -75,7 +75,7 @@ class ControlPlane:
         )
         self.api = config.new_client_from_config(str(admin))
         programs = [self._start("etcd", *self._etcd()), self._start("kube-apiserver", *self._api_server())]
-        until(self._is_ready, f"starting the control plane of {self.spec.name}", programs)
+        wait_until(self._is_ready, f"starting the control plane of {self.spec.name}", programs)
         self._start("kube-controller-manager", *self._controller_manager())
         self._start("kube-scheduler", *self._scheduler())
 

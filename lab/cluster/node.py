@@ -13,7 +13,7 @@ from lab import cgroups, pki
 from lab.cluster import runtime
 from lab.cluster.control_plane import DOMAIN, ControlPlane
 from lab.cluster.mounts import View
-from lab.cluster.waiting import until
+from lab.cluster.waiting import wait_until
 from lab.processes import Process, Processes
 
 XTABLES_LOCK = Path("/run/xtables.lock")
@@ -56,10 +56,10 @@ class Node:
         containerd = runtime.start(
             self._processes, self._prefix + "containerd", self._view, self._namespace, self._runtime
         )
-        doing = f"starting node {self.name}"
-        until(lambda: runtime.is_ready(self._view, containerd), doing, [containerd])
+        action = f"starting node {self.name}"
+        wait_until(lambda: runtime.is_ready(self._view, containerd), action, [containerd])
         programs = [containerd, self._start_kubelet(containerd.pid), self._start_proxy(containerd.pid)]
-        until(self._is_ready, doing, programs)
+        wait_until(self._is_ready, action, programs)
 
     def stop(self) -> None:
         """End every container and program of the node and delete its folder; no pod is asked to finish."""

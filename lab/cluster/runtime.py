@@ -14,7 +14,7 @@ from pathlib import Path
 
 from lab import cgroups, images, packages
 from lab.cluster.mounts import View
-from lab.cluster.waiting import until
+from lab.cluster.waiting import wait_until
 from lab.errors import LabError
 from lab.processes import Process, Processes
 
@@ -71,7 +71,7 @@ def image_store(archives: list[Path], cache: Path, processes: Processes, cgroup:
 def _import(archives: list[Path], view: View, processes: Processes, name: str, cgroup: str) -> None:
     containerd = start(processes, name, view, None, cgroup)
     try:
-        until(lambda: is_ready(view, containerd), "starting containerd", [containerd])
+        wait_until(lambda: is_ready(view, containerd), "starting containerd", [containerd])
         imports = [(path, _ctr_start(containerd, "images", "import", str(path))) for path in archives]
         for path, running in imports:
             output = running.communicate()[0]

@@ -9,7 +9,9 @@ from lab.processes import Process
 LIMIT = 900  # seconds: for what takes 10 on an idle machine, and far more on a busy one that is emulated
 
 
-def until(ready: Callable[[], bool], doing: str, programs: Iterable[Process], timeout: float = LIMIT) -> None:
+def wait_until(
+    ready: Callable[[], bool], action: str, programs: Iterable[Process], timeout: float = LIMIT
+) -> None:
     """Return as soon as `ready` is true, asked ten times a second.
 
     LabError when one of the programs ends meanwhile (with the end of its log), or after `timeout` seconds.
@@ -21,5 +23,5 @@ def until(ready: Callable[[], bool], doing: str, programs: Iterable[Process], ti
             program.check()
         if time.monotonic() > deadline:
             logs = "\n".join(f"{program.log}:\n{program.tail(5)}" for program in programs)
-            raise LabError(doing, f"not ready after {timeout:.0f} s; the logs end with\n{logs}")
+            raise LabError(action, f"not ready after {timeout:.0f} s; the logs end with\n{logs}")
         time.sleep(0.1)

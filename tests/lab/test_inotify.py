@@ -40,4 +40,4 @@ def test_too_few_are_refused_with_the_command_that_helps(leave):
     leave(inotify.CLUSTER - 10)
     with pytest.raises(LabError, match="inotify instances left") as refused:
         inotify.refuse_a_cluster_too_many("eks-a")
-    assert "sysctl fs.inotify.max_user_instances" in refused.value.try_
+    assert "sysctl fs.inotify.max_user_instances" in refused.value.hint

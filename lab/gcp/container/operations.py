@@ -127,10 +127,10 @@ def _progress(stages: tuple[str, ...], done: int) -> OperationProgress:
 
 
 def _busy(operation: Operation, cluster: str) -> str:
-    doing = _DOING.get(operation.operation_type)
-    if doing is None:
+    action = _DOING.get(operation.operation_type)
+    if action is None:
         return f"Cluster is running incompatible operation {operation.name}."
     return (
-        f"Operation {operation.name} is currently {doing} cluster {cluster}. "
+        f"Operation {operation.name} is currently {action} cluster {cluster}. "
         "Please wait and try again once it is done."
     )

@@ -53,7 +53,7 @@ class LoadBalancers(TargetGroups):
                 self.peer(Networks).get_subnet(subnet_ids[0]).vpc_id
             )
             groups = [default.id] if default else []
-        former = next((lb for lb in self.load_balancers.values() if lb.name == name), None)
+        former = next((lb for lb in list(self.load_balancers.values()) if lb.name == name), None)
         if former:
             load_balancers.create_again(former, subnet_ids, scheme, groups)
             return former
@@ -113,14 +113,19 @@ class LoadBalancers(TargetGroups):
         load_balancers.set_subnets(self.peer(Networks), lb, subnets)
         balancer = load_balancers.provisioned(self._balancers[arn])
         former = {subnet.id for subnet in lb.subnets}
-        zones = super().set_subnets(arn, subnets, [])
-        self._add_interfaces(lb, [subnet for subnet in lb.subnets if subnet.id not in former])
-        gone = [interface for interface in self._interfaces(lb) if interface.subnet.id not in subnets]
-        addresses = [_address(lb, one) for one in self._interfaces(lb) if one not in gone]
+        added = [self.peer(Networks).get_subnet(each) for each in subnets if each not in former]
+        try:
+            self._add_interfaces(lb, added)
+            kept = [each for each in self._interfaces(lb) if each.subnet.id in subnets]
+            addresses = [_address(lb, each) for each in kept]
+            balancer.set_addresses(addresses)
+        except Exception:  # all stays as it was
+            fresh = {subnet.id for subnet in added}
+            self._remove_interfaces(lb, [each for each in self._interfaces(lb) if each.subnet.id in fresh])
+            raise
         self.ground.dns.publish(lb.dns_name, addresses)
-        balancer.set_addresses(addresses)
-        self._remove_interfaces(lb, gone)
-        return zones
+        self._remove_interfaces(lb, [each for each in self._interfaces(lb) if each not in kept])
+        return super().set_subnets(arn, subnets, [])
 
     def _interfaces(self, lb: FakeLoadBalancer) -> list[NetworkInterface]:
         mine = f"ELB {_resource_id(lb)}"
@@ -154,10 +159,10 @@ class LoadBalancers(TargetGroups):
 
     def close(self) -> None:
         """End all balancers and health checks; the API's view is left as it is."""
-        for balancer in self._balancers.values():
+        for balancer in list(self._balancers.values()):
             if not balancer.exception():
                 balancer.result().close()
-        for group in self._groups.values():
+        for group in list(self._groups.values()):
             group.close()
 
     def create_listener(

@@ -21,7 +21,7 @@ class TargetGroups(Backed, ELBv2Backend):
 
     def create_target_group(self, name: str, **kwargs: Any) -> FakeTargetGroup:
         refusals.create(kwargs)
-        former = next((group for group in self.target_groups.values() if group.name == name), None)
+        former = next((group for group in list(self.target_groups.values()) if group.name == name), None)
         if former:
             refusals.create_again(former, kwargs)
             return former
@@ -96,13 +96,13 @@ class TargetGroups(Backed, ELBv2Backend):
 
     def _update_use(self) -> None:
         """Which load balancers use which target group; moto only ever adds to it."""
-        for group in self.target_groups.values():
+        for group in list(self.target_groups.values()):
             group.load_balancer_arns = [
                 lb.arn
-                for lb in self.load_balancers.values()
+                for lb in list(self.load_balancers.values())
                 if any(
                     group.arn in self._get_target_group_arns_from(action.data)
-                    for listener in lb.listeners.values()
+                    for listener in list(lb.listeners.values())
                     for action in listener.default_actions
                 )
             ]

@@ -38,16 +38,19 @@ class Functions(Backed, LambdaBackend):
             namespace=self.ground.internet.functions.path,
             cgroup=f"{self.ground.lab.cgroup}/functions",
         )
-        self._deploying = Lock()  # or an update would bring a deleted function back
+        # What runs and what the API lists change together: a deleted function does not come back, and moto's
+        # list is not read while another thread adds to it.
+        self._changing = Lock()
 
     def create_function(self, spec: dict[str, Any]) -> LambdaFunction:
         refusals.create_function(self.account_id, spec)
-        result = super().create_function(spec)
-        function = self.get_function(spec["FunctionName"])
-        function.state = "Pending"
-        answer = copy.copy(result)  # Pending, even if the function is ready before it is sent
-        answer.state = "Pending"
-        state = self._first_state(function)
+        with self._changing:
+            result = super().create_function(spec)
+            function = self.get_function(spec["FunctionName"])
+            function.state = "Pending"
+            answer = copy.copy(result)  # Pending, even if the function is ready before it is sent
+            answer.state = "Pending"
+            state = self._first_state(function)
         delays.later(delays.FUNCTION, lambda: setattr(function, "state", state))
         return answer
 
@@ -107,7 +110,7 @@ class Functions(Backed, LambdaBackend):
     def _updated(self, function: LambdaFunction) -> None:
         status = "Failed"
         try:
-            with self._deploying:
+            with self._changing:
                 if function in self.list_functions():  # it may have been deleted meanwhile
                     self._deploy(function)
                     function.state = "Active"
@@ -117,7 +120,7 @@ class Functions(Backed, LambdaBackend):
 
     def delete_function(self, function_name: str, qualifier: str | None = None) -> None:
         function = self.get_function(function_name, qualifier)
-        with self._deploying:
+        with self._changing:
             super().delete_function(function_name, qualifier)
             if function.version == "$LATEST":
                 self.service.remove(function.function_name)
@@ -128,7 +131,8 @@ class Functions(Backed, LambdaBackend):
 
     def put_function_concurrency(self, function_name: str, reserved_concurrency: str) -> str:
         name = self.get_function(function_name).function_name
-        refusals.reserve(self.list_functions(), name, int(reserved_concurrency))
+        with self._changing:
+            refusals.reserve(self.list_functions(), name, int(reserved_concurrency))
         result = super().put_function_concurrency(function_name, reserved_concurrency)
         self.service.reserve(self.get_function(function_name).function_name, int(reserved_concurrency))
         return result

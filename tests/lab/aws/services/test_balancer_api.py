@@ -15,6 +15,7 @@ from botocore.exceptions import ClientError
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from dnslib import RCODE
+from moto.elbv2.exceptions import ELBClientError
 
 from lab.aws import delays
 from lab.aws.services.ec2.networks import Networks
@@ -240,7 +241,11 @@ def test_an_internet_facing_balancer_needs_a_gateway_and_has_public_addresses(
     ec2.delete_internet_gateway(InternetGatewayId=gateway)
 
 
-def test_an_address_goes_and_comes_with_its_subnet(aws, client, elb, network, target_group):
+def no_interface(*_: Any, **__: Any) -> None:
+    raise ELBClientError("OperationNotPermitted", "no interface")
+
+
+def test_an_address_goes_and_comes_with_its_subnet(aws, client, elb, network, target_group, monkeypatch):
     """With a connection per request, as a client sees it that resolves the name each time."""
     kept, other = network.subnet_ids[:2], network.subnet_ids[2]
     vpc = aws.vpcs[network.vpc_id].namespace
@@ -261,6 +266,13 @@ def test_an_address_goes_and_comes_with_its_subnet(aws, client, elb, network, ta
         assert [zone["SubnetId"] for zone in zones] == kept
         assert answer(addresses[other]) == ""
         assert [answer(addresses[subnet]) for subnet in kept] == ["hello"] * 2
+        assert resolved(balancer["DNSName"]) == {addresses[subnet] for subnet in kept}
+        with monkeypatch.context() as broken:
+            broken.setattr(Networks, "create_managed_interface", no_interface)
+            with pytest.raises(ClientError, match="no interface"):
+                elb.set_subnets(LoadBalancerArn=arn, Subnets=network.subnet_ids)
+        (unchanged,) = elb.describe_load_balancers(LoadBalancerArns=[arn])["LoadBalancers"]
+        assert [zone["SubnetId"] for zone in unchanged["AvailabilityZones"]] == kept
         assert resolved(balancer["DNSName"]) == {addresses[subnet] for subnet in kept}
         elb.set_subnets(LoadBalancerArn=arn, Subnets=network.subnet_ids)
         again = resolved(balancer["DNSName"])

@@ -43,7 +43,7 @@ def modify(
 
 
 def _check_port(lb: FakeLoadBalancer, port: str) -> None:
-    if any(int(listener.port) == int(port) for listener in lb.listeners.values()):
+    if any(int(listener.port) == int(port) for listener in list(lb.listeners.values())):
         message = f"A listener already exists on this port for this load balancer '{lb.arn}'"
         raise ELBClientError("DuplicateListener", message)
 
