@@ -99,6 +99,19 @@ def s3(client: Client) -> Any:
     return client("s3")
 
 
+def cli_environment(endpoint_url: str, region: str = REGION) -> dict[str, str]:
+    """For the AWS CLI, as the lab's own user: nothing of whoever runs the tests but the PATH."""
+    return {
+        "PATH": os.environ["PATH"],
+        "AWS_ENDPOINT_URL": endpoint_url,
+        "AWS_ACCESS_KEY_ID": ACCESS_KEY_ID,
+        "AWS_SECRET_ACCESS_KEY": SECRET_ACCESS_KEY,
+        "AWS_DEFAULT_REGION": region,
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_PAGER": "",
+    }
+
+
 class Network:
     """A VPC with three subnets in three zones."""
 

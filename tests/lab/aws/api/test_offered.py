@@ -1,6 +1,5 @@
 """The lab says what it does not offer, to every client; the table is held against AWS's own model."""
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +10,7 @@ from botocore import xform_name
 from botocore.exceptions import ClientError
 
 from lab.aws.api import offered
-from lab.settings import ACCESS_KEY_ID, SECRET_ACCESS_KEY
+from tests.lab.aws.conftest import cli_environment
 
 MODELS = botocore.session.get_session()
 CODE = "UnsupportedOperation"
@@ -68,14 +67,7 @@ def test_what_is_offered_and_the_sdks_own_tokens_pass(client, network):
 
 
 def test_the_cli_shows_the_sentence(aws):
-    environment = {
-        "PATH": os.environ["PATH"],
-        "AWS_ENDPOINT_URL": aws.endpoint_url,
-        "AWS_ACCESS_KEY_ID": ACCESS_KEY_ID,
-        "AWS_SECRET_ACCESS_KEY": SECRET_ACCESS_KEY,
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "AWS_CONFIG_FILE": os.devnull,
-    }
+    environment = cli_environment(aws.endpoint_url)
     command = [
         sys.executable,
         Path(sys.executable).with_name("aws"),

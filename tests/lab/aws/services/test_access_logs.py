@@ -2,7 +2,6 @@
 
 import gzip
 import json
-import os
 import re
 import subprocess
 import sys
@@ -18,7 +17,7 @@ from botocore.exceptions import ClientError
 
 from lab.aws import delays
 from lab.settings import ACCESS_KEY_ID, ACCOUNT_ID, SECRET_ACCESS_KEY
-from tests.lab.aws.conftest import REGION
+from tests.lab.aws.conftest import REGION, cli_environment
 
 NAME, BUCKET = "logged", "logs-of-a-balancer"
 DELIVERY = "logdelivery.elasticloadbalancing.amazonaws.com"
@@ -146,12 +145,7 @@ def test_the_aws_cli_lists_and_reads_them(s3, bucket, modify, ask, aws, tmp_path
     modify()
     ask("/by-cli")
     [key] = delivered(s3)
-    environment = os.environ | {
-        "AWS_ENDPOINT_URL": aws.endpoint_url,
-        "AWS_ACCESS_KEY_ID": ACCESS_KEY_ID,
-        "AWS_SECRET_ACCESS_KEY": SECRET_ACCESS_KEY,
-        "AWS_REGION": REGION,
-    }
+    environment = cli_environment(aws.endpoint_url)
 
     def cli(*words: str) -> str:
         argv = [str(Path(sys.executable).parent / "aws"), "s3", *words]

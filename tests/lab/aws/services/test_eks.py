@@ -1,7 +1,6 @@
 """EKS's states, refusals and description. The clusters are of paper here; the series starts real ones."""
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -12,8 +11,7 @@ import yaml
 from botocore.exceptions import ClientError, WaiterError
 
 from lab.aws import delays
-from lab.settings import ACCESS_KEY_ID, SECRET_ACCESS_KEY
-from tests.lab.aws.conftest import PaperCluster
+from tests.lab.aws.conftest import PaperCluster, cli_environment
 
 QUICK = {"Delay": 1, "MaxAttempts": 40}
 
@@ -250,15 +248,7 @@ def test_the_tagging_api_lists_cluster_and_node_group(client, cluster, node_grou
 
 
 def test_the_aws_cli_writes_a_kubeconfig(aws, cluster, tmp_path):
-    environment = {
-        "PATH": os.environ["PATH"],
-        "AWS_ENDPOINT_URL": aws.endpoint_url,
-        "AWS_ACCESS_KEY_ID": ACCESS_KEY_ID,
-        "AWS_SECRET_ACCESS_KEY": SECRET_ACCESS_KEY,
-        "AWS_DEFAULT_REGION": "eu-central-1",
-        "AWS_CONFIG_FILE": os.devnull,
-        "HOME": str(tmp_path),
-    }
+    environment = cli_environment(aws.endpoint_url) | {"HOME": str(tmp_path)}
     command = [sys.executable, Path(sys.executable).with_name("aws"), "eks", "update-kubeconfig"]
     file = tmp_path / "kubeconfig"
     answer = subprocess.run(

@@ -2,7 +2,6 @@
 
 import base64
 import json
-import os
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
@@ -20,6 +19,7 @@ from lab.aws.server import Aws
 from lab.aws.services.eks.tokens import user, verify
 from lab.cluster.token_review import TokenWebhook, Unauthenticated
 from lab.settings import ACCESS_KEY_ID, SECRET_ACCESS_KEY
+from tests.lab.aws.conftest import cli_environment
 
 
 def make_token(
@@ -161,13 +161,7 @@ def test_the_webhook_lets_in_only_the_clusters_creator(aws: Aws):
 
 
 def test_the_aws_cli_makes_tokens_that_pass(aws: Aws):
-    environment = {
-        "PATH": os.environ["PATH"],
-        "AWS_ENDPOINT_URL": aws.endpoint_url,
-        "AWS_ACCESS_KEY_ID": ACCESS_KEY_ID,
-        "AWS_SECRET_ACCESS_KEY": SECRET_ACCESS_KEY,
-        "AWS_CONFIG_FILE": os.devnull,
-    }
+    environment = cli_environment(aws.endpoint_url)
     command = [sys.executable, Path(sys.executable).with_name("aws"), "eks", "get-token"]
     for region in ("us-east-1", "eu-central-1"):
         answer = subprocess.run(

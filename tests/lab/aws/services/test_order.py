@@ -1,7 +1,6 @@
 """What is made twice or deleted too early is refused as on AWS; the AWS CLI takes all away in the end."""
 
 import json
-import os
 import re
 import subprocess
 import sys
@@ -12,7 +11,7 @@ import pytest
 import tenacity
 from botocore.exceptions import ClientError
 
-from lab.settings import ACCESS_KEY_ID, SECRET_ACCESS_KEY
+from tests.lab.aws.conftest import cli_environment
 from tests.lab.aws.stack import DOMAIN, NAME, PERMISSION, REGION, RULE, Stack, record
 
 HAS_DEPENDENCIES = "has dependencies and cannot be deleted."
@@ -122,15 +121,7 @@ class Cli:
 
     def __init__(self, endpoint_url: str) -> None:
         self._program = Path(sys.executable).with_name("aws")
-        self._environment = {
-            "PATH": os.environ["PATH"],
-            "AWS_ENDPOINT_URL": endpoint_url,
-            "AWS_ACCESS_KEY_ID": ACCESS_KEY_ID,
-            "AWS_SECRET_ACCESS_KEY": SECRET_ACCESS_KEY,
-            "AWS_DEFAULT_REGION": REGION,
-            "AWS_CONFIG_FILE": os.devnull,
-            "AWS_PAGER": "",
-        }
+        self._environment = cli_environment(endpoint_url, REGION)
 
     def _run(self, command: str) -> "subprocess.CompletedProcess[str]":
         return subprocess.run(
