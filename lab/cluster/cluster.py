@@ -65,15 +65,18 @@ class Cluster:
             self.stop()
             raise
         core = client.CoreV1Api(self._plane.api)
-        self._controller = ServiceController(core, self._load_balancers, self._node_address)
+        self._controller = ServiceController(core, self._load_balancers, lambda: self._node)
         self._controller.start()
 
-    def start_node(self, name: str, address: str, labels: dict[str, str]) -> None:
-        """Blocks until the node is Ready; `address` is its private one in the VPC. One node at a time."""
+    def start_node(self, name: str, address: str, labels: dict[str, str], provider_id: str = "") -> None:
+        """Blocks until the node is Ready; `address` is its private one in the VPC. One node at a time.
+
+        `provider_id` is its name in the cloud, such as aws:///us-east-1a/i-0123456789abcdef0.
+        """
         if self._node:
             raise LabError(f"starting node {name}", f"{self.spec.name} has a node: {self._node.name}")
         cgroup = f"{self._cgroup}/node"
-        node = Node(name, address, labels, self._plane, self._processes, self._programs, cgroup)
+        node = Node(name, address, labels, provider_id, self._plane, self._processes, self._programs, cgroup)
         store = self._prepare_images().result()
         try:
             node.start(store)
@@ -102,9 +105,6 @@ class Cluster:
             self._controller = None
         cgroups.remove(self._cgroup)
         shutil.rmtree(self._folder, ignore_errors=True)
-
-    def _node_address(self) -> str | None:
-        return self._node.address if self._node else None
 
     def _prepare_images(self) -> Future[Path]:
         """The first cluster on a machine imports the images (6 to 9 s) while its control plane starts."""

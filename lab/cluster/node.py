@@ -32,10 +32,10 @@ class Node:
     """One machine of a cluster: what runs on it is below one cgroup, what it writes below one folder."""
 
     def __init__(
-        self, name: str, address: str, labels: dict[str, str], plane: ControlPlane,
+        self, name: str, address: str, labels: dict[str, str], provider_id: str, plane: ControlPlane,
         processes: Processes, programs: Path, cgroup: str,
     ) -> None:  # fmt: skip
-        self.name, self.address, self._labels = name, address, labels
+        self.name, self.address, self._labels, self.provider_id = name, address, labels, provider_id
         self._plane, self._processes, self._programs = plane, processes, programs
         self._pods, self._runtime = f"{cgroup}/pods", f"{cgroup}/runtime"
         self._cgroup = cgroup
@@ -140,6 +140,7 @@ class Node:
             "clusterDNS": [plane.spec.dns_ip],
             "clusterDomain": DOMAIN,
             "resolvConf": "/var/lib/resolv.conf",
+            "providerID": self.provider_id,
             "cgroupDriver": "cgroupfs",
             "cgroupRoot": f"/{self._pods}",
             "cgroupsPerQOS": True,
