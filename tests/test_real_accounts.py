@@ -6,12 +6,13 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import boto3
 import pytest
 
-from helpers import eks, istio
+from helpers import eks, function, istio
 from helpers.base.settings import Settings
 from helpers.base.waiting import wait_until
 from series.preflight import __main__ as preflight
@@ -208,20 +209,39 @@ def test_a_name_that_somebody_else_uses(account, settings, asked, capsys):
     iam.delete_role(RoleName=name)
 
 
-def test_a_permission_that_is_denied(account, settings, asked, capsys):
+@contextmanager
+def somebody_without(account: Account, action: str) -> Iterator[dict[str, str]]:
+    """Keys of a user who may do everything but that."""
     iam = account.client("iam")
     iam.create_user(UserName="reader")
     key = iam.create_access_key(UserName="reader")["AccessKey"]
-    settings(AWS_ACCESS_KEY_ID=key["AccessKeyId"], AWS_SECRET_ACCESS_KEY=key["SecretAccessKey"])
     policy = (
         '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"},'
-        ' {"Effect": "Deny", "Action": "eks:Create*", "Resource": "*"}]}'
+        f' {{"Effect": "Deny", "Action": "{action}", "Resource": "*"}}]}}'
     )
-    iam.put_user_policy(UserName="reader", PolicyName="all-but-clusters", PolicyDocument=policy)
-    stopped(asked, capsys, "eks:CreateCluster: explicitDeny")
-    iam.delete_user_policy(UserName="reader", PolicyName="all-but-clusters")
+    iam.put_user_policy(UserName="reader", PolicyName="all-but-one", PolicyDocument=policy)
+    yield {"AWS_ACCESS_KEY_ID": key["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"]}
+    iam.delete_user_policy(UserName="reader", PolicyName="all-but-one")
     iam.delete_access_key(UserName="reader", AccessKeyId=key["AccessKeyId"])
     iam.delete_user(UserName="reader")
+
+
+def test_a_permission_that_is_denied(account, settings, asked, capsys):
+    with somebody_without(account, "eks:Create*") as keys:
+        settings(**keys)
+        stopped(asked, capsys, "eks:CreateCluster: explicitDeny")
+
+
+def test_a_function_whose_tags_may_not_be_listed(account, settings, asked, capsys):
+    """It is not somebody else's: AWS withholds the tags without refusing the call."""
+    function.ensure()
+    with somebody_without(account, "lambda:ListTags") as keys:
+        settings(**keys)
+        stopped(asked, capsys, "not authorized to perform: lambda:ListTags on resource: arn:aws:lambda:")
+    settings()
+    assert asked("y") is None
+    assert "! name: the function istio-multicloud-hello-world exists and is ours" in capsys.readouterr().out
+    function.delete()
 
 
 MAKE_CLUSTERS = (

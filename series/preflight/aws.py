@@ -5,9 +5,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 from helpers import aws, eks, function, load_balancer, network
-from helpers.aws import ec2, iam, route53
+from helpers.aws import denied, ec2, iam, route53
 from helpers.base.errors import ApiError
 from helpers.base.settings import current
+from series.preflight import here
 from series.preflight.finding import Finding, note, ok, stop
 
 _SOON = timedelta(days=30)
@@ -144,11 +145,11 @@ def _simulated() -> Iterator[Finding]:
         )
         return
     decisions = {result["EvalActionName"]: result["EvalDecision"] for result in results}
-    denied = [(action, decision) for action, decision in decisions.items() if decision != "allowed"]
-    for action, decision in denied:
+    missing = [(action, decision) for action, decision in decisions.items() if decision != "allowed"]
+    for action, decision in missing:
         finding = stop if decision == "explicitDeny" else note
         yield finding(subject, f"{action}: {decision}")
-    if not denied:
+    if not missing:
         yield ok(subject, f"{len(ACTIONS)} actions are allowed")
 
 
@@ -178,6 +179,11 @@ def _existing() -> Iterator[tuple[str, dict[str, str]]]:
     if found := aws.found(missing, service="eks", operation="describe_cluster", name=name):
         yield f"the EKS cluster {name}", found["cluster"].get("tags", {})
     if found := aws.found(missing, service="lambda", operation="get_function", FunctionName=function.name()):
+        if hidden := found.get(
+            "TagsError"
+        ):  # GetFunction answers without tags to those who may not list them
+            code, said = hidden["ErrorCode"], hidden["Message"]
+            raise ApiError(f"Reading the tags of {function.name()}", code, said, denied.advice(said))
         yield f"the function {function.name()}", found.get("Tags", {})
     if balancer := load_balancer.balancer():
         yield f"the load balancer {load_balancer.name()}", _elb_tags(balancer["LoadBalancerArn"])
@@ -208,6 +214,8 @@ def domain() -> Iterator[Finding]:
             subject,
             f"a public zone will be made; the registrar of {settings.TUTORIAL_DOMAIN} has to point to it",
         )
+    if balancer := load_balancer.balancer():
+        yield from here.names(balancer["DNSName"])
 
 
 CHECKS = (identity, versions, quotas, permissions, names, domain)

@@ -18,17 +18,17 @@ log = logging.getLogger(__name__)
 
 def authorized(call: Call) -> Refusal | None:
     """Refuses calls that the caller's policies do not allow."""
+    return next((refused for need in needs(call) if (refused := lacking(call, need))), None)
+
+
+def lacking(call: Call, need: Need) -> Refusal | None:
+    """The refusal of a permission that the call's sender lacks; None where the policies give it."""
     principal = principals.find(call.access_key_id)
     assert principal  # authentication comes first
-    policies = principals.policies(principal)
-    keys = _keys(call, principal)
-    for need in needs(call):
-        need.context = {**keys, **need.context}
-        why = _why_not(policies, need)
-        log.debug("%s %s on %s: %s", principal.arn, need.action, need.resource, why or "allowed")
-        if why:
-            return denial(call, principal.arn, need, why)
-    return None
+    need.context = {**_keys(call, principal), **need.context}
+    why = _why_not(principals.policies(principal), need)
+    log.debug("%s %s on %s: %s", principal.arn, need.action, need.resource, why or "allowed")
+    return denial(call, principal.arn, need, why) if why else None
 
 
 def _keys(call: Call, principal: Principal) -> dict[str, list[str]]:

@@ -22,7 +22,6 @@ log = logging.getLogger(__name__)
 
 PLATFORM_VERSION = "eks.1"
 RELEASE_VERSION = "1.35.4-20261101"
-PODS = "100.64.0.0/24"  # on EKS pods have addresses of the VPC; the lab's are carrier-grade NAT's
 _SERVICES = "172.20.0.0/16", "10.100.0.0/16"  # EKS takes the one that does not overlap the VPC
 
 
@@ -103,7 +102,6 @@ class ControlPlane:
         spec = ClusterSpec(
             name=f"eks-{self._region}-{d.name}",
             address=str(self._interfaces[0].private_ip_address),
-            pod_range=PODS,
             service_range=services,
             dns_ip=str(IPv4Network(services)[10]),
             resolver=vpc.resolver,
@@ -157,7 +155,8 @@ class ControlPlane:
         name = f"ip-{address.replace('.', '-')}.{domain}"
         instance = f"i-0{secrets.token_hex(8)}"  # known to Kubernetes and its load balancers, not to EC2
         provider_id = f"aws:///{self._node.availability_zone}/{instance}"
-        self._cluster.start_node(name, address, labels, provider_id)
+        pods = self._networks.add_pod_addresses(self._node)
+        self._cluster.start_node(name, address, labels, pods, provider_id)
 
     def delete_node(self) -> None:
         """The node and its network interface are gone when this returns."""

@@ -23,6 +23,7 @@ from lab.aws.dataplane.functions import (
 from lab.aws.ground import Backed
 from lab.aws.moto_patches import UPDATE_STATUS
 from lab.aws.services.lambda_ import refusals
+from lab.aws.services.lambda_.tags import Answers
 
 log = logging.getLogger(__name__)
 IN_PROGRESS = "InProgress"
@@ -30,6 +31,8 @@ IN_PROGRESS = "InProgress"
 
 class Functions(Backed, LambdaBackend):
     """All functions of a region."""
+
+    answers = Answers
 
     def __init__(self, region_name: str, account_id: str) -> None:
         super().__init__(region_name, account_id)

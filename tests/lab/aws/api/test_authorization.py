@@ -132,6 +132,19 @@ def test_who_one_is_everybody_may_ask(someone):
     assert someone.client("sts").get_caller_identity()["Arn"] == USER
 
 
+def test_a_function_shows_its_tags_to_those_only_who_may_list_them(someone, client, function):
+    client("lambda").tag_resource(Resource=function, Tags={"Project": "x"})
+    ask = someone.client("lambda").get_function
+    someone.may(statement("lambda:GetFunction"))
+    withheld = ask(FunctionName="hello")
+    assert "Tags" not in withheld
+    assert withheld["TagsError"]["ErrorCode"] == "AccessDeniedException"
+    assert "not authorized to perform: lambda:ListTags on resource: " in withheld["TagsError"]["Message"]
+    someone.may(statement(["lambda:GetFunction", "lambda:ListTags"]))
+    shown = ask(FunctionName="hello")
+    assert (shown["Tags"], "TagsError" in shown) == ({"Project": "x"}, False)
+
+
 OTHER = f"arn:aws:iam::{ACCOUNT_ID}:role/other"
 
 

@@ -108,7 +108,7 @@ class Proof:
         while True:
             self.reader.grant(without=self.unproved)
             try:
-                return send(client, operation, parameters)
+                return self._complete(send(client, operation, parameters), operation)
             except ClientError as error:
                 lacking, message = self._lacking(error), error.response["Error"]["Message"]
                 if not lacking:
@@ -120,7 +120,7 @@ class Proof:
             for one in lacking:
                 self.reader.grant(without={one})
                 try:
-                    answer = send(client, operation, {**parameters, **dry})
+                    answer = self._complete(send(client, operation, {**parameters, **dry}), operation)
                     for other in set(lacking) - {one}:
                         self._proved(other, message)
                     return answer
@@ -130,6 +130,14 @@ class Proof:
                         break
                     if error.response["Error"]["Code"] != "DryRunOperation":
                         raise
+
+    @staticmethod
+    def _complete(answer: Any, operation: str) -> Any:
+        """Lambda withholds tags without refusing the call: here that counts as a refusal."""
+        if error := answer.get("TagsError"):
+            said = {"Code": error["ErrorCode"], "Message": error["Message"]}
+            raise ClientError({"Error": said}, operation)
+        return answer
 
     def _proved(self, one: Permission, message: str) -> None:
         self.denied[one] = message
