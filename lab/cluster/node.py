@@ -118,12 +118,24 @@ class Node:
         self._write(f"{runtime.CNI_CONFIGURATION}/10-lab.conflist", network)
 
     def _start_kubelet(self, containerd: int) -> Process:
+        self._view.path("/var/lib/resolv.conf").write_text(f"nameserver {self._plane.spec.resolver}\n")
+        configuration = self._kubelet_configuration()
+        kubeconfig = self._plane.kubeconfig("kubelet", f"system:node:{self.name}", "system:nodes")
+        return self._start(
+            "kubelet", containerd,
+            f"--config={self._write('/var/lib/kubelet.json', configuration)}",
+            f"--kubeconfig={kubeconfig}",
+            f"--node-ip={self.address}",
+            f"--hostname-override={self.name}",
+            f"--node-labels={','.join(f'{label}={value}' for label, value in self._labels.items())}",
+        )  # fmt: skip
+
+    def _kubelet_configuration(self) -> dict[str, Any]:
         plane = self._plane
         folder = plane.folder / "pki"
         serving = plane.authority.issue(self.name, pki.SERVER, names=(self.name, self.address))
         certificate, key = serving.write(folder, "kubelet-serving")
-        self._view.path("/var/lib/resolv.conf").write_text(f"nameserver {plane.spec.resolver}\n")
-        configuration = {
+        return {
             "apiVersion": "kubelet.config.k8s.io/v1beta1",
             "kind": "KubeletConfiguration",
             "address": self.address,
@@ -161,15 +173,6 @@ class Node:
             "syncFrequency": "5s",
             "volumePluginDir": "/var/lib/kubelet/volume-plugins",
         }
-        kubeconfig = plane.kubeconfig("kubelet", f"system:node:{self.name}", "system:nodes")
-        return self._start(
-            "kubelet", containerd,
-            f"--config={self._write('/var/lib/kubelet.json', configuration)}",
-            f"--kubeconfig={kubeconfig}",
-            f"--node-ip={self.address}",
-            f"--hostname-override={self.name}",
-            f"--node-labels={','.join(f'{label}={value}' for label, value in self._labels.items())}",
-        )  # fmt: skip
 
     def _start_proxy(self, containerd: int) -> Process:
         kubeconfig = self._plane.kubeconfig("kube-proxy", "system:kube-proxy")

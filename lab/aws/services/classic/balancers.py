@@ -10,11 +10,9 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
-from moto.core.responses import ActionResult
 from moto.ec2.models.elastic_network_interfaces import NetworkInterface
 from moto.elb.exceptions import NoActiveLoadBalancerFoundError
 from moto.elb.models import ELBBackend, FakeHealthCheck, FakeListener, LoadBalancer
-from moto.elb.responses import ELBResponse
 
 from lab.aws.ground import Backed
 from lab.aws.services.classic import annotations
@@ -25,18 +23,8 @@ from lab.aws.services.ec2.networks import Networks
 from lab.cluster.service_controller import Service
 
 
-class Answers(ELBResponse):
-    """moto's, with the reasons why an instance is out of service."""
-
-    def describe_instance_health(self) -> ActionResult:
-        states = self.elb_backend.describe_instance_health(self._get_param("LoadBalancerName"), [])
-        return ActionResult({"InstanceStates": states})
-
-
 class ClassicLoadBalancers(Backed, ELBBackend):
     """Classic balancers of a region. One that no Service asked for has nothing behind it."""
-
-    answers = Answers
 
     def __init__(self, region_name: str, account_id: str) -> None:
         super().__init__(region_name, account_id)
