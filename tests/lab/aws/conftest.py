@@ -7,6 +7,7 @@ import shutil
 import time
 import zipfile
 from collections.abc import Callable, Iterator
+from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any
 
@@ -44,8 +45,8 @@ class PaperCluster:
         if self.spec.name.endswith("-broken"):
             raise RuntimeError("etcd did not start")
 
-    def start_node(self, name: str, address: str, labels: dict[str, str]) -> None:
-        self.node = (name, address, labels)
+    def start_node(self, name: str, address: str, labels: dict[str, str], pods: IPv4Network) -> None:
+        self.node = (name, address, labels, pods)
 
     def stop_node(self) -> None:
         self.node = None
