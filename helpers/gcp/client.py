@@ -58,19 +58,22 @@ def _signed_in() -> Any:
 
 
 def request(
-    action: str, method: str, url: str, allowed: str, *, json: Any = None, **query: str
+    action: str, method: str, url: str, allowed: str, *, json: Any = None, once: float = 0, **query: str
 ) -> dict[str, Any]:
-    """The JSON that one call by REST answers with. `allowed` and what it raises are as with `ask`."""
+    """The JSON that one call by REST answers with. `allowed` and what it raises are as with `ask`.
+
+    `once` is for what one can do without: seconds for a first and only attempt.
+    """
     gcp.project()
 
     def call() -> dict[str, Any]:
         session = _session(_credentials_file())
-        response = session.request(method, url, json=json, params=query, timeout=gcp.TIMEOUT)
+        response = session.request(method, url, json=json, params=query, timeout=once or gcp.TIMEOUT)
         if not response.ok:
             raise api.from_http_response(response)
         return response.json()
 
-    return _asking(action, call, allowed)
+    return _asking(action, call, allowed, patient=not once)
 
 
 def ask(
@@ -89,11 +92,11 @@ def ask(
     return _asking(action, lambda: call(_client(client, endpoint, _credentials_file())), allowed)
 
 
-def _asking(action: str, call: Callable[[], T], allowed: str = "") -> T:
+def _asking(action: str, call: Callable[[], T], allowed: str = "", patient: bool = True) -> T:
     """Tries again what passes, and turns Google's exceptions into the tutorial's."""
     lost: list[BaseException] = []
     try:
-        return Retry(_passes, on_error=lost.append, **_RETRY)(call)()
+        return Retry(_passes, on_error=lost.append, **_RETRY)(call)() if patient else call()
     except api.Conflict as error:
         kind = AlreadyExistsError if lost else ApiError
         raise kind(action, type(error).__name__, error.message) from error

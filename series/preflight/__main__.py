@@ -80,7 +80,8 @@ def _plan() -> None:
             print(f"\n{name} is {endpoint}: what answers there decides what it costs.")
     end = f"make destroy TARGET=cloud SETTINGS={command.relative(settings_file())}"
     print(f"\nAbout {cost.per_hour():.2f} US dollars an hour while it exists, and about {cost.per_run():.2f}")
-    print(f"for one run of {cost.HOURS} hours, clean-up included. Price lists:")
+    print(f"for one run of {cost.HOURS:g} hours, clean-up included. Where a price has a month, its cloud")
+    print("did not tell today's: it is that of us-east-1 or us-central1, from the lists at")
     print("\n".join(cost.SOURCES.values()))
     print(f"To end it: {end}")
 
