@@ -18,9 +18,12 @@ from helpers.base.settings import current
 from helpers.clusters import curl_pod, kubeconfig, pods
 
 _MARK = "\ncurl-says:"
-# More than the reader's own arguments ask for, to learn what happened: https://curl.se/docs/manpage.html
-_MORE = ["--silent", "--show-error", "--include", "--verbose", "--write-out", _MARK + "%{json}"]
-_NOISE = re.compile(r"^[{}] \[|^\* +(TLSv|CAfile|CApath|ALPN|TLS header|old SSL|successfully set cert)")
+# First of all no .curlrc, wherever it runs: an "insecure" in it would undo what notebooks show. Then more
+# than the reader's own arguments ask for, to learn what happened: https://curl.se/docs/manpage.html
+_MORE = ["--disable", "--silent", "--show-error", "--include", "--verbose", "--write-out", _MARK + "%{json}"]
+_NOISE = re.compile(
+    r"^[{}] \[|^\* +(TLSv|Uses proxy env variable|CAfile|CApath|ALPN|TLS header|old SSL|successfully set cert)"
+)
 
 Run = Callable[[Sequence[str]], CompletedProcess[bytes]]  # a command line, somewhere
 

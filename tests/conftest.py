@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from xdist.scheduler import LoadScopeScheduling
@@ -75,7 +76,8 @@ def monkeypatch(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]
 
     monkeypatch.setenv = read_again(monkeypatch.setenv)  # type: ignore[method-assign]
     monkeypatch.delenv = read_again(monkeypatch.delenv)  # type: ignore[method-assign]
-    yield monkeypatch
+    with patch.dict(os.environ):  # which reading the settings changes
+        yield monkeypatch
     current.cache_clear()
 
 
