@@ -39,9 +39,9 @@ test: setup  ## run all tests, as CI does; ARGS="tests/helpers -k curl" runs a p
 test-all: setup faults kills machines  ## run also what takes hours: all faults, all kills, virtual machines
 	@$(BIN)/python -m pytest $(WORKERS) -m ''
 
-lab: $(READY)  ## open JupyterLab on the series' start page; TARGET as above
+lab: $(READY)  ## open JupyterLab on copies of the notebooks, from a start page; TARGET as above
 	@$(PLACE) && $(LOOK) && $(BIN)/python -m series.start_page
-	@$(BIN)/jupyter trust --log-level=ERROR build/start.ipynb notebooks/*.ipynb >/dev/null # else no picture is shown
+	@$(BIN)/jupyter trust --log-level=ERROR build/start.ipynb my-notebooks/[0-9]*.ipynb >/dev/null # else no picture is shown
 	@$(BIN)/jupyter labextension disable --level=sys_prefix @jupyterlab/apputils-extension:announcements >/dev/null 2>&1 # news
 	@$(PLACE) && $(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) --log-level=WARN \
 	  --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/build/start.ipynb

@@ -76,7 +76,11 @@ class Daemon:
     ) -> control.Answer:
         return {
             "values": values.values(
-                self.lab, self.aws.endpoint_url, self.gcp.endpoint_url, Path(self.gcp.credentials_file)
+                self.lab,
+                self.aws.endpoint_url,
+                self.aws.key,
+                self.gcp.endpoint_url,
+                self.gcp.credentials_file,
             )
         }
 

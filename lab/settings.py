@@ -9,8 +9,6 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PROJECT = "istio-multicloud-lambda"
 ACCOUNT_ID = "123456789012"
-ACCESS_KEY_ID = "LABACCESSKEYEXAMPLE0"
-SECRET_ACCESS_KEY = "lab-secret-access-key"  # known to everybody: the lab guards nothing
 REGION = "us-east-1"
 ACM_ROOT = "acm-root.pem"  # below a lab's data: the root of the certificates that its ACM issues
 GOOGLE_PROJECT = "lab-project"

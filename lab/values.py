@@ -1,22 +1,18 @@
-"""What a running lab tells the world: its endpoints, its dummy credentials, its programs."""
+"""What a running lab tells the world: its endpoints, its keys, its programs."""
 
 import json
 import os
 import shlex
 import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from lab import binaries, images
+from lab.errors import LabError
 from lab.network import PUBLIC
-from lab.settings import (
-    ACCESS_KEY_ID,
-    ACM_ROOT,
-    GOOGLE_LOCATION,
-    GOOGLE_PROJECT,
-    REGION,
-    SECRET_ACCESS_KEY,
-    Lab,
-)
+from lab.settings import ACM_ROOT, GOOGLE_LOCATION, GOOGLE_PROJECT, REGION, Lab
 
 CHECKOUT = Path(__file__).parent.parent
 MARK = "# Written by `python -m lab up`"
@@ -39,15 +35,20 @@ def settings_file(lab: Lab) -> Path:
     return CHECKOUT / ("tutorial.toml" if lab.name == "lab" else f"tutorial-{lab.name}.toml")
 
 
-def values(lab: Lab, aws_endpoint: str, gke_endpoint: str, credentials: Path) -> dict[str, str | list[str]]:
-    """Names are those that the clouds' own tools read, where they have one."""
+def values(
+    lab: Lab, aws_endpoint: str, aws_key: tuple[str, str], gke_endpoint: str, credentials: Path
+) -> dict[str, str | list[str]]:
+    """Names are those that the clouds' own tools read, where they have one.
+
+    `aws_key`: its id and its secret.
+    """
     state = CHECKOUT / "build" / lab.name
     python = ["env", f"LAB_NAME={lab.name}", sys.executable, "-m", "lab"]
     return {
         "AWS_ENDPOINT_URL": aws_endpoint,
         "AWS_REGION": REGION,
-        "AWS_ACCESS_KEY_ID": ACCESS_KEY_ID,
-        "AWS_SECRET_ACCESS_KEY": SECRET_ACCESS_KEY,
+        "AWS_ACCESS_KEY_ID": aws_key[0],
+        "AWS_SECRET_ACCESS_KEY": aws_key[1],
         "GOOGLE_CLOUD_PROJECT": GOOGLE_PROJECT,
         "GOOGLE_CLOUD_LOCATION": GOOGLE_LOCATION,
         "GOOGLE_APPLICATION_CREDENTIALS": str(credentials),
@@ -70,15 +71,28 @@ def values(lab: Lab, aws_endpoint: str, gke_endpoint: str, credentials: Path) ->
 
 
 def write(lab: Lab, named: dict[str, str | list[str]]) -> Path | None:
-    """Write the settings file, owned by the lab's owner. A file that the reader wrote is left alone: None."""
+    """Write the settings file, which only the lab's owner can read: it has AWS's secret key.
+
+    A file that the reader wrote is left alone: None.
+
+    Raises:
+        LabError: the file cannot be written.
+    """
     path = settings_file(lab)
-    if path.exists() and not path.read_text().startswith(MARK):
-        return None
     lines = [f"{MARK}: the lab `{lab.name}`. Overwritten by the next one; a file without this line is not."]
     # TOML's strings and lists are JSON's for everything that stands here.
     lines += [f"{name} = {json.dumps(value)}" for name, value in named.items()]
-    path.write_text("\n".join(lines) + "\n")
-    os.chown(path, lab.owner_uid, lab.owner_gid)
+    try:
+        with _as_owner(lab):
+            if path.exists() and not path.read_text().startswith(MARK):
+                return None
+            descriptor, fresh = tempfile.mkstemp(prefix="tutorial-", suffix=".toml", dir=path.parent)  # 0600
+            with open(descriptor, "w") as file:
+                file.write("\n".join(lines) + "\n")
+            os.replace(fresh, path)
+    except OSError as error:
+        hint = f"is there space, and may you write in {path.parent}?"
+        raise LabError(f"writing {path.name}", str(error), hint) from error
     return path
 
 
@@ -106,5 +120,19 @@ def exports(lab: Lab, named: dict[str, str | list[str]]) -> str:
 def remove(lab: Lab) -> None:
     """Delete what `write` wrote."""
     path = settings_file(lab)
-    if path.exists() and path.read_text().startswith(MARK):
-        path.unlink()
+    with _as_owner(lab):
+        if path.exists() and path.read_text().startswith(MARK):
+            path.unlink()
+
+
+@contextmanager
+def _as_owner(lab: Lab) -> Iterator[None]:
+    """The checkout is its owner's: root need not be able to write there (NFS), and follows nobody's links."""
+    uid, gid = os.geteuid(), os.getegid()
+    os.setegid(lab.owner_gid)
+    os.seteuid(lab.owner_uid)
+    try:
+        yield
+    finally:
+        os.seteuid(uid)
+        os.setegid(gid)

@@ -16,7 +16,7 @@ from papermill.exceptions import PapermillExecutionError
 from rich.console import Console
 from traitlets.config import Config
 
-from helpers.base import environment
+from helpers.base import contents, environment
 from helpers.base.command import relative
 from helpers.base.errors import for_people
 from helpers.base.settings import ROOT, current
@@ -31,7 +31,7 @@ console = Console(highlight=False, soft_wrap=True)
 
 def notebooks() -> list[Path]:
     """The series in the order in which it is read, the clean-up last."""
-    return sorted(NOTEBOOKS.glob("[0-9][0-9]-*.ipynb"))
+    return [NOTEBOOKS / f"{name}.ipynb" for name in contents.NOTEBOOKS.values()]
 
 
 def executed() -> Path:

@@ -29,6 +29,7 @@ from lab.aws import moto_patches
 from lab.aws.api.authentication import authenticated
 from lab.aws.api.authorization import authorized
 from lab.aws.api.front import Check, Front, offered
+from lab.aws.api.principals import OWN
 from lab.aws.api.validation import validated
 from lab.aws.ground import Backends, Ground
 from lab.aws.services.acm.certificates import Certificates
@@ -90,6 +91,11 @@ class Aws:
     @property
     def endpoint_url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """The access key of the lab's own user: its id and its secret."""
+        return OWN.access_key_id, OWN.secret
 
     def start(self) -> None:
         """Listen on 127.0.0.1:port. LabError if the port is taken."""

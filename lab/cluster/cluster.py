@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from ipaddress import IPv4Network
 from pathlib import Path
 
 from kubernetes import client
@@ -68,12 +69,20 @@ class Cluster:
         self._controller = ServiceController(core, self._load_balancers, self._node_address)
         self._controller.start()
 
-    def start_node(self, name: str, address: str, labels: dict[str, str]) -> None:
-        """Blocks until the node is Ready; `address` is its private one in the VPC. One node at a time."""
+    def start_node(
+        self, name: str, address: str, labels: dict[str, str], pods: IPv4Network | None = None
+    ) -> None:
+        """Blocks until the node is Ready. One node at a time.
+
+        `address` is its private one in the VPC; `pods` the range of its pods' addresses, where the cluster
+        has no range of which it gets a /24.
+        """
         if self._node:
             raise LabError(f"starting node {name}", f"{self.spec.name} has a node: {self._node.name}")
         cgroup = f"{self._cgroup}/node"
-        node = Node(name, address, labels, self._plane, self._processes, self._programs, cgroup)
+        # The first /24 of the cluster's range is what the controller manager gives to the first node.
+        pods = pods or next(IPv4Network(self.spec.pod_range).subnets(new_prefix=24))
+        node = Node(name, address, labels, pods, self._plane, self._processes, self._programs, cgroup)
         store = self._prepare_images().result()
         try:
             node.start(store)

@@ -28,20 +28,20 @@ class ClusterSpec:
     Attributes:
         name: of its folder, cgroup and logs: unique in the lab, so with the cloud in it (eks-tutorial).
         address: of the API server in the VPC (on EKS a network interface in one of the subnets).
-        pod_range: CIDR; its first /24 is the node's.
         service_range: CIDR of cluster IPs.
         dns_ip: cluster IP of kube-dns, in `service_range`.
         resolver: address of the VPC's resolver, where nodes and CoreDNS ask for everything else.
+        pod_range: CIDR of which each node gets a /24; empty where a node brings its pods' addresses.
         token_webhook: kubeconfig of the service that verifies bearer tokens (TokenReview v1), as for
             --authentication-token-webhook-config-file; its server must be reachable in the VPC's namespace.
     """
 
     name: str
     address: str
-    pod_range: str
     service_range: str
     dns_ip: str
     resolver: str
+    pod_range: str = ""
     token_webhook: dict[str, Any] | None = None
 
 
@@ -203,14 +203,16 @@ class ControlPlane:
             # No --cluster-signing-cert-file: EKS, too, signs nobody's requests for client certificates, and
             # each of the four signers would hold an inotify instance.
             f"--flex-volume-plugin-dir={self.folder / 'volume-plugins'}",  # made at the start; else in /usr
-            "--allocate-node-cidrs=true",
-            f"--cluster-cidr={self.spec.pod_range}",
-            f"--node-cidr-mask-size={max(24, ip_network(self.spec.pod_range).prefixlen)}",
+            *self._node_ranges(),
             f"--service-cluster-ip-range={self.spec.service_range}",
             # On a busy machine a kubelet is late with its lease. After 50 s of that all pods of the node are
             # not ready, and Envoys find no healthy upstream; but the node is as alive as the machine.
             "--node-monitor-grace-period=10m",
         ]
+
+    def _node_ranges(self) -> list[str]:
+        pods = self.spec.pod_range
+        return ["--allocate-node-cidrs=true", f"--cluster-cidr={pods}"] if pods else []
 
     def _scheduler(self) -> list[str]:
         name = "kube-scheduler"

@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from ipaddress import ip_network
+from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any
 
@@ -32,10 +32,11 @@ class Node:
     """One machine of a cluster: what runs on it is below one cgroup, what it writes below one folder."""
 
     def __init__(
-        self, name: str, address: str, labels: dict[str, str], plane: ControlPlane,
+        self, name: str, address: str, labels: dict[str, str], pods: IPv4Network, plane: ControlPlane,
         processes: Processes, programs: Path, cgroup: str,
     ) -> None:  # fmt: skip
-        self.name, self.address, self._labels = name, address, labels
+        """`pods`: the range of its pods' addresses."""
+        self.name, self.address, self._labels, self._pod_range = name, address, labels, pods
         self._plane, self._processes, self._programs = plane, processes, programs
         self._pods, self._runtime = f"{cgroup}/pods", f"{cgroup}/runtime"
         self._cgroup = cgroup
@@ -49,7 +50,7 @@ class Node:
         """Blocks until the node is Ready. `store`: containerd's images (`runtime.image_store`)."""
         self._plane.vpc.add_private(self.address)
         cgroups.create(self._pods)
-        self._plane.vpc.add_nat_range(self._plane.spec.pod_range)
+        self._plane.vpc.add_nat_range(str(self._pod_range))
         self._view.create()
         runtime.copy_store(store, self._view)
         self._write_cni()
@@ -69,7 +70,7 @@ class Node:
             self._processes.stop(self._prefix + name)
         cgroups.remove(self._cgroup)
         self._plane.vpc.namespace.run(str(self._programs / "kube-proxy"), "--cleanup", check=False)
-        self._plane.vpc.remove_nat_range(self._plane.spec.pod_range)
+        self._plane.vpc.remove_nat_range(str(self._pod_range))
         self._plane.vpc.remove_private(self.address)
         shutil.rmtree(self._view.root, ignore_errors=True)
 
@@ -106,10 +107,8 @@ class Node:
         return inside
 
     def _write_cni(self) -> None:
-        pods = ip_network(self._plane.spec.pod_range)
-        # The first block is what the controller manager gives to the first node.
-        mine = next(pods.subnets(new_prefix=max(24, pods.prefixlen)))
-        ipam = {"type": "host-local", "ranges": [[{"subnet": str(mine)}]], "routes": [{"dst": "0.0.0.0/0"}]}
+        ranges = [[{"subnet": str(self._pod_range)}]]
+        ipam = {"type": "host-local", "ranges": ranges, "routes": [{"dst": "0.0.0.0/0"}]}
         plugins = [
             {"type": "ptp", "mtu": 1500, "ipam": ipam},
             {"type": "portmap", "capabilities": {"portMappings": True}},
@@ -144,6 +143,8 @@ class Node:
             "cgroupRoot": f"/{self._pods}",
             "cgroupsPerQOS": True,
             "enforceNodeAllocatable": [],
+            # No pod has the range's first or last address, or that of the node's end of its link.
+            "maxPods": min(110, self._pod_range.num_addresses - 3),
             "failCgroupV1": False,
             "failSwapOn": False,
             # The disk and the memory are the reader's: nothing is evicted or collected because they are full.
@@ -175,7 +176,7 @@ class Node:
             "kind": "KubeProxyConfiguration",
             "clientConnection": {"kubeconfig": str(kubeconfig)},
             "mode": "iptables",
-            "clusterCIDR": self._plane.spec.pod_range,
+            "clusterCIDR": str(self._pod_range),
             "hostnameOverride": self.name,
             "healthzBindAddress": "127.0.0.1:10256",
             "metricsBindAddress": "127.0.0.1:10249",

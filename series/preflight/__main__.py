@@ -12,7 +12,7 @@ from helpers import cost, show
 from helpers.base import command, my_address
 from helpers.base.errors import for_people
 from helpers.base.settings import ENDPOINTS, current, in_the_file, settings_file
-from series.preflight import aws, gcp
+from series.preflight import aws, gcp, here
 from series.preflight.finding import Finding, note, ok, settled, stop
 
 
@@ -49,7 +49,7 @@ def _refuse_other_settings() -> None:
 def _findings() -> Iterator[Finding]:
     """Every finding, printed as it comes. Where a cloud does not know who asks, it is asked no more."""
     clouds = (("AWS", aws.CHECKS), ("Google Cloud", gcp.CHECKS))
-    for subject, checks in (("this machine", (_tools,)), ("this machine", (_caller,)), *clouds):
+    for subject, checks in (("this machine", (_tools,)), ("this machine", (_caller, *here.CHECKS)), *clouds):
         for check in checks:
             levels = []
             for finding in settled(subject, check()):

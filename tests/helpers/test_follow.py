@@ -39,7 +39,7 @@ EGRESS = line(
     upstream_subject="CN=lambda.external",
     microseconds=11000,
 )
-INGRESS = line(downstream_subject="CN=client", upstream="10.0.2.232:443", upstream_local="100.64.0.4:41640")
+INGRESS = line(downstream_subject="CN=client", upstream="10.0.2.232:443", upstream_local="10.0.1.68:41640")
 
 
 class Clusters:
@@ -102,7 +102,7 @@ def states(journey: follow.RequestPath) -> dict[str, str]:
 
 def test_a_request_that_came_through_has_six_places(clusters):
     clusters.log(sleep=SIDECAR, istio_egress=EGRESS, istio_ingress=INGRESS)
-    deliver("100.64.0.4:41640")
+    deliver("10.0.1.68:41640")
     function_says(json.dumps({"path": "/hello-world", "traceparent": TRACE}))
     journey = follow.request(from_pod(), timeout=5)
     assert states(journey) == dict.fromkeys(WAY, "passed")
@@ -133,7 +133,7 @@ def test_an_envoy_that_answers_itself_is_where_it_stopped_and_nobody_waits_for_t
 
 def test_a_refusal_of_the_load_balancers_is_in_its_own_words(clusters):
     clusters.log(istio_ingress=INGRESS | {"status": 502})
-    deliver("100.64.0.4:41640", target="-", status="502", reason="LambdaUnhandled")
+    deliver("10.0.1.68:41640", target="-", status="502", reason="LambdaUnhandled")
     answer = from_outside(0, status=502, http_version="2")
     journey = follow.request(answer, timeout=5)
     assert states(journey) == {
@@ -164,6 +164,16 @@ def test_outside_the_vpc_it_stops_at_the_edge_and_no_log_is_asked(clusters):
     assert list(states(journey).items())[:2] == [("curl", "passed"), ("edge of the VPC", "refused")]
     assert journey.hops[1].called == "10.0.1.28, 10.0.2.232"
     assert clusters.asked == [] and journey.reached == ["curl"]
+
+
+@pytest.mark.parametrize(("exit_code", "word"), [(7, "own network"), (60, "own network"), (6, "looked up")])
+def test_outside_the_vpc_something_else_may_answer_or_no_name_be_found(clusters, exit_code, word):
+    """A network that has 10.0.0.0/16 itself, a VPN, a resolver that withholds private addresses."""
+    url = f"https://{current().alb_host}/"
+    journey = follow.request(from_outside(exit_code, url, error="so"))
+    assert list(states(journey).values()) == ["refused", "never", "never", "never"]
+    assert journey.refused is not None and word in journey.refused.why
+    assert clusters.asked == []
 
 
 def test_inside_the_vpc_curls_own_address_finds_the_entry_and_that_the_functions_answer(clusters):

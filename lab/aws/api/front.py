@@ -18,6 +18,8 @@ Check = Callable[[Call], Refusal | None]
 
 _XML = "<ErrorResponse><Error><Type>Sender</Type><Code>{}</Code><Message>{}</Message></Error></ErrorResponse>"
 _UNSIGNED = ("MissingAuthenticationToken", "Request is missing Authentication Token")
+# What moto serves beside AWS's APIs, whatever a request is signed for: its state, its switches, a reset.
+_MOTOS_OWN = ("/moto-api", "/favicon.ico", "/latest/")
 _NOT_OFFERED = "UnsupportedOperation"  # with the status 400: SDKs would try again after a 501
 
 
@@ -49,6 +51,8 @@ class Front:
             return _response(unreadable, unreadable.refusal)
         if call is None:
             return Response(_XML.format(*_UNSIGNED), 403, content_type="text/xml")
+        if environ["PATH_INFO"].startswith(_MOTOS_OWN):
+            return _other_service(_sentence(environ["PATH_INFO"]), "x-www-form-urlencoded")
         for check in self._checks:
             if refusal := check(call):
                 return _response(call, refusal)

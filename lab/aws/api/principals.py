@@ -2,13 +2,15 @@
 
 import json
 import re
+import secrets
 from typing import Any, NamedTuple
 
 from flask import has_request_context, request
 from moto.iam.models import Group, ManagedPolicy, Role, User, iam_backends
 from moto.sts.models import sts_backends
 
-from lab.settings import ACCESS_KEY_ID, ACCOUNT_ID, SECRET_ACCESS_KEY
+from lab.aws.api.call import read
+from lab.settings import ACCOUNT_ID
 
 
 class Principal(NamedTuple):
@@ -21,11 +23,20 @@ class Principal(NamedTuple):
     session_token: str | None = None
 
 
+# The lab's own user. A process has one AWS, as moto keeps its state in modules; so each lab has a secret of
+# its own, which only the control socket gives out.
+OWN = Principal(
+    f"arn:aws:iam::{ACCOUNT_ID}:user/lab",
+    "AIDALABUSEREXAMPLE00",
+    "LABACCESSKEYEXAMPLE0",
+    secrets.token_urlsafe(30),
+)
+
+
 def find(access_key_id: str) -> Principal | None:
-    """The owner of an access key: the lab's own dummy user, a user of IAM, or an assumed role."""
-    if access_key_id == ACCESS_KEY_ID:
-        user_id = "AIDALABUSEREXAMPLE00"
-        return Principal(f"arn:aws:iam::{ACCOUNT_ID}:user/lab", user_id, access_key_id, SECRET_ACCESS_KEY)
+    """The owner of an access key: the lab's own user, a user of IAM, or an assumed role."""
+    if access_key_id == OWN.access_key_id:
+        return OWN
     role = sts_backends[ACCOUNT_ID]["aws"].get_assumed_role_from_access_key(access_key_id)
     if role:
         secret, token = role.secret_access_key, role.session_token
@@ -39,9 +50,8 @@ def find(access_key_id: str) -> Principal | None:
 
 def caller() -> Principal | None:
     """Who signed the API call that is being answered."""
-    header = request.headers.get("Authorization", "") if has_request_context() else ""
-    credential = re.search(r"Credential=([^/]+)/", header)
-    return find(credential[1]) if credential else None
+    call = read(request.environ) if has_request_context() else None
+    return find(call.access_key_id) if call else None
 
 
 Policies = dict[str, list[dict[str, Any]]]
@@ -53,7 +63,7 @@ def policies(principal: Principal) -> Policies:
     The lab's own user has AdministratorAccess, without IAM knowing of it.
     """
     iam = iam_backends[ACCOUNT_ID]["aws"]
-    if principal.access_key_id == ACCESS_KEY_ID:
+    if principal == OWN:
         administrator = iam.get_policy("arn:aws:iam::aws:policy/AdministratorAccess")
         return {"identity-based policy": _documents(administrator)}
     if principal.session_token is None:

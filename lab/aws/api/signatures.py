@@ -18,7 +18,11 @@ from botocore.credentials import Credentials
 from lab.aws.api.principals import Principal
 
 SKEW = timedelta(minutes=5)
-_FIELD = re.compile(r"(Credential|SignedHeaders|Signature)=([^,\s]+)")
+# As a whole: what is read from it here must be what moto reads from it.
+_AUTHORIZATION = re.compile(
+    r"AWS4-HMAC-SHA256 Credential=(?P<Credential>[^,\s]+),\s*"
+    r"SignedHeaders=(?P<SignedHeaders>[^,\s]+),\s*Signature=(?P<Signature>[^,\s]+)"
+)
 
 
 class WrongSignature(Exception):
@@ -73,7 +77,8 @@ def verify(environ: dict[str, Any], principal: Principal, now: datetime | None =
 def _given(environ: dict[str, Any]) -> dict[str, str]:
     """The parts of an Authorization header, or of a presigned URL's query."""
     if header := environ.get("HTTP_AUTHORIZATION"):
-        found = {match[1]: match[2] for match in _FIELD.finditer(header)}
+        match = _AUTHORIZATION.fullmatch(header)
+        found = match.groupdict() if match else {}
         found["X-Amz-Date"] = environ.get("HTTP_X_AMZ_DATE", "")
         token = environ.get("HTTP_X_AMZ_SECURITY_TOKEN")
         given = found | ({"X-Amz-Security-Token": token} if token else {})

@@ -21,7 +21,7 @@ WAY = [
     Hop("sidecar", "GKE", "passed", "200", seconds=0.080, protocol="HTTP/1.1", entry=LOGGED),
     Hop("egress gateway", "GKE", "passed", "200", "", 0.07999, "10.8.0.4:8080", "10.8.0.4:8080", "HTTP/2",
         "TLSv1.3", EGRESS, SLEEP, LOGGED),
-    Hop("ingress gateway", "EKS", "passed", "200", "", 0.040, "198.51.100.51:443", "100.64.0.4:8443",
+    Hop("ingress gateway", "EKS", "passed", "200", "", 0.040, "198.51.100.51:443", "10.0.1.68:8443",
         "HTTP/1.1", "TLSv1.3", "CN=lambda.external", "CN=client.lambda.external", LOGGED),
     Hop("load balancer", "VPC", "passed", "200", "", 0.021, "10.0.2.232:443", "", "HTTP/1.1", "TLSv1.3",
         "CN=alb.example.com", "", LOGGED),
@@ -51,7 +51,7 @@ def boxes(root: ET.Element, kind: str) -> list[ET.Element]:
 
 def test_every_place_is_named_with_address_protocol_and_certificates():
     said = texts(drawn(WAY))
-    for words in (*(each.name for each in WAY), "198.51.100.51:443 → 100.64.0.4:8443", "HTTP/2 in TLSv1.3"):
+    for words in (*(each.name for each in WAY), "198.51.100.51:443 → 10.0.1.68:8443", "HTTP/2 in TLSv1.3"):
         assert words in said
     assert "HTTP/1.1, not encrypted" in said
     assert "server: spiffe://…/ns/istio-egress/sa/istio-egressgateway-service-account" in said

@@ -7,6 +7,7 @@ import shutil
 import time
 import zipfile
 from collections.abc import Callable, Iterator
+from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,12 @@ import tenacity
 
 from lab import cgroups
 from lab.aws import delays
+from lab.aws.api.principals import OWN
 from lab.aws.server import Aws
 from lab.dns.zones import Dns
 from lab.network import Internet
 from lab.processes import Processes
-from lab.settings import ACCESS_KEY_ID, SECRET_ACCESS_KEY, Lab
+from lab.settings import Lab
 
 REGION = "eu-central-1"  # not the lab's default: any region will do
 NODE_POLICIES = ("AmazonEKSWorkerNodePolicy", "AmazonEC2ContainerRegistryReadOnly")
@@ -43,8 +45,8 @@ class PaperCluster:
         if self.spec.name.endswith("-broken"):
             raise RuntimeError("etcd did not start")
 
-    def start_node(self, name: str, address: str, labels: dict[str, str]) -> None:
-        self.node = (name, address, labels)
+    def start_node(self, name: str, address: str, labels: dict[str, str], pods: IPv4Network) -> None:
+        self.node = (name, address, labels, pods)
 
     def stop_node(self) -> None:
         self.node = None
@@ -90,7 +92,7 @@ def aws(programs: Path, paper_clusters: list[PaperCluster]) -> Iterator[Aws]:
 @pytest.fixture(scope="session")
 def client(aws: Aws) -> Client:
     """A boto3 client of any service, as the lab's own user."""
-    session = boto3.Session(ACCESS_KEY_ID, SECRET_ACCESS_KEY, region_name=REGION)
+    session = boto3.Session(OWN.access_key_id, OWN.secret, region_name=REGION)
     return lambda service: session.client(service, endpoint_url=aws.endpoint_url)
 
 
@@ -104,8 +106,8 @@ def cli_environment(endpoint_url: str, region: str = REGION) -> dict[str, str]:
     return {
         "PATH": os.environ["PATH"],
         "AWS_ENDPOINT_URL": endpoint_url,
-        "AWS_ACCESS_KEY_ID": ACCESS_KEY_ID,
-        "AWS_SECRET_ACCESS_KEY": SECRET_ACCESS_KEY,
+        "AWS_ACCESS_KEY_ID": OWN.access_key_id,
+        "AWS_SECRET_ACCESS_KEY": OWN.secret,
         "AWS_DEFAULT_REGION": region,
         "AWS_CONFIG_FILE": os.devnull,
         "AWS_PAGER": "",

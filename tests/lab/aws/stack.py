@@ -8,8 +8,8 @@ from typing import Any
 import boto3
 
 from lab.aws import delays
+from lab.aws.api.principals import OWN
 from lab.pki import SERVER, Authority
-from lab.settings import ACCESS_KEY_ID, SECRET_ACCESS_KEY
 from tests.lab.aws.conftest import HELLO, NODE_POLICIES, zip_source
 
 REGION = "eu-west-1"
@@ -22,7 +22,7 @@ class Stack:
     """Its things by name: `stack.vpc`, `stack.balancer`, …: ids or ARNs."""
 
     def __init__(self, endpoint_url: str) -> None:
-        session = boto3.Session(ACCESS_KEY_ID, SECRET_ACCESS_KEY, region_name=REGION)
+        session = boto3.Session(OWN.access_key_id, OWN.secret, region_name=REGION)
         self.endpoint_url = endpoint_url
         self.client: Callable[[str], Any] = lambda name: session.client(name, endpoint_url=endpoint_url)
         self._make_network()

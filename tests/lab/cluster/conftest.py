@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from ipaddress import IPv4Network
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -25,6 +26,7 @@ from lab.processes import Processes
 from lab.settings import Lab
 
 TOKEN = "a-token-that-the-webhook-accepts"
+PODS = IPv4Network("10.0.1.64/26")  # in EKS: a part of the node's subnet
 LABELS = {"topology.kubernetes.io/zone": "us-east-1a", "eks.amazonaws.com/nodegroup": "nodes"}
 
 
@@ -43,9 +45,7 @@ class SmallLab:
 
     def eks(self, **more: Any) -> Cluster:
         vpc = self.internet.attach("vpc-aws", "10.0.0.0/16")
-        spec = ClusterSpec(
-            "eks-test", "10.0.1.10", "10.0.128.0/24", "172.20.0.0/16", "172.20.0.10", vpc.resolver, **more
-        )
+        spec = ClusterSpec("eks-test", "10.0.1.10", "172.20.0.0/16", "172.20.0.10", vpc.resolver, **more)
         return self._cluster(
             spec, vpc, HostnameLoadBalancer(vpc, "us-east-1", self.hosts.__setitem__, self.hosts.pop)
         )
@@ -53,7 +53,7 @@ class SmallLab:
     def gke(self) -> Cluster:
         vpc = self.internet.attach("vpc-gcp", "10.128.0.0/20")
         spec = ClusterSpec(
-            "gke-test", "10.128.0.3", "10.8.0.0/14", "34.118.224.0/20", "34.118.224.10", vpc.resolver
+            "gke-test", "10.128.0.3", "34.118.224.0/20", "34.118.224.10", vpc.resolver, "10.8.0.0/14"
         )
         return self._cluster(spec, vpc, AddressLoadBalancer(vpc))
 
@@ -111,7 +111,7 @@ def clusters(small_lab: SmallLab) -> Iterator[dict[str, Kubectl]]:
     webhook = _token_webhook(small_lab)
     made = {"eks": small_lab.eks(token_webhook=webhook), "gke": small_lab.gke()}
     nodes = {
-        "eks": ("ip-10-0-1-55.ec2.internal", "10.0.1.55", LABELS),
+        "eks": ("ip-10-0-1-55.ec2.internal", "10.0.1.55", LABELS, PODS),
         "gke": ("gke-test-default-pool-1", "10.128.0.10", {}),
     }
     _vpc_resolver(small_lab)

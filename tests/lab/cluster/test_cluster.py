@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from http.server import BaseHTTPRequestHandler
+from ipaddress import IPv4Address
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ import pytest
 from lab import cgroups, sockets
 from lab.errors import LabError
 from lab.leftovers import clean_up
-from tests.lab.cluster.conftest import LABELS, TOKEN, Kubectl, SmallLab, eventually, serve_http
+from tests.lab.cluster.conftest import LABELS, PODS, TOKEN, Kubectl, SmallLab, eventually, serve_http
 
 
 def test_nodes_are_ready_with_the_clouds_names_and_labels(clusters: dict[str, Kubectl]) -> None:
@@ -40,16 +41,34 @@ def test_other_names_are_asked_of_the_vpc_resolver(clusters: dict[str, Kubectl])
     assert unknown.returncode != 0
 
 
+class Echo(BaseHTTPRequestHandler):
+    """Answers with the client's address."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(self.client_address[0].encode())
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def test_pods_in_eks_have_addresses_of_their_nodes_subnet(
+    clusters: dict[str, Kubectl], small_lab: SmallLab
+) -> None:
+    kubectl, vpc = clusters["eks"], small_lab.internet.vpcs["vpc-aws"]
+    assert kubectl("get", "nodes", "-o", "jsonpath={.items[*].spec.podCIDR}") == ""
+    address = kubectl("get", "pod", "web", "-o", "jsonpath={.status.podIP}")
+    assert IPv4Address(address) in PODS
+    vpc.add_private("10.0.1.200")
+    server = serve_http(Echo, sockets.listen(("10.0.1.200", 0), vpc.namespace.path))
+    seen = kubectl.exec("curl", "-s", "-m", "5", f"http://10.0.1.200:{server.server_port}")
+    assert seen == address, "hosts of the VPC see it as it is"
+    server.shutdown()
+    vpc.remove_private("10.0.1.200")
+
+
 def test_pods_leave_the_vpc_by_its_nat_only(clusters: dict[str, Kubectl], small_lab: SmallLab) -> None:
-    class Echo(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(200)
-            self.end_headers()
-            self.wfile.write(self.client_address[0].encode())
-
-        def log_message(self, *_: object) -> None:
-            pass
-
     outside = small_lab.internet.outside
     address = json.loads(outside.run("ip", "-json", "addr", "show", "eth0").stdout)[0]["addr_info"][0][
         "local"
@@ -124,13 +143,13 @@ def test_stop_ends_everything_and_a_crash_is_cleaned_up(another_lab: SmallLab, u
     cluster = another_lab.eks()
     before = zombies()
     cluster.start_control_plane()
-    cluster.start_node("node", "10.0.1.55", {})
+    cluster.start_node("node", "10.0.1.55", {}, PODS)
     folder = cluster.admin_kubeconfig.parent
     assert KEYS.read_text() == unusual_setting
     cluster.stop_node()
     kubectl = Kubectl(another_lab.programs / "kubectl", cluster)
     assert kubectl("get", "nodes", "-o", "name") == ""
-    cluster.start_node("node", "10.0.1.55", {})  # again, as a node group is made again
+    cluster.start_node("node", "10.0.1.55", {}, PODS)  # again, as a node group is made again
     assert kubectl("get", "nodes", "-o", "name").strip() == "node/node"
     cluster.stop()
     assert not cgroups.processes(another_lab.settings.cgroup)
@@ -141,7 +160,7 @@ def test_stop_ends_everything_and_a_crash_is_cleaned_up(another_lab: SmallLab, u
 
     crashed = another_lab.eks()
     crashed.start_control_plane()
-    crashed.start_node("node", "10.0.1.55", {})
+    crashed.start_node("node", "10.0.1.55", {}, PODS)
     assert left_of(another_lab)
     clean_up(another_lab.settings)  # knows the settings only, as after `kill -9` of the daemon
     assert left_of(another_lab) == []

@@ -1,10 +1,8 @@
 """EC2: a VPC is a network namespace as soon as something real is in it."""
 
-import random
 from ipaddress import IPv4Network
 from typing import Any
 
-from moto.ec2.exceptions import EC2ClientError
 from moto.ec2.models.elastic_network_interfaces import NetworkInterface
 from moto.ec2.models.internet_gateways import VPCGatewayAttachment
 from moto.ec2.models.nat_gateways import NatGateway
@@ -16,9 +14,9 @@ from moto.ec2.utils import generic_filter
 
 from lab.aws import delays
 from lab.aws.ground import network_name
-from lab.aws.services.ec2 import refusals, route_refusals
+from lab.aws.services.ec2 import addresses, refusals, route_refusals
 from lab.aws.services.ec2.dry_run import Answers
-from lab.aws.services.ec2.lookups import find_subnet, interfaces
+from lab.aws.services.ec2.lookups import find_subnet
 from lab.aws.services.ec2.ways_out import WaysOut, attaching
 from lab.network import Vpc
 
@@ -56,7 +54,7 @@ class Networks(WaysOut):
         shows the same addresses.
         """
         with attaching:
-            address = self._free_address(subnet_id, seed)
+            address = addresses.one(self, subnet_id, seed)
             interface = self.create_network_interface(
                 find_subnet(self, subnet_id), address, group_ids=group_ids, description=description
             )
@@ -67,24 +65,18 @@ class Networks(WaysOut):
     def delete_managed_interface(self, interface: NetworkInterface) -> None:
         self.enis.pop(interface.id, None)
 
-    def _free_address(self, subnet_id: str, seed: str) -> str:
-        subnet = find_subnet(self, subnet_id)
-        assert subnet is not None
-        taken = {
-            private["PrivateIpAddress"]
-            for eni in interfaces(self)
-            if eni.subnet_id == subnet_id
-            for private in eni.private_ip_addresses
-        }
-        # The first four and the last address are AWS's own.
-        # https://docs.aws.amazon.com/vpc/latest/userguide/subnet-sizing.html
-        free = [str(ip) for ip in list(subnet.cidr)[4:-1] if str(ip) not in taken]
-        if not free:
-            raise EC2ClientError(
-                "InsufficientFreeAddressesInSubnet",
-                f"insufficient free IP addresses in subnet '{subnet_id}'",
-            )
-        return random.Random(f"{seed} {subnet.cidr_block}").choice(free)
+    def add_pod_addresses(self, interface: NetworkInterface) -> IPv4Network:
+        """Give a node's interface secondary addresses, as the VPC CNI does; returns their range.
+
+        https://docs.aws.amazon.com/eks/latest/userguide/pod-networking.html
+        """
+        with attaching:
+            pods = addresses.block(self, interface.subnet_id)
+            interface.private_ip_addresses = [
+                *interface.private_ip_addresses,
+                *({"Primary": False, "PrivateIpAddress": str(address)} for address in pods.hosts()),
+            ]
+        return pods
 
     def create_network_interface(
         self,
@@ -127,7 +119,7 @@ class Networks(WaysOut):
         refusals.create_nat_gateway(self, allocation_id)
         gateway = super().create_nat_gateway(subnet_id, allocation_id, *args, **kwargs)
         interface = gateway._eni
-        interface.private_ip_address = self._free_address(subnet_id, "nat gateway")
+        interface.private_ip_address = addresses.one(self, subnet_id, "nat gateway")
         interface.private_ip_addresses = [{"Primary": True, "PrivateIpAddress": interface.private_ip_address}]
         gateway.address_set[0]["privateIp"] = interface.private_ip_address
         _manage(interface, f"Interface for NAT Gateway {gateway.id}")

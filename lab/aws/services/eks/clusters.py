@@ -16,7 +16,6 @@ from lab.aws.services.ec2.networks import Networks
 from lab.aws.services.eks import refusals, versions
 from lab.aws.services.eks.control_plane import ControlPlane
 from lab.aws.services.eks.updates import Answers, Update
-from lab.settings import ACCESS_KEY_ID
 
 log = logging.getLogger(__name__)
 
@@ -49,8 +48,7 @@ class Clusters(Backed, EKSBackend, TaggableResourcesMixin):
             refusals.second_cluster(self.peer(Networks), list(self.clusters.values()), resources_vpc_config)
         cluster = super().create_cluster(name, role_arn, resources_vpc_config, *args, **kwargs)
         _show_access(cluster)
-        creator = principals.caller() or principals.find(ACCESS_KEY_ID)
-        assert creator
+        creator = principals.caller() or principals.OWN
         plane = ControlPlane(self.ground, self.region_name, cluster, creator.arn)
         self._planes[name], self._updates[name] = plane, []
         self._work[name] = ThreadPoolExecutor(1, f"eks-{name}")

@@ -21,7 +21,6 @@ log = logging.getLogger(__name__)
 
 PLATFORM_VERSION = "eks.1"
 RELEASE_VERSION = "1.35.4-20261101"
-PODS = "100.64.0.0/24"  # on EKS pods have addresses of the VPC; the lab's are carrier-grade NAT's
 _SERVICES = "172.20.0.0/16", "10.100.0.0/16"  # EKS takes the one that does not overlap the VPC
 
 
@@ -102,7 +101,6 @@ class ControlPlane:
         spec = ClusterSpec(
             name=f"eks-{self._region}-{d.name}",
             address=str(self._interfaces[0].private_ip_address),
-            pod_range=PODS,
             service_range=services,
             dns_ip=str(IPv4Network(services)[10]),
             resolver=vpc.resolver,
@@ -153,7 +151,8 @@ class ControlPlane:
             "topology.kubernetes.io/zone": self._node.availability_zone,
             **group.labels,
         }
-        self._cluster.start_node(f"ip-{address.replace('.', '-')}.{domain}", address, labels)
+        pods = self._networks.add_pod_addresses(self._node)
+        self._cluster.start_node(f"ip-{address.replace('.', '-')}.{domain}", address, labels, pods)
 
     def delete_node(self) -> None:
         """The node and its network interface are gone when this returns."""

@@ -7,15 +7,15 @@ from typing import Any
 import boto3
 import pytest
 import requests
-from botocore.auth import SigV4Auth, SigV4QueryAuth
+from botocore.auth import S3SigV4Auth, SigV4Auth, SigV4QueryAuth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 
-from lab.settings import ACCESS_KEY_ID, SECRET_ACCESS_KEY
+from lab.aws.api.principals import OWN
 from tests.lab.aws.conftest import REGION
 
-OURS = Credentials(ACCESS_KEY_ID, SECRET_ACCESS_KEY)
+OURS = Credentials(OWN.access_key_id, OWN.secret)
 WHO = "Action=GetCallerIdentity&Version=2011-06-15"
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 TOKEN, SIGNATURE = (
@@ -50,8 +50,8 @@ def as_who(aws) -> Callable[..., Any]:
 )  # fmt: skip
 def test_a_key_that_nobody_has_and_a_secret_that_is_wrong(as_who, service, operation, unknown, altered):
     for keys, (code, status, said) in (
-        (("AKIANOBODYHASTHISKEY", SECRET_ACCESS_KEY), unknown),
-        ((ACCESS_KEY_ID, "guessed"), altered),
+        (("AKIANOBODYHASTHISKEY", OWN.secret), unknown),
+        ((OWN.access_key_id, "guessed"), altered),
     ):
         with pytest.raises(ClientError) as refused:
             getattr(as_who(service, *keys), operation)()
@@ -62,7 +62,7 @@ def test_a_key_that_nobody_has_and_a_secret_that_is_wrong(as_who, service, opera
 
 def test_a_session_token_goes_with_its_key(as_who):
     with pytest.raises(ClientError, match="SignatureDoesNotMatch"):
-        as_who("sts", ACCESS_KEY_ID, SECRET_ACCESS_KEY, "made up").get_caller_identity()
+        as_who("sts", OWN.access_key_id, OWN.secret, "made up").get_caller_identity()
 
 
 def test_a_key_that_is_inactive(client, as_who):
@@ -119,7 +119,32 @@ def test_a_presigned_url_is_verified_too(aws):
 
 
 def test_a_path_with_an_arn_and_a_query_are_signed_as_sent(as_who):
-    functions = as_who("lambda", ACCESS_KEY_ID, SECRET_ACCESS_KEY)
+    functions = as_who("lambda", OWN.access_key_id, OWN.secret)
     arn = f"arn:aws:lambda:{REGION}:123456789012:function:none"
     with pytest.raises(functions.exceptions.ResourceNotFoundException):
         functions.get_function(FunctionName=arn, Qualifier="$LATEST")
+
+
+def test_who_signs_for_one_service_cannot_call_another_in_its_name(aws):
+    """moto takes the service from the first word of the header, wherever the credential is."""
+    request = signed(aws.endpoint_url)
+    header = request.headers["Authorization"]
+    assert "user/lab" in requests.post(request.url, data=WHO, headers=dict(request.headers)).text
+    elsewhere = OWN.access_key_id + f"/{datetime.now(UTC):%Y%m%d}/{REGION}/iam/aws4_request, Credential="
+    altered = dict(request.headers) | {"Authorization": header.replace("Credential=", elsewhere, 1)}
+    assert requests.post(request.url, data=WHO, headers=altered).status_code == 403
+
+
+@pytest.mark.parametrize(
+    "path", ["/moto-api/", "/moto-api/data.json", "/moto-api/reset", "/latest/meta-data/"]
+)
+def test_motos_own_pages_are_not_served_even_if_signed(aws, client, path):
+    vpcs = client("ec2").describe_vpcs()["Vpcs"]
+    for method in ("GET", "POST", "PUT"):
+        assert requests.request(method, aws.endpoint_url + path).status_code == 403
+        # To S3 it is an object in a bucket of that name.
+        request = AWSRequest(method, aws.endpoint_url + path)
+        S3SigV4Auth(OURS, "s3", REGION).add_auth(request)
+        answer = requests.request(method, request.url, headers=dict(request.headers))
+        assert answer.status_code in (400, 404), answer.text
+    assert client("ec2").describe_vpcs()["Vpcs"] == vpcs

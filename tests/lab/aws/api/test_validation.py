@@ -11,7 +11,7 @@ from botocore.config import Config
 from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 
-from lab.settings import ACCESS_KEY_ID, SECRET_ACCESS_KEY
+from lab.aws.api.principals import OWN
 
 REGION = "eu-central-1"
 ROLE = "arn:aws:iam::123456789012:role/nobody"
@@ -84,7 +84,7 @@ REFUSALS = [
 @pytest.fixture(scope="module")
 def unchecked(aws):
     """Clients that send whatever they are given."""
-    session = boto3.Session(ACCESS_KEY_ID, SECRET_ACCESS_KEY, region_name=REGION)
+    session = boto3.Session(OWN.access_key_id, OWN.secret, region_name=REGION)
     config = Config(parameter_validation=False, retries={"total_max_attempts": 1})
     return lambda service: session.client(service, endpoint_url=aws.endpoint_url, config=config)
 
@@ -111,7 +111,7 @@ def send(aws):
     def send(service: str, path: str, body: str, method: str = "POST", **headers: str) -> tuple[int, str]:
         headers = {name.replace("_", "-"): value for name, value in headers.items()}
         request = AWSRequest(method, aws.endpoint_url + path, headers=headers, data=body)
-        SigV4Auth(Credentials(ACCESS_KEY_ID, SECRET_ACCESS_KEY), service, REGION).add_auth(request)
+        SigV4Auth(Credentials(OWN.access_key_id, OWN.secret), service, REGION).add_auth(request)
         answer = requests.request(method, request.url, headers=dict(request.headers), data=body)
         return answer.status_code, answer.text
 

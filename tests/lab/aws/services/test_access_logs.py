@@ -16,7 +16,8 @@ import tenacity
 from botocore.exceptions import ClientError
 
 from lab.aws import delays
-from lab.settings import ACCESS_KEY_ID, ACCOUNT_ID, SECRET_ACCESS_KEY
+from lab.aws.api.principals import OWN
+from lab.settings import ACCOUNT_ID
 from tests.lab.aws.conftest import REGION, cli_environment
 
 NAME, BUCKET = "logged", "logs-of-a-balancer"
@@ -198,7 +199,7 @@ def test_without_a_bucket_it_is_not_enabled(client, balancer, modify):
 
 
 def test_the_bucket_must_be_in_the_balancers_region(aws, modify):
-    session = boto3.Session(ACCESS_KEY_ID, SECRET_ACCESS_KEY, region_name="us-east-1")
+    session = boto3.Session(OWN.access_key_id, OWN.secret, region_name="us-east-1")
     elsewhere = session.client("s3", endpoint_url=aws.endpoint_url)
     elsewhere.create_bucket(Bucket="over-there")
     code, message = refused(modify, bucket="over-there")

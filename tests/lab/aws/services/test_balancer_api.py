@@ -2,7 +2,6 @@
 
 import datetime
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -22,7 +21,7 @@ from lab.aws.services.ec2.networks import Networks
 from lab.pki import SERVER, Authority
 from lab.settings import ACM_ROOT
 from tests.lab.aws import front
-from tests.lab.aws.conftest import patiently
+from tests.lab.aws.conftest import cli_environment, patiently
 
 QUICK = {"Delay": 1, "MaxAttempts": 40}
 HOST = "app.example.com"
@@ -544,14 +543,7 @@ def test_an_issued_certificate_is_verified_with_the_labs_root(
 
 def test_the_aws_cli_lists_the_balancer(aws, balancer):
     command = [sys.executable, Path(sys.executable).with_name("aws"), "elbv2", "describe-load-balancers"]
-    environment = {
-        "PATH": os.environ["PATH"],
-        "AWS_ENDPOINT_URL": aws.endpoint_url,
-        "AWS_ACCESS_KEY_ID": "LABACCESSKEYEXAMPLE0",
-        "AWS_SECRET_ACCESS_KEY": "lab-secret-access-key",
-        "AWS_DEFAULT_REGION": "eu-central-1",
-        "AWS_CONFIG_FILE": os.devnull,
-    }
+    environment = cli_environment(aws.endpoint_url)
     answer = subprocess.run([*command, "--names", "app"], env=environment, capture_output=True, text=True)
     assert answer.returncode == 0, answer.stderr
     assert json.loads(answer.stdout)["LoadBalancers"][0]["State"]["Code"] == "active"

@@ -10,7 +10,7 @@ import requests
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from lab.settings import ACCESS_KEY_ID
+from lab.aws.api.principals import OWN
 from tests.lab.aws.conftest import REGION
 
 BUCKET, USER = "a-bucket-of-tests", "bucketeer"
@@ -90,9 +90,8 @@ def test_wrong_keys_and_unsigned_calls_are_refused(aws, bucket):
         return session.client("s3", endpoint_url=aws.endpoint_url, config=Config(retries={"max_attempts": 0}))
 
     assert code(by("AKIANOBODYKNOWSIT000", "x").list_buckets) == "InvalidAccessKeyId"
-    assert (
-        code(by(ACCESS_KEY_ID, "x").put_object, Bucket=bucket, Key="a", Body=b"b") == "SignatureDoesNotMatch"
-    )
+    guessing = by(OWN.access_key_id, "x")
+    assert code(guessing.put_object, Bucket=bucket, Key="a", Body=b"b") == "SignatureDoesNotMatch"
     assert requests.get(f"{aws.endpoint_url}/{bucket}").status_code == 403
     assert requests.put(f"{aws.endpoint_url}/{bucket}/a", data=b"b").status_code == 403
 

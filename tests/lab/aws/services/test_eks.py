@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from ipaddress import IPv4Network
 from pathlib import Path
 from threading import Event
 
@@ -81,7 +82,7 @@ def test_a_cluster_is_described_as_eks_does(client, cluster, network):
 
 def test_a_node_has_an_address_of_its_subnet_a_name_and_labels(paper_clusters, node_group):
     assert (node_group["status"], node_group["version"]) == ("ACTIVE", "1.35")
-    name, address, labels = paper_clusters[-1].node
+    name, address, labels, _ = paper_clusters[-1].node
     assert address.startswith("10.0.2.")
     assert name == f"ip-{address.replace('.', '-')}.eu-central-1.compute.internal"
     assert labels == {
@@ -92,6 +93,20 @@ def test_a_node_has_an_address_of_its_subnet_a_name_and_labels(paper_clusters, n
         "topology.kubernetes.io/zone": "eu-central-1b",
         "tier": "front",
     }
+
+
+def test_pods_have_addresses_of_the_nodes_subnet(client, paper_clusters, node_group):
+    pods, ec2 = paper_clusters[-1].node[3], client("ec2")
+    subnet_id = node_group["subnets"][0]
+    (subnet,) = ec2.describe_subnets(SubnetIds=[subnet_id])["Subnets"]
+    assert pods.subnet_of(IPv4Network(subnet["CidrBlock"]))
+    here = [{"Name": "subnet-id", "Values": [subnet_id]}]
+    interfaces = ec2.describe_network_interfaces(Filters=here)["NetworkInterfaces"]
+    node = next(one for one in interfaces if one["Description"] == "Node of tutorial/nodes")
+    addresses = [one["PrivateIpAddress"] for one in node["PrivateIpAddresses"]]
+    assert addresses == [node["PrivateIpAddress"], *map(str, pods.hosts())]
+    used = sum(len(one["PrivateIpAddresses"]) for one in interfaces)
+    assert subnet["AvailableIpAddressCount"] == 251 - used
 
 
 def test_what_is_in_use_stays(client, eks, cluster, node_group, network):

@@ -14,19 +14,18 @@ from botocore.auth import SigV4QueryAuth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from lab.aws.api.principals import find
+from lab.aws.api.principals import OWN
 from lab.aws.server import Aws
 from lab.aws.services.eks.tokens import user, verify
 from lab.cluster.token_review import TokenWebhook, Unauthenticated
-from lab.settings import ACCESS_KEY_ID, SECRET_ACCESS_KEY
 from tests.lab.aws.conftest import cli_environment
 
 
 def make_token(
     endpoint: str,
     cluster: str = "tutorial",
-    key: str = ACCESS_KEY_ID,
-    secret: str = SECRET_ACCESS_KEY,
+    key: str = OWN.access_key_id,
+    secret: str = OWN.secret,
     expires: int = 60,
     action: str = "GetCallerIdentity",
     headers: bool = True,
@@ -53,7 +52,7 @@ STS = "https://sts.eu-central-1.amazonaws.com"
 @pytest.mark.parametrize("endpoint", [STS, "https://sts.amazonaws.com", "own"])
 def test_a_good_token_names_its_maker(aws: Aws, endpoint):
     token = make_token(aws.endpoint_url if endpoint == "own" else endpoint)
-    assert verify(token, "tutorial", aws.endpoint_url) == find(ACCESS_KEY_ID)
+    assert verify(token, "tutorial", aws.endpoint_url) == OWN
 
 
 def test_a_token_holds_for_fifteen_minutes(aws: Aws):
@@ -142,13 +141,10 @@ def review(webhook: TokenWebhook, token: str) -> dict:
 
 
 def test_the_webhook_lets_in_only_the_clusters_creator(aws: Aws):
-    creator = find(ACCESS_KEY_ID)
-    assert creator
-
-    webhook = TokenWebhook(None, lambda token: user(token, "tutorial", aws.endpoint_url, creator.arn))
+    webhook = TokenWebhook(None, lambda token: user(token, "tutorial", aws.endpoint_url, OWN.arn))
     status = review(webhook, make_token(STS))
     assert status["authenticated"] is True
-    assert status["user"]["username"] == creator.arn
+    assert status["user"]["username"] == OWN.arn
     assert status["user"]["groups"] == ["system:masters"]
     assert review(webhook, make_token(STS, cluster="other"))["authenticated"] is False
     webhook.close()
@@ -173,4 +169,4 @@ def test_the_aws_cli_makes_tokens_that_pass(aws: Aws):
         assert answer.returncode == 0, answer.stderr
         token = json.loads(answer.stdout)["status"]["token"]
         assert urlsplit(decode(token)).query.startswith(urlencode({"Action": "GetCallerIdentity"}))
-        assert verify(token, "tutorial", aws.endpoint_url) == find(ACCESS_KEY_ID)
+        assert verify(token, "tutorial", aws.endpoint_url) == OWN

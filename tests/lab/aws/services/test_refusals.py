@@ -7,10 +7,10 @@ import pytest
 from botocore.exceptions import ClientError, WaiterError
 
 from lab.aws import delays
+from lab.aws.api.principals import OWN
 from lab.aws.server import Aws
 from lab.aws.services.ec2.networks import Networks
 from lab.errors import LabError
-from lab.settings import ACCESS_KEY_ID
 from tests.lab.aws.conftest import patiently
 
 QUICK = {"Delay": 1, "MaxAttempts": 20}
@@ -157,7 +157,7 @@ def test_sts_knows_the_labs_own_user_and_nobody_else(aws, client):
         "sts",
         endpoint_url=aws.endpoint_url,
         region_name="eu-central-1",
-        aws_access_key_id=ACCESS_KEY_ID[::-1],
+        aws_access_key_id=OWN.access_key_id[::-1],
         aws_secret_access_key="guessed",
     )
     with pytest.raises(ClientError, match="InvalidClientTokenId"):
