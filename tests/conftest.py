@@ -2,7 +2,6 @@
 
 import fcntl
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -130,7 +129,7 @@ def fresh_lab(name: str, **more: str) -> Iterator[dict[str, str]]:
     lab_command(environment, "down")
     shutil.rmtree(PROJECT / "build" / name, ignore_errors=True)  # an earlier session's certificates
     lab_command(environment, "up")
-    yield environment | exports(lab_command(environment, "env"))
+    yield exports(environment, lab_command(environment, "env"))
     lab_command(environment, "down")
 
 
@@ -151,9 +150,8 @@ def lab_command(environment: dict[str, str], *arguments: str) -> str:
     return run(environment, sys.executable, "-m", "lab", *arguments)
 
 
-def exports(lines: str) -> dict[str, str]:
-    """What a shell would make of `eval "$(python -m lab env)"`."""
-    names = re.findall(r"^export (\w+)=", lines, re.M)
-    script = f"{lines}\nfor name in {' '.join(names)}; do printf '%s\\0' \"$name=${{!name}}\"; done"
-    answer = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True)
+def exports(environment: dict[str, str], lines: str) -> dict[str, str]:
+    """The environment of a shell after `eval "$(python -m lab env)"`."""
+    script = f"{lines}\nexec env -0"
+    answer = subprocess.run(["sh", "-c", script], env=environment, capture_output=True, text=True, check=True)
     return dict(pair.split("=", 1) for pair in answer.stdout.split("\0") if pair)
