@@ -13,12 +13,14 @@ from typing import Any
 from lab.as_root import PATH, program
 from lab.network import Namespace
 
-# A network has its own DNS; the machine's files, nscd (which glibc asks before all) and systemd's resolver would
+# A network has its own DNS; the machine's files, nscd (which glibc asks first) and systemd's resolver would
 # lead elsewhere. The mounts are in a mount namespace of this one program and go with it.
 _DNS = {"nsswitch.conf": "hosts: files dns\n", "hosts": "127.0.0.1 localhost\n::1 localhost\n"}
 _WITH_DNS = """
 set -e
-for file in resolv.conf nsswitch.conf hosts; do [ ! -e /etc/$file ] || mount --bind "$1/$file" /etc/$file; done
+for file in resolv.conf nsswitch.conf hosts; do
+  [ ! -e /etc/$file ] || mount --bind "$1/$file" /etc/$file
+done
 [ ! -d /run/nscd ] || mount -t tmpfs none /run/nscd
 shift
 exec "$@"

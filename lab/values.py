@@ -16,8 +16,8 @@ from lab.settings import ACM_ROOT, GOOGLE_LOCATION, GOOGLE_PROJECT, REGION, Lab
 
 CHECKOUT = Path(__file__).parent.parent
 # Names that the clouds' tools read: in a shell that has others of them, they would ask other clouds.
-_TOOLS = ("AWS_", "BOTO_CONFIG", "GOOGLE_", "CLOUDSDK_", "GCLOUD_")
-# Proxies and certificates of the reader's own network, and glibc's ways to look names up elsewhere (resolv.conf(5)).
+_TOOLS = ("AWS_", "BOTO_CONFIG", "GOOGLE_", "CLOUDSDK_", "GCLOUD_", "ISTIOCTL_")
+# Proxies and certificates of the reader's own network; what sends glibc elsewhere for a name.
 _NOT_FOR_PROGRAMS = {
     *("http_proxy", "https_proxy", "all_proxy", "no_proxy"),
     *("ssl_cert_file", "ssl_cert_dir", "curl_ca_bundle", "requests_ca_bundle"),

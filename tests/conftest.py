@@ -18,6 +18,7 @@ from helpers.base.settings import current
 from lab import binaries, packages
 from lab.progress import Progress
 from lab.settings import Lab
+from tests import messy
 
 PROJECT = Path(__file__).parent.parent
 NAME = os.environ.get("PYTEST_LAB_NAME", "pytest")  # several checkouts may test at once
@@ -97,15 +98,32 @@ def empty_lab(programs: Path) -> Iterator[dict[str, str]]:
 
 
 @pytest.fixture(scope="session")
-def meshes(programs: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+def messy_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The home of a reader whose shell and files are set for other work."""
+    return messy.home(tmp_path_factory.mktemp("home"))
+
+
+@pytest.fixture(scope="session")
+def meshes(programs: Path, messy_home: Path) -> Iterator[dict[str, str]]:
     """A lab after one run of the series, as `make tutorial` runs it. A test puts back what it changes.
 
-    Its home is an empty one, so that a test can look what was written there.
+    It ran in a shell where nothing is as it should be: what must not count is there, and the umask is 077.
     """
-    home, caches = tmp_path_factory.mktemp("home"), Lab().cache.parent
-    with fresh_lab(f"{NAME[:15]}-mesh", HOME=str(home), XDG_CACHE_HOME=str(caches)) as environment:
-        run(environment, sys.executable, "-m", "series.run")
-        yield environment
+    more = messy.shell(messy_home) | {"XDG_CACHE_HOME": str(Lab().cache.parent)}
+    umask = os.umask(0o077)
+    try:
+        with fresh_lab(f"{NAME[:15]}-mesh", **more) as environment:
+            _make_series(environment | more | messy.only_for_make(messy_home))
+            os.umask(umask)
+            yield environment
+    finally:
+        os.umask(umask)
+
+
+def _make_series(environment: dict[str, str]) -> None:
+    """As the target `tutorial`, without handouts."""
+    rule = "run: ; @$(PLACE) && $(BIN)/python -m series.run"
+    run(environment, "make", f"BIN={Path(sys.executable).parent}", f"--eval={rule}", "run")
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,7 @@
 Values come from the TOML file that $TUTORIAL_SETTINGS names (default: tutorial.toml in the project's root,
 which is the lab's; with TARGET=cloud, cloud.toml) and from the environment. Our own names begin with
 TUTORIAL_, and for these the environment wins. The others are those that the clouds' tools use, which a shell
-may have for other work: for these the file wins.
+may have for other work: for these the file wins, and KUBECONFIG in the environment never counts.
 """
 
 import functools
@@ -93,6 +93,8 @@ class _Environment(EnvSettingsSource):
 
     def __call__(self) -> dict[str, Any]:
         values = {name: value for name, value in super().__call__().items() if _is_ours(name) == self._ours}
+        # Of a shell's kubeconfig the tutorial must not become a part.
+        values.pop("KUBECONFIG", None)
         # A session token belongs to the keys that it came with.
         if not self._ours and "AWS_ACCESS_KEY_ID" in self.current_state:
             values = {name: value for name, value in values.items() if name not in _AWS_KEYS}
@@ -130,7 +132,7 @@ class Settings(BaseSettings):
     CLOUDSDK_API_ENDPOINT_OVERRIDES_COMPUTE: str | None = None
     CLOUDSDK_API_ENDPOINT_OVERRIDES_CONTAINER: str | None = None
 
-    KUBECONFIG: FromRoot = ROOT / "build" / "kubeconfig"
+    KUBECONFIG: FromRoot = Field(default_factory=lambda others: others["TUTORIAL_BUILD_DIR"] / "kubeconfig")
     TUTORIAL_ISTIO_HUB: str | None = None
     TUTORIAL_ISTIO_TAG: str | None = None
     TUTORIAL_ISTIO_REVISION: str = "1-30"
