@@ -10,8 +10,7 @@ import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab import cgroups, sockets
-from lab.aws.dataplane.functions import sandbox
+from lab import as_root, cgroups, sockets
 from lab.aws.dataplane.functions.sandbox import Sandbox
 from lab.aws.dataplane.functions.version import FunctionVersion
 
@@ -82,7 +81,7 @@ class FunctionProcess:
             return subprocess.Popen(
                 command,
                 cwd="/",
-                env={"PATH": sandbox.PATH},
+                env={"PATH": as_root.PATH},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,

@@ -16,6 +16,8 @@ from contextlib import suppress
 from importlib.metadata import distribution, version
 from pathlib import Path
 
+from lab.as_root import program
+
 # https://docs.aws.amazon.com/lambda/latest/dg/lambda-python.html#python-sdk-included, and what they need.
 PACKAGES = (
     "awslambdaric", "boto3", "botocore", "jmespath", "python-dateutil", "s3transfer", "simplejson", "six",
@@ -36,7 +38,7 @@ def build(cache: Path) -> Path:
             made = Path(scratch) / "image"
             _copy_python(made)
             _copy_packages(made / "runtime")
-            subprocess.run([sys.executable, "-m", "compileall", "-q", made / "runtime"], check=True)
+            subprocess.run([sys.executable, "-Im", "compileall", "-q", made / "runtime"], check=True)
             open_to_all(made)
             with suppress(OSError):  # made by another process meanwhile
                 made.rename(image)
@@ -56,16 +58,15 @@ def _copy_python(image: Path) -> None:
     library = Path(sysconfig.get_path("stdlib"))
     copy = image / "lang/lib" / library.name
     shutil.copytree(library, copy, ignore=shutil.ignore_patterns(*UNUSED), ignore_dangling_symlinks=True)
-    program = image / PYTHON
-    program.parent.mkdir()
-    shutil.copy2(sys.executable, program)
+    (image / PYTHON).parent.mkdir()
+    shutil.copy2(sys.executable, image / PYTHON)
     for linked in _libraries(Path(sys.executable), *copy.glob("lib-dynload/*.so")):
         shutil.copy2(linked, image / "lang/lib" / linked.name)
 
 
 def _libraries(*programs: Path) -> set[Path]:
     """The shared libraries that they are linked to, but for those in the system's own folders."""
-    answer = subprocess.run(["ldd", *programs], capture_output=True, text=True, check=False).stdout
+    answer = subprocess.run([program("ldd"), *programs], capture_output=True, text=True, check=False).stdout
     found = re.findall(r"=> (/.+) \(0x", answer)
     return {Path(path) for path in found if not SYSTEM.match(path)}
 

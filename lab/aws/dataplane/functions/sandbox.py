@@ -11,13 +11,13 @@ import shlex
 import zipfile
 from pathlib import Path
 
+from lab.as_root import program
 from lab.aws.dataplane.functions.runtime_image import open_to_all
 
 USER = "sbx_user1051"  # as on AWS
 # Ids that nobody gives out: https://systemd.io/UIDS-GIDS/#special-distribution-uid-ranges
 USERS = range(1_900_000_000, 2_000_000_000)
 TMP_SIZE = "512m"  # https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
-PATH = "/usr/sbin:/usr/bin:/sbin:/bin"  # of what runs as root
 DEVICES = ("null", "zero", "full", "random", "urandom")
 Mount = tuple[str, str, str, str]  # a line of an fstab: what, where, type, options
 SYSTEM = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")  # often links into /usr
@@ -62,24 +62,12 @@ class Sandbox:
         os.chown(variables, self.user, self.user)
 
     def command(self, *argv: str) -> list[str]:
-        """The command line that enters it and becomes `argv`; no process is added. Needs `PATH`."""
+        """The command line that enters it and becomes `argv`; no process is added."""
+        enter = [program("unshare"), "--mount", "--ipc", "--", program("sh"), "-ec", _ENTER, "sh"]
         user = [f"--reuid={self.user}", f"--regid={self.user}", "--clear-groups"]
         powers = ["--no-new-privs", "--bounding-set=-all", "--inh-caps=-all"]
-        return [
-            *(
-                "unshare",
-                "--mount",
-                "--ipc",
-                "--",
-                "sh",
-                "-ec",
-                _ENTER,
-                "sh",
-                str(self._table),
-                str(self._root),
-            ),
-            *("setpriv", *user, *powers, "--", "sh", "-ec", _BECOME, "sh", *argv),
-        ]
+        become = ["setpriv", *user, *powers, "--", "sh", "-ec", _BECOME, "sh"]
+        return [*enter, str(self._table), str(self._root), *become, *argv]
 
     def _link_system(self) -> list[str]:
         """Make the system's folders and return those that are none of /usr's, and so are to be mounted."""

@@ -13,8 +13,9 @@ import pytest
 from botocore.client import BaseClient
 from botocore.exceptions import ClientError
 
-from helpers import acm, cleanup, dns, eks, function, load_balancer, network, pki
+from helpers import acm, classic_load_balancer, cleanup, dns, eks, function, load_balancer, network, pki
 from helpers.aws import alb_log, denied, policy
+from helpers.base.errors import TimedOutError
 from helpers.base.settings import Settings, current, override
 from helpers.clusters import client as cluster_client
 from lab.aws import delays
@@ -236,6 +237,9 @@ def _as_kubernetes_does(client: Any, place: network.Network) -> None:
         SecurityGroups=[group],
         Tags=owned,
     )
+    [made] = client("elb").describe_load_balancers()["LoadBalancerDescriptions"]
+    with pytest.raises(TimedOutError, match="no node is registered"):
+        classic_load_balancer.wait_in_service(made["DNSName"], timeout=0)
 
 
 STATEMENTS = json.loads((denied.ROOT / denied.FILE).read_text())["Statement"]
