@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 CONTEXT = "gke"
 CHANNEL = "REGULAR"
 MACHINE_TYPE = "e2-standard-2"
+NODE_CPUS, NODE_DISK = 2, 100  # of each node; GB, GKE's default disk, which is a balanced one
 _LIMIT = 1800  # seconds; Google takes about five minutes
 
 

@@ -23,6 +23,14 @@ for package in (helpers, series):
 
 
 @pytest.fixture(scope="module")
+def index() -> dict[str, str]:
+    """The package index for uv, which does not read pip's settings."""
+    words = [sys.executable, "-m", "pip", "config", "get", "global.index-url"]
+    mirror = os.environ.get("PIP_INDEX_URL") or subprocess.run(words, capture_output=True, text=True).stdout
+    return os.environ | ({"UV_DEFAULT_INDEX": mirror.strip()} if mirror.strip() else {})
+
+
+@pytest.fixture(scope="module")
 def mac(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """An environment as on a Mac: another system, and neither sudo nor apt-get nor Go."""
     folder = tmp_path_factory.mktemp("mac")
@@ -117,15 +125,15 @@ def test_the_lab_says_that_it_needs_linux(command):
 
 @pytest.mark.parametrize("python", ["3.11", "3.13"])
 @pytest.mark.parametrize("processor", ["aarch64", "x86_64"])
-def test_every_package_has_a_wheel_for_macos(processor, python, tmp_path):
+def test_every_package_has_a_wheel_for_macos(processor, python, index, tmp_path):
     """Without compilers, on both processors; the versions are the locked ones."""
     chosen = tmp_path / "chosen.txt"
     words = ["compile", "--quiet", "--only-binary", ":all:", "--no-header", "--no-annotate"]
+    words += ["--python", sys.executable]  # else uv starts every Python of the machine to find 3.13
     words += ["--python-platform", f"{processor}-apple-darwin", "--python-version", python]
     words += ["--constraint", "requirements.lock", "--extra", "build", "pyproject.toml", "-o", str(chosen)]
-    done = subprocess.run(
-        [sys.executable, "-m", "uv", "pip", *words], cwd=PROJECT, capture_output=True, text=True
-    )
+    words = [sys.executable, "-m", "uv", "pip", *words]
+    done = subprocess.run(words, cwd=PROJECT, env=index, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     packages = set(chosen.read_text().split())
     assert packages <= LOCKED

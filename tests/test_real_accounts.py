@@ -111,6 +111,9 @@ def test_it_says_who_what_and_how_much_and_asks(account, settings, asked, capsys
         "✓ permissions, IAM's simulation:",
         "✓ Google Cloud: project lab-project in us-central1-a, as tutorial@",
         "✓ GKE: Kubernetes 1.35",
+        "✓ network default: it has a subnet in us-central1",
+        "✓ quota SSD_TOTAL_GB: 0 of 500 used in us-central1, 100 needed",
+        "! nodes' service account: its roles are not known",
         "US dollars an hour",
     ):
         assert line in said

@@ -6,6 +6,7 @@ been proved necessary yet is taken out of the policy; what the call is then deni
 
 import copy
 import json
+import os
 from collections.abc import Collection, Iterator
 from typing import Any
 
@@ -72,7 +73,7 @@ def settings(aws, programs, tmp_path_factory) -> Iterator[pytest.MonkeyPatch]:
         for delay in (name for name in vars(delays) if name.isupper()):
             patch.setattr(delays, delay, 0)  # what is allowed does not depend on how long it takes
         patch.setattr(cluster_client, "PATIENCE", 0)  # no API server stands behind the paper cluster
-        patch.setenv("TUTORIAL_SETTINGS", str(folder / "none.toml"))
+        patch.setenv("TUTORIAL_SETTINGS", os.devnull)
         patch.setenv("TUTORIAL_BUILD_DIR", str(folder / "build"))
         patch.setenv("KUBECONFIG", str(folder / "kubeconfig"))
         patch.setenv("TUTORIAL_TOOLS", str(programs))
