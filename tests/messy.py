@@ -79,7 +79,7 @@ def shell(home: Path) -> dict[str, str]:
     proxies = {each: NOWHERE for name in _PROXIES for each in (name, name.lower())}
     own = {
         "HOME": str(home), "CURL_HOME": str(home), "TMPDIR": str(temporary),
-        "KUBECONFIG": str(home / ".kube/config"), "SSLKEYLOGFILE": str(home / "keys"),
+        "KUBECONFIG": str(home / ".kube/config"), "SSLKEYLOGFILE": str(home.with_name("keys")),
         "BOTO_CONFIG": str(home / ".boto"), "HOSTALIASES": str(home / ".netrc"),
     }  # fmt: skip
     return {**proxies, **_CLOUDS, **_OTHERS, **own}

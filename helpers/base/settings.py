@@ -133,8 +133,10 @@ class Settings(BaseSettings):
     CLOUDSDK_API_ENDPOINT_OVERRIDES_CONTAINER: str | None = None
 
     KUBECONFIG: FromRoot = Field(default_factory=lambda others: others["TUTORIAL_BUILD_DIR"] / "kubeconfig")
-    TUTORIAL_ISTIO_HUB: str | None = None
-    TUTORIAL_ISTIO_TAG: str | None = None
+    # istioctl 1.30 itself takes registry.istio.io, which closes:
+    # https://istio.io/latest/news/releases/1.31.x/announcing-1.31/upgrade-notes/
+    TUTORIAL_ISTIO_HUB: str = "docker.io/istio"
+    TUTORIAL_ISTIO_TAG: str = "1.30.5"
     TUTORIAL_ISTIO_REVISION: str = "1-30"
     TUTORIAL_ISTIO_VALUES: Items = []
 
@@ -282,6 +284,17 @@ def current() -> Settings:
         raise SettingsError(action, str(wrong), "correct the file: it must be TOML.") from None
     settings.shield()
     return settings
+
+
+def of_named_clouds() -> Settings:
+    """The settings, for calls to the clouds.
+
+    Raises SettingsError where there is no settings file: the SDKs would find the reader's own accounts.
+    """
+    if not (file := settings_file()).exists():
+        hint = "make up, for the lab, or name the file of your accounts: TUTORIAL_SETTINGS=cloud.toml"
+        raise SettingsError("Choosing the clouds", f"{file.name} is missing", hint)
+    return current()
 
 
 @contextmanager
