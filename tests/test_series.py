@@ -14,7 +14,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from tenacity import Retrying, stop_after_delay, wait_fixed
 
 from series.run import notebooks, text_of
-from tests import solutions
+from tests import messy, solutions
 from tests.conftest import PROJECT, completed, run
 from tests.notebooks.compare import differences
 
@@ -86,8 +86,15 @@ def test_the_page_came_from_the_pod(meshes):
 
 
 def plain(env: Env) -> Env:
-    """A shell that knows nothing of the lab but which one is meant: without it, that is the lab `lab`."""
-    return {"PATH": "/usr/bin:/bin"} | {name: env[name] for name in ("HOME", "TUTORIAL_SETTINGS")}
+    """A shell that knows nothing of the lab but which one is meant: without it, that is the lab `lab`.
+
+    It has all that is set for other work, but for Jupyter and IPython, which are the reader's here.
+    """
+    home = Path(env["HOME"])
+    jupyters = ("IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR")
+    own = dict.fromkeys(jupyters, str(home.with_name("jupyter")))
+    own |= {"PATH": "/usr/bin:/bin", "TUTORIAL_SETTINGS": env["TUTORIAL_SETTINGS"]}
+    return messy.shell(home) | own
 
 
 def nbconvert(out: Path, *notebooks: Path) -> list[str]:
