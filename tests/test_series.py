@@ -279,6 +279,13 @@ def issue(certs: Path, folder: Path, host: str, days: int) -> tuple[Path, Path]:
     return cert, key
 
 
+IN_SERVICE = """
+from helpers import classic_load_balancer, kube
+address = kube.service_address("eks", "istio-ingress", "istio-ingressgateway")
+classic_load_balancer.wait_in_service(address, timeout={timeout})
+"""
+
+
 class TestWhatCouldGoWrong:
     """Causes in the tables of 04 and 05 have the effects that stand beside them."""
 
@@ -303,6 +310,23 @@ class TestWhatCouldGoWrong:
             pod_hears(meshes, "remote connection failure")
         finally:
             self.trust(meshes, certs / "alb-ca.crt")
+        pod_hears(meshes, HELLO)
+
+    def test_without_a_gateway_object_the_load_balancer_passes_nothing_on(self, meshes):
+        """Nothing listens behind the node port then, as before notebook 04."""
+        gateway = ("-n", "istio-ingress", "delete", "gateway.networking.istio.io", "eastwestgateway")
+        run(meshes, "kubectl", "--context", "eks", *gateway)
+        try:
+            for attempt in Retrying(stop=stop_after_delay(60), wait=wait_fixed(0.5), reraise=True):
+                with attempt:
+                    waiting = completed(meshes, sys.executable, "-c", IN_SERVICE.format(timeout=0))
+                    assert "has failed at least the UnhealthyThreshold number" in waiting.stderr
+            pod_hears(meshes, "upstream connect error")
+        finally:
+            python(
+                meshes, "from helpers import kube; kube.apply('eks', 'manifests/eks/eastwestgateway.yaml')"
+            )
+        assert "→ InService" in python(meshes, IN_SERVICE.format(timeout=60))
         pod_hears(meshes, HELLO)
 
     def lead_to(self, env: Env, address: str) -> None:
