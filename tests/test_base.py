@@ -47,8 +47,9 @@ def mac(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         (folder / program).write_text(f"#!/bin/sh\necho there is no {program} on a Mac >&2; exit 127\n")
     for file in folder.iterdir():
         file.chmod(0o755)
-    # Compiling takes longer than all the rest.
-    return os.environ | {"PATH": f"{folder}:{os.environ['PATH']}", "UV_COMPILE_BYTECODE": "false"}
+    # Packages of other environments go elsewhere. Compiling takes longer than all the rest.
+    elsewhere = {"PIP_USER": "1", "UV_TARGET": "/nonexistent", "UV_COMPILE_BYTECODE": "false"}
+    return os.environ | {"PATH": f"{folder}:{os.environ['PATH']}"} | elsewhere
 
 
 def set_up(venv: Path, what: str, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
@@ -94,7 +95,7 @@ def test_the_look_before_a_run_and_the_clean_up_work(venv, empty_lab, tmp_path):
     lines = [line for line in lines if line.split(" = ")[0] not in images]
     settings.write_text("\n".join([*lines, *(f'{name} = "{value}"' for name, value in images.items())]))
     environment = {name: os.environ[name] for name in ("PATH", "HOME")}
-    environment |= {"TUTORIAL_SETTINGS": str(settings), "YES": "1"}
+    environment |= {"TUTORIAL_SETTINGS": str(settings), "TUTORIAL_YES": "1"}
     looked = run(environment, python, "-m", "series.preflight")
     assert "✓ AWS: account" in looked and "✓ Google Cloud: project" in looked
     assert "✗" not in looked

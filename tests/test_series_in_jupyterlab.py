@@ -24,7 +24,7 @@ def server(meshes: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> 
     assert copies.refresh(root / copies.FOLDER.name) == []
     first = root / copies.FOLDER.name / "01-create-the-lambda-function.ipynb"
     subprocess.run([sys.executable, "-m", "nbconvert", "--clear-output", "--inplace", first], check=True)
-    # JupyterLab's configuration is the reader's own, and with certificates that are not there it does not start.
+    # JupyterLab's configuration is the reader's own, and without its certificates it does not start.
     env = {name: value for name, value in meshes.items() if not name.startswith("SSL_CERT")}
     env |= {"HOME": str(root)}
     with patch.dict(os.environ, env):
