@@ -32,7 +32,7 @@ def test_it_shows_what_is_committed_and_leaves_nothing_in_either_cloud(meshes, t
 
 
 def test_a_second_clean_up_finds_nothing_to_do_and_its_solutions_hold(meshes, tmp_path):
-    run(meshes, *RUNNER, str(solutions.as_cells(NOTEBOOK, tmp_path)))
+    run(meshes | {"IPYTHONDIR": str(tmp_path)}, *RUNNER, str(solutions.as_cells(NOTEBOOK, tmp_path)))
 
 
 def test_nothing_was_written_into_the_readers_own_settings(meshes, messy_home):
