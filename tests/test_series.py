@@ -164,9 +164,10 @@ class TestOtherPeoplesClients:
         run(env, "aws", "eks", "update-kubeconfig", "--name", name)
         assert "istiod" in run(env, "kubectl", "get", "deployments", "-n", "istio-system", "-o", "name")
 
-    def test_istioctl_sees_both_meshes(self, meshes):
-        eks = run(meshes, "istioctl", "--context", "eks", "proxy-status")
-        gke = run(meshes, "istioctl", "--context", "gke", "proxy-status")
+    def test_istioctl_sees_both_meshes(self, meshes, tmp_path):
+        env = meshes | {"HOME": str(tmp_path)}  # ~/.istioctl counts for a reader's own istioctl
+        eks = run(env, "istioctl", "--context", "eks", "proxy-status")
+        gke = run(env, "istioctl", "--context", "gke", "proxy-status")
         assert "istio-ingressgateway" in eks and "istio-egressgateway" not in eks
         assert "istio-egressgateway" in gke and "sleep" in gke
 
