@@ -31,7 +31,9 @@ def refusal(message: str, reason: str = "forbidden") -> tuple[int, dict]:
 def google(tmp_path, monkeypatch) -> Iterator[StandIn]:
     """Google itself, as far as helpers know: no setting leads elsewhere."""
     with standing_in() as google:
-        key_file = tmp_path / "key.json"
+        key_file, settings = tmp_path / "key.json", tmp_path / "settings.toml"
+        settings.write_text("")
+        monkeypatch.setenv("TUTORIAL_SETTINGS", str(settings))
         token_uri = f"{google.url}/token"
         ServiceAccount("lab-project").write_credentials(key_file, token_uri, (os.getuid(), os.getgid()))
         google.answers = {
