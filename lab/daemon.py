@@ -94,6 +94,7 @@ class Daemon:
             "networks": sorted(self.networks()),
             "memory": resident(cgroups.processes(self.lab.cgroup)),
             "processes": len(cgroups.processes(self.lab.cgroup)),
+            "ended": self.processes.ended(),
         }
 
     def networks(self) -> dict[str, Network]:
@@ -124,7 +125,7 @@ class Daemon:
             environment=request["environment"],
             has_gone=has_gone,
         )
-        return {"exit": status}
+        return {"exit": status, "ended": self.processes.ended()}
 
 
 def resident(pids: list[int]) -> int:
