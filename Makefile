@@ -15,12 +15,15 @@ SHELL := /bin/bash
 .PHONY: tutorial destroy test test-all lab up down status doctor setup handouts bench machines outputs faults kills lint format lock clean help
 
 # Where the notebooks run: the lab, which comes up first, or, after a look and a question, the accounts of $(SETTINGS).
+# INSTALLED is what that needs of Python's packages: `ready` has all, `base` what helpers and the series need.
 ifeq ($(TARGET),lab)
+INSTALLED := $(VENV)/ready
 READY := up
 PLACE = eval "$$($(LAB) env)"
 LOOK = true
 else ifeq ($(TARGET),cloud)
-READY := $(VENV)/ready
+INSTALLED := $(VENV)/base
+READY := $(INSTALLED)
 PLACE = export TUTORIAL_SETTINGS=$(SETTINGS)
 LOOK = $(BIN)/python -m series.preflight
 else
@@ -30,7 +33,7 @@ endif
 tutorial: $(READY)  ## run notebooks 00-06; with TARGET=cloud on real accounts (docs/real-accounts.md)
 	@$(PLACE) && $(LOOK) && $(BIN)/python -m series.run && $(BIN)/python -m series.handouts --executed
 
-destroy: $(VENV)/ready  ## delete what the tutorial made in both clouds; ARGS=--dry-run only lists it; TARGET as above
+destroy: $(INSTALLED)  ## delete what the tutorial made in both clouds; ARGS=--dry-run only lists it; TARGET as above
 	@$(PLACE) && $(BIN)/python -m helpers.cleanup $(ARGS)
 
 test: setup  ## run all tests, as CI does; ARGS="tests/helpers -k curl" runs a part of them
@@ -39,9 +42,9 @@ test: setup  ## run all tests, as CI does; ARGS="tests/helpers -k curl" runs a p
 test-all: setup faults kills machines  ## run also what takes hours: all faults, all kills, virtual machines
 	@$(BIN)/python -m pytest $(WORKERS) -m ''
 
-lab: $(READY)  ## open JupyterLab on the series' start page; TARGET as above
+lab: $(READY)  ## open JupyterLab on copies of the notebooks, from a start page; TARGET as above
 	@$(PLACE) && $(LOOK) && $(BIN)/python -m series.start_page
-	@$(BIN)/jupyter trust --log-level=ERROR build/start.ipynb notebooks/*.ipynb >/dev/null # else no picture is shown
+	@$(BIN)/jupyter trust --log-level=ERROR build/start.ipynb my-notebooks/[0-9]*.ipynb >/dev/null # else no picture is shown
 	@$(BIN)/jupyter labextension disable --level=sys_prefix @jupyterlab/apputils-extension:announcements >/dev/null 2>&1 # news
 	@$(PLACE) && $(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) --log-level=WARN \
 	  --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/build/start.ipynb
@@ -64,7 +67,7 @@ setup: $(VENV)/ready  ## install what is missing and build the programs
 machines: setup  ## run it all in fresh virtual machines, Debian 12 and 13 (80 minutes where KVM is missing)
 	@$(BIN)/python -m tests.machines
 
-handouts: $(VENV)/ready  ## HTML and PDF of the series, and participants' notebooks, in build/handouts
+handouts: $(VENV)/base  ## HTML and PDF of the series, and participants' notebooks, in build/handouts
 	@$(BIN)/python -m series.handouts
 
 bench: setup  ## measure times and memory, and print them
@@ -93,12 +96,16 @@ lock: $(VENV)/ready  ## choose versions anew for requirements.lock from pyprojec
 	  --custom-compile-command "make lock" pyproject.toml --output-file requirements.lock
 
 clean:  ## take the lab down; delete build and .venv
-	@[ ! -x $(BIN)/python ] || $(LAB) down
+	@[ ! -e $(VENV)/ready ] || $(LAB) down
 	@rm -rf build $(VENV) tutorial.toml tutorial-*.toml
 
 help:
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-10s %s\n", $$1, $$2}'
 
 $(VENV)/ready: requirements.lock pyproject.toml
-	@./setup.sh $(PYTHON) $(VENV)
+	@./setup.sh $(PYTHON) $(VENV) lab
+	@touch $(VENV)/base $@
+
+$(VENV)/base: requirements.lock pyproject.toml
+	@./setup.sh $(PYTHON) $(VENV) base
 	@touch $@

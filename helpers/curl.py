@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from ipaddress import ip_address
 from pathlib import Path
 from subprocess import CompletedProcess
 from typing import Literal, NamedTuple
@@ -20,6 +21,8 @@ from helpers.clusters import curl_pod, kubeconfig, pods
 _MARK = "\ncurl-says:"
 # More than the reader's own arguments ask for, to learn what happened: https://curl.se/docs/manpage.html
 _MORE = ["--silent", "--show-error", "--include", "--verbose", "--write-out", _MARK + "%{json}"]
+# Refused, or a TLS handshake that fails: https://curl.se/docs/manpage.html#EXIT
+_ANSWERED = (7, 35, 52, 55, 56, 60)
 _NOISE = re.compile(r"^[{}] \[|^\* +(TLSv|CAfile|CApath|ALPN|TLS header|old SSL|successfully set cert)")
 
 Run = Callable[[Sequence[str]], CompletedProcess[bytes]]  # a command line, somewhere
@@ -73,6 +76,20 @@ class CurlResult:
     def trying(self) -> list[str]:
         """The addresses that curl tried to connect to."""
         return re.findall(r"^\* +Trying \[?([0-9a-f.:]+?)\]?:\d+", self.verbose, re.MULTILINE)
+
+    @property
+    def strayed(self) -> bool:
+        """Whether something answered, but not what was asked for: it refused, or had another certificate."""
+        return self.exit_code in _ANSWERED
+
+    @property
+    def unreachable(self) -> bool:
+        """Whether curl looked for private addresses only, and got nothing from what was asked for.
+
+        No address (6), no packet (28), or something else has the addresses where curl ran (`strayed`).
+        """
+        public = [address for address in self.trying if ip_address(address).is_global]
+        return not public and (self.exit_code in (6, 28) or self.strayed)
 
     @property
     def traceparent(self) -> str:

@@ -168,23 +168,9 @@ def cluster_tag() -> str:
 
 
 def connect() -> None:
-    """Write the context `eks` into the kubeconfig, as `aws eks update-kubeconfig` does."""
+    """Write the context `eks` into the kubeconfig, as `aws eks update-kubeconfig` would."""
     cluster = get()
-    kubeconfig.write(CONTEXT, cluster.url, cluster.ca, _plugin())
-
-
-def _plugin() -> dict[str, Any]:
-    # What `aws eks update-kubeconfig` writes.
-    settings = current()
-    words = ["--region", settings.AWS_REGION, "eks", "get-token"]
-    plugin: dict[str, Any] = {
-        "command": "aws",
-        "args": [*words, "--cluster-name", settings.TUTORIAL_NAME, "--output", "json"],
-        "installHint": "pip install awscli",
-    }
-    if settings.AWS_ENDPOINT_URL:
-        plugin["env"] = [{"name": "AWS_ENDPOINT_URL", "value": settings.AWS_ENDPOINT_URL}]
-    return plugin
+    kubeconfig.write(CONTEXT, cluster.url, cluster.ca)
 
 
 def describe() -> dict[str, Any] | None:

@@ -100,7 +100,7 @@ def _search(hops: list[Hop], result: CurlResult, timeout: float) -> Search | Non
 def _curl(result: CurlResult) -> Hop:
     """The first hop; what curl knows of the next one is in its entry by the names of an Envoy's log."""
     http = f"HTTP/{result.http_version}" if result.status else ""
-    own = explain.is_curls_own(result.exit_code)
+    own = explain.is_curls_own(result.exit_code) or _strayed(result)
     return Hop(
         "curl",
         "GKE" if isinstance(result.origin, Pod) else result.origin,
@@ -120,7 +120,14 @@ def _curl(result: CurlResult) -> Hop:
 
 
 def _in_words(result: CurlResult) -> str:
-    return explain.curl(result.exit_code, result.error, result.url.startswith("https:"))
+    words = explain.curl(result.exit_code, result.error, result.url.startswith("https:"))
+    return f"{explain.STRAYED}: {words}" if _strayed(result) else words
+
+
+def _strayed(result: CurlResult) -> bool:
+    """Whether another machine that the caller's own network has at the VPC's addresses answered."""
+    private = result.origin == "outside" and urlsplit(result.url).hostname == current().alb_host
+    return private and result.strayed
 
 
 def _refused_unlogged(first: Hop, result: CurlResult) -> Hop:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import re
-import sys
 from typing import TYPE_CHECKING, Any
 
 from helpers import gcp
 from helpers.base import contents, my_address
 from helpers.base.errors import ApiError, TutorialError
 from helpers.base.resource import Resource
-from helpers.base.settings import ROOT, current
+from helpers.base.settings import current
 from helpers.base.tags import project_tags
 from helpers.base.waiting import resume_after_lost_answer, wait_until
 from helpers.clusters import kubeconfig
@@ -132,9 +130,9 @@ def _ensure_access(found: container_v1.Cluster) -> None:
 
 
 def connect() -> None:
-    """Write the context `gke` into the kubeconfig, as `gcloud container clusters get-credentials` does."""
+    """Write the context `gke` into the kubeconfig, as `gcloud container clusters get-credentials` would."""
     cluster = get()
-    kubeconfig.write(CONTEXT, cluster.url, cluster.ca, _plugin())
+    kubeconfig.write(CONTEXT, cluster.url, cluster.ca)
 
 
 def delete() -> None:
@@ -195,14 +193,3 @@ def _labels() -> dict[str, str]:
 
 def _path() -> str:
     return f"{container.parent()}/clusters/{current().TUTORIAL_NAME}"
-
-
-def _plugin() -> dict[str, Any]:
-    file = current().GOOGLE_APPLICATION_CREDENTIALS or os.environ.get("GOOGLE_APPLICATION_CREDENTIALS")
-    # kubectl may be started anywhere, so Python has to be told where the helpers are.
-    environment = {"PYTHONPATH": str(ROOT)} | ({"GOOGLE_APPLICATION_CREDENTIALS": str(file)} if file else {})
-    return {
-        "command": sys.executable,
-        "args": ["-m", "helpers.gcp.token"],
-        "env": [{"name": name, "value": value} for name, value in environment.items()],
-    }

@@ -57,17 +57,13 @@ def _run(
 def install(context: str, path: str, **values: object) -> Output:
     """Install what an IstioOperator file asks for; installing it again changes nothing.
 
-    The revision, and where set the image hub, tag and further values, come from the settings:
+    The revision, the image hub and tag, and further values where set, come from the settings:
     https://istio.io/latest/docs/reference/commands/istioctl/#istioctl-install
     """
     settings = current()
     file = manifests.write(path, context, **values)
-    extra = [
-        f"{name}={value}"
-        for name, value in (("hub", settings.TUTORIAL_ISTIO_HUB), ("tag", settings.TUTORIAL_ISTIO_TAG))
-        if value
-    ]
-    sets = [word for value in [*extra, *settings.TUTORIAL_ISTIO_VALUES] for word in ("--set", value)]
+    images = [f"hub={settings.TUTORIAL_ISTIO_HUB}", f"tag={settings.TUTORIAL_ISTIO_TAG}"]
+    sets = [word for value in [*images, *settings.TUTORIAL_ISTIO_VALUES] for word in ("--set", value)]
     argv = ["istioctl", "--context", kubeconfig.require_context(context), "install", "-y"]
     argv += ["-r", settings.TUTORIAL_ISTIO_REVISION, "-f", str(file), *sets]
     output = _run(argv, timeout=900, patience=900)

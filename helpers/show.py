@@ -21,7 +21,6 @@ _PROGRAMS = {
     "curl": ("curl", "--version"),
     "kubectl": ("kubectl", "version", "--client", "--output", "yaml"),
     "istioctl": ("istioctl", "version", "--remote=false"),
-    "aws": ("aws", "--version"),
     "openssl": ("openssl", "version"),
 }
 _LONG = 40  # lines; a longer manifest is folded
@@ -46,7 +45,7 @@ def program_version(name: str) -> str:
         return f"does not start: exit code {failed.exit_code}"
     if argv[0] == "kubectl":
         return yaml.safe_load(text)["clientVersion"]["gitVersion"].removeprefix("v")
-    words = text.split("\n")[0].replace("aws-cli/", "aws-cli ").split()
+    words = text.split("\n")[0].split()
     return next((word for word in words if word[:1].isdigit()), " ".join(words))
 
 

@@ -1,3 +1,8 @@
-from lab.cli import main
+import sys
 
-main()
+if sys.platform == "linux":
+    from lab.cli import main
+
+    main()
+else:
+    sys.exit("The lab needs Linux. On real accounts: make tutorial TARGET=cloud (docs/real-accounts.md)")

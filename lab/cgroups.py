@@ -7,13 +7,13 @@ Rules: https://docs.kernel.org/admin-guide/cgroup-v2.html and …/cgroup-v1/cgro
 import contextlib
 import os
 import re
-import shutil
 import signal
 import time
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
+from lab.as_root import program
 from lab.errors import LabError
 
 
@@ -41,7 +41,7 @@ def entering(path: str) -> list[str]:
     """Return the prefix of a command line that enters the group and then becomes the command."""
     groups = _entrances(path)
     script = 'for group in "$@"; do shift; [ "$group" = -- ] && exec "$@"; echo $$ >"$group" || exit 1; done'
-    return [_program("sh"), "-c", script, "sh", *map(str, groups), "--"]
+    return [program("sh"), "-c", script, "sh", *map(str, groups), "--"]
 
 
 def add_process(path: str, pid: int) -> None:
@@ -218,7 +218,3 @@ def _describe(pid: int) -> str:
 def _write_if_there(file: Path, value: int) -> None:
     if file.exists():
         file.write_text(str(value))
-
-
-def _program(name: str) -> str:
-    return shutil.which(name) or name

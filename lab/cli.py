@@ -1,7 +1,6 @@
 """python -m lab: the lab's commands."""
 
 import os
-import shutil
 import subprocess
 import sys
 import time
@@ -10,7 +9,7 @@ from typing import Annotated
 import typer
 from pydantic import ValidationError
 
-from lab import control, doctor, life, values
+from lab import as_root, control, doctor, life, values
 from lab.errors import LabError
 from lab.progress import Progress
 from lab.settings import Lab
@@ -99,17 +98,8 @@ def daemon() -> None:
 
 def _as_root() -> None:
     """Namespaces and containers need root: ask for it once, here, and carry the lab's settings over."""
-    if os.getuid() == 0:
-        return
-    if not shutil.which("sudo"):
-        raise LabError(
-            "starting the lab",
-            "network namespaces and containers need root, and there is no sudo",
-            "run it as root",
-        )
-    settings = [f"LAB_{name.upper()}={value}" for name, value in Lab().model_dump().items()]
-    settings.append("PYTHONDONTWRITEBYTECODE=1")  # root's files in the checkout could not be deleted
-    sys.exit(subprocess.call(["sudo", "env", *settings, sys.executable, "-m", "lab", *sys.argv[1:]]))
+    if os.getuid() != 0:
+        sys.exit(subprocess.call(as_root.by_sudo(Lab(), sys.argv[1:])))
 
 
 def main() -> None:

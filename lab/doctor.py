@@ -12,7 +12,7 @@ from pathlib import Path
 
 from rich.table import Table
 
-from lab import binaries, inotify, packages
+from lab import as_root, binaries, inotify, packages
 from lab.errors import LabError
 from lab.progress import Progress
 from lab.settings import Lab
@@ -45,7 +45,7 @@ def report(lab: Lab, progress: Progress) -> int:
 
 
 def _rows(lab: Lab) -> Iterator[Row]:
-    root, sudo = os.getuid() == 0, shutil.which("sudo")
+    root, sudo = os.getuid() == 0, as_root.find("sudo")
     yield Row(root or bool(sudo), "root, or sudo", "root" if root else sudo or "neither", "run it as root")
     version = ".".join(map(str, sys.version_info[:3]))
     fit = (3, 11) <= sys.version_info < (3, 14)
@@ -76,7 +76,7 @@ def _available() -> int:
 
 def _curl() -> Row:
     wanted, fix = "curl 7.75 or newer", "install a newer curl"
-    if not (curl := shutil.which("curl", path=packages.PATH)):
+    if not (curl := shutil.which("curl")):  # the reader's own, as notebooks start it
         return Row(False, wanted, "missing", fix)
     text = subprocess.run([curl, "--version"], capture_output=True, text=True).stdout
     version = re.match(r"curl (\d+)\.(\d+)", text)
@@ -118,7 +118,7 @@ def _address() -> Row:
     """istiod refuses an istioctl without one, as on a laptop that is offline."""
     wanted = "an address besides 127.0.0.1: istioctl proxy-status"
     words = ["ip", "-brief", "address", "show", "up", "scope", "global"]
-    ip = shutil.which("ip", path=packages.PATH)
+    ip = as_root.find("ip")
     found = subprocess.run([ip, *words[1:]], capture_output=True, text=True).stdout.split() if ip else []
     sudo = "" if os.getuid() == 0 else "sudo "
     fix = " && ".join(

@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -11,12 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lab.errors import LabError
+from lab.as_root import PATH, program
 from lab.network import Namespace
 
-# Where root's programs are looked for. Nothing of the caller's environment counts before the caller's own
-# user does: with the caller's PATH, an `nsenter` of their own would run as root.
-_PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 # A network has its own DNS; the machine's /etc/resolv.conf (or systemd's resolver) would lead elsewhere.
 # The mounts are in a mount namespace of this one program and go with it.
 _WITH_DNS = (
@@ -52,9 +48,9 @@ def run(
     stdin, stdout, stderr = files
     request = _in_memory({"argv": argv, "cwd": cwd, "environment": environment})
     try:
-        program = subprocess.Popen(
+        process = subprocess.Popen(
             [
-                *(_program("nsenter"), f"--net={network.namespace.path}", "--"),
+                *(program("nsenter"), f"--net={network.namespace.path}", "--"),
                 *_with_dns(network, etc),
                 *_as_user(*user),
                 *(sys.executable, "-I", "-S", _BECOME, str(request)),
@@ -63,7 +59,7 @@ def run(
             stdout=stdout,
             stderr=stderr,
             cwd="/",
-            env={"PATH": _PATH},
+            env={"PATH": PATH},
             pass_fds=[request],
             start_new_session=True,
         )
@@ -71,10 +67,10 @@ def run(
         os.close(request)
     while True:
         try:
-            return program.wait(timeout=0.2)
+            return process.wait(timeout=0.2)
         except subprocess.TimeoutExpired:
             if has_gone():
-                os.killpg(program.pid, signal.SIGKILL)
+                os.killpg(process.pid, signal.SIGKILL)
 
 
 def _in_memory(request: dict[str, Any]) -> int:
@@ -90,17 +86,10 @@ def _with_dns(network: Network, etc: Path) -> list[str | Path]:
     resolv, switch = folder / "resolv.conf", folder / "nsswitch.conf"
     resolv.write_text(f"nameserver {network.resolver}\n")
     switch.write_text("hosts: files dns\n")
-    return [_program("unshare"), "--mount", "--", _program("sh"), "-c", _WITH_DNS, "sh", resolv, switch]
+    return [program("unshare"), "--mount", "--", program("sh"), "-c", _WITH_DNS, "sh", resolv, switch]
 
 
 def _as_user(uid: int, gid: int) -> list[str]:
     if uid == os.getuid():
         return []
-    return [_program("setpriv"), f"--reuid={uid}", f"--regid={gid}", "--clear-groups", "--"]
-
-
-def _program(name: str) -> str:
-    found = shutil.which(name, path=_PATH)
-    if found is None:
-        raise LabError(f"looking for {name}", f"it is not in {_PATH}", "make doctor")
-    return found
+    return [program("setpriv"), f"--reuid={uid}", f"--regid={gid}", "--clear-groups", "--"]

@@ -9,7 +9,6 @@ import io
 import json
 import os
 import platform
-import shutil
 import subprocess
 import tarfile
 import tempfile
@@ -17,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
+from lab import as_root
 from lab.binaries.build import ENVOY_BOOTSTRAP, ISTIO_HUB, ISTIO_VERSION
 from lab.errors import LabError
 
@@ -127,8 +127,7 @@ def _envoy() -> Files:
 
 def _tool(name: str, package: str = "") -> Files:
     """One of the machine's programs, with what it is linked to; `package` is Debian's if named otherwise."""
-    found = shutil.which(name, path=f"{os.environ.get('PATH', '')}:{PATH}")
-    program = _existing(Path(found or name), package or name).resolve()
+    program = _existing(Path(as_root.find(name) or name), package or name).resolve()
     return {f"/usr/bin/{name}": program, **_libraries(program)}
 
 
@@ -140,7 +139,9 @@ def _existing(path: Path, package: str) -> Path:
 
 def _libraries(program: Path) -> Files:
     """The shared libraries and the loader of a program, as `ldd` sees them; none for a static one."""
-    answer = subprocess.run(["ldd", program], capture_output=True, text=True, check=False).stdout
+    answer = subprocess.run(
+        [as_root.program("ldd"), program], capture_output=True, text=True, check=False
+    ).stdout
     words = (word for line in answer.splitlines() for word in line.split())
     return {word: Path(word).resolve() for word in words if word.startswith("/")}
 

@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 from lab import cgroups
+from lab.as_root import program
 from lab.settings import Lab
 
 
@@ -14,7 +15,7 @@ def clean_up(lab: Lab) -> None:
     """End its processes (but not this one), unmount, delete its cgroups and folders. Twice is harmless."""
     cgroups.kill(lab.cgroup)
     for mount in _mounts_below(lab.run, lab.data):
-        subprocess.run(["umount", "--lazy", mount], check=False, capture_output=True)
+        subprocess.run([program("umount"), "--lazy", mount], check=False, capture_output=True)
     if os.getpid() not in cgroups.processes(lab.cgroup):
         cgroups.remove(lab.cgroup)
     for folder in (lab.run, lab.data):

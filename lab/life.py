@@ -4,13 +4,12 @@ import fcntl
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from lab import binaries, cgroups, control, images, packages, values
+from lab import as_root, binaries, cgroups, control, images, packages, values
 from lab.errors import LabError
 from lab.leftovers import clean_up
 from lab.progress import Progress
@@ -141,9 +140,9 @@ def _start(lab: Lab) -> None:
     with log.open("ab") as out:
         earlier = out.tell()
         daemon = subprocess.Popen(
-            [sys.executable, "-m", "lab", "daemon"],
+            as_root.python(lab, "daemon"),
             stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True, cwd="/",
-            env=os.environ | {"PATH": packages.PATH},
+            env=as_root.environment(lab), umask=0o022,
         )  # fmt: skip
     group = f"{lab.cgroup}/daemon"
     cgroups.create(group)

@@ -17,6 +17,7 @@ from pathlib import Path
 from subprocess import CompletedProcess
 from threading import RLock
 
+from lab.as_root import program
 from lab.errors import LabError
 from lab.sockets import in_namespace
 
@@ -38,7 +39,7 @@ class Namespace:
     @property
     def prefix(self) -> list[str]:
         """What to put before a command that shall run inside; `ip netns exec` would hide the cgroups."""
-        return ["nsenter", f"--net={self.path}"]
+        return [program("nsenter"), f"--net={self.path}"]
 
     def create(self) -> "Namespace":
         """Make it, with `lo` up; LabError if it is there already."""
@@ -48,7 +49,7 @@ class Namespace:
         except FileExistsError as error:
             raise LabError(f"making the network namespace {self.name}", f"{self.path} exists") from error
         try:
-            _run(["unshare", f"--net={self.path}", "ip", "link", "set", "lo", "up"])
+            _run([program("unshare"), f"--net={self.path}", program("ip"), "link", "set", "lo", "up"])
         except LabError:
             self.delete()
             raise
@@ -56,7 +57,7 @@ class Namespace:
 
     def run(self, *argv: str, check: bool = True, stdin: str | None = None) -> CompletedProcess[str]:
         """Run a command inside and return its output as text; LabError if it fails and `check` is set."""
-        return _run([*self.prefix, *argv], check, stdin)
+        return _run([*self.prefix, program(argv[0]), *argv[1:]], check, stdin)
 
     def ip(self, *commands: str) -> None:
         """Run several `ip` commands at once; LabError at the first that fails."""
@@ -70,7 +71,7 @@ class Namespace:
     def delete(self) -> None:
         """Unbind and remove it; its interfaces go with its last process and socket. Twice is harmless."""
         while os.path.ismount(self.path):
-            _run(["umount", "--lazy", str(self.path)])
+            _run([program("umount"), "--lazy", str(self.path)])
         self.path.unlink(missing_ok=True)
 
 
@@ -288,10 +289,7 @@ def _forward(namespace: Namespace) -> None:
 
 def _run(argv: list[str], check: bool = True, stdin: str | None = None) -> CompletedProcess[str]:
     action, hint = f"running `{' '.join(argv)}`", "`python -m lab doctor` tells what is missing"
-    try:
-        done = subprocess.run(argv, capture_output=True, text=True, input=stdin)
-    except FileNotFoundError as error:
-        raise LabError(action, str(error), hint) from error
+    done = subprocess.run(argv, capture_output=True, text=True, input=stdin)
     if check and done.returncode:
         answer = done.stderr.strip() or done.stdout.strip() or f"exit status {done.returncode}"
         raise LabError(action, answer, hint)

@@ -6,10 +6,9 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+from lab import as_root
 from lab.errors import LabError
 from lab.progress import Progress
-
-PATH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/local/sbin", "/usr/sbin", "/sbin"])
 
 
 @dataclass(frozen=True)
@@ -19,13 +18,13 @@ class Need:
     what: str
     package: str
     why: str
-    folders: str = ""  # where else than on PATH it is looked for
+    folders: str = ""  # where it is looked for, if not where root's programs are
 
     def found(self) -> str | None:
         """Where it is on this machine, or None. What is there is used as it is, whoever installed it."""
         if self.what.startswith("/"):
             return self.what if Path(self.what).exists() else None
-        return shutil.which(self.what, path=self.folders or PATH)
+        return shutil.which(self.what, path=self.folders or as_root.PATH)
 
 
 CNI = Need(
@@ -44,9 +43,15 @@ NEEDS = [
     Need("openssl", "openssl", "a look at certificates"),
     Need("/etc/ssl/certs/ca-certificates.crt", "ca-certificates", "public certificate authorities"),
 ]
-# What the lab does without; `setup` leaves it alone, and `doctor` names it.
-BROWSER = Need("chromium", "chromium", "PDFs of the handouts, and tests of what a reader sees")
+# What the lab does without; `setup` leaves it alone, and `doctor` names it. The reader's own may be anywhere.
+BROWSER = Need(
+    "chromium",
+    "chromium",
+    "PDFs of the handouts, and tests of what a reader sees",
+    os.environ.get("PATH", ""),
+)
 OPTIONAL = [BROWSER]
+_INSTALL = ("install", "--no-install-recommends")
 
 
 def missing(wanted: list[Need] | None = None) -> list[Need]:
@@ -56,8 +61,8 @@ def missing(wanted: list[Need] | None = None) -> list[Need]:
 
 def command(needs: list[Need]) -> str:
     """The one command that installs them, for root where there is no sudo."""
-    names = sorted({need.package for need in needs})
-    return f"{'sudo ' if _by_sudo() else ''}apt-get install --no-install-recommends {' '.join(names)}"
+    words = ["sudo"] if _by_sudo() else []
+    return " ".join([*words, "apt-get", *_INSTALL, *sorted({need.package for need in needs})])
 
 
 def install(progress: Progress, wanted: list[Need] | None = None) -> None:
@@ -72,22 +77,15 @@ def install(progress: Progress, wanted: list[Need] | None = None) -> None:
         return
     names = ", ".join(need.what for need in needs)
     action = f"installing what is missing on this machine ({names})"
-    if not shutil.which("apt-get"):
+    if not as_root.find("apt-get"):
         raise LabError(action, "there is no apt-get here", "install them with your system's package manager")
     if os.getuid() != 0 and not _by_sudo():
         raise LabError(action, "that needs root, and there is no sudo", f"as root: {command(needs)}")
-    install_command = command(needs).split()
-    with progress.step(f"Installing {' '.join(sorted({need.package for need in needs}))}"):
-        _refresh_index(install_command)
-        _refuse_removals(action, _simulate(install_command), needs)
-        # A maintainer script must not ask.
-        environment = ["env", "DEBIAN_FRONTEND=noninteractive"]
-        split = install_command.index("apt-get")
-        answer = subprocess.run(
-            [*install_command[:split], *environment, *install_command[split:], "--yes"],
-            capture_output=True,
-            text=True,
-        )
+    packages = sorted({need.package for need in needs})
+    with progress.step(f"Installing {' '.join(packages)}"):
+        _refresh_index(packages)
+        _refuse_removals(action, _simulate(packages), needs)
+        answer = _apt(*_INSTALL, *packages, "--yes")
     if answer.returncode:
         raise LabError(action, answer.stderr.strip()[-1500:], command(needs))
     if still := missing(wanted):
@@ -99,25 +97,27 @@ def install(progress: Progress, wanted: list[Need] | None = None) -> None:
 
 
 def _by_sudo() -> bool:
-    return os.getuid() != 0 and shutil.which("sudo") is not None
+    return os.getuid() != 0 and as_root.find("sudo") is not None
 
 
-def _simulate(install_command: list[str]) -> subprocess.CompletedProcess[str]:
+def _apt(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """As root. A maintainer script must not ask; root's own variables may name a proxy."""
+    sudo = [as_root.program("sudo")] if _by_sudo() else []
+    environment = [as_root.program("env"), "DEBIAN_FRONTEND=noninteractive", f"PATH={as_root.PATH}"]
+    words = [*sudo, *environment, as_root.program("apt-get"), *arguments]
+    return subprocess.run(words, capture_output=True, text=True)
+
+
+def _simulate(packages: list[str]) -> subprocess.CompletedProcess[str]:
     # A simulation needs no root, so no sudo.
-    return subprocess.run(
-        ["apt-get", "--simulate", *install_command[install_command.index("apt-get") + 1 :]],
-        capture_output=True,
-        text=True,
-    )
+    words = [as_root.program("apt-get"), "--simulate", *_INSTALL, *packages]
+    return subprocess.run(words, capture_output=True, text=True)
 
 
-def _refresh_index(install_command: list[str]) -> None:
+def _refresh_index(packages: list[str]) -> None:
     """A fresh machine's index is empty or old; ask for it only where the packages can't be found."""
-    if _simulate(install_command).returncode:
-        subprocess.run(
-            [*install_command[: install_command.index("apt-get")], "apt-get", "update", "--quiet"],
-            capture_output=True,
-        )
+    if _simulate(packages).returncode:
+        _apt("update", "--quiet")
 
 
 def _refuse_removals(action: str, simulated: subprocess.CompletedProcess[str], needs: list[Need]) -> None:
@@ -128,5 +128,5 @@ def _refuse_removals(action: str, simulated: subprocess.CompletedProcess[str], n
         raise LabError(
             action,
             f"apt-get would remove {', '.join(removed)}, so nothing was installed",
-            f"put {', '.join(need.what for need in needs)} on PATH in another way",
+            f"put {', '.join(need.what for need in needs)} into /usr/local/bin in another way",
         )

@@ -2,7 +2,6 @@
 
 import os
 import pwd
-import shutil
 import signal
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -11,6 +10,7 @@ from pathlib import Path
 from threading import Lock, Thread
 
 from lab import cgroups
+from lab.as_root import program
 from lab.errors import LabError
 from lab.settings import Lab
 from lab.sockets import NamespacePath
@@ -126,10 +126,10 @@ class Processes:
             cgroups.create(self._cgroup)
         prefix = cgroups.entering(self._cgroup)
         if namespace is not None:
-            prefix += [_program("nsenter"), f"--net={os.fspath(namespace)}", "--"]
+            prefix += [program("nsenter"), f"--net={os.fspath(namespace)}", "--"]
         if user is not None:
             group = str(pwd.getpwnam(user).pw_gid)
-            prefix += [_program("setpriv"), f"--reuid={user}", f"--regid={group}", "--clear-groups", "--"]
+            prefix += [program("setpriv"), f"--reuid={user}", f"--regid={group}", "--clear-groups", "--"]
         return prefix
 
 
@@ -137,8 +137,3 @@ def _tail(log: Path, lines: int) -> str:
     with log.open("rb") as file:
         file.seek(max(0, log.stat().st_size - 400 * lines))  # logs grow large, their lines seldom
         return "\n".join(file.read().decode(errors="replace").splitlines()[-lines:])
-
-
-def _program(name: str) -> str:
-    """By its path, as the PATH in `env` is the started program's and may lack it."""
-    return shutil.which(name) or name

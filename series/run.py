@@ -15,6 +15,7 @@ from papermill.exceptions import PapermillExecutionError
 from rich.console import Console
 from traitlets.config import Config
 
+from helpers.base import contents
 from helpers.base.command import relative
 from helpers.base.errors import for_people
 from helpers.base.settings import ROOT, current
@@ -28,7 +29,7 @@ console = Console(highlight=False, soft_wrap=True)
 
 def notebooks() -> list[Path]:
     """The series in the order in which it is read, the clean-up last."""
-    return sorted(NOTEBOOKS.glob("[0-9][0-9]-*.ipynb"))
+    return [NOTEBOOKS / f"{name}.ipynb" for name in contents.NOTEBOOKS.values()]
 
 
 def executed() -> Path:

@@ -14,14 +14,15 @@ from helpers.base.errors import TutorialError, for_people
 from helpers.base.settings import ROOT, current
 from helpers.base.tables import Rich
 from helpers.pictures.things import THINGS, Parts
-from series import run
+from series import copies, run
 
 PAGE = ROOT / "build" / "start.ipynb"
 _INTRODUCTION = """\
 # An AWS Lambda function, private to its VPC, called from Google Cloud
 
-Eight notebooks, in this order. Click one to open it, and run its cells with Shift-Enter. Nothing below is
-remembered: it is looked up in both clouds whenever this page's cells run (`Run ▸ Run All Cells`)."""
+Eight notebooks, in this order. Click one to open it, and run its cells with Shift-Enter. They are copies
+of your own, in `my-notebooks/`: edit them as you like. Nothing below is remembered: it is looked up in both
+clouds whenever this page's cells run (`Run ▸ Run All Cells`)."""
 _IMPORTS = "from helpers import state\nfrom series import start_page"
 _STEPS = (
     ("## The series", "start_page.contents()"),
@@ -39,7 +40,7 @@ def contents() -> Rich:
         title = notebook.cells[0].source.splitlines()[0].lstrip("# ")
         seconds = sum(notebook.metadata.get("tutorial", {}).get("seconds", []))
         rows.append((path, title, f"{seconds:.0f} s", _how_far(path.name[:2], parts)))
-    links = [(f"[{title}](../{path.relative_to(ROOT)})", *more) for path, title, *more in rows]
+    links = [(f"[{title}](../{copies.FOLDER.name}/{path.name})", *more) for path, title, *more in rows]
     table = [("notebook", "on our lab", "what it makes"), (":--",) * 3, *links]
     return Rich(
         "\n".join(f"{title:<45} {seconds:>6}  {how_far}" for _, title, seconds, how_far in rows),
@@ -90,6 +91,8 @@ def _how_far(number: str, parts: Parts) -> str:
 @for_people
 def main() -> None:
     """What `make lab` starts with."""
+    for line in copies.refresh():
+        print(line)
     write()
 
 

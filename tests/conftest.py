@@ -27,7 +27,7 @@ LAB_NAME = "-".join(filter(None, [NAME, os.environ.get("PYTEST_XDIST_WORKER")]))
 GROUPS = {
     "meshes": ["test_series.py", "test_series_in_jupyterlab.py", "test_series_removed.py"],
     "real accounts": ["test_real_accounts.py"],
-    "empty lab": ["test_cleanup.py", "test_empty_lab.py", "test_faults.py"],
+    "empty lab": ["test_base.py", "test_cleanup.py", "test_empty_lab.py", "test_faults.py"],
     "lab's life": ["lab/test_life.py"],
     "clusters": ["lab/cluster/test_cluster.py", "lab/cluster/test_load_balancers.py"],
 }

@@ -16,6 +16,7 @@ from helpers import eks, function, istio
 from helpers.base.settings import Settings
 from helpers.base.waiting import wait_until
 from series.preflight import __main__ as preflight
+from tests import registry
 from tests.conftest import NAME, PROJECT, fresh_lab, run
 
 LIMIT = 180  # seconds, for anything that is waited for
@@ -48,16 +49,27 @@ def account() -> Iterator[Account]:
         yield Account(environment)
 
 
+@pytest.fixture(scope="module")
+def hub() -> Iterator[str]:
+    """A registry that has Istio's images; no real one is asked."""
+    with registry.running() as running:
+        running.images = {f"istio/{name}:1.30.5" for name in ("pilot", "proxyv2")} | {"curl:8"}
+        yield running.host
+
+
 @pytest.fixture
-def settings(account: Account, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
+def settings(
+    account: Account, hub: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., Path]:
     """Choose the settings of this test; nothing of the machine's or the lab's own is in the environment."""
     for name in [*Settings.model_fields, "YES"]:
         monkeypatch.delenv(name, raising=False)
 
     def choose(**changed: str | None) -> Path:
-        file = account.settings(
-            tmp_path / "cloud.toml", TUTORIAL_BUILD_DIR=str(tmp_path / "build"), **changed
-        )
+        images = {"HUB": f"{hub}/istio", "TAG": "1.30.5"}
+        ours = {f"TUTORIAL_ISTIO_{name}": value for name, value in images.items()}
+        ours |= {"TUTORIAL_CURL_IMAGE": f"{hub}/curl:8", "TUTORIAL_BUILD_DIR": str(tmp_path / "build")}
+        file = account.settings(tmp_path / "cloud.toml", **(ours | changed))
         monkeypatch.setenv("TUTORIAL_SETTINGS", str(file))
         return file
 
@@ -91,6 +103,7 @@ def test_it_says_who_what_and_how_much_and_asks(account, settings, asked, capsys
     said = capsys.readouterr().out
     assert ended == (None if goes_on else "Nothing was created.")
     for line in (
+        "istio/proxyv2:1.30.5: 127.0.0.1:",
         "✓ AWS: account 123456789012, as arn:aws:iam::123456789012:user/lab",
         f"✓ EKS with Kubernetes {eks.VERSION}: in standard support until 2027-",
         "✓ quota, VPCs in the region: 1 of 5 used",

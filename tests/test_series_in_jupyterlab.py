@@ -2,7 +2,6 @@
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,19 +11,18 @@ from unittest.mock import patch
 import pytest
 from playwright.sync_api import Page, expect, sync_playwright
 
-from series import start_page
+from series import copies, start_page
 
-PROJECT = Path(__file__).parent.parent
 MINUTE = 60_000  # milliseconds
 expect.set_options(timeout=2 * MINUTE)
 
 
 @pytest.fixture(scope="module")
 def server(meshes: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """JupyterLab as `make lab` starts it, on copies: what runs in a browser is saved."""
+    """JupyterLab as `make lab` starts it, but in a root of its own: what runs in a browser is saved."""
     root = tmp_path_factory.mktemp("root")
-    shutil.copytree(PROJECT / "notebooks", root / "notebooks")
-    first = root / "notebooks/01-create-the-lambda-function.ipynb"
+    assert copies.refresh(root / copies.FOLDER.name) == []
+    first = root / copies.FOLDER.name / "01-create-the-lambda-function.ipynb"
     subprocess.run([sys.executable, "-m", "nbconvert", "--clear-output", "--inplace", first], check=True)
     with patch.dict(os.environ, meshes):
         page = start_page.write(root / "build/start.ipynb")
@@ -34,7 +32,7 @@ def server(meshes: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> 
         "jupyter",
         "trust",
         str(page),
-        *map(str, (root / "notebooks").glob("*.ipynb")),
+        *map(str, (root / copies.FOLDER.name).glob("*.ipynb")),
     ]
     subprocess.run(trust, env=meshes, check=True, capture_output=True)
     argv = [sys.executable, "-m", "jupyter", "lab", "--no-browser", "--allow-root", "--port=0"]

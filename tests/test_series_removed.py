@@ -1,7 +1,6 @@
 """What the clean-up leaves of the series. It comes last in its group: no mesh is left to look at."""
 
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -9,14 +8,14 @@ from series.run import notebooks
 from tests import solutions
 from tests.conftest import run
 from tests.notebooks.compare import differences
-from tests.test_series import RUNNER, exists_now, shown
+from tests.test_series import BIN, RUNNER, exists_now, plain
 
 NOTEBOOK = notebooks()[-1]
 
 
-def test_it_shows_what_is_committed_and_leaves_nothing_in_either_cloud(meshes):
-    run(meshes, sys.executable, "-m", "series.run", NOTEBOOK.name[:2])
-    assert not (found := differences(shown(meshes, NOTEBOOK), NOTEBOOK)), found
+def test_it_shows_what_is_committed_and_leaves_nothing_in_either_cloud(meshes, tmp_path):
+    run(plain(meshes), f"{BIN}/papermill", str(NOTEBOOK), f"{tmp_path}/out.ipynb")
+    assert not (found := differences(tmp_path / "out.ipynb", NOTEBOOK)), found
     assert set(exists_now(meshes).values()) == {"not yet", "not open yet"}
 
     def aws(*words: str) -> dict[str, Any]:

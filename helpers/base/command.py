@@ -15,7 +15,6 @@ _FROM = {
     "istioctl": "https://istio.io/latest/docs/setup/install/istioctl/",
     "curl": "your system's package manager (package curl)",
     "openssl": "your system's package manager (package openssl)",
-    "aws": "pip install awscli",
 }
 
 

@@ -110,8 +110,10 @@ class Settings(BaseSettings):
     CLOUDSDK_API_ENDPOINT_OVERRIDES_CONTAINER: str | None = None
 
     KUBECONFIG: FromRoot = ROOT / "build" / "kubeconfig"
-    TUTORIAL_ISTIO_HUB: str | None = None
-    TUTORIAL_ISTIO_TAG: str | None = None
+    # istioctl 1.30 itself takes registry.istio.io, which closes:
+    # https://istio.io/latest/news/releases/1.31.x/announcing-1.31/upgrade-notes/
+    TUTORIAL_ISTIO_HUB: str = "docker.io/istio"
+    TUTORIAL_ISTIO_TAG: str = "1.30.5"
     TUTORIAL_ISTIO_REVISION: str = "1-30"
     TUTORIAL_ISTIO_VALUES: Items = []
 

@@ -11,23 +11,22 @@ from helpers.base import contents
 from helpers.base.command import relative
 from helpers.base.errors import PrerequisiteError
 from helpers.base.settings import current
+from helpers.clusters import tokens
 
 _NOTEBOOKS = {context: contents.notebook(context) for context in ("eks", "gke")}  # which makes the cluster
 
 
-def write(context: str, server: str, ca_data: str, exec_: dict[str, Any]) -> None:
+def write(context: str, server: str, ca_data: str) -> None:
     """Put a cluster, its user and the context into $KUBECONFIG; other entries stay.
 
-    `ca_data` is base64, as both clouds give it; `exec_` is the credential plugin for kubectl and istioctl:
-    https://kubernetes.io/docs/reference/access-authn-authz/authentication/#client-go-credential-plugins
+    `ca_data` is base64, as both clouds give it.
     """
     path = current().KUBECONFIG
     before = yaml.safe_load(path.read_text(encoding="utf-8")) if path.exists() else None
     config = copy.deepcopy(before) or {"apiVersion": "v1", "kind": "Config", "current-context": context}
-    plugin = {"apiVersion": "client.authentication.k8s.io/v1", "interactiveMode": "Never", **exec_}
     entries: dict[str, dict[str, Any]] = {
         "cluster": {"server": server, "certificate-authority-data": ca_data},
-        "user": {"exec": plugin},
+        "user": {"exec": tokens.plugin(context)},
         "context": {"cluster": context, "user": context},
     }
     for kind, value in entries.items():

@@ -1,17 +1,28 @@
-"""Tokens for the API servers of both clouds, made in this process and renewed before they expire."""
+"""Tokens for the API servers of both clouds, made in this process and renewed before they expire.
+
+`python -m helpers.clusters.tokens eks` (or gke) is the credential plugin of kubectl and istioctl: it prints a
+token as an ExecCredential. So both clouds' kubectl signs in as the helpers do, and needs neither the AWS CLI
+nor Google's gke-gcloud-auth-plugin.
+https://kubernetes.io/docs/reference/access-authn-authz/authentication/#client-go-credential-plugins
+"""
 
 import base64
+import json
+import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from botocore.auth import SigV4QueryAuth
 from botocore.awsrequest import AWSRequest
 
 from helpers import aws
-from helpers.base.settings import current
+from helpers.base.errors import for_people
+from helpers.base.settings import current, settings_file
 
 _MARGIN = timedelta(minutes=1)
 _EKS_VALID_FOR = timedelta(minutes=15)
+_API_VERSION = "client.authentication.k8s.io/v1"
 
 Made = tuple[str, datetime]  # the token and when it expires
 
@@ -53,6 +64,41 @@ def gke() -> Made:
     return client.access_token()
 
 
+_MAKERS = {"eks": eks, "gke": gke}
+_DEPENDS_ON = {
+    "eks": ("TUTORIAL_NAME", "AWS_REGION"),
+    "gke": ("GOOGLE_CLOUD_PROJECT", "GOOGLE_APPLICATION_CREDENTIALS"),
+}
+
+
 def of(context: str) -> Token:
     """The token for the cluster of that context."""
-    return Token({"eks": eks, "gke": gke}[context])
+    return Token(_MAKERS[context])
+
+
+def plugin(context: str) -> dict[str, Any]:
+    """What a kubeconfig says of this credential plugin; it works in any folder and from any shell.
+
+    What the token depends on comes along, as the shell may have other settings; secrets do not.
+    """
+    given = {name: getattr(current(), name) for name in _DEPENDS_ON[context]}
+    environment = {"TUTORIAL_SETTINGS": settings_file(), **given}
+    return {
+        "apiVersion": _API_VERSION,
+        "interactiveMode": "Never",
+        "command": sys.executable,
+        "args": ["-I", "-m", __name__, context],  # -I: no module of the reader's in place of one of ours
+        "env": [{"name": name, "value": str(value)} for name, value in environment.items() if value],
+    }
+
+
+@for_people
+def main() -> None:
+    """Print the ExecCredential; exit code 1 and a message where there are no credentials."""
+    token, expires = _MAKERS[sys.argv[1]]()
+    status = {"token": token, "expirationTimestamp": f"{expires - _MARGIN:%Y-%m-%dT%H:%M:%SZ}"}
+    print(json.dumps({"kind": "ExecCredential", "apiVersion": _API_VERSION, "status": status}))
+
+
+if __name__ == "__main__":
+    main()

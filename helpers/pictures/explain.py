@@ -43,6 +43,7 @@ _EXIT_CODES = {
     60: "curl did not accept the certificate that it was shown",
     77: "curl could not read the authority's certificate",
 }
+STRAYED = "something in the caller's own network has the same private address, and answered"
 _CURLS_OWN = {1, 2, 3, 5, 6, 58, 60, 77}
 
 # https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-access-logs.html

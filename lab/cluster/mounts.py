@@ -6,9 +6,10 @@ stay untouched, two nodes do not meet, and all of a node's mounts end with its l
 """
 
 import shlex
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
+
+from lab.as_root import program
 
 OWN = (Path("/run"), Path("/var/lib"), Path("/var/log"))
 NO_TEXTS: Mapping[str, str] = {}
@@ -38,29 +39,25 @@ class View:
 
     def enter_new(self, *argv: str | Path) -> list[str]:
         """The command line that makes the view and becomes `argv` in it; no process is added."""
-        lines = []
+        mount, lines = program("mount"), []
         for path in self._visible:
             if any(path.is_relative_to(own) for own in OWN):
                 place = self.path(str(path))
                 place.parent.mkdir(parents=True, exist_ok=True)
                 place.mkdir(exist_ok=True) if path.is_dir() else place.touch()
-                lines.append(f"mount --rbind {_quote(path)} {_quote(place)}")
+                lines.append(f"{mount} --rbind {_quote(path)} {_quote(place)}")
         for own in (*self._texts, *OWN):
-            lines.append(f"mount --rbind {_quote(self.path(str(own)))} {own}")
+            lines.append(f"{mount} --rbind {_quote(self.path(str(own)))} {own}")
         # Shared among the view's own processes only, as pods may ask for mount propagation.
-        lines += ["mount --make-rshared /", 'exec "$@"']
-        unshare = ["unshare", "--mount", "--propagation", "private", "--"]
-        return [*_full(unshare), *_full(["sh"]), "-euc", "\n".join(lines), "view", *map(str, argv)]
+        lines += [f"{mount} --make-rshared /", 'exec "$@"']
+        unshare = [program("unshare"), "--mount", "--propagation", "private", "--"]
+        return [*unshare, program("sh"), "-euc", "\n".join(lines), "view", *map(str, argv)]
 
     @staticmethod
     def enter(pid: int, *argv: str | Path) -> list[str]:
         """The command line that becomes `argv` in the view that process `pid` lives in."""
-        return [*_full(["nsenter"]), f"--mount=/proc/{pid}/ns/mnt", "--", *map(str, argv)]
+        return [program("nsenter"), f"--mount=/proc/{pid}/ns/mnt", "--", *map(str, argv)]
 
 
 def _quote(path: Path) -> str:
     return shlex.quote(str(path))
-
-
-def _full(argv: list[str]) -> list[str]:
-    return [shutil.which(argv[0]) or argv[0], *argv[1:]]

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from lab import cgroups, images, packages
+from lab.as_root import program
 from lab.cluster.mounts import View
 from lab.cluster.waiting import wait_until
 from lab.errors import LabError
@@ -30,7 +31,10 @@ def start(processes: Processes, name: str, view: View, namespace: Path | None, c
     configuration.write_text(_configuration())
     view.path(SOCKET).unlink(missing_ok=True)
     cgroups.create(cgroup)
-    enter = [*cgroups.entering(cgroup), *view.enter_new("containerd", "-c", "/var/lib/containerd.toml")]
+    enter = [
+        *cgroups.entering(cgroup),
+        *view.enter_new(program("containerd"), "-c", "/var/lib/containerd.toml"),
+    ]
     return processes.start(name, enter, namespace=namespace)
 
 
@@ -43,9 +47,9 @@ def copy_store(store: Path, view: View) -> None:
     """Give a node's containerd all images, before it starts."""
     target = view.path(STORE)
     target.parent.mkdir(parents=True, exist_ok=True)
-    if subprocess.run(["cp", "-al", store, target], capture_output=True).returncode:
+    if subprocess.run([program("cp"), "-al", store, target], capture_output=True).returncode:
         shutil.rmtree(target, ignore_errors=True)  # another file system
-        subprocess.run(["cp", "-a", "--reflink=auto", store, target], check=True)
+        subprocess.run([program("cp"), "-a", "--reflink=auto", store, target], check=True)
     for database in store.rglob("*.db"):  # written in place, unlike everything else
         copy = target / database.relative_to(store)
         copy.unlink()
@@ -89,12 +93,13 @@ def _ctr(containerd: Process, *arguments: str) -> subprocess.CompletedProcess[st
 
 
 def _ctr_start(containerd: Process, *arguments: str) -> subprocess.Popen[str]:
-    command = View.enter(containerd.pid, "ctr", "-n", "k8s.io", *arguments)
+    command = View.enter(containerd.pid, program("ctr"), "-n", "k8s.io", *arguments)
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
 def _version() -> str:
-    return subprocess.run(["containerd", "--version"], capture_output=True, text=True, check=True).stdout
+    command = [program("containerd"), "--version"]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
 @contextmanager

@@ -12,8 +12,8 @@ from helpers import cost, show
 from helpers.base import command, my_address
 from helpers.base.errors import for_people
 from helpers.base.settings import ENDPOINTS, current, settings_file
-from series.preflight import aws, gcp
-from series.preflight.finding import Finding, note, ok, settled, stop
+from series.preflight import aws, gcp, here, images
+from series.preflight.finding import Finding, note, ok, settled
 
 
 @for_people
@@ -47,8 +47,8 @@ def _refuse_other_settings() -> None:
 
 def _findings() -> Iterator[Finding]:
     """Every finding, printed as it comes. Where a cloud does not know who asks, it is asked no more."""
-    clouds = (("AWS", aws.CHECKS), ("Google Cloud", gcp.CHECKS))
-    for subject, checks in (("this machine", (_tools,)), ("this machine", (_caller,)), *clouds):
+    clouds = (("images", (images.look,)), ("AWS", aws.CHECKS), ("Google Cloud", gcp.CHECKS))
+    for subject, checks in (("this machine", (_tools,)), ("this machine", (_caller, *here.CHECKS)), *clouds):
         for check in checks:
             levels = []
             for finding in settled(subject, check()):
@@ -60,14 +60,9 @@ def _findings() -> Iterator[Finding]:
 
 
 def _tools() -> Iterator[Finding]:
-    for program in ("istioctl", "curl", "aws"):
+    for program in ("istioctl", "curl"):
         yield ok(program, f"{show.program_version(program)}, {command.relative(command.find(program))}")
     wanted, there = current().TUTORIAL_ISTIO_REVISION.replace("-", "."), show.program_version("istioctl")
-    if there.endswith("-lab") and not current().TUTORIAL_ISTIO_HUB:
-        yield stop(
-            "istioctl",
-            f"{there} asks for the lab's images: set TUTORIAL_ISTIO_HUB and _TAG, or get another",
-        )
     if not there.startswith(wanted):
         yield note("istioctl", f"{there} installs another Istio than the notebooks were tried with, {wanted}")
 

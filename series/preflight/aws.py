@@ -8,6 +8,7 @@ from helpers import aws, eks, function, load_balancer, network
 from helpers.aws import denied, ec2, iam, route53
 from helpers.base.errors import ApiError
 from helpers.base.settings import current
+from series.preflight import here
 from series.preflight.finding import Finding, note, ok, stop
 
 _SOON = timedelta(days=30)
@@ -213,6 +214,8 @@ def domain() -> Iterator[Finding]:
             subject,
             f"a public zone will be made; the registrar of {settings.TUTORIAL_DOMAIN} has to point to it",
         )
+    if balancer := load_balancer.balancer():
+        yield from here.names(balancer["DNSName"])
 
 
 CHECKS = (identity, versions, quotas, permissions, names, domain)

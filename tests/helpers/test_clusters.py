@@ -5,11 +5,11 @@ Whole clusters come up in the lab's tests and in the series.
 
 import base64
 import json
-import os
 import subprocess
-import sys
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 from threading import Thread
 from urllib.parse import parse_qs, urlsplit
 
@@ -21,8 +21,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from helpers import aws, cleanup, eks, gke, network
 from helpers.aws import cloudwatch_logs, node_group
 from helpers.base.errors import PrerequisiteError, SettingsError, TutorialError, UnreachableError
-from helpers.base.settings import ROOT, current
+from helpers.base.settings import current
 from helpers.clusters import client as cluster_client
+from helpers.clusters import kubeconfig
 from helpers.gcp import client
 
 
@@ -31,11 +32,16 @@ def user(context: str) -> dict:
     return next(entry["user"]["exec"] for entry in users if entry["name"] == context)
 
 
-def run_plugin(context: str) -> subprocess.CompletedProcess:
+def run_plugin(context: str, folder: Path, **environment: str) -> subprocess.CompletedProcess:
+    """Start the credential plugin as kubectl would, in a folder and a shell of the reader's own."""
     plugin = user(context)
-    environment = current().environment() | {entry["name"]: entry["value"] for entry in plugin.get("env", [])}
+    given = {entry["name"]: entry["value"] for entry in plugin["env"]}
     return subprocess.run(
-        [plugin["command"], *plugin["args"]], env=environment, cwd="/", capture_output=True, text=True
+        [plugin["command"], *plugin["args"]],
+        env=environment | given,
+        cwd=folder,
+        capture_output=True,
+        text=True,
     )
 
 
@@ -84,15 +90,48 @@ def test_eks_cluster_that_failed_says_what_to_do(moto, monkeypatch):
         eks.ensure()
 
 
-def test_kubectl_asks_the_aws_cli_for_its_tokens(moto):
-    network.ensure()
-    eks.ensure()
-    done = run_plugin("eks")
-    token = json.loads(done.stdout)["status"]["token"].removeprefix("k8s-aws-v1.")
+@pytest.fixture
+def eks_context(monkeypatch, tmp_path) -> dict[str, str]:
+    """The context `eks`, written while the settings were a file; the keys in it."""
+    keys = {"AWS_ACCESS_KEY_ID": "EXAMPLE", "AWS_SECRET_ACCESS_KEY": "example"}
+    lines = [f'{name} = "{value}"' for name, value in keys.items()]
+    (tmp_path / "settings.toml").write_text("\n".join([*lines, 'AWS_REGION = "eu-west-1"']))
+    monkeypatch.setenv("TUTORIAL_SETTINGS", str(tmp_path / "settings.toml"))
+    monkeypatch.setenv("TUTORIAL_NAME", "of-this-shell")
+    kubeconfig.write("eks", "https://127.0.0.1:1", "Q0E=")
+    return keys
+
+
+def test_kubectl_signs_in_to_eks_from_any_folder_and_shell(eks_context, tmp_path):
+    (tmp_path / "helpers.py").write_text("raise SystemExit('a module of the reader')")
+    done = run_plugin(
+        "eks", tmp_path, PYTHONPATH=str(tmp_path), AWS_REGION="us-west-2", TUTORIAL_NAME="other"
+    )
+    assert done.returncode == 0, done.stderr
+    answer = json.loads(done.stdout)
+    token = answer["status"]["token"].removeprefix("k8s-aws-v1.")
     signed = urlsplit(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)).decode())
     query = parse_qs(signed.query)
+    assert signed.hostname == "sts.eu-west-1.amazonaws.com"
     assert query["Action"] == ["GetCallerIdentity"]
     assert "x-k8s-aws-id" in query["X-Amz-SignedHeaders"][0]
+    assert query["X-Amz-Credential"][0].startswith("EXAMPLE/")
+    remaining = datetime.fromisoformat(answer["status"]["expirationTimestamp"]) - datetime.now(UTC)
+    assert timedelta(minutes=10) < remaining <= timedelta(minutes=14)
+
+
+def test_kubeconfig_has_no_secret(eks_context):
+    written = current().KUBECONFIG.read_text()
+    assert eks_context["AWS_SECRET_ACCESS_KEY"] not in written
+    assert eks_context["AWS_ACCESS_KEY_ID"] not in written
+
+
+def test_kubectl_without_aws_credentials_says_how_to_get_them(tmp_path):
+    kubeconfig.write("eks", "https://127.0.0.1:1", "Q0E=")
+    done = run_plugin("eks", tmp_path, HOME=str(tmp_path), AWS_EC2_METADATA_DISABLED="true")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "no AWS credentials" in done.stderr
+    assert "aws sso login" in done.stderr
 
 
 def test_cluster_that_does_not_answer_does_not_keep_the_rest_alive(moto, monkeypatch, capsys):
@@ -172,10 +211,8 @@ def test_expired_sign_in_at_google_says_how_to_go_on(account_file):
         server.shutdown()
 
 
-def test_token_plugin_without_credentials_says_how_to_get_them(no_credentials):
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("GOOGLE_APP")}
-    done = subprocess.run(
-        [sys.executable, "-m", "helpers.gcp.token"], env=environment, cwd=ROOT, capture_output=True, text=True
-    )
+def test_kubectl_without_google_credentials_says_how_to_get_them(no_credentials, tmp_path):
+    kubeconfig.write("gke", "https://127.0.0.1:1", "Q0E=")
+    done = run_plugin("gke", tmp_path, CLOUDSDK_CONFIG=str(tmp_path), NO_GCE_CHECK="true")
     assert (done.returncode, done.stdout) == (1, "")
     assert "gcloud auth application-default login" in done.stderr

@@ -144,6 +144,24 @@ def test_time_out_is_exit_28_and_says_what_was_tried(full, monkeypatch, capsys):
     assert "curl: (28) " in shown
 
 
+def test_nothing_from_a_private_address_is_unreachable_whichever_way_it_ends(full, mtls, monkeypatch):
+    """From outside, 01's load balancer is silent (28), refused by another network (7, 60) or unnamed (6)."""
+    monkeypatch.setenv("TUTORIAL_CONNECT_TIMEOUT", "0.3")
+    with closing(socket.create_server(("127.0.0.1", 0))) as server:
+        port = server.getsockname()[1]
+    silent, refusing = (curl.outside("-v", f"http://127.0.0.1:{each}/") for each in (full, port))
+    other = call_mtls(*mtls)
+    assert [each.exit_code for each in (silent, refusing, other)] == [28, 7, 60]
+    assert [each.strayed for each in (silent, refusing, other)] == [False, True, True]
+    assert all(each.unreachable for each in (silent, refusing, other, curl.CurlResult(6)))
+
+
+def test_an_answer_a_public_address_and_a_mistake_are_no_proof_that_it_is_unreachable(http, mtls):
+    answered, mistaken = curl.outside(f"{http}/moved"), call_mtls(*mtls, "--cert", "/none")
+    public = curl.CurlResult(28, verbose="*   Trying 93.184.215.14:443...\n")
+    assert not any(each.unreachable for each in (answered, mistaken, public))
+
+
 def call_mtls(port: int, files: pki.Certificates, *args, host: str = HOST) -> curl.CurlResult:
     return curl.outside(*curl.resolve(host, port, "127.0.0.1"), *args, f"https://{host}:{port}/")
 

@@ -166,6 +166,16 @@ def test_outside_the_vpc_it_stops_at_the_edge_and_no_log_is_asked(clusters):
     assert clusters.asked == [] and journey.reached == ["curl"]
 
 
+@pytest.mark.parametrize(("exit_code", "word"), [(7, "own network"), (60, "own network"), (6, "looked up")])
+def test_outside_the_vpc_something_else_may_answer_or_no_name_be_found(clusters, exit_code, word):
+    """A network that has 10.0.0.0/16 itself, a VPN, a resolver that withholds private addresses."""
+    url = f"https://{current().alb_host}/"
+    journey = follow.request(from_outside(exit_code, url, error="so"))
+    assert list(states(journey).values()) == ["refused", "never", "never", "never"]
+    assert journey.refused is not None and word in journey.refused.why
+    assert clusters.asked == []
+
+
 def test_inside_the_vpc_curls_own_address_finds_the_entry_and_that_the_functions_answer(clusters):
     deliver("10.0.4.7:40000")
     url = f"https://{current().alb_host}/"

@@ -17,7 +17,7 @@ from pathlib import Path
 import boto3
 import pytest
 
-from lab import cgroups, life
+from lab import as_root, cgroups, life
 from lab.errors import LabError
 from lab.settings import Lab
 from tests.conftest import exports
@@ -89,8 +89,53 @@ def daemon() -> int:
     return pid
 
 
+def test_up_by_sudo_takes_nothing_from_the_caller(before, tmp_path):
+    """As where sudo lets every variable through: programs, modules and settings of the caller's are traps."""
+    trace = tmp_path / "trace"
+    for name in (
+        "env",
+        "sh",
+        "ip",
+        "iptables",
+        "nsenter",
+        "unshare",
+        "mount",
+        "umount",
+        "cp",
+        "containerd",
+        "ctr",
+    ):
+        (tmp_path / name).write_text(f"#!/bin/sh\necho {name} >>{trace}\n")
+        (tmp_path / name).chmod(0o755)
+    for name in ("typer", "sitecustomize", "lab"):
+        (tmp_path / f"{name}.py").write_text(f"open({str(trace)!r}, 'a').write('{name}.py')\n")
+    (tmp_path / "bashrc").write_text(f"echo bashrc >>{trace}\n")
+    names = (
+        "LD_PRELOAD",
+        "BASH_ENV",
+        "ENV",
+        "PYTHONSTARTUP",
+        "GODEBUG",
+        "SSL_CERT_FILE",
+        "CONTAINERD_ADDRESS",
+    )
+    names += ("IFS", "HTTPS_PROXY", "https_proxy", "AWS_PROFILE", "KUBECONFIG", "HOME", "TMPDIR")
+    hostile = dict.fromkeys(names, str(tmp_path / "bashrc")) | {
+        "PATH": str(tmp_path),
+        "PYTHONPATH": str(tmp_path),
+    }
+    _, *command = as_root.by_sudo(LAB, ["up"])
+    answer = subprocess.run(command, env=hostile, cwd=tmp_path, capture_output=True, text=True)
+    assert answer.returncode == 0, answer.stderr
+    assert not trace.exists(), trace.read_text()
+    given = Path(f"/proc/{daemon()}/environ").read_text().split("\0")
+    assert dict(pair.split("=", 1) for pair in given if pair) == as_root.environment(LAB)
+    # The traps work, so that this proves something.
+    subprocess.run([sys.executable, "-m", "lab", "status"], env=hostile, cwd=tmp_path, capture_output=True)
+    assert "sitecustomize.py" in trace.read_text()
+
+
 def test_up_twice_is_harmless(before):
-    lab("up")
     first = daemon()
     assert "up already" in lab("up")
     assert daemon() == first

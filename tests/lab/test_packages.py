@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from lab import packages
+from lab import as_root, packages
 from lab.errors import LabError
 from lab.packages import Need
 from lab.progress import Progress
@@ -17,8 +17,7 @@ def apt(tmp_path, monkeypatch):
     calls = tmp_path / "calls"
     program = tmp_path / "bin/apt-get"
     program.parent.mkdir()
-    monkeypatch.setenv("PATH", f"{program.parent}:/usr/bin:/bin")
-    monkeypatch.setattr(packages, "PATH", f"{program.parent}:/usr/bin:/bin")
+    monkeypatch.setattr(as_root, "PATH", f"{program.parent}:/usr/bin:/bin")
     monkeypatch.setattr(packages, "NEEDS", [Need("lab-test-program", "lab-test-package", "a test")])
 
     def answers(simulation: str, install: str = "true") -> Path:
@@ -81,4 +80,4 @@ def test_a_program_may_be_in_any_of_its_folders(tmp_path):
     assert not need.found()
     (folders[1] / need.what).touch(0o755)
     assert need.found() == str(folders[1] / need.what)
-    assert not Need(need.what, need.package, need.why).found()  # it is not on PATH
+    assert not Need(need.what, need.package, need.why).found()  # it is not among root's programs

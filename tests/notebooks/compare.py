@@ -1,15 +1,17 @@
-"""nbval's comparison of two notebooks' outputs, by its rules and ours, with nothing executed.
+"""nbval's comparison of outputs by its rules and ours: of two notebooks, or as a plugin of `pytest --nbval`.
 
 Of a picture the words are compared, not the drawing: its bars are as long as a run's milliseconds.
 """
 
 import difflib
 from copy import deepcopy
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import nbformat
+import pytest
 from nbval.plugin import IPyNbCell, coalesce_streams, find_metadata_tags, get_sanitize_patterns, nocolors
 
 RULES = Path(__file__).parent / "sanitize.cfg"
@@ -40,20 +42,29 @@ def differences(shown: Path, committed: Path) -> str:
         assert test.source == reference.source
         if dict(find_metadata_tags(reference.metadata)).get("check", True):
             cell = _Cell(parent=file)
-            skipped = (*_SKIPPED, PICTURE, "text/html") if _has_picture(reference) else _SKIPPED
-            if not cell.compare_outputs(_outputs(test), _outputs(reference), skipped):
+            skip = (*_SKIPPED, *_not_compared(reference))
+            if not cell.compare_outputs(_outputs(test), _outputs(reference), skip):
                 found += [f"cell {number}:", *cell.comparison_traceback]
     return "\n".join(found)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """For `pytest --nbval`; notebooks/conftest.py makes this module a plugin."""
+    for cell in items:
+        if isinstance(cell, IPyNbCell):
+            skip = (*cell.parent.skip_compare, *_not_compared(cell.cell))
+            cell.compare_outputs = partial(cell.compare_outputs, skip_compare=skip)
+
+
+def _not_compared(committed: Any) -> tuple[str, ...]:
+    """Of a picture the drawing, and its HTML, which is not committed."""
+    has_picture = any(PICTURE in output.get("data", {}) for output in committed.outputs)
+    return (PICTURE, "text/html") if has_picture else ()
 
 
 def _code_cells(notebook: Path) -> list[Any]:
     cells: list[Any] = nbformat.read(notebook, as_version=4).cells
     return [cell for cell in cells if cell.cell_type == "code"]
-
-
-def _has_picture(cell: Any) -> bool:
-    """Then only the image and the words are committed, not the HTML."""
-    return any(PICTURE in output.get("data", {}) for output in cell.outputs)
 
 
 def _outputs(cell: Any) -> list[Any]:

