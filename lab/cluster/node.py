@@ -116,13 +116,12 @@ class Node:
         network = {"cniVersion": "0.4.0", "name": "lab", "plugins": plugins}
         self._write(f"{runtime.CNI_CONFIGURATION}/10-lab.conflist", network)
 
-    def _start_kubelet(self, containerd: int) -> Process:
+    def _kubelet_configuration(self) -> dict[str, Any]:
         plane = self._plane
         folder = plane.folder / "pki"
         serving = plane.authority.issue(self.name, pki.SERVER, names=(self.name, self.address))
         certificate, key = serving.write(folder, "kubelet-serving")
-        self._view.path("/var/lib/resolv.conf").write_text(f"nameserver {plane.spec.resolver}\n")
-        configuration = {
+        return {
             "apiVersion": "kubelet.config.k8s.io/v1beta1",
             "kind": "KubeletConfiguration",
             "address": self.address,
@@ -159,7 +158,11 @@ class Node:
             "syncFrequency": "5s",
             "volumePluginDir": "/var/lib/kubelet/volume-plugins",
         }
-        kubeconfig = plane.kubeconfig("kubelet", f"system:node:{self.name}", "system:nodes")
+
+    def _start_kubelet(self, containerd: int) -> Process:
+        self._view.path("/var/lib/resolv.conf").write_text(f"nameserver {self._plane.spec.resolver}\n")
+        configuration = self._kubelet_configuration()
+        kubeconfig = self._plane.kubeconfig("kubelet", f"system:node:{self.name}", "system:nodes")
         return self._start(
             "kubelet", containerd,
             f"--config={self._write('/var/lib/kubelet.json', configuration)}",
