@@ -10,7 +10,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from helpers.aws import denied
 from helpers.base.errors import AlreadyExistsError, ApiError, UnreachableError
-from helpers.base.settings import current
+from helpers.base.settings import of_named_clouds
 from helpers.base.tags import project_tags
 
 _RETRIES = {"mode": "standard", "max_attempts": 8}  # throttling, 5xx, dropped connections
@@ -55,7 +55,7 @@ def _client(service: str, endpoint: str | None, region: str, *keys: str | None) 
 
 def client(service: str) -> Any:
     """A boto3 client of that service, by the settings in force."""
-    settings = current()
+    settings = of_named_clouds()
     return _client(
         service,
         settings.AWS_ENDPOINT_URL,
@@ -71,7 +71,7 @@ def credentials() -> Any:
     import boto3
     from botocore.exceptions import NoCredentialsError
 
-    settings = current()
+    settings = of_named_clouds()
     keys = (settings.AWS_ACCESS_KEY_ID, settings.AWS_SECRET_ACCESS_KEY, settings.AWS_SESSION_TOKEN)
     with _translated("Looking for AWS credentials"):
         found = boto3.Session(*keys, region_name=settings.AWS_REGION).get_credentials()

@@ -252,6 +252,17 @@ def current() -> Settings:
         raise SettingsError(action, str(wrong), "correct the file: it must be TOML.") from None
 
 
+def of_named_clouds() -> Settings:
+    """The settings, for calls to the clouds.
+
+    Raises SettingsError where there is no settings file: the SDKs would find the reader's own accounts.
+    """
+    if not (file := settings_file()).exists():
+        hint = "make up, for the lab, or name the file of your accounts: TUTORIAL_SETTINGS=cloud.toml"
+        raise SettingsError("Choosing the clouds", f"{file.name} is missing", hint)
+    return current()
+
+
 @contextmanager
 def override(**values: Any) -> Iterator[None]:
     """Use these values inside the block, whatever the environment and the file say."""

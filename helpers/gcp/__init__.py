@@ -1,7 +1,7 @@
 """Google Cloud: where everything is made. `client` asks Google; it takes a third of a second to import."""
 
 from helpers.base.errors import SettingsError
-from helpers.base.settings import current
+from helpers.base.settings import current, of_named_clouds
 
 SCOPES = [
     "https://www.googleapis.com/auth/cloud-platform",
@@ -12,7 +12,7 @@ TIMEOUT = 45.0  # seconds for one answer
 
 def project() -> str:
     """The project that everything is made in; raises SettingsError where none is set."""
-    if name := current().GOOGLE_CLOUD_PROJECT:
+    if name := of_named_clouds().GOOGLE_CLOUD_PROJECT:
         return name
     raise SettingsError(
         "Speaking to Google Cloud", "GOOGLE_CLOUD_PROJECT is not set", "set it in the settings file."

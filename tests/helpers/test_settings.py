@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from helpers import show
+from helpers import aws, eks, gke, network, show
 from helpers.base import settings
 from helpers.base.errors import SettingsError
+from helpers.gcp import cloud_nat
 
 
 def test_environment_wins_over_the_file(monkeypatch, tmp_path):
@@ -146,3 +147,14 @@ def test_secrets_are_masked_where_settings_are_shown(monkeypatch):
     table = show.settings()
     assert "very-secret" not in repr(table) + table._repr_html_()
     assert ["TUTORIAL_DOMAIN", "example.com"] in table.rows
+
+
+def test_without_a_settings_file_no_cloud_is_asked(monkeypatch, tmp_path):
+    """The reader's own credentials are there, and a notebook is opened while the lab is down."""
+    monkeypatch.setenv("TUTORIAL_SETTINGS", str(tmp_path / "tutorial.toml"))
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "GOOGLE_CLOUD_PROJECT"):
+        monkeypatch.setenv(name, "own")
+    for ask in (network.ensure, eks.create, gke.create, cloud_nat.find, aws.credentials):
+        with pytest.raises(SettingsError, match=r"tutorial\.toml is missing\nTry: make up"):
+            ask()
+    assert settings.current().TUTORIAL_NAME == "istio-multicloud"

@@ -39,14 +39,16 @@ class PaperCluster:
     ca_certificate = b"-----BEGIN CERTIFICATE-----\n"
 
     def __init__(self, spec, vpc, load_balancers) -> None:
-        self.spec, self.node = spec, None
+        self.spec, self.node, self.load_balancers, self.provider_id = spec, None, load_balancers, ""
 
     def start_control_plane(self) -> None:
         if self.spec.name.endswith("-broken"):
             raise RuntimeError("etcd did not start")
 
-    def start_node(self, name: str, address: str, labels: dict[str, str], pods: IPv4Network) -> None:
-        self.node = (name, address, labels, pods)
+    def start_node(
+        self, name: str, address: str, labels: dict[str, str], pods: IPv4Network, provider_id: str
+    ) -> None:
+        self.node, self.provider_id = (name, address, labels, pods), provider_id
 
     def stop_node(self) -> None:
         self.node = None
