@@ -134,15 +134,19 @@ def _refuse_incomplete(lab: Lab) -> None:
 
 
 def _start(lab: Lab) -> None:
-    for folder in (lab.run, lab.data / "log"):
-        folder.mkdir(parents=True, exist_ok=True)
+    lab.run.mkdir(parents=True, exist_ok=True)
+    lab.data.mkdir(
+        mode=0o700, parents=True, exist_ok=True
+    )  # logs, certificates, etcd: nobody else's business
+    os.chown(lab.data, lab.owner_uid, lab.owner_gid)
+    (lab.data / "log").mkdir(exist_ok=True)
     log = lab.data / "log/daemon.log"
     with log.open("ab") as out:
         earlier = out.tell()
         daemon = subprocess.Popen(
             as_root.python(lab, "daemon"),
             stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True, cwd="/",
-            env=as_root.environment(lab), umask=0o022,
+            env=as_root.environment(lab),
         )  # fmt: skip
     group = f"{lab.cgroup}/daemon"
     cgroups.create(group)

@@ -1,5 +1,6 @@
 """What a reader sees in JupyterLab: the start page, and notebook 01 run in a real browser."""
 
+import json
 import os
 import re
 import subprocess
@@ -36,6 +37,7 @@ def server(meshes: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> 
     ]
     subprocess.run(trust, env=meshes, check=True, capture_output=True)
     argv = [sys.executable, "-m", "jupyter", "lab", "--no-browser", "--allow-root", "--port=0"]
+    argv.append("--KernelManager.transport_encryption=auto")
     log = root / "jupyter.log"
     with log.open("wb") as out:
         jupyter = subprocess.Popen(
@@ -69,7 +71,7 @@ def page(server: str, chromium: str, tmp_path: Path) -> Iterator[Page]:
         browser.close()
 
 
-def test_from_the_start_page_through_all_of_01(page: Page) -> None:
+def test_from_the_start_page_through_all_of_01(page: Page, meshes: dict[str, str]) -> None:
     expect(page.get_by_role("link", name=re.compile(r"^\d+ · "))).to_have_count(8)
     expect(page.locator("svg.mesh")).to_be_visible()
     expect(page.get_by_text("has been up")).to_be_visible()
@@ -85,3 +87,6 @@ def test_from_the_start_page_through_all_of_01(page: Page) -> None:
     picture = notebook.locator("svg.mesh").last
     picture.scroll_into_view_if_needed()
     expect(picture.locator("text", has_text="internal").first).to_be_visible()
+    # Kernels listen on loopback: without a key, another user of the machine could read what cells print.
+    [connection] = Path(meshes["HOME"], ".local/share/jupyter/runtime").glob("kernel-*.json")
+    assert json.loads(connection.read_text())["curve_secretkey"]
