@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from helpers import aws, network
+from helpers import aws, classic_load_balancer, network
 from helpers.aws import cloudwatch_logs, deletion, ec2, iam, node_group
 from helpers.base import contents, my_address
 from helpers.base.resource import Resource
@@ -124,7 +124,7 @@ def delete() -> None:
         deletion.delete("eks", "delete_cluster", name=current().TUTORIAL_NAME)
     wait_until("the EKS cluster to go", status, lambda now: now == "", timeout=_LIMIT)
     kubeconfig.remove(CONTEXT)
-    for name in _classic_balancers():
+    for name in classic_load_balancer.names(cluster_tag()):
         deletion.delete("elb", "delete_load_balancer", LoadBalancerName=name)
     for disk in _disks():
         ec2.delete("disk", disk)
@@ -137,25 +137,10 @@ def delete() -> None:
 def leftovers() -> list[Resource]:
     """The cluster, what its controllers made for Services and volumes, its log group and its roles."""
     found = [("EKS cluster", current().TUTORIAL_NAME)] if status() else []
-    found += [("classic load balancer", name) for name in _classic_balancers()]
+    found += [("classic load balancer", name) for name in classic_load_balancer.names(cluster_tag())]
     found += [("disk", disk) for disk in _disks()]
     resources = [Resource("AWS", *each) for each in found]
     return resources + cloudwatch_logs.leftovers(log_group()) + iam.leftovers(*_ROLES)
-
-
-def _classic_balancers() -> list[str]:
-    """Classic load balancers that the cluster made for its Services."""
-    listed = aws.list_all("elb", "describe_load_balancers", "LoadBalancerDescriptions")
-    names = [balancer["LoadBalancerName"] for balancer in listed]
-    ours = []
-    for start in range(0, len(names), 20):  # the call takes 20 names
-        answer = aws.call("elb", "describe_tags", LoadBalancerNames=names[start : start + 20])
-        ours += [
-            found["LoadBalancerName"]
-            for found in answer["TagDescriptions"]
-            if any(tag["Key"] == cluster_tag() for tag in found["Tags"])
-        ]
-    return ours
 
 
 def _disks() -> list[str]:

@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from lab import as_root, binaries, cgroups, control, images, packages, values
+from lab.aws.dataplane.functions import runtime_image
 from lab.errors import LabError
 from lab.leftovers import clean_up
 from lab.progress import Progress
@@ -25,6 +26,8 @@ def setup(lab: Lab, progress: Progress) -> None:
     programs = binaries.build(lab.cache, progress)
     with progress.step("Container images"):
         images.build(programs, lab.cache)
+    with progress.step("Python for functions"):
+        runtime_image.build(lab.cache)
 
 
 def up(lab: Lab, progress: Progress) -> dict:
@@ -135,22 +138,18 @@ def _refuse_incomplete(lab: Lab) -> None:
 
 def _start(lab: Lab) -> None:
     lab.run.mkdir(parents=True, exist_ok=True)
-    lab.data.mkdir(
-        mode=0o700, parents=True, exist_ok=True
-    )  # logs, certificates, etcd: nobody else's business
+    lab.data.mkdir(mode=0o700, parents=True, exist_ok=True)  # logs, certificates, etcd: the owner's alone
     os.chown(lab.data, lab.owner_uid, lab.owner_gid)
     (lab.data / "log").mkdir(exist_ok=True)
-    log = lab.data / "log/daemon.log"
+    log, group = lab.data / "log/daemon.log", f"{lab.cgroup}/daemon"
+    cgroups.create(group)
     with log.open("ab") as out:
         earlier = out.tell()
         daemon = subprocess.Popen(
-            as_root.python(lab, "daemon"),
+            [*cgroups.entering(group), *as_root.python(lab, "daemon")],
             stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True, cwd="/",
             env=as_root.environment(lab),
         )  # fmt: skip
-    group = f"{lab.cgroup}/daemon"
-    cgroups.create(group)
-    cgroups.add_process(group, daemon.pid)
     deadline = time.monotonic() + START_LIMIT
     while not running(lab):
         if daemon.poll() is not None or time.monotonic() > deadline:

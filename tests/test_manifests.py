@@ -140,6 +140,14 @@ def test_a_gateway_is_injected_by_the_revision(programs, folder, name, kind):
     assert deployment["spec"]["template"]["spec"]["containers"][0]["image"] == "auto"
 
 
+def test_the_ingress_gateways_load_balancer_is_told_to_balance_across_zones(programs, folder):
+    answer = istioctl(programs, "manifest", "generate", "-f", str(folder / "eks/ingress-gateway.yaml"))
+    (service,) = [d for d in yaml.safe_load_all(answer.stdout) if d and d["kind"] == "Service"]
+    name = "service.beta.kubernetes.io/aws-load-balancer-cross-zone-load-balancing-enabled"
+    assert service["metadata"]["annotations"] == {name: "true"}
+    assert [port["port"] for port in service["spec"]["ports"]] == [443]
+
+
 @pytest.mark.parametrize("path", MANIFESTS, ids=lambda p: f"{p.parent.name}/{p.stem}")
 def test_what_is_the_labs_own_stays_in_the_settings(path):
     """Hub, tag and what stock Envoy lacks are given with --set, so that the files fit a cloud too."""

@@ -62,7 +62,7 @@ def settings(
     account: Account, hub: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., Path]:
     """Choose the settings of this test; nothing of the machine's or the lab's own is in the environment."""
-    for name in [*Settings.model_fields, "YES"]:
+    for name in [*Settings.model_fields, "TUTORIAL_YES"]:
         monkeypatch.delenv(name, raising=False)
 
     def choose(**changed: str | None) -> Path:
@@ -111,6 +111,9 @@ def test_it_says_who_what_and_how_much_and_asks(account, settings, asked, capsys
         "✓ permissions, IAM's simulation:",
         "✓ Google Cloud: project lab-project in us-central1-a, as tutorial@",
         "✓ GKE: Kubernetes 1.35",
+        "✓ network default: it has a subnet in us-central1",
+        "✓ quota SSD_TOTAL_GB: 0 of 500 used in us-central1, 100 needed",
+        "! nodes' service account: its roles are not known",
         "US dollars an hour",
     ):
         assert line in said
@@ -119,9 +122,9 @@ def test_it_says_who_what_and_how_much_and_asks(account, settings, asked, capsys
 
 
 def test_yes_in_the_environment_is_for_ci(settings, asked, monkeypatch):
-    monkeypatch.setenv("YES", "1")
+    monkeypatch.setenv("TUTORIAL_YES", "1")
     assert asked("n") is None
-    monkeypatch.setenv("YES", "0")
+    monkeypatch.setenv("TUTORIAL_YES", "0")
     assert asked("n") == "Nothing was created."
 
 
@@ -154,9 +157,9 @@ def test_make_without_settings_says_which_file_to_write():
 
 
 def test_a_shell_that_was_given_to_a_lab_is_refused(account, settings):
-    refused = make(settings(), AWS_ENDPOINT_URL=account.lab["AWS_ENDPOINT_URL"])
+    refused = make(settings(AWS_ENDPOINT_URL=None), AWS_ENDPOINT_URL=account.lab["AWS_ENDPOINT_URL"])
     assert refused.returncode != 0
-    assert "AWS_ENDPOINT_URL in the environment would win over cloud.toml" in refused.stderr
+    assert "AWS_ENDPOINT_URL in the environment would count, as cloud.toml has none" in refused.stderr
 
 
 def test_another_target_is_no_target():
@@ -369,6 +372,26 @@ def test_the_internet_reaches_one_port_of_the_gateway(account, build):
     words = ("-n", "istio-ingress", "get", "service", "istio-ingressgateway", "-o", "json")
     got = json.loads(in_eks(account, build, "kubectl", *words))
     assert [port["port"] for port in got["spec"]["ports"]] == [443]
+
+
+def test_the_load_balancer_takes_from_pods_in_eks_what_its_security_group_admits(account, build):
+    """The tutorial's rule is for the VPC, of whose subnets pods in EKS have their addresses."""
+    ec2, elb = account.client("ec2"), account.client("elbv2")
+    (balancer,) = elb.describe_load_balancers()["LoadBalancers"]
+    (group,) = ec2.describe_security_groups(GroupIds=balancer["SecurityGroups"])["SecurityGroups"]
+    rules = {"GroupId": group["GroupId"], "IpPermissions": group["IpPermissions"]}
+    ask = (
+        f"curl -s -o /dev/null -w '%{{http_code}}' --connect-timeout 2 http://{balancer['DNSName']}; echo $?"
+    )
+
+    def asked() -> str:
+        return in_eks(account, build, "kubectl", "exec", "curl", "--", "sh", "-c", ask).strip()
+
+    assert asked() == "2000"  # the status, and curl's exit code
+    ec2.revoke_security_group_ingress(**rules)
+    assert asked() == "00028"
+    ec2.authorize_security_group_ingress(**rules)
+    assert asked() == "2000"
 
 
 def test_without_a_domain_the_vpc_alone_knows_the_name(account, tmp_path, build):

@@ -15,14 +15,13 @@ from unittest.mock import patch
 import boto3
 import pytest
 import requests
-from botocore.auth import SigV4QueryAuth
-from botocore.awsrequest import AWSRequest
-from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 from google.auth import jwt
 from google.auth.crypt import RSASigner
 from google.oauth2 import service_account
 
+from helpers.base.settings import override
+from helpers.clusters import tokens
 from lab import cgroups, cli, control, life
 from lab.gcp.api.oauth import CLOUD_PLATFORM, ServiceAccount
 from lab.settings import Lab
@@ -89,22 +88,12 @@ def test_aws_wants_the_labs_own_key(meshes):
             sts(meshes, key, guess).get_caller_identity()
 
 
-def eks_token(meshes: dict[str, str], secret: str) -> str:
-    """As `aws eks get-token` makes it."""
-    request = AWSRequest(
-        "GET",
-        f"{meshes['AWS_ENDPOINT_URL']}/?Action=GetCallerIdentity&Version=2011-06-15",
-        headers={"x-k8s-aws-id": "istio-multicloud"},
-    )
-    credentials = Credentials(meshes["AWS_ACCESS_KEY_ID"], secret)
-    SigV4QueryAuth(credentials, "sts", meshes["AWS_REGION"], 60).add_auth(request)
-    assert request.url
-    return "k8s-aws-v1." + base64.urlsafe_b64encode(request.url.encode()).decode().rstrip("=")
+def test_eks_wants_a_token_that_the_labs_own_key_signed(meshes, endpoints, monkeypatch):
+    monkeypatch.setenv("TUTORIAL_SETTINGS", meshes["TUTORIAL_SETTINGS"])
 
-
-def test_eks_wants_a_token_that_the_labs_own_key_signed(meshes, endpoints):
     def status(secret: str) -> int:
-        headers = {"Authorization": f"Bearer {eks_token(meshes, secret)}"}
+        with override(AWS_SECRET_ACCESS_KEY=secret):
+            headers = {"Authorization": f"Bearer {tokens.eks()[0]}"}
         url = f"{endpoints['eks']}/api/v1/secrets"
         return requests.get(url, headers=headers, verify=False).status_code
 

@@ -13,6 +13,7 @@ BALANCER = 1.0  # provisioning; AWS: two to three minutes
 INTERFACES = 1.0  # of a deleted load balancer; AWS: minutes
 NAT_GATEWAY = 1.0  # pending, and deleting; AWS: one to three minutes
 ACCESS_LOG = 1.0  # of a load balancer, until it is delivered; AWS: five minutes
+INSTANCE_CHECK = 0.5  # between a Classic Load Balancer's health checks; Kubernetes asks AWS for 10
 CHANGE = 0.5  # of a hosted zone, PENDING; AWS: up to a minute
 CERTIFICATE = 1.0  # a requested one's DNS record to be named, and then to be found; AWS: seconds, minutes
 

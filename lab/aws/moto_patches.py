@@ -6,7 +6,9 @@ from typing import Any, NamedTuple
 from moto import settings
 from moto.acm.models import CertBundle
 from moto.awslambda.models import LambdaFunction
+from moto.core.responses import ActionResult
 from moto.core.utils import utcnow
+from moto.elb.responses import ELBResponse
 from moto.elbv2.models import FakeLoadBalancer
 from moto.iam.access_control import PermissionResult
 from moto.s3.models import FakeBucket
@@ -45,12 +47,20 @@ def _describe_function(function: LambdaFunction, on_create: bool = False) -> dic
     return description
 
 
+def _describe_instance_health(answers: ELBResponse) -> ActionResult:
+    """moto leaves out why an instance is out of service."""
+    states = answers.elb_backend.describe_instance_health(answers._get_param("LoadBalancerName"), [])
+    return ActionResult({"InstanceStates": states})
+
+
 PATCHES = [
     # moto would issue a certificate after a while, whatever Route 53 says.
     Patch(settings, "ACM_VALIDATION_WAIT", sys.maxsize),
     Patch(CertBundle, "describe", _describe_certificate_later),
     # moto would call a load balancer active as soon as it is described.
     Patch(FakeLoadBalancer, "activate", lambda load_balancer: None),
+    # moto has one class of answers for both of ELB's APIs, so `Backed.answers` would take the other's too.
+    Patch(ELBResponse, "describe_instance_health", _describe_instance_health),
     # moto calls every update successful at once.
     Patch(LambdaFunction, "get_configuration", _describe_function),
     # moto reads bucket policies without their principals, and a condition that does not hold as a denial.

@@ -66,23 +66,27 @@ class Cluster:
             self.stop()
             raise
         core = client.CoreV1Api(self._plane.api)
-        self._controller = ServiceController(core, self._load_balancers, self._node_address)
+        self._controller = ServiceController(core, self._load_balancers, lambda: self._node)
         self._controller.start()
 
     def start_node(
-        self, name: str, address: str, labels: dict[str, str], pods: IPv4Network | None = None
-    ) -> None:
+        self, name: str, address: str, labels: dict[str, str],
+        pods: IPv4Network | None = None, provider_id: str = "",
+    ) -> None:  # fmt: skip
         """Blocks until the node is Ready. One node at a time.
 
         `address` is its private one in the VPC; `pods` the range of its pods' addresses, where the cluster
-        has no range of which it gets a /24.
+        has no range of which it gets a /24; `provider_id` its name in the cloud, such as
+        aws:///us-east-1a/i-0123456789abcdef0.
         """
         if self._node:
             raise LabError(f"starting node {name}", f"{self.spec.name} has a node: {self._node.name}")
         cgroup = f"{self._cgroup}/node"
         # The first /24 of the cluster's range is what the controller manager gives to the first node.
         pods = pods or next(IPv4Network(self.spec.pod_range).subnets(new_prefix=24))
-        node = Node(name, address, labels, pods, self._plane, self._processes, self._programs, cgroup)
+        node = Node(
+            name, address, labels, pods, provider_id, self._plane, self._processes, self._programs, cgroup
+        )
         store = self._prepare_images().result()
         try:
             node.start(store)
@@ -111,9 +115,6 @@ class Cluster:
             self._controller = None
         cgroups.remove(self._cgroup)
         shutil.rmtree(self._folder, ignore_errors=True)
-
-    def _node_address(self) -> str | None:
-        return self._node.address if self._node else None
 
     def _prepare_images(self) -> Future[Path]:
         """The first cluster on a machine imports the images (6 to 9 s) while its control plane starts."""

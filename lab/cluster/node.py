@@ -32,11 +32,12 @@ class Node:
     """One machine of a cluster: what runs on it is below one cgroup, what it writes below one folder."""
 
     def __init__(
-        self, name: str, address: str, labels: dict[str, str], pods: IPv4Network, plane: ControlPlane,
-        processes: Processes, programs: Path, cgroup: str,
+        self, name: str, address: str, labels: dict[str, str], pods: IPv4Network, provider_id: str,
+        plane: ControlPlane, processes: Processes, programs: Path, cgroup: str,
     ) -> None:  # fmt: skip
-        """`pods`: the range of its pods' addresses."""
+        """`pods`: the range of its pods' addresses; `provider_id`: its name in the cloud."""
         self.name, self.address, self._labels, self._pod_range = name, address, labels, pods
+        self.provider_id = provider_id
         self._plane, self._processes, self._programs = plane, processes, programs
         self._pods, self._runtime = f"{cgroup}/pods", f"{cgroup}/runtime"
         self._cgroup = cgroup
@@ -117,12 +118,24 @@ class Node:
         self._write(f"{runtime.CNI_CONFIGURATION}/10-lab.conflist", network)
 
     def _start_kubelet(self, containerd: int) -> Process:
+        self._view.path("/var/lib/resolv.conf").write_text(f"nameserver {self._plane.spec.resolver}\n")
+        configuration = self._kubelet_configuration()
+        kubeconfig = self._plane.kubeconfig("kubelet", f"system:node:{self.name}", "system:nodes")
+        return self._start(
+            "kubelet", containerd,
+            f"--config={self._write('/var/lib/kubelet.json', configuration)}",
+            f"--kubeconfig={kubeconfig}",
+            f"--node-ip={self.address}",
+            f"--hostname-override={self.name}",
+            f"--node-labels={','.join(f'{label}={value}' for label, value in self._labels.items())}",
+        )  # fmt: skip
+
+    def _kubelet_configuration(self) -> dict[str, Any]:
         plane = self._plane
         folder = plane.folder / "pki"
         serving = plane.authority.issue(self.name, pki.SERVER, names=(self.name, self.address))
         certificate, key = serving.write(folder, "kubelet-serving")
-        self._view.path("/var/lib/resolv.conf").write_text(f"nameserver {plane.spec.resolver}\n")
-        configuration = {
+        return {
             "apiVersion": "kubelet.config.k8s.io/v1beta1",
             "kind": "KubeletConfiguration",
             "address": self.address,
@@ -139,6 +152,7 @@ class Node:
             "clusterDNS": [plane.spec.dns_ip],
             "clusterDomain": DOMAIN,
             "resolvConf": "/var/lib/resolv.conf",
+            "providerID": self.provider_id,
             "cgroupDriver": "cgroupfs",
             "cgroupRoot": f"/{self._pods}",
             "cgroupsPerQOS": True,
@@ -159,15 +173,6 @@ class Node:
             "syncFrequency": "5s",
             "volumePluginDir": "/var/lib/kubelet/volume-plugins",
         }
-        kubeconfig = plane.kubeconfig("kubelet", f"system:node:{self.name}", "system:nodes")
-        return self._start(
-            "kubelet", containerd,
-            f"--config={self._write('/var/lib/kubelet.json', configuration)}",
-            f"--kubeconfig={kubeconfig}",
-            f"--node-ip={self.address}",
-            f"--hostname-override={self.name}",
-            f"--node-labels={','.join(f'{label}={value}' for label, value in self._labels.items())}",
-        )  # fmt: skip
 
     def _start_proxy(self, containerd: int) -> Process:
         kubeconfig = self._plane.kubeconfig("kube-proxy", "system:kube-proxy")

@@ -12,19 +12,35 @@ from typing import Any, Protocol
 from kubernetes import client, watch
 from kubernetes.client.exceptions import ApiException
 
+from lab.errors import LabError
+
 FINALIZER = "service.kubernetes.io/load-balancer-cleanup"
 RESYNC = 30  # seconds after which everything is looked at again, whatever went wrong
 MERGE = "application/merge-patch+json"
 log = logging.getLogger(__name__)
 
-NodeAddress = Callable[[], str | None]
 Service = Any  # client.V1Service, whose model calls every field optional
+
+
+class Machine(Protocol):
+    """A cluster's node, as the cloud knows it."""
+
+    @property
+    def address(self) -> str:
+        """Its private address."""
+
+    @property
+    def provider_id(self) -> str:
+        """Of Kubernetes' `spec.providerID`: its name in the cloud."""
+
+
+NodeOf = Callable[[], Machine | None]
 
 
 class Policy(Protocol):
     """How a cloud balances. Both calls are idempotent; a balancer is known by its Service's uid."""
 
-    def ensure(self, service: Service, node: NodeAddress) -> list[dict[str, str]]:
+    def ensure(self, service: Service, node: NodeOf) -> list[dict[str, str]]:
         """Make the balancer what the Service asks for; returns status.loadBalancer.ingress."""
 
     def release(self, uid: str) -> None:
@@ -37,9 +53,10 @@ class Policy(Protocol):
 class ServiceController:
     """Watches one cluster's Services, in a thread, and keeps balancers and statuses as they ask."""
 
-    def __init__(self, core: client.CoreV1Api, policy: Policy, node: NodeAddress) -> None:
+    def __init__(self, core: client.CoreV1Api, policy: Policy, node: NodeOf) -> None:
         self._core, self._policy, self._node = core, policy, node
         self._held: set[str] = set()
+        self._reported: dict[str, str] = {}  # the last message about each Service, by uid
         self._stop = Event()
         self._thread = Thread(target=self._run, name="load-balancers", daemon=True)
 
@@ -91,15 +108,21 @@ class ServiceController:
         except ApiException as error:
             if error.status not in (404, 409):  # it changed meanwhile: the next event tells how
                 raise
+        except LabError as refused:
+            self._report(service, str(refused))
         except Exception as error:
             log.exception("the load balancer of %s/%s", service.metadata.namespace, service.metadata.name)
             self._report(service, str(error))
 
     def _ensure(self, service: Service) -> None:
+        if wanted := service.spec.load_balancer_class:
+            # A cloud's controller leaves it, without a word, to whoever serves the class.
+            raise LabError(f"loadBalancerClass {wanted}", "nothing in this cluster serves it", "leave it out")
         self._held.add(service.metadata.uid)
         self._set_finalizer(service, True)
         ingress = self._policy.ensure(service, self._node)
         shown = service.status.load_balancer.ingress or []
+        self._reported.pop(service.metadata.uid, None)
         if [{"hostname": one.hostname} if one.hostname else {"ip": one.ip} for one in shown] != ingress:
             self._set_status(service, ingress)
 
@@ -128,14 +151,18 @@ class ServiceController:
         self._core.patch_namespaced_service_status(meta.name, meta.namespace, body, _content_type=MERGE)
 
     def _report(self, service: Service, message: str) -> None:
-        """As an event, so that `kubectl describe service` tells it."""
+        """As an event, so that `kubectl describe service` tells it; once for the same message."""
         meta = service.metadata
+        if self._reported.get(meta.uid) == message:
+            return
+        self._reported[meta.uid] = message
         event = client.CoreV1Event(
             metadata=client.V1ObjectMeta(generate_name=f"{meta.name}.", namespace=meta.namespace),
             involved_object=client.V1ObjectReference(
                 api_version="v1", kind="Service", name=meta.name, namespace=meta.namespace, uid=meta.uid
             ),
-            type="Warning", reason="SyncLoadBalancerFailed", message=message[:1024],
+            type="Warning", reason="SyncLoadBalancerFailed", 
+            message=f"Error syncing load balancer: failed to ensure load balancer: {message}"[:1024],
             source=client.V1EventSource(component="service-controller"),
         )  # fmt: skip
         self._core.create_namespaced_event(meta.namespace, event)

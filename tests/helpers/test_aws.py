@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import io
+import json
 import zipfile
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
@@ -266,6 +267,27 @@ def test_without_credentials_there_is_a_way_to_get_them(monkeypatch, tmp_path):
     monkeypatch.setenv("AWS_PROFILE", "nobody")  # what was found out before is not kept
     with pytest.raises(UnreachableError, match=r"nobody.*could not be found"):
         aws.account_id()
+
+
+def test_aws_login_is_a_sign_in_too(monkeypatch, tmp_path):
+    """The AWS CLI's `aws login` leaves a session in a file; botocore reads it with its extra `crt`."""
+    user, config = "arn:aws:iam::123456789012:user/reader", tmp_path / "config"
+    config.write_text(f"[default]\nlogin_session = {user}\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_LOGIN_CACHE_DIRECTORY", str(tmp_path))
+    monkeypatch.delenv("AWS_PROFILE", raising=False)
+    with pytest.raises(UnreachableError, match=r"no AWS credentials.*'aws login'(.|\n)*\n.*aws login"):
+        aws.credentials()
+    keys = {"accessKeyId": "EXAMPLE", "secretAccessKey": "example", "sessionToken": "example"}
+    session = {
+        "accessToken": keys | {"accountId": "123456789012", "expiresAt": "2099-01-01T00:00:00Z"},
+        "refreshToken": "example",
+        "dpopKey": "example",
+        "clientId": "arn:aws:signin:::devtools/same-device",
+    }
+    (tmp_path / f"{hashlib.sha256(user.encode()).hexdigest()}.json").write_text(json.dumps(session))
+    assert aws.credentials().access_key == "EXAMPLE"
 
 
 def test_unreachable_endpoint_says_what_to_look_at(monkeypatch):

@@ -1,26 +1,66 @@
 """Google's load balancers of Services: an address that arrives on the node."""
 
-from lab.cluster.service_controller import NodeAddress, Service
+from ipaddress import IPv4Address
+from itertools import islice
+
+from lab.cluster.service_controller import NodeOf, Service
+from lab.errors import LabError
 from lab.network import Vpc
+
+# https://docs.cloud.google.com/kubernetes-engine/docs/concepts/service-load-balancer-parameters
+_TYPES = "networking.gke.io/load-balancer-type", "cloud.google.com/load-balancer-type"  # the latter is older
+_PREFIXES = "networking.gke.io/", "cloud.google.com/", "alpha.cloud.google.com/"
+_FIRST = 16  # of the private addresses for load balancers; nodes and API server have lower ones
 
 
 class AddressLoadBalancer:
-    """A public address that arrives on the node, where kube-proxy takes its traffic."""
+    """An address that arrives on the node, where kube-proxy takes its traffic: public, or of the subnet."""
 
     def __init__(self, vpc: Vpc) -> None:
         self._vpc = vpc
         self._addresses: dict[str, str] = {}
 
-    def ensure(self, service: Service, node: NodeAddress) -> list[dict[str, str]]:
-        uid = service.metadata.uid
+    def ensure(self, service: Service, node: NodeOf) -> list[dict[str, str]]:
+        """A balancer whose type was changed is replaced, as GKE's controller does."""
+        refuse(service)
+        uid, internal = service.metadata.uid, is_internal(service)
+        if uid in self._addresses and internal != self._is_private(self._addresses[uid]):
+            self.release(uid)
         if uid not in self._addresses:
-            self._addresses[uid] = self._vpc.allocate_public()
+            self._addresses[uid] = self._take_private() if internal else self._vpc.allocate_public()
         return [{"ip": self._addresses[uid]}]
+
+    def _is_private(self, address: str) -> bool:
+        return IPv4Address(address) in self._vpc.private
+
+    def _take_private(self) -> str:
+        taken = self._addresses.values()
+        addresses = map(str, islice(self._vpc.private, _FIRST, None))
+        address = next(one for one in addresses if one not in taken)
+        self._vpc.add_private(address)
+        return address
 
     def release(self, uid: str) -> None:
         if address := self._addresses.pop(uid, None):
-            self._vpc.release_public(address)
+            if self._is_private(address):
+                self._vpc.remove_private(address)
+            else:
+                self._vpc.release_public(address)
 
     def close(self) -> None:
         for uid in list(self._addresses):
             self.release(uid)
+
+
+def refuse(service: Service) -> None:
+    """Raise LabError for an annotation that GKE knows and the lab does not."""
+    for name, value in (service.metadata.annotations or {}).items():
+        if name.startswith(_PREFIXES) and name not in _TYPES:
+            raise LabError(f"the annotation {name}: {value}", "the lab does not offer it", "leave it out")
+
+
+def is_internal(service: Service) -> bool:
+    """By the first of the two annotations that is there; a value that GKE does not know means external."""
+    given = service.metadata.annotations or {}
+    kinds = [given[name] for name in _TYPES if name in given]
+    return kinds[:1] in (["Internal"], ["internal"])

@@ -9,12 +9,15 @@ from lab.errors import LabError
 from tests.lab.cluster.conftest import Kubectl, SmallLab, eventually
 
 
-def service(name: str, *ports: int, app: str = "web") -> dict[str, Any]:
+def service(
+    name: str, *ports: int, app: str = "web", annotations: dict[str, str] | None = None, **spec: str
+) -> dict[str, Any]:
     return {
         "apiVersion": "v1",
         "kind": "Service",
-        "metadata": {"name": name},
+        "metadata": {"name": name, "annotations": annotations or {}},
         "spec": {
+            **spec,
             "type": "LoadBalancer",
             "selector": {"app": app},
             "ports": [{"name": f"p{port}", "port": port, "targetPort": 8080} for port in ports],
@@ -50,6 +53,17 @@ class Balancers:
         """What someone outside of both clouds gets; "" for nothing."""
         url = f"http://{address}:{port}/"
         return self._lab.internet.outside.run("curl", "-s", "-m", "2", url, check=False).stdout.strip()
+
+    def inside(self, address: str, port: int) -> str:
+        """What something in the VPC gets."""
+        url = f"http://{address}:{port}/"
+        return self.vpc.namespace.run("curl", "-s", "-m", "2", url, check=False).stdout.strip()
+
+    def complaint(self, name: str) -> str:
+        """The last event about the Service's balancer; "" for none."""
+        fields = f"reason=SyncLoadBalancerFailed,involvedObject.name={name}"
+        events = json.loads(self.kubectl("get", "events", f"--field-selector={fields}", "-o", "json"))
+        return "".join(event["message"] for event in events["items"][-1:])
 
     def taken(self) -> list[str]:
         """The public addresses of the VPC's own interface, its NAT's excepted."""
@@ -111,9 +125,7 @@ def test_without_a_free_address_it_stays_pending_and_says_why(balancers: Balance
         while True:
             taken.append(balancers.vpc.allocate_public())
     balancers.kubectl.apply(service("web", 80))
-    events = ("get", "events", "--field-selector=reason=SyncLoadBalancerFailed", "-o", "json")
-    [event, *_] = eventually(lambda: json.loads(balancers.kubectl(*events))["items"])
-    assert "addresses" in event["message"]
+    assert "addresses" in eventually(lambda: balancers.complaint("web"))
     assert balancers.ingress("web") == []
     for address in taken:
         balancers.vpc.release_public(address)
@@ -123,6 +135,73 @@ def test_another_type_gives_the_address_back(balancers: Balancers) -> None:
     balancers.create(service("web", 80))
     balancers.kubectl("patch", "service", "web", "-p", '{"spec": {"type": "ClusterIP"}}')
     eventually(lambda: balancers.ingress("web") == [] and balancers.taken() == [])
+
+
+def test_a_class_that_nobody_serves_stays_pending_and_says_why(balancers: Balancers) -> None:
+    balancers.kubectl.apply(service("classy", 80, loadBalancerClass="service.k8s.aws/nlb"))
+    assert "loadBalancerClass service.k8s.aws/nlb: nothing in this cluster serves it" in eventually(
+        lambda: balancers.complaint("classy")
+    )
+    assert balancers.ingress("classy") == []
+    balancers.kubectl("delete", "service", "classy", "--timeout=15s")
+
+
+def test_an_annotation_that_is_not_offered_is_refused_by_name(balancers: Balancers) -> None:
+    of_eks = balancers.kubectl.cluster.spec.name == "eks-test"
+    name = (
+        "service.beta.kubernetes.io/aws-load-balancer-type"
+        if of_eks
+        else "networking.gke.io/load-balancer-ip"
+    )
+    balancers.kubectl.apply(service("odd", 80, annotations={name: "nlb"}))
+    refusal = f"the annotation {name}: nlb: the lab does not offer it"
+    assert refusal in eventually(lambda: balancers.complaint("odd"))
+    assert balancers.ingress("odd") == []
+    balancers.create(service("odd", 80))  # without it, all is well
+
+
+def test_gke_replaces_a_balancer_whose_type_changes(
+    clusters: dict[str, Kubectl], small_lab: SmallLab
+) -> None:
+    balancers = Balancers(clusters["gke"], small_lab)
+    internal = {"networking.gke.io/load-balancer-type": "Internal"}
+    try:
+        private = balancers.create(service("web", 80, annotations=internal))
+        assert private.startswith("10.128.0.")
+        assert balancers.taken() == []
+        eventually(lambda: balancers.inside(private, 80) == "web in gke")
+        assert balancers.get(private, 80) == ""
+        balancers.kubectl.apply(service("web", 80))
+        public = eventually(lambda: [one["ip"] for one in balancers.ingress("web") if one["ip"] != private])[
+            0
+        ]
+        eventually(lambda: balancers.get(public, 80) == "web in gke")
+        assert balancers.inside(private, 80) == ""
+        older = {"cloud.google.com/load-balancer-type": "internal"}
+        balancers.kubectl.apply(service("web", 80, annotations=older))
+        eventually(lambda: balancers.ingress("web") == [{"ip": private, "ipMode": "VIP"}])
+        eventually(lambda: balancers.get(public, 80) == "")
+        assert balancers.taken() == []
+    finally:
+        balancers.kubectl("delete", "service", "--all")
+
+
+def test_aws_lets_nothing_through_before_its_health_checks_pass(
+    clusters: dict[str, Kubectl], small_lab: SmallLab
+) -> None:
+    balancers = Balancers(clusters["eks"], small_lab)
+    serve = {"targetPort": 8081}  # where nothing listens yet
+    late = service("late", 80)
+    late["spec"]["ports"][0] |= serve
+    try:
+        address = balancers.create(late)
+        url = f"http://{address}/"
+        answer = small_lab.internet.outside.run("curl", "-s", "-m", "5", url, check=False)
+        assert answer.returncode not in (0, 28), "a connection ends at once"
+        balancers.kubectl("exec", "web", "--", "httpd", "-p", "8081", "-h", "/tmp")
+        eventually(lambda: balancers.get(address, 80) == "web in eks")
+    finally:
+        balancers.kubectl("delete", "service", "--all")
 
 
 def test_aws_gives_a_host_name_that_is_published(clusters: dict[str, Kubectl], small_lab: SmallLab) -> None:

@@ -1,4 +1,4 @@
-"""Classic Load Balancers: what an EKS cluster makes for its Services of type LoadBalancer.
+"""Classic Load Balancers in the ELB API: what an EKS cluster makes for its Services of type LoadBalancer.
 
 It leaves the traces in the account that Kubernetes' cloud provider for AWS leaves there: a balancer in the
 ELB API, its security group, network interfaces in the VPC. They go with the Service; a cluster that is
@@ -7,58 +7,87 @@ https://docs.aws.amazon.com/eks/latest/userguide/delete-cluster.html
 """
 
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any
 
-from moto.elb.models import ELBBackend
+from moto.ec2.models.elastic_network_interfaces import NetworkInterface
+from moto.elb.exceptions import NoActiveLoadBalancerFoundError
+from moto.elb.models import ELBBackend, FakeHealthCheck, FakeListener, LoadBalancer
 
-from lab.aws.ground import Backed, Ground
-from lab.aws.services.classic.relays import HostnameLoadBalancer, balancer_name
+from lab.aws.ground import Backed
+from lab.aws.services.classic import annotations, groups
+from lab.aws.services.classic.health import Health
+from lab.aws.services.classic.relays import balancer_name
 from lab.aws.services.ec2.lookups import interfaces
 from lab.aws.services.ec2.networks import Networks
-from lab.cluster.service_controller import NodeAddress, Service
-from lab.network import Vpc
-
-_PUBLIC = "kubernetes.io/role/elb"
+from lab.cluster.service_controller import Service
 
 
 class ClassicLoadBalancers(Backed, ELBBackend):
-    """Classic balancers of a region."""
+    """Classic balancers of a region. One that no Service asked for has nothing behind it."""
 
     def __init__(self, region_name: str, account_id: str) -> None:
         super().__init__(region_name, account_id)
         self._stops: dict[str, Callable[[], None]] = {}  # by name: ends the real balancer
+        self._health: dict[str, Health] = {}
 
-    def describe_service(
-        self, service: Service, ingress: tuple[str, str], subnets: list[str], cluster: str,
-        stop: Callable[[], None],
-    ) -> None:  # fmt: skip
-        """Show the balancer of a Service: `ingress` is host name and address, `stop` ends the real one."""
+    def create_for(self, service: Service, subnets: list[str], cluster: str) -> list[NetworkInterface]:
+        """Show the balancer of a Service; returns its interfaces, one for each subnet."""
         networks = self.peer(Networks)
-        name, (host_name, address) = balancer_name(service.metadata.uid), ingress
-        of = f"{service.metadata.namespace}/{service.metadata.name}"
+        name, of = _names(service)
         owned = {f"kubernetes.io/cluster/{cluster}": "owned"}
-        if name not in self.load_balancers:
-            group = networks.create_security_group(
-                _group_name(name),
-                f"Security group for Kubernetes ELB {name} ({of})",
-                vpc_id=networks.get_subnet(subnets[0]).vpc_id,
-                tags=owned,
+        vpc_id = networks.get_subnet(subnets[0]).vpc_id
+        group = groups.ensure(networks, name, of, vpc_id, owned)
+        zones = [networks.get_subnet(subnet).availability_zone for subnet in subnets]
+        scheme = "internal" if annotations.is_internal(service) else "internet-facing"
+        balancer = self.create_load_balancer(name, zones, _listeners(service), scheme, subnets, [group])
+        balancer.tags |= {**owned, "kubernetes.io/service-name": of}
+        return [networks.create_managed_interface(subnet, f"ELB {name}", [group], name) for subnet in subnets]
+
+    def started(self, name: str, host_name: str, health: Health, stop: Callable[[], None]) -> None:
+        """The real balancer runs; `stop` ends it."""
+        self.load_balancers[name].dns_name = host_name
+        self._health[name], self._stops[name] = health, stop
+
+    def update_for(self, service: Service, nodes_group: str) -> None:
+        """The Service's ports, sources and attributes as they are now; `nodes_group` is the nodes' own."""
+        balancer = self.load_balancers[_names(service)[0]]
+        [group] = balancer.security_groups
+        groups.set_rules(self.peer(Networks), group, service)
+        groups.let_into_nodes(self.peer(Networks), group, nodes_group)
+        balancer.listeners = [
+            FakeListener(port["LoadBalancerPort"], port["InstancePort"], port["Protocol"], None)
+            for port in _listeners(service)
+        ]
+        cross_zone = annotations.is_cross_zone(service)
+        balancer.attributes["cross_zone_load_balancing"] = {"enabled": cross_zone}
+
+    def describe_load_balancers(self, names: list[str]) -> list[LoadBalancer]:
+        """With the instances and the health check of this moment."""
+        found = super().describe_load_balancers(names)
+        for balancer in found:
+            if health := self._health.get(balancer.name):
+                balancer.instance_sparse_ids = [instance.id for instance in health.instances()]
+                balancer.health_check = FakeHealthCheck(**asdict(health.check))
+        return found
+
+    def describe_instance_health(self, lb_name: str, instances: list[dict[str, str]]) -> list[dict[str, Any]]:
+        """Of all registered instances, with reason and description."""
+        if lb_name not in self.load_balancers:
+            raise NoActiveLoadBalancerFoundError(name=lb_name)
+        health = self._health.get(lb_name)
+        states = []
+        for instance in health.instances() if health else []:
+            code, description = instance.reason(health.check) if health else ("", "")
+            state = "InService" if instance.in_service else "OutOfService"
+            states.append(
+                {"InstanceId": instance.id, "State": state, "ReasonCode": code, "Description": description}
             )
-            zones = [networks.get_subnet(subnet).availability_zone for subnet in subnets]
-            ports = _listeners(service)
-            balancer = self.create_load_balancer(
-                name, zones, ports, subnets=subnets, security_groups=[group.id]
-            )
-            balancer.dns_name = host_name
-            balancer.tags |= {**owned, "kubernetes.io/service-name": of}
-            self._stops[name] = stop
-            for subnet in subnets:
-                public = address if subnet == subnets[0] else None
-                description = f"ELB {name}"
-                networks.create_managed_interface(subnet, description, [group.id], name, public)
+        return states
 
     def delete_load_balancer(self, load_balancer_name: str) -> None:
         """With its interfaces; its security group stays, as it is Kubernetes' and not ELB's."""
+        self._health.pop(load_balancer_name, None)
         if stop := self._stops.pop(load_balancer_name, None):
             stop()
         networks = self.peer(Networks)
@@ -67,14 +96,10 @@ class ClassicLoadBalancers(Backed, ELBBackend):
                 networks.delete_managed_interface(interface)
         super().delete_load_balancer(load_balancer_name)
 
-    def delete_service(self, name: str) -> None:
+    def delete_for(self, name: str, vpc_id: str) -> None:
         """What the cloud provider does when a Service goes; none is fine."""
-        balancer = self.load_balancers.get(name)
         self.delete_load_balancer(name)
-        if balancer:
-            group = self.peer(Networks).get_security_group_from_name(_group_name(name), balancer.vpc_id)
-            if group:
-                self.peer(Networks).delete_security_group(group_id=group.id)
+        groups.delete(self.peer(Networks), name, vpc_id)
 
     def close(self) -> None:
         """End all balancers; the API's view is left as it is."""
@@ -83,46 +108,13 @@ class ClassicLoadBalancers(Backed, ELBBackend):
         self._stops.clear()
 
 
-class ServiceBalancers(HostnameLoadBalancer):
-    """The balancers of one cluster's Services, which the ELB API shows and can delete."""
-
-    def __init__(self, vpc: Vpc, ground: Ground, region: str, cluster: Any) -> None:
-        """`cluster` is the description that EKS gives."""
-        super().__init__(vpc, region, ground.dns.publish, ground.dns.withdraw)
-        self._api, self._networks = ground.peer(ClassicLoadBalancers, region), ground.peer(Networks, region)
-        self._cluster = cluster
-
-    def ensure(self, service: Service, node: NodeAddress) -> list[dict[str, str]]:
-        ingress = super().ensure(service, node)
-        uid = service.metadata.uid
-        balancer = self._balancers[uid]
-        where = balancer.host_name, balancer.address
-        end = super().release
-        self._api.describe_service(service, where, self._subnets(), self._cluster.name, lambda: end(uid))
-        return ingress
-
-    def release(self, uid: str) -> None:
-        self._api.delete_service(balancer_name(uid))
-
-    def close(self) -> None:
-        """AWS keeps them, though nothing answers behind them, until somebody deletes them there."""
-
-    def _subnets(self) -> list[str]:
-        """The cluster's public subnets, by the tag that Kubernetes looks for, or all of them."""
-        ids = self._cluster.resources_vpc_config["subnetIds"]
-        subnets = [self._networks.get_subnet(id_) for id_ in ids]
-        public = [s for s in subnets if any(tag["key"] == _PUBLIC for tag in s.get_tags())]
-        by_zone = {subnet.availability_zone: subnet.id for subnet in public or subnets}
-        return list(by_zone.values())
-
-
-def _group_name(balancer: str) -> str:
-    return f"k8s-elb-{balancer}"
+def _names(service: Service) -> tuple[str, str]:
+    """The balancer's, and the Service's."""
+    return balancer_name(service.metadata.uid), f"{service.metadata.namespace}/{service.metadata.name}"
 
 
 def _listeners(service: Service) -> list[dict[str, Any]]:
     return [
-        {"Protocol": "TCP", "LoadBalancerPort": port.port, "InstancePort": port.node_port}
+        {"Protocol": port.protocol, "LoadBalancerPort": port.port, "InstancePort": port.node_port}
         for port in service.spec.ports
-        if port.protocol == "TCP"
     ]

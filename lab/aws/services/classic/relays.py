@@ -1,15 +1,50 @@
-"""What is behind a Classic Load Balancer's host name: relays on a public address of the VPC."""
+"""What is behind a Classic Load Balancer's host name: relays on its addresses to the instance in service."""
 
+import socket
 from collections.abc import Callable
 
 from lab import sockets
-from lab.cluster.service_controller import NodeAddress, Service
+from lab.aws.services.classic import annotations
+from lab.aws.services.classic.health import Health, HealthCheck
+from lab.cluster.service_controller import NodeOf, Service
+from lab.errors import LabError
 from lab.network import Vpc
 from lab.relay import Relay
 
 
+class Relays:
+    """A relay for each port on each address. While no instance is in service, connections are reset."""
+
+    def __init__(self, vpc: Vpc, addresses: list[str], node: NodeOf, check: HealthCheck) -> None:
+        self._vpc, self.addresses = vpc, addresses
+        self.health = Health(vpc.namespace.path, node, check)
+        self._relays: dict[tuple[str, int, int], Relay] = {}
+
+    def set_ports(self, ports: dict[int, int]) -> None:
+        """`ports`: the balancer's port → the node port."""
+        wanted = {(address, *pair) for address in self.addresses for pair in ports.items()}
+        for key in self._relays.keys() - wanted:
+            self._relays.pop(key).close()
+        for address, port, node_port in wanted - self._relays.keys():
+            listener = sockets.listen((address, port), self._vpc.namespace.path)
+            self._relays[address, port, node_port] = Relay().start(listener, self._connector(node_port))
+
+    def _connector(self, node_port: int) -> Callable[[], socket.socket]:
+        def connect() -> socket.socket:
+            if machine := self.health.in_service():
+                return sockets.connect((machine.address, node_port), self._vpc.namespace.path)
+            raise ConnectionRefusedError("no instance is in service")
+
+        return connect
+
+    def close(self) -> None:
+        self.health.close()
+        for relay in self._relays.values():
+            relay.close()
+
+
 class HostnameLoadBalancer:
-    """A host name; the balancer takes each TCP connection and makes another to the node port."""
+    """The balancers of one cluster's Services: a host name for each, and relays behind it."""
 
     def __init__(
         self, vpc: Vpc, region: str,
@@ -18,38 +53,56 @@ class HostnameLoadBalancer:
         """`publish(host name, addresses)` and `withdraw(host name)` keep the public DNS informed."""
         self._vpc, self._region = vpc, region
         self._publish, self._withdraw = publish, withdraw
-        self._balancers: dict[str, _Balancer] = {}
+        self._balancers: dict[str, tuple[str, Relays]] = {}  # by the Service's uid, with the host name
 
-    def ensure(self, service: Service, node: NodeAddress) -> list[dict[str, str]]:
-        uid = service.metadata.uid
+    def ensure(self, service: Service, node: NodeOf) -> list[dict[str, str]]:
+        annotations.refuse(service)
+        uid, check = service.metadata.uid, health_check(service)
         if uid not in self._balancers:
-            self._balancers[uid] = self._open(self._host_name(uid))
-        balancer = self._balancers[uid]
-        tcp = [port for port in service.spec.ports if port.protocol == "TCP"]
-        balancer.set_ports({port.port: port.node_port for port in tcp if port.node_port}, node)
-        return [{"hostname": balancer.host_name}]
+            self._balancers[uid] = self._open(service, node, check)
+        host_name, relays = self._balancers[uid]
+        if host_name != self._host_name(service):
+            raise LabError(
+                f"changing the scheme of {host_name}",
+                "Kubernetes' controller for AWS leaves the scheme of a load balancer as it was made",
+                "delete the Service and create it anew",
+            )
+        relays.health.check = check
+        relays.set_ports({port.port: port.node_port for port in service.spec.ports})
+        return [{"hostname": host_name}]
 
-    def _open(self, host_name: str) -> "_Balancer":
-        balancer = _Balancer(self._vpc, host_name)
+    def _open(self, service: Service, node: NodeOf, check: HealthCheck) -> tuple[str, Relays]:
+        host_name, addresses = self._host_name(service), self._take_addresses(service)
         try:
-            self._publish(host_name, [balancer.address])
+            self._publish(host_name, addresses)
         except BaseException:
-            balancer.close()
+            self._give_back(addresses)
             raise
-        return balancer
+        return host_name, Relays(self._vpc, addresses, node, check)
+
+    def _take_addresses(self, service: Service) -> list[str]:
+        return [self._vpc.allocate_public()]
+
+    def _give_back(self, addresses: list[str]) -> None:
+        for address in addresses:
+            self._vpc.release_public(address)
 
     def release(self, uid: str) -> None:
-        if balancer := self._balancers.pop(uid, None):
-            self._withdraw(balancer.host_name)
-            balancer.close()
+        if uid in self._balancers:
+            host_name, relays = self._balancers.pop(uid)
+            self._withdraw(host_name)
+            relays.close()
+            self._give_back(relays.addresses)
 
     def close(self) -> None:
         for uid in list(self._balancers):
             self.release(uid)
 
-    def _host_name(self, uid: str) -> str:
+    def _host_name(self, service: Service) -> str:
+        uid = service.metadata.uid
         number = int(uid.replace("-", ""), 16) % 10**10
-        return f"{balancer_name(uid)}-{number:010}.{self._region}.elb.amazonaws.com"
+        scheme = "internal-" if annotations.is_internal(service) else ""
+        return f"{scheme}{balancer_name(uid)}-{number:010}.{self._region}.elb.amazonaws.com"
 
 
 def balancer_name(uid: str) -> str:
@@ -57,31 +110,11 @@ def balancer_name(uid: str) -> str:
     return f"a{uid.replace('-', '')}"[:32]
 
 
-class _Balancer:
-    """One public address with a relay per port."""
+def health_check(service: Service) -> HealthCheck:
+    """What Kubernetes' controller configures: TCP to the node port of the first port.
 
-    def __init__(self, vpc: Vpc, host_name: str) -> None:
-        self._vpc, self.host_name = vpc, host_name
-        self.address = vpc.allocate_public()
-        self._relays: dict[tuple[int, int], Relay] = {}
-
-    def set_ports(self, ports: dict[int, int], node: NodeAddress) -> None:
-        """`ports`: the balancer's port → the node port."""
-        for pair in self._relays.keys() - ports.items():
-            self._relays.pop(pair).close()
-        for port, node_port in ports.items() - self._relays.keys():
-            listener = sockets.listen((self.address, port), self._vpc.namespace.path)
-            self._relays[port, node_port] = Relay().start(listener, self._connector(node_port, node))
-
-    def _connector(self, node_port: int, node: NodeAddress):
-        def connect():
-            if address := node():
-                return sockets.connect((address, node_port), self._vpc.namespace.path)
-            raise ConnectionRefusedError("the cluster has no node")
-
-        return connect
-
-    def close(self) -> None:
-        for relay in self._relays.values():
-            relay.close()
-        self._vpc.release_public(self.address)
+    With `externalTrafficPolicy: Local`, kube-proxy says on a port of its own whether the node has a pod.
+    """
+    if port := service.spec.health_check_node_port:
+        return HealthCheck(f"HTTP:{port}/healthz")
+    return HealthCheck(f"TCP:{service.spec.ports[0].node_port}")

@@ -2,6 +2,7 @@
 
 import base64
 import logging
+import secrets
 import uuid
 from ipaddress import IPv4Network
 from typing import Any
@@ -10,7 +11,7 @@ from moto.ec2.models.elastic_network_interfaces import NetworkInterface
 from moto.eks.models import DEFAULT_KUBERNETES_NETWORK_CONFIG, Nodegroup
 
 from lab.aws.ground import Ground
-from lab.aws.services.classic.balancers import ServiceBalancers
+from lab.aws.services.classic.services import ServiceBalancers
 from lab.aws.services.ec2.networks import Networks
 from lab.aws.services.eks import tokens
 from lab.aws.services.eks.refusals import VERSION
@@ -151,8 +152,11 @@ class ControlPlane:
             "topology.kubernetes.io/zone": self._node.availability_zone,
             **group.labels,
         }
+        name = f"ip-{address.replace('.', '-')}.{domain}"
+        instance = f"i-0{secrets.token_hex(8)}"  # known to Kubernetes and its load balancers, not to EC2
+        provider_id = f"aws:///{self._node.availability_zone}/{instance}"
         pods = self._networks.add_pod_addresses(self._node)
-        self._cluster.start_node(f"ip-{address.replace('.', '-')}.{domain}", address, labels, pods)
+        self._cluster.start_node(name, address, labels, pods, provider_id)
 
     def delete_node(self) -> None:
         """The node and its network interface are gone when this returns."""

@@ -6,6 +6,7 @@ been proved necessary yet is taken out of the policy; what the call is then deni
 
 import copy
 import json
+import os
 from collections.abc import Collection, Iterator
 from typing import Any
 
@@ -13,8 +14,9 @@ import pytest
 from botocore.client import BaseClient
 from botocore.exceptions import ClientError
 
-from helpers import acm, cleanup, dns, eks, function, load_balancer, network, pki
+from helpers import acm, classic_load_balancer, cleanup, dns, eks, function, load_balancer, network, pki
 from helpers.aws import alb_log, denied, policy
+from helpers.base.errors import TimedOutError
 from helpers.base.settings import Settings, current, override
 from helpers.clusters import client as cluster_client
 from lab.aws import delays
@@ -71,7 +73,7 @@ def settings(aws, programs, tmp_path_factory) -> Iterator[pytest.MonkeyPatch]:
         for delay in (name for name in vars(delays) if name.isupper()):
             patch.setattr(delays, delay, 0)  # what is allowed does not depend on how long it takes
         patch.setattr(cluster_client, "PATIENCE", 0)  # no API server stands behind the paper cluster
-        patch.setenv("TUTORIAL_SETTINGS", str(folder / "none.toml"))
+        patch.setenv("TUTORIAL_SETTINGS", os.devnull)
         patch.setenv("TUTORIAL_BUILD_DIR", str(folder / "build"))
         patch.setenv("KUBECONFIG", str(folder / "kubeconfig"))
         patch.setenv("TUTORIAL_TOOLS", str(programs))
@@ -236,6 +238,9 @@ def _as_kubernetes_does(client: Any, place: network.Network) -> None:
         SecurityGroups=[group],
         Tags=owned,
     )
+    [made] = client("elb").describe_load_balancers()["LoadBalancerDescriptions"]
+    with pytest.raises(TimedOutError, match="no node is registered"):
+        classic_load_balancer.wait_in_service(made["DNSName"], timeout=0)
 
 
 STATEMENTS = json.loads((denied.ROOT / denied.FILE).read_text())["Statement"]

@@ -1,6 +1,7 @@
 """EKS's states, refusals and description. The clusters are of paper here; the series starts real ones."""
 
 import json
+import re
 import subprocess
 import sys
 from ipaddress import IPv4Network
@@ -93,6 +94,7 @@ def test_a_node_has_an_address_of_its_subnet_a_name_and_labels(paper_clusters, n
         "topology.kubernetes.io/zone": "eu-central-1b",
         "tier": "front",
     }
+    assert re.fullmatch(r"aws:///eu-central-1b/i-[0-9a-f]{17}", paper_clusters[-1].provider_id)
 
 
 def test_pods_have_addresses_of_the_nodes_subnet(client, paper_clusters, node_group):

@@ -1,0 +1,63 @@
+"""Classic Load Balancers: what the EKS cluster makes for its Services of type LoadBalancer.
+
+https://docs.aws.amazon.com/elasticloadbalancing/latest/classic/introduction.html
+"""
+
+from helpers import aws
+from helpers.base.errors import TutorialError
+from helpers.base.waiting import wait_until
+
+_LIMIT = 300  # seconds; AWS checks every ten, needs two passes, and takes a minute to register a node
+
+
+def wait_in_service(host_name: str, timeout: float = _LIMIT) -> None:
+    """Wait until a node behind the load balancer passes its health checks: before, connections are closed.
+
+    Raises TimedOutError, which has the reason that AWS gives, and TutorialError for an unknown host name.
+    """
+    name = _name(host_name)
+    words = f"elb describe-instance-health --load-balancer-name {name}"
+    wait_until(
+        f"a node behind the load balancer {name}",
+        lambda: _health(name),
+        lambda health: health == "InService",
+        timeout=timeout,
+        hint=f"does anything listen? A Gateway object opens the port in Envoy (notebook 04). aws {words}",
+    )
+    aws.said(words, "InService")
+
+
+def _health(name: str) -> str:
+    """InService as soon as one node is, otherwise the reasons why none is."""
+    states = aws.call("elb", "describe_instance_health", LoadBalancerName=name)["InstanceStates"]
+    if any(each["State"] == "InService" for each in states):
+        return "InService"
+    return "; ".join(f"{each['State']}: {each['Description']}" for each in states) or "no node is registered"
+
+
+def _name(host_name: str) -> str:
+    listed = aws.list_all("elb", "describe_load_balancers", "LoadBalancerDescriptions")
+    for balancer in listed:
+        if balancer["DNSName"].lower() == host_name.lower():
+            return balancer["LoadBalancerName"]
+    raise TutorialError(
+        "Looking for a Classic Load Balancer",
+        f"none has the host name {host_name}",
+        "a Service that another controller serves has another kind of load balancer: "
+        "is the AWS Load Balancer Controller installed?",
+    )
+
+
+def names(tag: str) -> list[str]:
+    """Of those with the tag's key, e.g. kubernetes.io/cluster/<name>."""
+    listed = aws.list_all("elb", "describe_load_balancers", "LoadBalancerDescriptions")
+    every = [balancer["LoadBalancerName"] for balancer in listed]
+    found = []
+    for start in range(0, len(every), 20):  # the call takes 20 names
+        answer = aws.call("elb", "describe_tags", LoadBalancerNames=every[start : start + 20])
+        found += [
+            balancer["LoadBalancerName"]
+            for balancer in answer["TagDescriptions"]
+            if any(each["Key"] == tag for each in balancer["Tags"])
+        ]
+    return found
