@@ -52,7 +52,7 @@ lab: $(READY)  ## open JupyterLab on copies of the notebooks, from a start page;
 	@$(BIN)/jupyter trust --log-level=ERROR build/start.ipynb my-notebooks/[0-9]*.ipynb >/dev/null # else no picture is shown
 	@$(BIN)/jupyter labextension disable --level=sys_prefix @jupyterlab/apputils-extension:announcements >/dev/null 2>&1 # news
 	@$(PLACE) && $(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) --log-level=WARN \
-	  --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/build/start.ipynb
+	  --KernelManager.transport_encryption=auto --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/build/start.ipynb
 
 up: setup  ## bring the lab up
 	@$(LAB) up

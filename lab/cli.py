@@ -105,6 +105,7 @@ def _as_root() -> None:
     """Namespaces and containers need root: ask for it once, here, and carry the lab's settings over."""
     if os.getuid() != 0:
         sys.exit(subprocess.call(as_root.by_sudo(Lab(), sys.argv[1:])))
+    os.umask(0o022)  # of a stricter one, sudo would keep it: the owner could not reach the lab's folders
 
 
 def main() -> None:

@@ -144,8 +144,10 @@ def _refuse_incomplete(lab: Lab) -> None:
 
 
 def _start(lab: Lab) -> None:
-    for folder in (lab.run, lab.data / "log"):
-        folder.mkdir(parents=True, exist_ok=True)
+    lab.run.mkdir(parents=True, exist_ok=True)
+    lab.data.mkdir(mode=0o700, parents=True, exist_ok=True)  # logs, certificates, etcd: the owner's alone
+    os.chown(lab.data, lab.owner_uid, lab.owner_gid)
+    (lab.data / "log").mkdir(exist_ok=True)
     log, group = lab.data / "log/daemon.log", f"{lab.cgroup}/daemon"
     cgroups.create(group)
     with log.open("ab") as out:
@@ -153,7 +155,7 @@ def _start(lab: Lab) -> None:
         daemon = subprocess.Popen(
             [*cgroups.entering(group), *as_root.python(lab, "daemon")],
             stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True, cwd="/",
-            env=as_root.environment(lab), umask=0o022,
+            env=as_root.environment(lab),
         )  # fmt: skip
     deadline = time.monotonic() + START_LIMIT
     while not running(lab):

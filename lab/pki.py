@@ -2,6 +2,7 @@
 
 import datetime
 import ipaddress
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,8 +84,9 @@ def signing_keys() -> tuple[bytes, bytes]:
 
 def write_private(path: Path, data: bytes) -> Path:
     """Write a file that only its owner may read."""
-    path.touch(mode=0o600)
-    path.write_bytes(data)
+    path.unlink(missing_ok=True)  # an existing file would keep its mode
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(data)
     return path
 
 

@@ -26,7 +26,12 @@ LAB_NAME = "-".join(filter(None, [NAME, os.environ.get("PYTEST_XDIST_WORKER")]))
 # Modules whose tests run in one worker because they share a lab; any other module is a group of its own.
 # The groups start in this order, the longest ones first.
 GROUPS = {
-    "meshes": ["test_series.py", "test_series_in_jupyterlab.py", "test_series_removed.py"],
+    "meshes": [
+        "test_series.py",
+        "test_second_user.py",
+        "test_series_in_jupyterlab.py",
+        "test_series_removed.py",
+    ],
     "real accounts": ["test_real_accounts.py"],
     "empty lab": ["test_base.py", "test_cleanup.py", "test_empty_lab.py", "test_faults.py"],
     "lab's life": ["lab/test_life.py"],

@@ -1,5 +1,6 @@
 """What a reader sees in JupyterLab: the start page, and notebook 01 run in a real browser."""
 
+import json
 import os
 import re
 import subprocess
@@ -18,9 +19,13 @@ expect.set_options(timeout=2 * MINUTE)
 
 
 @pytest.fixture(scope="module")
-def server(meshes: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("root")
+
+
+@pytest.fixture(scope="module")
+def server(meshes: dict[str, str], root: Path) -> Iterator[str]:
     """JupyterLab as `make lab` starts it, but in a root of its own: what runs in a browser is saved."""
-    root = tmp_path_factory.mktemp("root")
     assert copies.refresh(root / copies.FOLDER.name) == []
     first = root / copies.FOLDER.name / "01-create-the-lambda-function.ipynb"
     subprocess.run([sys.executable, "-m", "nbconvert", "--clear-output", "--inplace", first], check=True)
@@ -39,6 +44,7 @@ def server(meshes: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> 
     ]
     subprocess.run(trust, env=env, check=True, capture_output=True)
     argv = [sys.executable, "-m", "jupyter", "lab", "--no-browser", "--allow-root", "--port=0"]
+    argv.append("--KernelManager.transport_encryption=auto")
     log = root / "jupyter.log"
     with log.open("wb") as out:
         jupyter = subprocess.Popen([*argv, f"--ServerApp.root_dir={root}"], env=env, stdout=out, stderr=out)
@@ -70,7 +76,7 @@ def page(server: str, chromium: str, tmp_path: Path) -> Iterator[Page]:
         browser.close()
 
 
-def test_from_the_start_page_through_all_of_01(page: Page) -> None:
+def test_from_the_start_page_through_all_of_01(page: Page, root: Path) -> None:
     expect(page.get_by_role("link", name=re.compile(r"^\d+ · "))).to_have_count(8)
     expect(page.locator("svg.mesh")).to_be_visible()
     expect(page.get_by_text("has been up")).to_be_visible()
@@ -86,3 +92,6 @@ def test_from_the_start_page_through_all_of_01(page: Page) -> None:
     picture = notebook.locator("svg.mesh").last
     picture.scroll_into_view_if_needed()
     expect(picture.locator("text", has_text="internal").first).to_be_visible()
+    # Kernels listen on loopback: without a key, another user of the machine could read what cells print.
+    [connection] = (root / ".local/share/jupyter/runtime").glob("kernel-*.json")
+    assert json.loads(connection.read_text())["curve_secretkey"]
