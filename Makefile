@@ -1,11 +1,16 @@
 # `make help` lists the targets.
-PYTHON ?= python3
+# Chosen on make's command line only: a variable TARGET or PYTHON in the environment is another program's.
+PYTHON := python3
+TARGET := lab
+SETTINGS := cloud.toml
+ARGS :=
 VENV := .venv
 BIN := $(VENV)/bin
 LAB := $(BIN)/python -m lab
 export LAB_NAME ?= lab
-TARGET ?= lab
-SETTINGS ?= cloud.toml
+# What a shell has for other programs does not change what Python and bash do here; text is UTF-8 in any locale.
+unexport BASH_ENV ENV CDPATH $(filter PYTHON%,$(.VARIABLES))
+export PYTHONUTF8 := 1
 # Tests of one group share a lab; the long groups start first (tests/conftest.py).
 WORKERS := -n 3
 SHELL := /bin/bash

@@ -2,6 +2,9 @@
 # The virtual environment: the part of the set-up that can't be Python yet. The rest is `python -m lab setup`.
 # With `base` as the third word only what real accounts need, on Linux and macOS; with `lab` everything.
 set -eu
+# Where pip and uv install is said below, not by what is set for other environments. Indexes and proxies are the reader's.
+export PIP_USER=0
+unset PIP_TARGET PIP_PREFIX PIP_ROOT PIP_CONSTRAINT PIP_PYTHON UV_TARGET UV_PREFIX UV_SYSTEM_PYTHON UV_PYTHON UV_CONSTRAINT
 python=$1 venv=$2 what=$3
 
 if [ "$what" = lab ] && [ "$(uname -s)" != Linux ]; then

@@ -19,11 +19,14 @@ from helpers.base.settings import current
 from helpers.clusters import curl_pod, kubeconfig, pods
 
 _MARK = "\ncurl-says:"
-# More than the reader's own arguments ask for, to learn what happened: https://curl.se/docs/manpage.html
-_MORE = ["--silent", "--show-error", "--include", "--verbose", "--write-out", _MARK + "%{json}"]
+# First of all no .curlrc, wherever it runs: an "insecure" in it would undo what notebooks show. Then more
+# than the reader's own arguments ask for, to learn what happened: https://curl.se/docs/manpage.html
+_MORE = ["--disable", "--silent", "--show-error", "--include", "--verbose", "--write-out", _MARK + "%{json}"]
 # Refused, or a TLS handshake that fails: https://curl.se/docs/manpage.html#EXIT
 _ANSWERED = (7, 35, 52, 55, 56, 60)
-_NOISE = re.compile(r"^[{}] \[|^\* +(TLSv|CAfile|CApath|ALPN|TLS header|old SSL|successfully set cert)")
+_NOISE = re.compile(
+    r"^[{}] \[|^\* +(TLSv|CAfile|CApath|ALPN|TLS header|old SSL|successfully set cert|Uses proxy env)"
+)
 
 Run = Callable[[Sequence[str]], CompletedProcess[bytes]]  # a command line, somewhere
 

@@ -45,7 +45,9 @@ def _run(
     """
 
     def once() -> Output:
-        output = command.run(argv, check=False, timeout=timeout)
+        # Else the reader's ~/.istioctl/config.yaml counts, and ~/.kube/cache is written.
+        home = current().TUTORIAL_BUILD_DIR / "home"
+        output = command.run(argv, check=False, timeout=timeout, home=home)
         if output.exit_code and (check or _AWAY.search(output.errors)):
             raise CommandError(command.shell_join(argv), output.exit_code, output.errors or output.text)
         return output

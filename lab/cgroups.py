@@ -44,15 +44,6 @@ def entering(path: str) -> list[str]:
     return [program("sh"), "-c", script, "sh", *map(str, groups), "--"]
 
 
-def add_process(path: str, pid: int) -> None:
-    """Move a process, with all of its threads, into the group. Children that it already has stay behind."""
-    for entrance in _entrances(path):
-        try:
-            entrance.write_text(str(pid))
-        except OSError as error:
-            raise LabError(f"moving process {pid} into the cgroup {path}", str(error)) from error
-
-
 def processes(path: str) -> list[int]:
     """Return the ids of all processes in the group and below it, in any hierarchy; [] without a group."""
     return sorted({pid for hierarchy in _hierarchies() for pid in _members(_group(hierarchy, path))})

@@ -82,7 +82,7 @@ def run_in(network: str, command: Annotated[list[str], typer.Argument()]) -> Non
         "network": network,
         "argv": command[1:] if command[0] == "--" else command,
         "cwd": os.getcwd(),
-        "environment": dict(os.environ),
+        "environment": values.for_programs(),
     }
     answer = control.ask(Lab().run, request, files=[0, 1, 2], timeout=None)
     raise typer.Exit(answer["exit"])

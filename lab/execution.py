@@ -13,11 +13,18 @@ from typing import Any
 from lab.as_root import PATH, program
 from lab.network import Namespace
 
-# A network has its own DNS; the machine's /etc/resolv.conf (or systemd's resolver) would lead elsewhere.
-# The mounts are in a mount namespace of this one program and go with it.
-_WITH_DNS = (
-    'mount --bind "$1" /etc/resolv.conf && mount --bind "$2" /etc/nsswitch.conf && shift 2 && exec "$@"'
-)
+# A network has its own DNS; the machine's files, nscd (which glibc asks first) and systemd's resolver would
+# lead elsewhere. The mounts are in a mount namespace of this one program and go with it.
+_DNS = {"nsswitch.conf": "hosts: files dns\n", "hosts": "127.0.0.1 localhost\n::1 localhost\n"}
+_WITH_DNS = """
+set -e
+for file in resolv.conf nsswitch.conf hosts; do
+  [ ! -e /etc/$file ] || mount --bind "$1/$file" /etc/$file
+done
+[ ! -d /run/nscd ] || mount -t tmpfs none /run/nscd
+shift
+exec "$@"
+"""
 _BECOME = Path(__file__).with_name("become.py")
 
 
@@ -83,10 +90,9 @@ def _in_memory(request: dict[str, Any]) -> int:
 def _with_dns(network: Network, etc: Path) -> list[str | Path]:
     folder = etc / network.namespace.name
     folder.mkdir(parents=True, exist_ok=True)
-    resolv, switch = folder / "resolv.conf", folder / "nsswitch.conf"
-    resolv.write_text(f"nameserver {network.resolver}\n")
-    switch.write_text("hosts: files dns\n")
-    return [program("unshare"), "--mount", "--", program("sh"), "-c", _WITH_DNS, "sh", resolv, switch]
+    for name, text in (_DNS | {"resolv.conf": f"nameserver {network.resolver}\n"}).items():
+        (folder / name).write_text(text)
+    return [program("unshare"), "--mount", "--", program("sh"), "-c", _WITH_DNS, "sh", folder]
 
 
 def _as_user(uid: int, gid: int) -> list[str]:

@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from lab import as_root, binaries, cgroups, control, images, packages, values
+from lab.aws.dataplane.functions import runtime_image
 from lab.errors import LabError
 from lab.leftovers import clean_up
 from lab.progress import Progress
@@ -25,6 +26,8 @@ def setup(lab: Lab, progress: Progress) -> None:
     programs = binaries.build(lab.cache, progress)
     with progress.step("Container images"):
         images.build(programs, lab.cache)
+    with progress.step("Python for functions"):
+        runtime_image.build(lab.cache)
 
 
 def up(lab: Lab, progress: Progress) -> dict:
@@ -136,17 +139,15 @@ def _refuse_incomplete(lab: Lab) -> None:
 def _start(lab: Lab) -> None:
     for folder in (lab.run, lab.data / "log"):
         folder.mkdir(parents=True, exist_ok=True)
-    log = lab.data / "log/daemon.log"
+    log, group = lab.data / "log/daemon.log", f"{lab.cgroup}/daemon"
+    cgroups.create(group)
     with log.open("ab") as out:
         earlier = out.tell()
         daemon = subprocess.Popen(
-            as_root.python(lab, "daemon"),
+            [*cgroups.entering(group), *as_root.python(lab, "daemon")],
             stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True, cwd="/",
             env=as_root.environment(lab), umask=0o022,
         )  # fmt: skip
-    group = f"{lab.cgroup}/daemon"
-    cgroups.create(group)
-    cgroups.add_process(group, daemon.pid)
     deadline = time.monotonic() + START_LIMIT
     while not running(lab):
         if daemon.poll() is not None or time.monotonic() > deadline:

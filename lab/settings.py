@@ -18,7 +18,7 @@ GOOGLE_LOCATION = "us-central1-a"
 def _cache() -> Path:
     # A relative path is to be ignored: https://specifications.freedesktop.org/basedir-spec/latest/
     home = Path(os.environ.get("XDG_CACHE_HOME", ""))
-    return (home if home.is_absolute() else Path.home() / ".cache") / PROJECT
+    return (home if home.is_absolute() else Path(os.path.expanduser("~/.cache"))) / PROJECT
 
 
 class Lab(BaseSettings):

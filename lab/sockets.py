@@ -3,8 +3,10 @@
 import ctypes
 import os
 import socket
+import sys
 from collections.abc import Callable
 from os import PathLike
+from pathlib import Path
 from threading import Thread
 from typing import TypeVar
 
@@ -91,3 +93,19 @@ def connect(address: Address, namespace: NamespacePath | None = None, timeout: f
         return connection
 
     return make() if namespace is None else in_namespace(namespace, make)
+
+
+def owner(local: Address, remote: Address, namespace: NamespacePath | None = None) -> int | None:
+    """The id of the user who has the connection (IPv4, TCP) from `local` to `remote`; None: there is none."""
+
+    def read() -> int | None:
+        rows = (line.split() for line in Path("/proc/thread-self/net/tcp").read_text().splitlines())
+        wanted = [_in_proc(local), _in_proc(remote)]
+        return next((int(row[7]) for row in rows if row[1:3] == wanted), None)
+
+    return read() if namespace is None else in_namespace(namespace, read)
+
+
+def _in_proc(address: Address) -> str:
+    host, port = address
+    return f"{int.from_bytes(socket.inet_aton(host), sys.byteorder):08X}:{port:04X}"

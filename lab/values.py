@@ -15,6 +15,15 @@ from lab.network import PUBLIC
 from lab.settings import ACM_ROOT, GOOGLE_LOCATION, GOOGLE_PROJECT, REGION, Lab
 
 CHECKOUT = Path(__file__).parent.parent
+# Names that the clouds' tools read: in a shell that has others of them, they would ask other clouds.
+_TOOLS = ("AWS_", "BOTO_CONFIG", "GOOGLE_", "CLOUDSDK_", "GCLOUD_", "ISTIOCTL_")
+# Proxies and certificates of the reader's own network; what sends glibc elsewhere for a name.
+_NOT_FOR_PROGRAMS = {
+    *("http_proxy", "https_proxy", "all_proxy", "no_proxy"),
+    *("ssl_cert_file", "ssl_cert_dir", "curl_ca_bundle", "requests_ca_bundle"),
+    *("hostaliases", "localdomain", "res_options"),
+}
+_LOOPBACK = "localhost,127.0.0.1,::1"
 MARK = "# Written by `python -m lab up`"
 
 # Stock Envoy has none of Istio's own filters, so what would configure them is off (lab/README.md).
@@ -96,24 +105,39 @@ def write(lab: Lab, named: dict[str, str | list[str]]) -> Path | None:
     return path
 
 
+def for_programs() -> dict[str, str]:
+    """The caller's environment, without what would lead a program past the network that it is started in."""
+    return {name: value for name, value in os.environ.items() if name.lower() not in _NOT_FOR_PROGRAMS}
+
+
 def exports(lab: Lab, named: dict[str, str | list[str]]) -> str:
-    """Shell lines for `eval`: with them, anyone's own aws, kubectl and istioctl work against the lab."""
-    tools = f"{named['TUTORIAL_TOOLS']}:{Path(sys.executable).parent}:$PATH"
-    ours = ("AWS_", "GOOGLE_", "CLOUDSDK_", "KUBECONFIG")
+    """Shell lines for `eval`: with them, anyone's own aws, kubectl and istioctl work against the lab.
+
+    What else this process has of the clouds' names is unset, and the tools' files at home do not count.
+    """
+    tools = f"{named['TUTORIAL_TOOLS']}:{Path(sys.executable).parent}"
+    ours = (*_TOOLS, "KUBECONFIG")
     exported = {name: str(value) for name, value in named.items() if name.startswith(ours)}
     gke, key = named["CLOUDSDK_API_ENDPOINT_OVERRIDES_CONTAINER"], named["GOOGLE_APPLICATION_CREDENTIALS"]
     exported |= {"LAB_NAME": lab.name, "AWS_DEFAULT_REGION": REGION}
+    exported |= {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
     exported |= {"KUBECACHEDIR": str(Path(exported["KUBECONFIG"]).with_name("kube-cache"))}  # else in ~/.kube
+    exported |= {"KUBERC": "off"}  # ~/.kube/kuberc may ask before it deletes
+    bypass = ",".join(filter(None, [os.environ.get("no_proxy") or os.environ.get("NO_PROXY"), _LOOPBACK]))
+    exported |= {"no_proxy": bypass, "NO_PROXY": bypass}
     # gcloud has names of its own, and without its token host would ask Google's real one.
     exported |= {
+        "CLOUDSDK_CONFIG": str(Path(exported["KUBECONFIG"]).with_name("gcloud")),
         "CLOUDSDK_AUTH_CREDENTIAL_FILE_OVERRIDE": str(key),
         "CLOUDSDK_AUTH_TOKEN_HOST": f"{gke}token",
         "CLOUDSDK_CORE_UNIVERSE_DOMAIN": "lab.internal",
         "CLOUDSDK_CORE_PROJECT": GOOGLE_PROJECT,
     }
-    lines = [f"export {name}={shlex.quote(value)}" for name, value in exported.items()]
+    others = [name for name in os.environ if name.startswith(_TOOLS) and name not in exported]
+    lines = [f"unset {' '.join(others)}"] if others else []
+    lines += [f"export {name}={shlex.quote(value)}" for name, value in exported.items()]
     lines.append(f"export TUTORIAL_SETTINGS={shlex.quote(str(settings_file(lab)))}")
-    lines.append(f'export PATH="{tools}"')
+    lines.append(f'export PATH={shlex.quote(tools)}:"$PATH"')
     return "\n".join(lines)
 
 

@@ -1,5 +1,6 @@
 """Runs the notebooks in order with papermill: `python -m series.run`."""
 
+import os
 import re
 import sys
 import tempfile
@@ -15,7 +16,7 @@ from papermill.exceptions import PapermillExecutionError
 from rich.console import Console
 from traitlets.config import Config
 
-from helpers.base import contents
+from helpers.base import contents, environment
 from helpers.base.command import relative
 from helpers.base.errors import for_people
 from helpers.base.settings import ROOT, current
@@ -24,6 +25,7 @@ from series.progress import Shown
 
 NOTEBOOKS = ROOT / "notebooks"
 CLEAN_UP = "99-clean-up"
+_LONGEST = 70  # bytes of a path to which "/kernel-…/s-1" is added
 console = Console(highlight=False, soft_wrap=True)
 
 
@@ -49,9 +51,9 @@ def run(notebook: Path, out: Path, shown: Shown | None = None) -> Path:
     copy = out / notebook.name
     # papermill passes them on: https://nbclient.readthedocs.io/en/latest/client.html
     hooks = {"on_cell_start": shown.cell_begins, "on_cell_executed": shown.cell_ends} if shown else {}
-    with tempfile.TemporaryDirectory(prefix="kernel-") as sockets:
+    with _own_folder() as folder, environment.only(_of_the_kernel(folder)):
         # Files instead of ports: the kernel is out of other users' reach, and says no word about that.
-        local = Config({"KernelManager": {"transport": "ipc", "ip": f"{sockets}/s"}})
+        local = Config({"KernelManager": {"transport": "ipc", "ip": f"{folder}/s"}})
         papermill.execute_notebook(
             notebook,
             copy,
@@ -66,6 +68,22 @@ def run(notebook: Path, out: Path, shown: Shown | None = None) -> Path:
             **hooks,
         )
     return copy
+
+
+def _own_folder() -> "tempfile.TemporaryDirectory[str]":
+    """A folder whose path leaves room for a socket's name: with it, 107 bytes at most (unix(7))."""
+    long = len(os.fsencode(tempfile.gettempdir())) > _LONGEST
+    return tempfile.TemporaryDirectory(prefix="kernel-", dir="/tmp" if long else None)
+
+
+def _of_the_kernel(folder: str) -> dict[str, str]:
+    """Without start-up files, kernels or configuration of the reader's IPython and Jupyter.
+
+    https://docs.jupyter.org/en/latest/use/jupyter-directories.html
+    """
+    folders = ("IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR")
+    own = dict.fromkeys(folders, folder) | {"JUPYTER_PREFER_ENV_PATH": "1"}
+    return current().environment() | own
 
 
 def text_of(notebook: Path, tag: str) -> str:

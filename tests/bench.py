@@ -57,7 +57,7 @@ def warm() -> None:
     env = os.environ | {"LAB_NAME": NAME}
     lab_command(env, "down")
     timed("warm: the lab up", "python -m lab up", lambda: lab_command(env, "up"))
-    env |= exports(lab_command(env, "env"))
+    env = exports(env, lab_command(env, "env"))
     start = time.monotonic()
     series = subprocess.run(
         [sys.executable, "-m", "series.run"], cwd=PROJECT, env=env, capture_output=True, text=True

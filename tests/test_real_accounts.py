@@ -62,7 +62,7 @@ def settings(
     account: Account, hub: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., Path]:
     """Choose the settings of this test; nothing of the machine's or the lab's own is in the environment."""
-    for name in [*Settings.model_fields, "YES"]:
+    for name in [*Settings.model_fields, "TUTORIAL_YES"]:
         monkeypatch.delenv(name, raising=False)
 
     def choose(**changed: str | None) -> Path:
@@ -111,6 +111,9 @@ def test_it_says_who_what_and_how_much_and_asks(account, settings, asked, capsys
         "✓ permissions, IAM's simulation:",
         "✓ Google Cloud: project lab-project in us-central1-a, as tutorial@",
         "✓ GKE: Kubernetes 1.35",
+        "✓ network default: it has a subnet in us-central1",
+        "✓ quota SSD_TOTAL_GB: 0 of 500 used in us-central1, 100 needed",
+        "! nodes' service account: its roles are not known",
         "US dollars an hour",
     ):
         assert line in said
@@ -119,9 +122,9 @@ def test_it_says_who_what_and_how_much_and_asks(account, settings, asked, capsys
 
 
 def test_yes_in_the_environment_is_for_ci(settings, asked, monkeypatch):
-    monkeypatch.setenv("YES", "1")
+    monkeypatch.setenv("TUTORIAL_YES", "1")
     assert asked("n") is None
-    monkeypatch.setenv("YES", "0")
+    monkeypatch.setenv("TUTORIAL_YES", "0")
     assert asked("n") == "Nothing was created."
 
 
@@ -154,9 +157,9 @@ def test_make_without_settings_says_which_file_to_write():
 
 
 def test_a_shell_that_was_given_to_a_lab_is_refused(account, settings):
-    refused = make(settings(), AWS_ENDPOINT_URL=account.lab["AWS_ENDPOINT_URL"])
+    refused = make(settings(AWS_ENDPOINT_URL=None), AWS_ENDPOINT_URL=account.lab["AWS_ENDPOINT_URL"])
     assert refused.returncode != 0
-    assert "AWS_ENDPOINT_URL in the environment would win over cloud.toml" in refused.stderr
+    assert "AWS_ENDPOINT_URL in the environment would count, as cloud.toml has none" in refused.stderr
 
 
 def test_another_target_is_no_target():

@@ -14,7 +14,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from tenacity import Retrying, stop_after_delay, wait_fixed
 
 from series.run import notebooks, text_of
-from tests import solutions
+from tests import messy, solutions
 from tests.conftest import PROJECT, completed, run
 from tests.notebooks.compare import differences
 
@@ -86,8 +86,15 @@ def test_the_page_came_from_the_pod(meshes):
 
 
 def plain(env: Env) -> Env:
-    """A shell that knows nothing of the lab but which one is meant: without it, that is the lab `lab`."""
-    return {"PATH": "/usr/bin:/bin"} | {name: env[name] for name in ("HOME", "TUTORIAL_SETTINGS")}
+    """A shell that knows nothing of the lab but which one is meant: without it, that is the lab `lab`.
+
+    It has all that is set for other work, but for Jupyter and IPython, which are the reader's here.
+    """
+    home = Path(env["HOME"])
+    jupyters = ("IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR")
+    own = dict.fromkeys(jupyters, str(home.with_name("jupyter")))
+    own |= {"PATH": "/usr/bin:/bin", "TUTORIAL_SETTINGS": env["TUTORIAL_SETTINGS"]}
+    return messy.shell(home) | own
 
 
 def nbconvert(out: Path, *notebooks: Path) -> list[str]:
@@ -164,9 +171,10 @@ class TestOtherPeoplesClients:
         run(env, "aws", "eks", "update-kubeconfig", "--name", name)
         assert "istiod" in run(env, "kubectl", "get", "deployments", "-n", "istio-system", "-o", "name")
 
-    def test_istioctl_sees_both_meshes(self, meshes):
-        eks = run(meshes, "istioctl", "--context", "eks", "proxy-status")
-        gke = run(meshes, "istioctl", "--context", "gke", "proxy-status")
+    def test_istioctl_sees_both_meshes(self, meshes, tmp_path):
+        env = meshes | {"HOME": str(tmp_path)}  # ~/.istioctl counts for a reader's own istioctl
+        eks = run(env, "istioctl", "--context", "eks", "proxy-status")
+        gke = run(env, "istioctl", "--context", "gke", "proxy-status")
         assert "istio-ingressgateway" in eks and "istio-egressgateway" not in eks
         assert "istio-egressgateway" in gke and "sleep" in gke
 
@@ -279,6 +287,13 @@ def issue(certs: Path, folder: Path, host: str, days: int) -> tuple[Path, Path]:
     return cert, key
 
 
+IN_SERVICE = """
+from helpers import classic_load_balancer, kube
+address = kube.service_address("eks", "istio-ingress", "istio-ingressgateway")
+classic_load_balancer.wait_in_service(address, timeout={timeout})
+"""
+
+
 class TestWhatCouldGoWrong:
     """Causes in the tables of 04 and 05 have the effects that stand beside them."""
 
@@ -303,6 +318,23 @@ class TestWhatCouldGoWrong:
             pod_hears(meshes, "remote connection failure")
         finally:
             self.trust(meshes, certs / "alb-ca.crt")
+        pod_hears(meshes, HELLO)
+
+    def test_without_a_gateway_object_the_load_balancer_passes_nothing_on(self, meshes):
+        """Nothing listens behind the node port then, as before notebook 04."""
+        gateway = ("-n", "istio-ingress", "delete", "gateway.networking.istio.io", "eastwestgateway")
+        run(meshes, "kubectl", "--context", "eks", *gateway)
+        try:
+            for attempt in Retrying(stop=stop_after_delay(60), wait=wait_fixed(0.5), reraise=True):
+                with attempt:
+                    waiting = completed(meshes, sys.executable, "-c", IN_SERVICE.format(timeout=0))
+                    assert "has failed at least the UnhealthyThreshold number" in waiting.stderr
+            pod_hears(meshes, "upstream connect error")
+        finally:
+            python(
+                meshes, "from helpers import kube; kube.apply('eks', 'manifests/eks/eastwestgateway.yaml')"
+            )
+        assert "→ InService" in python(meshes, IN_SERVICE.format(timeout=60))
         pod_hears(meshes, HELLO)
 
     def lead_to(self, env: Env, address: str) -> None:

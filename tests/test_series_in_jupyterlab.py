@@ -24,7 +24,10 @@ def server(meshes: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> 
     assert copies.refresh(root / copies.FOLDER.name) == []
     first = root / copies.FOLDER.name / "01-create-the-lambda-function.ipynb"
     subprocess.run([sys.executable, "-m", "nbconvert", "--clear-output", "--inplace", first], check=True)
-    with patch.dict(os.environ, meshes):
+    # JupyterLab's configuration is the reader's own, and without its certificates it does not start.
+    env = {name: value for name, value in meshes.items() if not name.startswith("SSL_CERT")}
+    env |= {"HOME": str(root)}
+    with patch.dict(os.environ, env):
         page = start_page.write(root / "build/start.ipynb")
     trust = [
         sys.executable,
@@ -34,13 +37,11 @@ def server(meshes: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> 
         str(page),
         *map(str, (root / copies.FOLDER.name).glob("*.ipynb")),
     ]
-    subprocess.run(trust, env=meshes, check=True, capture_output=True)
+    subprocess.run(trust, env=env, check=True, capture_output=True)
     argv = [sys.executable, "-m", "jupyter", "lab", "--no-browser", "--allow-root", "--port=0"]
     log = root / "jupyter.log"
     with log.open("wb") as out:
-        jupyter = subprocess.Popen(
-            [*argv, f"--ServerApp.root_dir={root}"], env=meshes, stdout=out, stderr=out
-        )
+        jupyter = subprocess.Popen([*argv, f"--ServerApp.root_dir={root}"], env=env, stdout=out, stderr=out)
     try:
         yield address(log, jupyter)
     finally:

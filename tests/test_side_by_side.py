@@ -23,7 +23,7 @@ def labs(programs: Path) -> Iterator[dict[str, Env]]:
         for name in NAMES:
             own = os.environ | {"LAB_NAME": name}
             lab_command(own, "up")
-            environments[name] = own | exports(lab_command(own, "env"))
+            environments[name] = exports(own, lab_command(own, "env"))
         yield environments
     finally:
         for name in NAMES:

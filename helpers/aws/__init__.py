@@ -18,6 +18,7 @@ _SIGN_IN = (
     "sign in (aws sso login, aws login, or fresh keys in the environment), then run this again: it goes on."
 )
 _TIMEOUTS = {"connect_timeout": 10, "read_timeout": 120}  # seconds
+_ONCE = {"connect_timeout": 3, "read_timeout": 5, "retries": {"total_max_attempts": 1}}
 _MADE = re.compile("Already|Duplicate|Conflict|Exists|InUse")
 _HINTS = {
     # Each service has its own name for it.
@@ -44,22 +45,23 @@ _NO_CREDENTIALS = (
 
 
 @functools.lru_cache(maxsize=64)
-def _client(service: str, endpoint: str | None, region: str, *keys: str | None) -> Any:
+def _client(service: str, endpoint: str | None, region: str, once: bool, *keys: str | None) -> Any:
     import boto3  # takes a quarter of a second, so it waits for the first call
     from botocore.config import Config
 
-    config = Config(retries=_RETRIES, **_TIMEOUTS)
+    config = Config(**_ONCE) if once else Config(retries=_RETRIES, **_TIMEOUTS)
     session = boto3.Session(*keys, region_name=region)
     return session.client(service, endpoint_url=endpoint, config=config)
 
 
-def client(service: str) -> Any:
-    """A boto3 client of that service, by the settings in force."""
+def client(service: str, region: str | None = None, once: bool = False) -> Any:
+    """A boto3 client of that service, by the settings in force; with `once`, one that does not insist."""
     settings = of_named_clouds()
     return _client(
         service,
         settings.AWS_ENDPOINT_URL,
-        settings.AWS_REGION,
+        region or settings.AWS_REGION,
+        once,
         settings.AWS_ACCESS_KEY_ID,
         settings.AWS_SECRET_ACCESS_KEY,
         settings.AWS_SESSION_TOKEN,
@@ -87,6 +89,12 @@ def call(service: str, operation: str, **parameters: Any) -> dict[str, Any]:
     """
     with _translated(f"aws {service} {operation.replace('_', '-')}"):
         return getattr(client(service), operation)(**parameters)
+
+
+def ask_once(service: str, region: str, operation: str, **parameters: Any) -> dict[str, Any]:
+    """Like `call`, in that region, for what one can do without: a few seconds, and no second attempt."""
+    with _translated(f"aws {service} {operation.replace('_', '-')}"):
+        return getattr(client(service, region, once=True), operation)(**parameters)
 
 
 def list_all(service: str, operation: str, key: str, **parameters: Any) -> list[Any]:

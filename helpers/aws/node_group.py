@@ -11,7 +11,7 @@ from helpers.base.settings import current
 from helpers.base.waiting import wait_until
 
 NAME = "workers"
-_INSTANCE_TYPE = "t3.large"
+INSTANCE_TYPE = "t3.large"
 # Its images demand IMDSv2 and keep pods, one hop away, from the node's role:
 # https://docs.aws.amazon.com/eks/latest/userguide/al2023.html
 _AMI_TYPE = "AL2023_x86_64_STANDARD"
@@ -39,7 +39,7 @@ def ensure(subnets: list[str]) -> None:
             "subnets": subnets,
             "nodeRole": role,
             "amiType": _AMI_TYPE,
-            "instanceTypes": [_INSTANCE_TYPE],
+            "instanceTypes": [INSTANCE_TYPE],
             "scalingConfig": {"minSize": 1, "maxSize": 1, "desiredSize": 1},
             "tags": aws.project_tags(),
         }

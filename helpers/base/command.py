@@ -45,11 +45,12 @@ def find(program: str) -> str:
 
 
 def run_raw(
-    argv: Sequence[str], *, input: str | None = None, timeout: float | None = 600
+    argv: Sequence[str], *, input: str | None = None, timeout: float | None = 600, home: Path | None = None
 ) -> subprocess.CompletedProcess[bytes]:
     """Run a program in the project's root, whatever its exit code; raises ToolMissingError, TimedOutError.
 
-    `timeout` is in seconds, `input` goes to its standard input.
+    `timeout` is in seconds, `input` goes to its standard input. With `home`, it reads and writes its files in
+    that folder, not in the reader's home.
     """
     program = find(argv[0])
     try:
@@ -57,7 +58,7 @@ def run_raw(
             [program, *argv[1:]],
             input=(input or "").encode(),
             capture_output=True,
-            env=current().environment(),
+            env=current().environment() | ({"HOME": str(home)} if home else {}),
             cwd=ROOT,
             timeout=timeout,
         )
@@ -66,10 +67,15 @@ def run_raw(
 
 
 def run(
-    argv: Sequence[str], *, input: str | None = None, check: bool = True, timeout: float | None = 600
+    argv: Sequence[str],
+    *,
+    input: str | None = None,
+    check: bool = True,
+    timeout: float | None = 600,
+    home: Path | None = None,
 ) -> Output:
     """Like `run_raw`, for text; with `check`, an exit code other than 0 raises CommandError."""
-    done = run_raw(argv, input=input, timeout=timeout)
+    done = run_raw(argv, input=input, timeout=timeout, home=home)
     output = Output(
         done.stdout.decode(errors="replace"), done.returncode, done.stderr.decode(errors="replace")
     )

@@ -1,8 +1,9 @@
 """The one settings object: which clouds to speak to, and the few names that may differ.
 
-Values come from the environment first, then from the TOML file that $TUTORIAL_SETTINGS names
-(default: tutorial.toml in the project's root, which is the lab's; with TARGET=cloud, cloud.toml). The
-names are those that the ecosystem uses; our own begin with TUTORIAL_.
+Values come from the TOML file that $TUTORIAL_SETTINGS names (default: tutorial.toml in the project's root,
+which is the lab's; with TARGET=cloud, cloud.toml) and from the environment. Our own names begin with
+TUTORIAL_, and for these the environment wins. The others are those that the clouds' tools use, which a shell
+may have for other work: for these the file wins, and KUBECONFIG in the environment never counts.
 """
 
 import functools
@@ -10,7 +11,7 @@ import ipaddress
 import os
 import re
 import shlex
-import sys
+import tomllib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,12 +21,14 @@ from urllib.parse import urlsplit
 from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
+    EnvSettingsSource,
     NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     TomlConfigSettingsSource,
 )
 
+from helpers.base import environment
 from helpers.base.errors import SettingsError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -36,13 +39,12 @@ ENDPOINTS = (
     "CLOUDSDK_API_ENDPOINT_OVERRIDES_COMPUTE",
     "CLOUDSDK_API_ENDPOINT_OVERRIDES_CONTAINER",
 )
+_AWS_KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 # What child processes and the SDKs read by themselves; only what is set is passed on.
 _FOR_CHILDREN = (
     *ENDPOINTS,
+    *_AWS_KEYS,
     "AWS_REGION",
-    "AWS_ACCESS_KEY_ID",
-    "AWS_SECRET_ACCESS_KEY",
-    "AWS_SESSION_TOKEN",
     "GOOGLE_CLOUD_PROJECT",
     "GOOGLE_APPLICATION_CREDENTIALS",
     "KUBECONFIG",
@@ -56,6 +58,10 @@ _RENAMED = {
     "INSIDE_VPC": "TUTORIAL_INSIDE_VPC_COMMAND",
     "STATUS": "TUTORIAL_STATUS_COMMAND",
 }
+
+
+def _is_ours(name: str) -> bool:
+    return name.startswith("TUTORIAL_")
 
 
 def _words(value: object) -> object:
@@ -76,6 +82,23 @@ Command = Annotated[list[str], NoDecode, BeforeValidator(_words)]
 Items = Annotated[list[str], NoDecode, BeforeValidator(_items)]
 FromRoot = Annotated[Path, BeforeValidator(_from_root)]
 OptionalPath = Annotated[Path | None, BeforeValidator(_from_root)]
+
+
+class _Environment(EnvSettingsSource):
+    """The environment's part of our own names, or of the clouds' tools' names."""
+
+    def __init__(self, settings_cls: type[BaseSettings], ours: bool) -> None:
+        super().__init__(settings_cls)
+        self._ours = ours
+
+    def __call__(self) -> dict[str, Any]:
+        values = {name: value for name, value in super().__call__().items() if _is_ours(name) == self._ours}
+        # Of a shell's kubeconfig the tutorial must not become a part.
+        values.pop("KUBECONFIG", None)
+        # A session token belongs to the keys that it came with.
+        if not self._ours and "AWS_ACCESS_KEY_ID" in self.current_state:
+            values = {name: value for name, value in values.items() if name not in _AWS_KEYS}
+        return values
 
 
 class Settings(BaseSettings):
@@ -109,7 +132,7 @@ class Settings(BaseSettings):
     CLOUDSDK_API_ENDPOINT_OVERRIDES_COMPUTE: str | None = None
     CLOUDSDK_API_ENDPOINT_OVERRIDES_CONTAINER: str | None = None
 
-    KUBECONFIG: FromRoot = ROOT / "build" / "kubeconfig"
+    KUBECONFIG: FromRoot = Field(default_factory=lambda others: others["TUTORIAL_BUILD_DIR"] / "kubeconfig")
     # istioctl 1.30 itself takes registry.istio.io, which closes:
     # https://istio.io/latest/news/releases/1.31.x/announcing-1.31/upgrade-notes/
     TUTORIAL_ISTIO_HUB: str = "docker.io/istio"
@@ -126,8 +149,9 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        toml = TomlConfigSettingsSource(settings_cls, toml_file=settings_file())
-        return init_settings, env_settings, toml
+        file = TomlConfigSettingsSource(settings_cls, toml_file=settings_file())
+        ours, others = _Environment(settings_cls, ours=True), _Environment(settings_cls, ours=False)
+        return init_settings, ours, file, others
 
     @model_validator(mode="before")
     @classmethod
@@ -191,7 +215,7 @@ class Settings(BaseSettings):
     @field_validator("KUBECONFIG")
     @classmethod
     def _own_kubeconfig(cls, path: Path) -> Path:
-        if path == Path.home() / ".kube" / "config" or os.pathsep in str(path):
+        if path == Path(os.path.expanduser("~/.kube/config")) or os.pathsep in str(path):
             raise ValueError("one file of the tutorial's own: it never writes into ~/.kube/config")
         return path
 
@@ -221,18 +245,21 @@ class Settings(BaseSettings):
 
     def environment(self) -> dict[str, str]:
         """The environment for child processes, so that every tool speaks to the same clouds."""
-        values = {name: str(getattr(self, name)) for name in _FOR_CHILDREN if getattr(self, name) is not None}
-        folders = [str(self.TUTORIAL_TOOLS)] if self.TUTORIAL_TOOLS else []
-        folders += [str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]
-        return {
-            **os.environ,
-            **values,
+        own = {
+            **self._for_tools(),
             "AWS_DEFAULT_REGION": self.AWS_REGION,
             "AWS_PAGER": "",
-            # Else ~/.kube/cache, where istioctl's always is.
+            # Else ~/.kube/cache.
             "KUBECACHEDIR": str(self.TUTORIAL_BUILD_DIR / "kube-cache"),
-            "PATH": os.pathsep.join(folders),
         }
+        return environment.for_programs(own, [str(self.TUTORIAL_TOOLS)] if self.TUTORIAL_TOOLS else [])
+
+    def shield(self) -> None:
+        """Let the SDKs in this process find nothing in its environment that these settings say otherwise."""
+        environment.shield_this_process(self._for_tools())
+
+    def _for_tools(self) -> dict[str, str]:
+        return {name: str(getattr(self, name)) for name in _FOR_CHILDREN if getattr(self, name) is not None}
 
 
 def settings_file() -> Path:
@@ -240,23 +267,30 @@ def settings_file() -> Path:
     return ROOT / os.environ.get("TUTORIAL_SETTINGS", "tutorial.toml")
 
 
+def in_the_file() -> set[str]:
+    """The names that the settings file has a value for."""
+    return set(tomllib.loads(settings_file().read_text(encoding="utf-8")))
+
+
 _overrides: dict[str, Any] = {}
 
 
 @functools.cache
 def current() -> Settings:
-    """The settings, read once in a process.
+    """The settings, read once in a process, which is then shielded from what a shell has for other work.
 
     Raises SettingsError, which names every value that cannot be used and what would do.
     """
     action = f"Reading the settings (environment, {settings_file().name})"
     try:
-        return Settings(**_overrides)
+        settings = Settings(**_overrides)
     except ValidationError as wrong:
         lines = [_place(error) + error["msg"].removeprefix("Value error, ") for error in wrong.errors()]
         raise SettingsError(action, "; ".join(lines), "correct the value and run again.") from None
     except ValueError as wrong:
         raise SettingsError(action, str(wrong), "correct the file: it must be TOML.") from None
+    settings.shield()
+    return settings
 
 
 def of_named_clouds() -> Settings:

@@ -16,6 +16,7 @@ from tenacity import (
     retry_if_result,
     stop_after_attempt,
     stop_after_delay,
+    wait_exponential,
     wait_fixed,
 )
 
@@ -128,6 +129,7 @@ def resume_after_lost_answer(ensure: Callable[P, T]) -> Callable[P, T]:
     @functools.wraps(ensure)
     def again(*args: P.args, **kwargs: P.kwargs) -> T:
         retry, stop = retry_if_exception_type(AlreadyExistsError), stop_after_attempt(_LOST)
-        return Retrying(retry=retry, stop=stop, reraise=True)(ensure, *args, **kwargs)
+        wait = wait_exponential(multiplier=0.1, max=2)  # the cloud may list late what it just made
+        return Retrying(retry=retry, stop=stop, wait=wait, reraise=True)(ensure, *args, **kwargs)
 
     return again

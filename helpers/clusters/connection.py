@@ -20,7 +20,6 @@ _GROUPS: tuple[dict[str, str], ...] = (
     {"group": "networking.istio.io"},
     {},
 )
-_LOOPBACK = ("localhost", "127.0.0.0/8", "::1")
 
 
 class _Discoverer(LazyDiscoverer):
@@ -81,8 +80,6 @@ def _connected(context: str, server: str, ca_data: str, token: str) -> Client:
     }
     load_kube_config_from_dict(config, client_configuration=configuration, persist_config=False)
     configuration.retries = False  # `call` does that, with words for the reader
-    # As in Go's clients: whatever the environment says, there is no proxy on the way to this machine.
-    configuration.no_proxy = ",".join(filter(None, (configuration.no_proxy, *_LOOPBACK)))
     renewed = None if token else tokens.of(context)
 
     def authorize(configuration: Configuration) -> None:

@@ -14,6 +14,7 @@ from helpers.base.settings import current
 from helpers.clusters import tokens
 
 _NOTEBOOKS = {context: contents.notebook(context) for context in ("eks", "gke")}  # which makes the cluster
+_KINDS = ("clusters", "users", "contexts")
 
 
 def write(context: str, server: str, ca_data: str) -> None:
@@ -71,17 +72,20 @@ def server(context: str) -> str:
 
 
 def remove(context: str) -> None:
-    """Take a context with its cluster and user out; fine when it is not there."""
-    path = current().KUBECONFIG
-    if not path.exists():
+    """Take a context with its cluster and user out; fine when it is not there.
+
+    The file goes with its last entry. A reader's own contexts stay, and none of them becomes the current one.
+    """
+    path, config = current().KUBECONFIG, _read()
+    if not has(context):
         return
-    config = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    for kind in ("clusters", "users", "contexts"):
+    for kind in _KINDS:
         config[kind] = [entry for entry in config.get(kind) or [] if entry["name"] != context]
-    if not config["contexts"]:
+    if not any(config[kind] for kind in _KINDS):
         path.unlink()
         return
-    config["current-context"] = config["contexts"][0]["name"]
+    if config.get("current-context") == context:
+        config["current-context"] = next((name for name in _NOTEBOOKS if name != context and has(name)), "")
     _save(path, config)
 
 

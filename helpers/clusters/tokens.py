@@ -8,6 +8,7 @@ https://kubernetes.io/docs/reference/access-authn-authz/authentication/#client-g
 
 import base64
 import json
+import os
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -82,7 +83,8 @@ def plugin(context: str) -> dict[str, Any]:
     What the token depends on comes along, as the shell may have other settings; secrets do not.
     """
     given = {name: getattr(current(), name) for name in _DEPENDS_ON[context]}
-    environment = {"TUTORIAL_SETTINGS": settings_file(), **given}
+    # istioctl has a home of its own, and sign-ins are in the reader's.
+    environment = {"HOME": os.environ.get("HOME"), "TUTORIAL_SETTINGS": settings_file(), **given}
     return {
         "apiVersion": _API_VERSION,
         "interactiveMode": "Never",

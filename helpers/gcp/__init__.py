@@ -1,7 +1,7 @@
 """Google Cloud: where everything is made. `client` asks Google; it takes a third of a second to import."""
 
 from helpers.base.errors import SettingsError
-from helpers.base.settings import current, of_named_clouds
+from helpers.base.settings import ENDPOINTS, current, of_named_clouds
 
 SCOPES = [
     "https://www.googleapis.com/auth/cloud-platform",
@@ -22,3 +22,16 @@ def project() -> str:
 def region() -> str:
     """The region of the location that clusters are made in, which may be a zone."""
     return "-".join(current().GOOGLE_CLOUD_LOCATION.split("-")[:2])
+
+
+def zones() -> int:
+    """In how many zones GKE puts nodes: one, or three where the location is a region.
+
+    https://cloud.google.com/kubernetes-engine/docs/concepts/regional-clusters
+    """
+    return 3 if region() == current().GOOGLE_CLOUD_LOCATION else 1
+
+
+def overridden() -> list[str]:
+    """The settings that send calls of Google's APIs elsewhere; APIs without one are not asked then."""
+    return [name for name in ENDPOINTS if name.startswith("CLOUDSDK") and getattr(current(), name)]

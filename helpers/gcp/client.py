@@ -1,6 +1,7 @@
 """Calls to Google Cloud, by REST or by a client library: one door, where errors become messages."""
 
 import functools
+import re
 import warnings
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -16,7 +17,7 @@ from google.oauth2 import service_account
 
 from helpers import gcp
 from helpers.base.errors import AlreadyExistsError, ApiError, UnreachableError
-from helpers.base.settings import ENDPOINTS, current
+from helpers.base.settings import current
 
 # Throttling, 5xx, dropped connections: as in AWS, where botocore has it. Seconds.
 _PASSING = (
@@ -28,6 +29,8 @@ _PASSING = (
 )
 _RETRY = {"initial": 0.5, "maximum": 20.0, "timeout": 60.0}
 _ENDPOINT = "look whether {} is right and what it names is running."
+# An API that is not enabled. The project may be the credentials' own (quota_project_id).
+_DISABLED = re.compile(r"in project (\S+) before or it is disabled.*?([a-z]+\.googleapis\.com)/", re.DOTALL)
 _SIGN_IN = "gcloud auth application-default login, then run this again: it goes on."
 
 Client = TypeVar("Client")
@@ -55,19 +58,22 @@ def _signed_in() -> Any:
 
 
 def request(
-    action: str, method: str, url: str, allowed: str, *, json: Any = None, **query: str
+    action: str, method: str, url: str, allowed: str, *, json: Any = None, once: float = 0, **query: str
 ) -> dict[str, Any]:
-    """The JSON that one call by REST answers with. `allowed` and what it raises are as with `ask`."""
+    """The JSON that one call by REST answers with. `allowed` and what it raises are as with `ask`.
+
+    `once` is for what one can do without: seconds for a first and only attempt.
+    """
     gcp.project()
 
     def call() -> dict[str, Any]:
         session = _session(_credentials_file())
-        response = session.request(method, url, json=json, params=query, timeout=gcp.TIMEOUT)
+        response = session.request(method, url, json=json, params=query, timeout=once or gcp.TIMEOUT)
         if not response.ok:
             raise api.from_http_response(response)
         return response.json()
 
-    return _asking(action, call, allowed)
+    return _asking(action, call, allowed, patient=not once)
 
 
 def ask(
@@ -86,20 +92,18 @@ def ask(
     return _asking(action, lambda: call(_client(client, endpoint, _credentials_file())), allowed)
 
 
-def _asking(action: str, call: Callable[[], T], allowed: str = "") -> T:
+def _asking(action: str, call: Callable[[], T], allowed: str = "", patient: bool = True) -> T:
     """Tries again what passes, and turns Google's exceptions into the tutorial's."""
     lost: list[BaseException] = []
     try:
-        return Retry(_passes, on_error=lost.append, **_RETRY)(call)()
+        return Retry(_passes, on_error=lost.append, **_RETRY)(call)() if patient else call()
     except api.Conflict as error:
         kind = AlreadyExistsError if lost else ApiError
         raise kind(action, type(error).__name__, error.message) from error
     except api.RetryError as error:
         raise UnreachableError(action, str(error.cause), _where()) from error
     except api.GoogleAPIError as error:
-        hint = {"Unauthorized": _SIGN_IN, "Forbidden": allowed}.get(type(error).__name__, "")
-        if _says(error, "quotaExceeded"):
-            hint = "delete what is not needed there, or ask for a higher quota."
+        hint = _hint(error, allowed)
         if hint == _SIGN_IN:
             _forget_credentials()
         raise ApiError(action, type(error).__name__, getattr(error, "message", str(error)), hint) from error
@@ -108,6 +112,15 @@ def _asking(action: str, call: Callable[[], T], allowed: str = "") -> T:
     except (auth.GoogleAuthError, OSError) as error:
         _forget_credentials()
         raise UnreachableError(action, str(error), _SIGN_IN) from error
+
+
+def _hint(error: api.GoogleAPIError, allowed: str) -> str:
+    if disabled := _DISABLED.search(str(error)):
+        project, service = disabled.groups()
+        return f"gcloud services enable {service} --project {project}, and wait a minute."
+    if _says(error, "quotaExceeded"):
+        return "delete what is not needed there, or ask for a higher quota."
+    return {"Unauthorized": _SIGN_IN, "Forbidden": allowed}.get(type(error).__name__, "")
 
 
 def _passes(error: BaseException) -> bool:
@@ -122,7 +135,7 @@ def _says(error: BaseException, reason: str) -> bool:
 
 
 def _where() -> str:
-    given = [name for name in ENDPOINTS if name.startswith("CLOUDSDK") and getattr(current(), name)]
+    given = gcp.overridden()
     return _ENDPOINT.format(" and ".join(given)) if given else "look whether this machine is online."
 
 

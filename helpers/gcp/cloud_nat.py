@@ -12,17 +12,14 @@ from helpers.base.resource import Resource
 from helpers.base.settings import current
 from helpers.base.tags import TUTORIAL, project_tags
 from helpers.base.waiting import resume_after_lost_answer, retry_while, wait_until
-from helpers.gcp import container, project, region
+from helpers.gcp import compute, container, project, region
 
-NETWORK = "default"
 # All that a node sends, its pods' packets too; addresses are Google's choice.
 _NAT = {
     "name": "nodes",
     "natIpAllocateOption": "AUTO_ONLY",
     "sourceSubnetworkIpRangesToNat": "ALL_SUBNETWORKS_ALL_IP_RANGES",
 }
-_API = "https://compute.googleapis.com"
-_ALLOWED = "ask for roles/compute.networkAdmin in the project; is the Compute Engine API enabled there?"
 _LIMIT = 300  # seconds; Google takes half a minute
 _TAG = re.compile(r"(\w+)=(\S+)")
 
@@ -33,7 +30,7 @@ Router = dict[str, Any]
 def find() -> Router | None:
     """The router of our name, in the settings' region."""
     try:
-        return _call("Looking up the Cloud Router", "GET", _routers(current().TUTORIAL_NAME))
+        return compute.call("Looking up the Cloud Router", "GET", _routers(current().TUTORIAL_NAME))
     except ApiError as refused:
         if refused.code == "NotFound":
             return None
@@ -47,7 +44,7 @@ def ensure() -> None:
     if there:
         print(f"Cloud NAT of the router {there['name']} exists in {region()}")
         return
-    network = f"projects/{project()}/global/networks/{NETWORK}"
+    network = f"projects/{project()}/global/networks/{compute.NETWORK}"
     router = {"name": name, "description": _description(), "network": network, "nats": [_NAT]}
     try:
         _work(f"Making the Cloud Router {name}", "POST", _routers(), router)
@@ -65,7 +62,7 @@ def ensure() -> None:
             state=lambda found: "there" if found else "not there yet",
             hint="run 99-clean-up, then start again.",
         )
-    print(f"gcloud compute routers create {name} --network {NETWORK} --region {region()}")
+    print(f"gcloud compute routers create {name} --network {compute.NETWORK} --region {region()}")
     print(f"gcloud compute routers nats create {_NAT['name']} --router {name} --region {region()} …")
 
 
@@ -123,7 +120,7 @@ def serving() -> Router | None:
     routers = [router for page in _pages(_routers()) for router in page.get("items", [])]
     for router in routers:
         nats = router.get("nats", [])
-        if router["network"].endswith(f"/networks/{NETWORK}") and any(map(_serves_nodes, nats)):
+        if router["network"].endswith(f"/networks/{compute.NETWORK}") and any(map(_serves_nodes, nats)):
             return router
     return None
 
@@ -146,11 +143,13 @@ def _description() -> str:
 
 def _work(action: str, method: str, path: str, body: Router | None = None) -> None:
     """Start an operation and wait for its end; raises ApiError with the reason where it fails."""
-    begun = retry_while(action, lambda: _call(action, method, path, json=body), _is_busy, timeout=_LIMIT)
+    begun = retry_while(
+        action, lambda: compute.call(action, method, path, json=body), _is_busy, timeout=_LIMIT
+    )
     operation = f"regions/{region()}/operations/{begun['name']}"
     ended = wait_until(
         f"the Cloud Router {current().TUTORIAL_NAME}",
-        lambda: _call(action, "GET", operation),
+        lambda: compute.call(action, "GET", operation),
         lambda now: now["status"] == "DONE",
         timeout=_LIMIT,
         state=lambda now: now["operationType"],
@@ -169,17 +168,8 @@ def _pages(path: str) -> Iterator[dict[str, Any]]:
     """A list's pages. https://cloud.google.com/compute/docs/reference/rest/v1/routers/list"""
     token: dict[str, str] = {}
     while True:
-        page = _call("Listing the Cloud Routers", "GET", path, **token)
+        page = compute.call("Listing the Cloud Routers", "GET", path, **token)
         yield page
         if not page.get("nextPageToken"):
             return
         token = {"pageToken": page["nextPageToken"]}
-
-
-def _call(action: str, method: str, path: str, **more: Any) -> dict[str, Any]:
-    from helpers.gcp import client
-
-    # gcloud's override ends with the API's version.
-    endpoint = (current().CLOUDSDK_API_ENDPOINT_OVERRIDES_COMPUTE or _API).partition("/compute/")[0]
-    url = f"{endpoint}/compute/v1/projects/{project()}/{path}"
-    return client.request(action, method, url, _ALLOWED, **more)

@@ -12,7 +12,7 @@ from helpers.base.tags import TUTORIAL
 if TYPE_CHECKING:
     from google.cloud import container_v1  # takes half a second, so it waits for the first call
 
-_ALLOWED = "ask for roles/container.admin in the project; is the GKE API enabled there?"
+_ALLOWED = "ask for roles/container.admin in the project."
 
 T = TypeVar("T")
 

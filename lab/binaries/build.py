@@ -77,6 +77,13 @@ GROUPS = [
 PROGRAMS = [name for group in GROUPS for name in group.packages]
 
 
+# Where modules come from and are kept: https://go.dev/ref/mod#environment-variables
+_GO_SETTINGS = {
+    *("GOPROXY", "GONOPROXY", "GOPRIVATE", "GOSUMDB", "GONOSUMDB", "GOINSECURE", "GOAUTH", "GOVCS"),
+    *("GOPATH", "GOMODCACHE", "GOENV"),
+}
+
+
 def folder(cache: Path) -> Path:
     """Where the programs of this checkout's sources are, or will be."""
     digest = hashlib.sha256()
@@ -158,9 +165,11 @@ def _candidates() -> Iterator[str]:
 
 
 def _environment() -> dict[str, str]:
-    # The reader's own Go settings must not change what is built; the module proxy stays theirs.
-    return os.environ | {
+    # The reader's own Go settings must not change what is built; the module proxy and cache stay theirs.
+    others = {name: value for name, value in os.environ.items() if name[:2] != "GO" or name in _GO_SETTINGS}
+    return others | {
         "CGO_ENABLED": "0",
+        "GO111MODULE": "on",
         "GOFLAGS": "-mod=readonly -buildvcs=false",
         "GOGC": "400",  # trades memory for a third of the compile time
         "GOTOOLCHAIN": "local",

@@ -6,6 +6,7 @@ from pathlib import Path
 from lab.cluster.cluster import MakeCluster
 from lab.gcp.api.app import Api
 from lab.gcp.api.oauth import ServiceAccount, Tokens
+from lab.gcp.compute.project import ProjectInfo
 from lab.gcp.compute.region_operations import RegionOperations
 from lab.gcp.compute.routers import Routers
 from lab.gcp.compute.routes import PATH, compute_methods
@@ -53,7 +54,8 @@ class Gcp:
         self._region_operations = RegionOperations(compute_url)
         routers = Routers(self._region_operations, self._network.set_nat, compute_url)
         container = container_methods(self._clusters, self._operations)
-        api = Api(tokens, [*container, *compute_methods(routers, self._region_operations)])
+        compute = compute_methods(routers, self._region_operations, ProjectInfo(compute_url))
+        api = Api(tokens, [*container, *compute])
         self._server = Server(listener, api)
         account.write_credentials(
             self.credentials_file, token_uri, (self._lab.owner_uid, self._lab.owner_gid)

@@ -46,7 +46,7 @@ def make(source: Path = NOTEBOOKS, out: Path = OUT) -> None:
     documents = {document.PACKAGE: document.series(chapters)}
     documents |= {Path(each.file).stem: document.single(each) for each in chapters}
     for name, text in documents.items():
-        (out / f"{name}.html").write_text(text)
+        (out / f"{name}.html").write_text(text, encoding="utf-8")
     participants.write_all(paths, IMAGES, out / "participants")
     console.print(f"{len(documents)} HTML files, {len(paths)} participants' notebooks: {relative(out)}/")
     _pdfs(documents, out)

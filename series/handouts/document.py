@@ -48,7 +48,7 @@ def _document(title: str, chapters: Sequence[Chapter], front: dict[str, str] | N
 
 def _readme() -> tuple[str, str]:
     """The title and the first paragraph of the project's README."""
-    title, lead, *_ = (ROOT / "README.md").read_text().removeprefix("# ").split("\n\n")
+    title, lead, *_ = (ROOT / "README.md").read_text(encoding="utf-8").removeprefix("# ").split("\n\n")
     return title, lead
 
 

@@ -30,7 +30,7 @@ def pictures(body: BeautifulSoup, number: str, images: Path) -> None:
     """Each SVG that the text shows or a cell drew, inline, with names and styles of its own."""
     for image in body.select('img[src$=".svg"]'):
         name = str(image["src"]).removeprefix("./").removeprefix("images/")
-        image.replace_with(parse((images / name).read_text()).select_one("svg") or "")
+        image.replace_with(parse((images / name).read_text(encoding="utf-8")).select_one("svg") or "")
     for count, svg in enumerate(body.find_all("svg"), 1):
         name = f"picture-{number}-{count}"
         isolate(svg, name)

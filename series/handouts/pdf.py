@@ -41,10 +41,10 @@ def write(document: str, out: Path) -> int:
     # Next to the result, since Chromium as a snap sees nothing of /tmp.
     with tempfile.TemporaryDirectory(dir=out.parent, prefix="printing-") as folder:
         page = Path(folder) / "page.html"
-        page.write_text(document)
+        page.write_text(document, encoding="utf-8")
         _print(program, page, out)
         if 'class="contents"' in document:
-            page.write_text(with_pages(document, anchors(out)))
+            page.write_text(with_pages(document, anchors(out)), encoding="utf-8")
             _print(program, page, out)
     return len(PdfReader(out).pages)
 

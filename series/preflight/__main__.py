@@ -11,7 +11,7 @@ from contextlib import suppress
 from helpers import cost, show
 from helpers.base import command, my_address
 from helpers.base.errors import for_people
-from helpers.base.settings import ENDPOINTS, current, settings_file
+from helpers.base.settings import ENDPOINTS, current, in_the_file, settings_file
 from series.preflight import aws, gcp, here, images
 from series.preflight.finding import Finding, note, ok, settled
 
@@ -37,10 +37,11 @@ def _refuse_other_settings() -> None:
             f"Try: cp tutorial.example.toml {file.name}, fill it in, and read docs/real-accounts.md"
         )
     # Who has these in the environment has a shell for some other place.
-    given = [name for name in ENDPOINTS if os.environ.get(name)]
+    given = [name for name in ENDPOINTS if os.environ.get(name) and name not in in_the_file()]
     if given:
         sys.exit(
-            f"{' and '.join(given)} in the environment would win over {file.name}: the run would go there.\n"
+            f"{' and '.join(given)} in the environment would count, as {file.name} has none: "
+            "the run would go there.\n"
             f"Try: a new terminal, or unset {' '.join(given)}"
         )
 
@@ -80,15 +81,16 @@ def _plan() -> None:
             print(f"\n{name} is {endpoint}: what answers there decides what it costs.")
     end = f"make destroy TARGET=cloud SETTINGS={command.relative(settings_file())}"
     print(f"\nAbout {cost.per_hour():.2f} US dollars an hour while it exists, and about {cost.per_run():.2f}")
-    print(f"for one run of {cost.HOURS} hours, clean-up included. Price lists:")
+    print(f"for one run of {cost.HOURS:g} hours, clean-up included. Where a price has a month, its cloud")
+    print("did not tell today's: it is that of us-east-1 or us-central1, from the lists at")
     print("\n".join(cost.SOURCES.values()))
     print(f"To end it: {end}")
 
 
 def _agreed() -> bool:
-    """YES=1 in the environment is a yes, for CI; no terminal and no YES is a no."""
-    if os.environ.get("YES") == "1":
-        print("YES=1: going on.")
+    """TUTORIAL_YES=1 in the environment is a yes, for CI; no terminal and none of that is a no."""
+    if os.environ.get("TUTORIAL_YES") == "1":
+        print("TUTORIAL_YES=1: going on.")
         return True
     with suppress(EOFError):
         return input("Create it? [y/N] ").strip().lower() in ("y", "yes")

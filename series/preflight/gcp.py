@@ -1,10 +1,11 @@
-"""Whether Google Cloud will let the tutorial through: who asks, versions, names."""
+"""Whether Google Cloud will let the tutorial through: who asks, versions, network, quotas, nodes, names."""
 
 from collections.abc import Iterator
 
-from helpers import gke, istio
+from helpers import gcp, gke, istio
+from helpers.base.errors import ApiError, TutorialError
 from helpers.base.settings import current
-from helpers.gcp import client, cloud_nat
+from helpers.gcp import client, cloud_nat, compute, project_policy
 from series.preflight.finding import Finding, note, ok, stop
 
 
@@ -32,6 +33,86 @@ def versions() -> Iterator[Finding]:
         )
 
 
+def network() -> Iterator[Finding]:
+    """Whether the network that nodes go into is there, with a subnet in their region."""
+    subject, name = f"network {compute.NETWORK}", compute.NETWORK
+    try:
+        found = compute.network()
+    except ApiError as refused:
+        if refused.code == "NotFound":
+            yield stop(subject, f"there is none: gcloud compute networks create {name} --subnet-mode auto")
+        else:
+            yield note(subject, f"not known: {refused}")
+        return
+    if any(f"/regions/{gcp.region()}/" in subnet for subnet in found.get("subnetworks", [])):
+        yield ok(subject, f"it has a subnet in {gcp.region()}")
+    else:
+        yield stop(subject, f"it has no subnet in {gcp.region()}: make one, or set GOOGLE_CLOUD_LOCATION")
+
+
+def nodes() -> Iterator[Finding]:
+    """How many there will be, and whether the region's quotas have room for them."""
+    number, location = gcp.zones(), current().GOOGLE_CLOUD_LOCATION
+    if number > 1:
+        yield note(
+            "nodes",
+            f"{location} is a region, so GKE makes one in each of {number} zones; {location}-a would be one",
+        )
+    if gke.status():
+        yield ok("quotas, nodes", "ours exist")
+        return
+    needed = {"CPUS": number * gke.NODE_CPUS, "SSD_TOTAL_GB": number * gke.NODE_DISK}
+    try:
+        quotas = compute.quotas()
+    except ApiError as refused:
+        yield note("quotas, nodes", f"not known: {refused}")
+        return
+    for metric, (used, limit) in quotas.items():
+        if metric not in needed:
+            continue
+        said = f"{used:g} of {limit:g} used in {gcp.region()}, {needed[metric]} needed"
+        fits = used + needed[metric] <= limit
+        yield (
+            ok(f"quota {metric}", said)
+            if fits
+            else stop(f"quota {metric}", f"{said}: ask for more at {_ASK}")
+        )
+
+
+_ASK = "https://console.cloud.google.com/iam-admin/quotas"
+_NODE_ROLE = "roles/container.defaultNodeServiceAccount"
+
+
+def service_account() -> Iterator[Finding]:
+    """Whether nodes may do their work: their account's role is not granted by itself in newer organizations.
+
+    https://cloud.google.com/kubernetes-engine/docs/how-to/service-accounts
+    """
+    subject = "nodes' service account"
+    if gcp.overridden():
+        yield note(subject, "its roles are not known, as another server answers for Google's APIs")
+        return
+    try:
+        account = compute.default_service_account()
+        roles = project_policy.roles(f"serviceAccount:{account}") if account else set()
+    except TutorialError as refused:
+        yield note(subject, f"its roles are not known: {refused}")
+        return
+    if not account:
+        yield stop(subject, "Compute Engine's default service account was deleted: undelete it")
+    elif roles & {_NODE_ROLE, "roles/editor", "roles/owner"}:
+        yield ok(subject, f"{account} has its role")
+    else:
+        grant = (
+            f"add-iam-policy-binding {gcp.project()} --member serviceAccount:{account} --role {_NODE_ROLE}"
+        )
+        yield note(
+            subject,
+            f"the project gives {account} no role for nodes (a folder may): they could write no logs, "
+            f"and might not become ready: gcloud projects {grant}",
+        )
+
+
 def names() -> Iterator[Finding]:
     """Whether what the tutorial makes in Google Cloud would meet something of somebody else's."""
     name, router, cluster = current().TUTORIAL_NAME, cloud_nat.find(), gke.describe()
@@ -45,4 +126,4 @@ def names() -> Iterator[Finding]:
         yield stop("name", f"the GKE cluster {name} exists without our label: set another TUTORIAL_NAME")
 
 
-CHECKS = (identity, versions, names)
+CHECKS = (identity, versions, network, nodes, service_account, names)

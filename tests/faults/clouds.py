@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -89,13 +90,15 @@ def behind(environment: dict[str, str], judge: Judge, folder: Path) -> Iterator[
     credentials = folder / "google.json"
     credentials.write_text(json.dumps({**key, "token_uri": f"{gke.url}/token"}))
     try:
-        yield own(environment, folder) | {
-            "AWS_ENDPOINT_URL": aws.url,
-            "CLOUDSDK_API_ENDPOINT_OVERRIDES_COMPUTE": f"{gke.url}/compute/v1/",
-            "CLOUDSDK_API_ENDPOINT_OVERRIDES_CONTAINER": f"{gke.url}/",
-            "GOOGLE_APPLICATION_CREDENTIALS": str(credentials),
-            "TUTORIAL_TOOLS": str(_tools(environment, folder)),
-        }
+        yield own(
+            environment,
+            folder,
+            AWS_ENDPOINT_URL=aws.url,
+            CLOUDSDK_API_ENDPOINT_OVERRIDES_COMPUTE=f"{gke.url}/compute/v1/",
+            CLOUDSDK_API_ENDPOINT_OVERRIDES_CONTAINER=f"{gke.url}/",
+            GOOGLE_APPLICATION_CREDENTIALS=str(credentials),
+            TUTORIAL_TOOLS=str(_tools(environment, folder)),
+        )
     finally:
         aws.close()
         gke.close()
@@ -107,12 +110,17 @@ def python(environment: dict[str, str], *module: str) -> subprocess.CompletedPro
     return subprocess.run(argv, env=environment, cwd=PROJECT, capture_output=True, text=True)
 
 
-def own(environment: dict[str, str], folder: Path) -> dict[str, str]:
-    """A kubeconfig and a folder of the run's own."""
-    return environment | {
-        "TUTORIAL_BUILD_DIR": str(folder / "state"),
-        "KUBECONFIG": str(folder / "kubeconfig"),
-    }
+def own(environment: dict[str, str], folder: Path, **changed: str) -> dict[str, str]:
+    """A settings file, a kubeconfig and a folder of the run's own.
+
+    In the environment the clouds' names would not count: the settings file wins.
+    """
+    changed |= {"TUTORIAL_BUILD_DIR": str(folder / "state"), "KUBECONFIG": str(folder / "kubeconfig")}
+    settings = tomllib.loads(Path(environment["TUTORIAL_SETTINGS"]).read_text()) | changed
+    file = folder / "settings.toml"
+    # TOML's strings and lists are JSON's.
+    file.write_text("".join(f"{name} = {json.dumps(value)}\n" for name, value in settings.items()))
+    return environment | {"TUTORIAL_SETTINGS": str(file)}
 
 
 def _tools(environment: dict[str, str], folder: Path) -> Path:

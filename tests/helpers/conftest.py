@@ -23,7 +23,6 @@ def own_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("TUTORIAL_SETTINGS", os.devnull)
     monkeypatch.setenv("TUTORIAL_BUILD_DIR", str(tmp_path / "build"))
-    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "kubeconfig"))
     monkeypatch.setenv("TUTORIAL_AUTHORIZED_CIDR", "203.0.113.7")  # nobody on the internet is asked
 
 

@@ -11,7 +11,7 @@ from helpers.base import runs
 from helpers.base.errors import ApiError, TimedOutError, UnreachableError
 from helpers.base.tags import TUTORIAL
 from helpers.base.waiting import wait_until
-from helpers.gcp import client, cloud_nat
+from helpers.gcp import client, cloud_nat, compute
 from lab.network import Internet
 from series.preflight import gcp as preflight
 from tests.lab.gcp.stand_in import Google, internet_in
@@ -139,8 +139,8 @@ def test_while_the_last_one_is_being_deleted_the_next_waits(routers):
 
 
 def test_all_pages_of_a_list_are_read(routers, monkeypatch):
-    call = cloud_nat._call
-    monkeypatch.setattr(cloud_nat, "_call", lambda *where, **more: call(*where, maxResults="1", **more))
+    call = compute.call
+    monkeypatch.setattr(compute, "call", lambda *where, **more: call(*where, maxResults="1", **more))
     for name in ("a", "b"):
         made(routers, name, description=f"Tutorial={TUTORIAL}", nats=[EVERYTHING] if name == "b" else [])
     found = cloud_nat.serving()

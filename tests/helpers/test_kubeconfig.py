@@ -47,3 +47,39 @@ def test_removing_one_keeps_the_other_and_the_last_takes_the_file():
     kubeconfig.remove("gke")
     kubeconfig.remove("gke")
     assert not current().KUBECONFIG.exists()
+
+
+OTHERS = {
+    "apiVersion": "v1",
+    "kind": "Config",
+    "current-context": "production",
+    "clusters": [{"name": "production", "cluster": {"server": "https://example.com"}}],
+    "users": [{"name": "production", "user": {"token": "theirs"}}],
+    "contexts": [{"name": "production", "context": {"cluster": "production", "user": "production"}}],
+}
+
+
+def there(config):
+    current().KUBECONFIG.parent.mkdir()
+    current().KUBECONFIG.write_text(yaml.safe_dump(config))
+
+
+def test_a_file_with_other_contexts_is_as_it_was_in_the_end():
+    there(OTHERS)
+    write("eks")
+    write("gke")
+    assert (len(read()["contexts"]), read()["current-context"]) == (3, "production")
+    kubeconfig.remove("eks")
+    kubeconfig.remove("gke")
+    kubeconfig.remove("gke")
+    assert read() == OTHERS
+
+
+def test_nobody_elses_context_becomes_the_current_one():
+    there(OTHERS | {"current-context": "eks"})
+    write("eks")
+    write("gke")
+    kubeconfig.remove("eks")
+    assert read()["current-context"] == "gke"
+    kubeconfig.remove("gke")
+    assert read()["current-context"] == ""

@@ -12,7 +12,7 @@ from helpers.base.errors import SettingsError
 from helpers.gcp import cloud_nat
 
 
-def test_environment_wins_over_the_file(monkeypatch, tmp_path):
+def test_for_our_own_names_the_environment_wins_and_for_the_clouds_tools_the_file(monkeypatch, tmp_path):
     file = tmp_path / "my.toml"
     lines = [
         'AWS_REGION = "eu-west-1"',
@@ -22,8 +22,11 @@ def test_environment_wins_over_the_file(monkeypatch, tmp_path):
     file.write_text("\n".join(lines))
     monkeypatch.setenv("TUTORIAL_SETTINGS", str(file))
     monkeypatch.setenv("AWS_REGION", "eu-central-1")
+    monkeypatch.setenv("TUTORIAL_DOMAIN", "example.net")
+    monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", "not-in-the-file")
     now = settings.current()
-    assert (now.AWS_REGION, now.alb_host) == ("eu-central-1", "alb.example.org")
+    assert (now.AWS_REGION, now.alb_host) == ("eu-west-1", "alb.example.net")
+    assert now.GOOGLE_CLOUD_PROJECT == "not-in-the-file"
     assert now.TUTORIAL_ISTIO_VALUES == ["a=b c", "d=e"]
 
 
@@ -60,7 +63,6 @@ def test_command_prefixes_are_written_as_in_a_shell(monkeypatch):
         ("TUTORIAL_CERTIFICATE", "self-signed", "'private-ca' or 'acm'"),
         ("TUTORIAL_AUTHORIZED_CIDR", "my-laptop", "an address, a range"),
         ("TUTORIAL_AUTHORIZED_CIDR", "10.0.0.1/8", "has host bits set"),
-        ("KUBECONFIG", str(Path.home() / ".kube" / "config"), "never writes into ~/.kube/config"),
     ],
 )
 def test_wrong_value_is_named_with_what_would_do(monkeypatch, name, value, says):
@@ -69,6 +71,18 @@ def test_wrong_value_is_named_with_what_would_do(monkeypatch, name, value, says)
         settings.current()
     assert name in str(wrong.value)
     assert says in str(wrong.value)
+
+
+def test_the_readers_kubeconfig_is_refused_in_the_file_and_does_not_count_in_the_environment(
+    monkeypatch, tmp_path
+):
+    theirs = str(Path.home() / ".kube" / "config")
+    monkeypatch.setenv("KUBECONFIG", theirs)
+    assert settings.current().KUBECONFIG.parent == tmp_path / "build"
+    (tmp_path / "my.toml").write_text(f'KUBECONFIG = "{theirs}"\n')
+    monkeypatch.setenv("TUTORIAL_SETTINGS", str(tmp_path / "my.toml"))
+    with pytest.raises(SettingsError, match=r"KUBECONFIG = .*never writes into ~/.kube/config"):
+        settings.current()
 
 
 def test_acm_looks_for_its_record_in_public_dns_only(monkeypatch):
@@ -137,7 +151,7 @@ def test_children_get_the_clouds_and_the_tools_but_no_empty_values(monkeypatch, 
     monkeypatch.setenv("TUTORIAL_TOOLS", str(tmp_path))
     given = settings.current().environment()
     assert given["AWS_ENDPOINT_URL"] == "http://127.0.0.1:4566"
-    assert given["KUBECONFIG"] == str(tmp_path / "kubeconfig")
+    assert given["KUBECONFIG"] == str(tmp_path / "build" / "kubeconfig")
     assert given["PATH"].split(os.pathsep)[:2] == [str(tmp_path), str(Path(sys.executable).parent)]
     assert "AWS_SECRET_ACCESS_KEY" not in given
 

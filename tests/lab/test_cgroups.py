@@ -57,30 +57,9 @@ def test_processes_are_those_of_the_group_and_below(group):
     assert process.wait() == -9
 
 
-def test_a_process_that_runs_already_can_be_moved(group):
-    cgroups.create(group)
-    process = subprocess.Popen(["sleep", "60"])
-    assert process.pid not in cgroups.processes(group)
-    cgroups.add_process(group, process.pid)
-    assert process.pid in cgroups.processes(group)
-    cgroups.kill(group)
-    assert process.wait() == -9
-
-
 def test_a_group_that_is_not_there_cannot_be_entered(group):
-    with pytest.raises(LabError, match=f"into the cgroup {group}: .*No such file"):
-        cgroups.add_process(group, os.getpid())
-    assert subprocess.run([*cgroups.entering(group), "true"], capture_output=True).returncode == 1
-
-
-def test_moving_a_process_that_has_ended_says_so(group):
-    cgroups.create(group)
-    process = subprocess.Popen(["true"])
-    process.wait()
-    with pytest.raises(
-        LabError, match=f"moving process {process.pid} into the cgroup {group}: .*No such process"
-    ):
-        cgroups.add_process(group, process.pid)
+    entering = subprocess.run([*cgroups.entering(group), "true"], capture_output=True, text=True)
+    assert entering.returncode == 1 and "cgroup.procs" in entering.stderr
 
 
 def test_kill_ends_a_grandchild_that_became_a_daemon(group):
@@ -98,14 +77,14 @@ def test_kill_ends_a_grandchild_that_became_a_daemon(group):
 def test_kill_spares_the_process_that_calls_it(group):
     cgroups.create(group)
     script = (
-        "import os, subprocess\n"
+        "import subprocess\n"
         "from lab import cgroups\n"
-        f"cgroups.add_process({group!r}, os.getpid())\n"
         "child = subprocess.Popen(['sleep', '60'])\n"
         f"cgroups.kill({group!r})\n"
         "print(child.wait())\n"
     )
-    answer = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=30)
+    command = [*cgroups.entering(group), sys.executable, "-c", script]
+    answer = subprocess.run(command, capture_output=True, text=True, timeout=30)
     assert (answer.stdout, answer.stderr) == ("-9\n", "")
 
 
@@ -160,7 +139,7 @@ try:
         while process.pid not in cgroups.processes(name): assert process.poll() is None
     print("a leaf holds processes:", control(f"{name}/services") == [])
     try:
-        cgroups.add_process(name, os.getpid())
+        cgroups.entering(name)
     except Exception as error:
         print(error)
 finally:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lab import execution
+from lab import execution, values
 from lab.execution import Network
 from lab.network import Namespace
 
@@ -75,6 +75,35 @@ def test_the_program_has_the_callers_environment_folder_and_the_networks_dns(run
     assert dict(pair.split("=", 1) for pair in said.split("\0") if pair) == wanted
     assert run("/bin/pwd", cwd="/usr") == (0, "/usr\n")
     assert run("/bin/cat", "/etc/resolv.conf") == (0, "nameserver 198.51.100.1\n")
+
+
+@pytest.fixture
+def nscd() -> Iterator[Path]:
+    """A socket where glibc looks for nscd; the real one stays."""
+    folder = Path("/run/nscd")
+    made = not folder.exists()
+    folder.mkdir(exist_ok=True)
+    yield folder
+    if made:
+        folder.rmdir()
+
+
+def test_names_are_asked_of_the_networks_dns_only(run, nscd):
+    """Not of the machine's /etc/hosts, and not of nscd, which glibc would ask first."""
+    status, said = run(
+        *SHELL, "cat /etc/hosts /etc/nsswitch.conf; findmnt --noheadings --output FSTYPE /run/nscd"
+    )
+    assert status == 0
+    assert said == "127.0.0.1 localhost\n::1 localhost\nhosts: files dns\ntmpfs\n"
+
+
+def test_what_leads_past_the_network_stays_with_the_caller(monkeypatch):
+    dropped = ("HTTPS_PROXY", "all_proxy", "SSL_CERT_FILE", "CURL_CA_BUNDLE", "RES_OPTIONS", "HOSTALIASES")
+    for name in dropped:
+        monkeypatch.setenv(name, "elsewhere")
+    monkeypatch.setenv("MY_OWN", "kept")
+    given = values.for_programs()
+    assert not given.keys() & set(dropped) and given["MY_OWN"] == "kept"
 
 
 @pytest.mark.parametrize(("program", "status"), [("no-such-program", 127), ("/etc/passwd", 126)])

@@ -243,7 +243,7 @@ def test_labs_of_different_names_do_not_see_each_other(before):
 
 def client(lines: str) -> dict[str, str]:
     """What boto3 takes, from what `env` prints."""
-    named = exports(lines)
+    named = exports({"PATH": os.environ["PATH"]}, lines)
     return {
         "endpoint_url": named["AWS_ENDPOINT_URL"],
         "region_name": named["AWS_REGION"],
@@ -337,7 +337,7 @@ print(seen)
 
 
 def helpers(code: str) -> str:
-    env = os.environ | {"LAB_NAME": LAB.name} | exports(lab("env"))
+    env = exports(os.environ | {"LAB_NAME": LAB.name}, lab("env"))
     answer = subprocess.run(
         [sys.executable, "-c", code], env=env, cwd=PROJECT, capture_output=True, text=True
     )

@@ -1,4 +1,4 @@
-"""The part of the Compute Engine API v1 that is about Cloud Routers, over REST: which request calls what.
+"""The part of the Compute Engine API v1 that the lab offers, over REST: which request calls what.
 
 Paths are those of google-cloud-compute's REST transport and of gcloud.
 """
@@ -16,6 +16,7 @@ from lab.gcp.api.locations import Region
 from lab.gcp.api.messages import answer, parse
 from lab.gcp.api.oauth import AccessToken
 from lab.gcp.api.offered import unoffered
+from lab.gcp.compute.project import ProjectInfo
 from lab.gcp.compute.region_operations import RegionOperations
 from lab.gcp.compute.routers import Routers
 from lab.settings import GOOGLE_PROJECT
@@ -70,13 +71,22 @@ class Method(NamedTuple):
     def _check_project(self, region: Region, name: str) -> None:
         """Refuse a project that the lab's account has no part in."""
         if region.project != GOOGLE_PROJECT:
-            collection = self.path.removeprefix("/regions/<region>").removesuffix("/wait").split("/<")[0]
-            target = f"{region.path}{collection}/{name}" if name else f"projects/{region.project}"
+            below = self.path.removesuffix("/wait").removesuffix("/<name>").replace("<region>", region.name)
+            target = f"projects/{region.project}" + (f"{below}/{name}" if name else "")
             raise ComputeError(403, "forbidden", f"Required '{self.permission}' permission for '{target}'")
 
 
-def compute_methods(routers: Routers, operations: RegionOperations) -> list[Method]:
+def compute_methods(routers: Routers, operations: RegionOperations, project: ProjectInfo) -> list[Method]:
     return [
+        Method("GET", "", "compute.projects.get", types.GetProjectRequest, lambda to: project.get()),
+        Method(
+            "GET", "/global/networks/<name>", "compute.networks.get", types.GetNetworkRequest,
+            lambda to: project.network(to.name),
+        ),
+        Method(
+            "GET", "/regions/<region>", "compute.regions.get", types.GetRegionRequest,
+            lambda to: project.region(to.region),
+        ),
         Method(
             "POST", _ROUTERS, "compute.routers.create", types.InsertRouterRequest,
             lambda to: routers.insert(to.region, to.asked.router_resource, to.asked.request_id, to.user),

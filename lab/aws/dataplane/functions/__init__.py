@@ -1,7 +1,8 @@
 """Lambda: execution environments that run AWS's own runtime client, one operating-system process each."""
 
 from lab.aws.dataplane.functions.errors import FunctionNotFound, TooManyRequests
+from lab.aws.dataplane.functions.process import Place
 from lab.aws.dataplane.functions.service import FunctionService
 from lab.aws.dataplane.functions.version import FunctionVersion, Result
 
-__all__ = ["FunctionNotFound", "FunctionService", "FunctionVersion", "Result", "TooManyRequests"]
+__all__ = ["FunctionNotFound", "FunctionService", "FunctionVersion", "Place", "Result", "TooManyRequests"]

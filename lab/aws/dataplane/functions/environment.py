@@ -9,10 +9,9 @@ import threading
 import time
 import uuid
 from collections.abc import Callable
-from pathlib import Path
 
 from lab.aws.dataplane.functions import logs
-from lab.aws.dataplane.functions.process import FunctionProcess
+from lab.aws.dataplane.functions.process import FunctionProcess, Place
 from lab.aws.dataplane.functions.runtime_api import Answer, InitError, Invocation, Ready, RuntimeApi
 from lab.aws.dataplane.functions.version import FunctionVersion, Result
 
@@ -25,15 +24,13 @@ class ExecutionEnvironment:
     def __init__(
         self,
         version: FunctionVersion,
-        directory: Path,
-        namespace: Path | None,
-        cgroup: str | None,
+        place: Place,
         deliver: Callable,
     ) -> None:
         self.version = version
         self.idle_since = 0.0
         self.usable = True
-        self._process = FunctionProcess(version, directory, namespace, cgroup)
+        self._process = FunctionProcess(version, place)
         self._stream = logs.stream_name(version.version)
         self._deliver = deliver
         self._tail: list[str] = []
@@ -84,7 +81,7 @@ class ExecutionEnvironment:
         return event
 
     def _start(self) -> None:
-        api = RuntimeApi(self._process.listen(), self._invocations, self._events)
+        api = RuntimeApi(self._process.listen(), self._invocations, self._events, self._process.has)
         try:
             self._process.start(api.address, self._stream)
         except BaseException:

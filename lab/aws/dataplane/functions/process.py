@@ -1,42 +1,56 @@
 """The operating-system process of an execution environment."""
 
 import contextlib
-import functools
-import io
 import os
 import shutil
 import signal
 import socket
 import subprocess
-import sys
 import uuid
-import zipfile
+from dataclasses import dataclass
 from pathlib import Path
 
-from lab import cgroups, sockets
+from lab import as_root, cgroups, sockets
+from lab.aws.dataplane.functions.sandbox import Sandbox
 from lab.aws.dataplane.functions.version import FunctionVersion
 
-NOBODY = 65534
 MEGABYTE = 1024 * 1024
+# Lambda's; a function may put its own folders before them.
+SEARCHED = {
+    "PATH": "/var/lang/bin:/usr/local/bin:/usr/bin:/bin:/opt/bin",
+    "LD_LIBRARY_PATH": "/var/lang/lib:/var/task:/var/task/lib:/opt/lib",
+    "PYTHONPATH": "/opt/python:/var/runtime",
+}
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where functions run.
+
+    Attributes:
+        directory: holds a folder for each environment.
+        image: what runtime_image.build returned.
+        namespace: the network, or None for this machine's.
+        resolver: address of that network's DNS server.
+        cgroup: the parent of each environment's own group, or None for no memory limit.
+    """
+
+    directory: Path
+    image: Path
+    namespace: Path | None = None
+    resolver: str | None = None
+    cgroup: str | None = None
 
 
 class FunctionProcess:
-    """awslambdaric with one function's code, in its own directory, session, cgroup and user.
+    """awslambdaric with one function's code, in a sandbox, session and cgroup of its own. Needs root."""
 
-    `cgroup` is the parent of the environment's own group, or None for no memory limit.
-    """
-
-    def __init__(
-        self,
-        version: FunctionVersion,
-        directory: Path,
-        namespace: Path | None,
-        cgroup: str | None,
-    ) -> None:
+    def __init__(self, version: FunctionVersion, place: Place) -> None:
         self.name = f"{version.name}-{uuid.uuid4().hex[:12]}"
-        self.directory = directory / self.name
-        self._version, self._namespace = version, namespace
-        self._cgroup = f"{cgroup}/{self.name}" if cgroup else None
+        self._version, self._namespace = version, place.namespace
+        self._directory = place.directory / self.name
+        self._sandbox = Sandbox(self._directory, place.image, place.resolver)
+        self._cgroup = f"{place.cgroup}/{self.name}" if place.cgroup else None
         self._process: subprocess.Popen | None = None
 
     def out_of_memory(self) -> bool:
@@ -49,30 +63,37 @@ class FunctionProcess:
         listening.setblocking(True)
         return listening
 
+    def has(self, connection: socket.socket) -> bool:
+        """Whether the other end of this connection is the process's: other functions share its network."""
+        ends = connection.getpeername(), connection.getsockname()
+        return sockets.owner(*ends, self._namespace) == self._sandbox.user
+
     def start(self, runtime_api: str, log_stream: str) -> None:
         """Unpack the code and run it. Output, standard and error, comes out of `output`."""
-        unpack(self._version.code, self.directory)
-        command = [sys.executable, "-m", "awslambdaric", self._version.handler]
-        start = functools.partial(
-            subprocess.Popen,
-            **_as_nobody(command, self.directory.parent),
-            cwd=self.directory,
-            env=environment(self._version, self.directory, runtime_api, log_stream),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+        self._sandbox.create(self._version.code, environment(self._version, runtime_api, log_stream))
+        command = self._sandbox.command("python3", "-m", "awslambdaric", self._version.handler)
+        if self._cgroup:
+            cgroups.create(self._cgroup)
+            cgroups.limit_memory(self._cgroup, self._version.memory * MEGABYTE)
+            command = cgroups.entering(self._cgroup) + command
+
+        def start() -> subprocess.Popen:
+            return subprocess.Popen(
+                command,
+                cwd="/",
+                env={"PATH": as_root.PATH},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
         # A process starts in the network namespace of the thread that makes it.
         process = sockets.in_namespace(self._namespace, start) if self._namespace else start()
         self._process = process
         self.descriptor = os.pidfd_open(process.pid)
         assert process.stdout
         self.output = process.stdout.fileno()
-        if self._cgroup:
-            cgroups.create(self._cgroup)
-            cgroups.limit_memory(self._cgroup, self._version.memory * MEGABYTE)
-            cgroups.add_process(self._cgroup, process.pid)
 
     def memory_used(self) -> int:
         """The most that was resident at one time, in MB; 0 once the process has ended."""
@@ -104,26 +125,16 @@ class FunctionProcess:
             os.close(self.descriptor)
         if self._cgroup:
             cgroups.remove(self._cgroup)
-        shutil.rmtree(self.directory, ignore_errors=True)
+        shutil.rmtree(self._directory, ignore_errors=True)
 
 
-def unpack(code: bytes, directory: Path) -> None:
-    """Unpack a deployment package, readable for everybody. Raises zipfile.BadZipFile."""
-    directory.mkdir(parents=True)
-    with zipfile.ZipFile(io.BytesIO(code)) as archive:
-        archive.extractall(directory)
-    for path in [directory, *directory.rglob("*")]:
-        path.chmod(0o755 if path.is_dir() else path.stat().st_mode & 0o777 | 0o444)
-
-
-def environment(
-    version: FunctionVersion, directory: Path, runtime_api: str, log_stream: str
-) -> dict[str, str]:
+def environment(version: FunctionVersion, runtime_api: str, log_stream: str) -> dict[str, str]:
     """The process's environment variables: Lambda's, the function's, and nothing of ours.
 
     https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html#configuration-envvars-runtime
     """
-    return version.environment | {
+    given = version.environment
+    reserved = {
         "_HANDLER": version.handler,
         "AWS_REGION": version.region,
         "AWS_DEFAULT_REGION": version.region,
@@ -135,40 +146,8 @@ def environment(
         "AWS_LAMBDA_LOG_GROUP_NAME": version.log_group,
         "AWS_LAMBDA_LOG_STREAM_NAME": log_stream,
         "AWS_LAMBDA_RUNTIME_API": runtime_api,
-        "LAMBDA_TASK_ROOT": str(directory),
-        "LANG": "en_US.UTF-8",
-        "PATH": "/usr/local/bin:/usr/bin:/bin",
-        "TZ": ":UTC",
+        "LAMBDA_RUNTIME_DIR": "/var/runtime",
+        "LAMBDA_TASK_ROOT": "/var/task",
     }
-
-
-def _as_nobody(argv: list[str], directory: Path) -> dict:
-    """Popen's arguments for a process that may write what everybody may; without root, as ourselves."""
-    if os.geteuid() != 0:
-        return {"args": argv}
-    if _readable(directory):
-        return {"args": argv, "user": NOBODY, "group": NOBODY, "extra_groups": []}
-    # A Python or a checkout in somebody's closed home directory: may read, still may not write.
-    capability = "+dac_read_search"
-    user = [f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", f"--bounding-set=-all,{capability}"]
-    keep = [f"--inh-caps={capability}", f"--ambient-caps={capability}"]
-    return {"args": ["setpriv", *user, *keep, *argv]}
-
-
-@functools.cache
-def _readable(directory: Path) -> bool:
-    """Whether the user nobody can read our Python with its libraries, and the functions' code."""
-    probe = "import os, sys, awslambdaric.bootstrap; os.listdir(sys.argv[1])"
-    try:
-        subprocess.run(
-            [sys.executable, "-c", probe, str(directory)],
-            user=NOBODY,
-            group=NOBODY,
-            extra_groups=[],
-            cwd="/",
-            capture_output=True,
-            check=True,
-        )
-    except (OSError, subprocess.CalledProcessError):
-        return False
-    return True
+    extended = {name: ":".join([*filter(None, [given.get(name)]), paths]) for name, paths in SEARCHED.items()}
+    return {"LANG": "en_US.UTF-8", "TZ": ":UTC"} | given | extended | reserved

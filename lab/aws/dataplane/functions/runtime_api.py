@@ -8,6 +8,7 @@ import queue
 import re
 import socket
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler
 
@@ -48,18 +49,22 @@ class Invocation:
 
 
 class RuntimeApi:
-    """Serves one environment on a listening socket. `invocations` go in, `events` come out."""
+    """Serves one environment on a listening socket. `invocations` go in, `events` come out.
+
+    `admits` is asked about each connection.
+    """
 
     def __init__(
         self,
         listening: socket.socket,
         invocations: "queue.SimpleQueue[Invocation | None]",
         events: queue.SimpleQueue,
+        admits: Callable[[socket.socket], bool],
     ) -> None:
         self.invocations, self.events = invocations, events
         self.initialised = False
         self.address = "{}:{}".format(*listening.getsockname())
-        self._listening = listening
+        self._listening, self._admits = listening, admits
         threading.Thread(target=self._accept, name="runtime-api", daemon=True).start()
 
     def close(self) -> None:
@@ -79,8 +84,9 @@ class RuntimeApi:
                 ).start()
 
     def _serve(self, connection: socket.socket, address) -> None:
-        with connection, contextlib.suppress(ConnectionError):
-            _Handler(connection, address, self)  # type: ignore[arg-type]
+        with connection, contextlib.suppress(OSError):  # it has gone
+            if self._admits(connection):
+                _Handler(connection, address, self)  # type: ignore[arg-type]
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -6,12 +6,12 @@ import time
 import zipfile
 from dataclasses import dataclass, field
 from io import BytesIO
-from pathlib import Path
 
 from lab import cgroups
 from lab.aws.dataplane.functions.environment import ExecutionEnvironment
 from lab.aws.dataplane.functions.errors import FunctionNotFound, TooManyRequests
 from lab.aws.dataplane.functions.logs import Delivery
+from lab.aws.dataplane.functions.process import Place
 from lab.aws.dataplane.functions.version import FunctionVersion, Result
 
 
@@ -26,28 +26,24 @@ class _Function:
 class FunctionService:
     """All functions of one account.
 
-    `directory` holds the unpacked code (deleted on close); with `namespace` the functions run in that network
-    namespace, with `cgroup` (a path as lab.cgroups takes it) each environment's memory is limited.
-    `concurrency` is the account's limit: 10 is what AWS gives a new account. An environment that had nothing
-    to do for `idle_timeout` seconds ends.
+    `place` is where they run; its directory is deleted on close. `concurrency` is the account's limit: 10 is
+    what AWS gives a new account. An environment that had nothing to do for `idle_timeout` seconds ends.
     """
 
     def __init__(
         self,
-        directory: Path,
-        namespace: Path | None = None,
-        cgroup: str | None = None,
+        place: Place,
         concurrency: int = 10,
         idle_timeout: float = 300,
     ) -> None:
-        self._directory, self._namespace, self._cgroup = directory, namespace, cgroup
+        self._place = place
         self._concurrency, self._idle_timeout = concurrency, idle_timeout
         self._functions: dict[str, _Function] = {}
         self._lock = threading.Lock()
         self._delivery = Delivery()
         self._closed = threading.Event()
-        directory.mkdir(parents=True, exist_ok=True)
-        directory.chmod(0o755)
+        place.directory.mkdir(parents=True, exist_ok=True)
+        place.directory.chmod(0o700)  # code, and environment variables
         threading.Thread(target=self._end_idle, name="idle-functions", daemon=True).start()
 
     def deploy(self, version: FunctionVersion) -> None:
@@ -94,9 +90,9 @@ class FunctionService:
         for name in list(self._functions):
             self.remove(name)
         self._delivery.close()
-        if self._cgroup:
-            cgroups.remove(self._cgroup)
-        shutil.rmtree(self._directory, ignore_errors=True)
+        if self._place.cgroup:
+            cgroups.remove(self._place.cgroup)
+        shutil.rmtree(self._place.directory, ignore_errors=True)
 
     def _get(self, name: str) -> _Function:
         if name not in self._functions:
@@ -123,8 +119,7 @@ class FunctionService:
         return environment
 
     def _environment(self, version: FunctionVersion) -> ExecutionEnvironment:
-        deliver = self._delivery.put
-        return ExecutionEnvironment(version, self._directory, self._namespace, self._cgroup, deliver)
+        return ExecutionEnvironment(version, self._place, self._delivery.put)
 
     def _unreserved(self) -> int:
         return sum(len(function.busy) for function in self._functions.values() if function.reserved is None)

@@ -15,7 +15,7 @@ from moto.elb.exceptions import NoActiveLoadBalancerFoundError
 from moto.elb.models import ELBBackend, FakeHealthCheck, FakeListener, LoadBalancer
 
 from lab.aws.ground import Backed
-from lab.aws.services.classic import annotations
+from lab.aws.services.classic import annotations, groups
 from lab.aws.services.classic.health import Health
 from lab.aws.services.classic.relays import balancer_name
 from lab.aws.services.ec2.lookups import interfaces
@@ -36,26 +36,25 @@ class ClassicLoadBalancers(Backed, ELBBackend):
         networks = self.peer(Networks)
         name, of = _names(service)
         owned = {f"kubernetes.io/cluster/{cluster}": "owned"}
-        vpc_id, title = networks.get_subnet(subnets[0]).vpc_id, _group_name(name)
-        group = networks.get_security_group_from_name(title, vpc_id) or networks.create_security_group(
-            title, f"Security group for Kubernetes ELB {name} ({of})", vpc_id=vpc_id, tags=owned
-        )
+        vpc_id = networks.get_subnet(subnets[0]).vpc_id
+        group = groups.ensure(networks, name, of, vpc_id, owned)
         zones = [networks.get_subnet(subnet).availability_zone for subnet in subnets]
         scheme = "internal" if annotations.is_internal(service) else "internet-facing"
-        balancer = self.create_load_balancer(name, zones, _listeners(service), scheme, subnets, [group.id])
+        balancer = self.create_load_balancer(name, zones, _listeners(service), scheme, subnets, [group])
         balancer.tags |= {**owned, "kubernetes.io/service-name": of}
-        return [
-            networks.create_managed_interface(subnet, f"ELB {name}", [group.id], name) for subnet in subnets
-        ]
+        return [networks.create_managed_interface(subnet, f"ELB {name}", [group], name) for subnet in subnets]
 
     def started(self, name: str, host_name: str, health: Health, stop: Callable[[], None]) -> None:
         """The real balancer runs; `stop` ends it."""
         self.load_balancers[name].dns_name = host_name
         self._health[name], self._stops[name] = health, stop
 
-    def update_for(self, service: Service) -> None:
-        """Show the Service's ports, health check and attributes as they are now."""
+    def update_for(self, service: Service, nodes_group: str) -> None:
+        """The Service's ports, sources and attributes as they are now; `nodes_group` is the nodes' own."""
         balancer = self.load_balancers[_names(service)[0]]
+        [group] = balancer.security_groups
+        groups.set_rules(self.peer(Networks), group, service)
+        groups.let_into_nodes(self.peer(Networks), group, nodes_group)
         balancer.listeners = [
             FakeListener(port["LoadBalancerPort"], port["InstancePort"], port["Protocol"], None)
             for port in _listeners(service)
@@ -100,9 +99,7 @@ class ClassicLoadBalancers(Backed, ELBBackend):
     def delete_for(self, name: str, vpc_id: str) -> None:
         """What the cloud provider does when a Service goes; none is fine."""
         self.delete_load_balancer(name)
-        networks = self.peer(Networks)
-        if group := networks.get_security_group_from_name(_group_name(name), vpc_id):
-            networks.delete_security_group(group_id=group.id)
+        groups.delete(self.peer(Networks), name, vpc_id)
 
     def close(self) -> None:
         """End all balancers; the API's view is left as it is."""
@@ -114,10 +111,6 @@ class ClassicLoadBalancers(Backed, ELBBackend):
 def _names(service: Service) -> tuple[str, str]:
     """The balancer's, and the Service's."""
     return balancer_name(service.metadata.uid), f"{service.metadata.namespace}/{service.metadata.name}"
-
-
-def _group_name(balancer: str) -> str:
-    return f"k8s-elb-{balancer}"
 
 
 def _listeners(service: Service) -> list[dict[str, Any]]:

@@ -29,7 +29,7 @@ class ServiceBalancers(HostnameLoadBalancer):
 
     def ensure(self, service: Service, node: NodeOf) -> list[dict[str, str]]:
         ingress = super().ensure(service, node)
-        self._api.update_for(service)
+        self._api.update_for(service, self._cluster.resources_vpc_config["clusterSecurityGroupId"])
         return ingress
 
     def _open(self, service: Service, node: NodeOf, check: HealthCheck) -> tuple[str, Relays]:

@@ -17,13 +17,16 @@ from lab.aws.dataplane.functions import (
     FunctionNotFound,
     FunctionService,
     FunctionVersion,
+    Place,
     Result,
     TooManyRequests,
+    runtime_image,
 )
 from lab.aws.ground import Backed
 from lab.aws.moto_patches import UPDATE_STATUS
 from lab.aws.services.lambda_ import refusals
 from lab.aws.services.lambda_.tags import Answers
+from lab.network import PUBLIC_DNS
 
 log = logging.getLogger(__name__)
 IN_PROGRESS = "InProgress"
@@ -36,10 +39,15 @@ class Functions(Backed, LambdaBackend):
 
     def __init__(self, region_name: str, account_id: str) -> None:
         super().__init__(region_name, account_id)
+        lab = self.ground.lab
         self.service = FunctionService(
-            self.ground.lab.data / "functions" / region_name,
-            namespace=self.ground.internet.functions.path,
-            cgroup=f"{self.ground.lab.cgroup}/functions",
+            Place(
+                directory=lab.data / "functions" / region_name,
+                image=runtime_image.build(lab.cache),
+                namespace=self.ground.internet.functions.path,
+                resolver=PUBLIC_DNS,
+                cgroup=f"{lab.cgroup}/functions",
+            )
         )
         # What runs and what the API lists change together: a deleted function does not come back, and moto's
         # list is not read while another thread adds to it.

@@ -25,6 +25,7 @@ from helpers.aws import alb_log
 from lab import cgroups
 from lab.aws.dataplane.functions import FunctionService, FunctionVersion
 from lab.aws.dataplane.load_balancer import Balancer, Certificate, TargetGroup
+from tests.lab.aws.dataplane.functions import place
 
 HOST = "alb.example.com"
 GROUP_ARN = "arn:aws:elasticloadbalancing:us-east-1:123456789012:targetgroup/t/0123456789abcdef"
@@ -181,8 +182,8 @@ def leftover_keys() -> list[Path]:
 class Alb:
     """A balancer with an HTTP and an HTTPS listener that forward to one function."""
 
-    def __init__(self, directory: Path, cgroup: str | None) -> None:
-        self.functions = FunctionService(directory / "functions", cgroup=cgroup)
+    def __init__(self, directory: Path, cgroup: str) -> None:
+        self.functions = FunctionService(place(directory / "functions", cgroup=cgroup))
         self.functions.deploy(function("f", timeout=3))
         self.group = TargetGroup(GROUP_ARN)
         self.lines: list[str] = []  # of the access log
@@ -233,12 +234,11 @@ class Alb:
 
 def run_alb(directory: Path) -> Iterator[Alb]:
     """A balancer with a function, until the tests are over."""
-    cgroup = f"istio-lab-pytest-{os.getpid()}" if os.geteuid() == 0 else None
+    cgroup = f"istio-lab-pytest-{os.getpid()}"
     alb = Alb(directory, cgroup)
     yield alb
     alb.close()
-    if cgroup:
-        cgroups.remove(cgroup)
+    cgroups.remove(cgroup)
 
 
 class Gate:

@@ -7,6 +7,7 @@ import pytest
 
 from lab.aws.dataplane.functions import FunctionService
 from tests.lab.aws.dataplane.alb import Alb, Gate, run_alb
+from tests.lab.aws.dataplane.functions import place
 
 
 @pytest.fixture(scope="module")
@@ -27,6 +28,6 @@ def gate() -> Gate:
 
 @pytest.fixture
 def service(tmp_path: Path) -> Iterator[FunctionService]:
-    service = FunctionService(tmp_path / "functions")
+    service = FunctionService(place(tmp_path / "functions"))
     yield service
     service.close()

@@ -10,7 +10,7 @@ import pytest
 
 from lab.aws.dataplane.functions import FunctionNotFound, FunctionService, TooManyRequests
 from tests.lab.aws.dataplane.alb import function, until
-from tests.lab.aws.dataplane.functions import COUNT, failure, invoke, running
+from tests.lab.aws.dataplane.functions import COUNT, failure, invoke, place, running
 
 GATED = """
 import os, socket
@@ -35,7 +35,7 @@ def test_an_environment_is_reused(service):
 
 
 def test_more_environments_under_load_up_to_the_limit(tmp_path, pool, gate):
-    service = FunctionService(tmp_path / "f", concurrency=4)
+    service = FunctionService(place(tmp_path / "f"), concurrency=4)
     try:
         service.deploy(function("f", GATED, environment=gate.environment))
         first = [pool.submit(invoke, service) for _ in range(4)]
@@ -137,7 +137,7 @@ def test_removing_ends_what_runs(service, pool, gate):
 
 
 def test_an_environment_with_nothing_to_do_ends(tmp_path):
-    service = FunctionService(tmp_path / "f", idle_timeout=0.2)
+    service = FunctionService(place(tmp_path / "f"), idle_timeout=0.2)
     try:
         service.deploy(function("f", COUNT))
         pid = invoke(service)["pid"]

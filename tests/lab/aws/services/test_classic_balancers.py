@@ -320,6 +320,35 @@ def test_refused(eks, annotations, spec, words):
     assert eks.elb.describe_load_balancers()["LoadBalancerDescriptions"] == []
 
 
+def rules(eks: Eks, group: str) -> set[tuple[Any, ...]]:
+    """Protocol, ports, and source or source group, of what comes in."""
+    [found] = eks.ec2.describe_security_groups(GroupIds=[group])["SecurityGroups"]
+    return {
+        (rule["IpProtocol"], rule.get("FromPort"), rule.get("ToPort"), source)
+        for rule in found["IpPermissions"]
+        for source in [
+            *(one["CidrIp"] for one in rule["IpRanges"]),
+            *(one["GroupId"] for one in rule["UserIdGroupPairs"]),
+        ]
+    }
+
+
+def test_its_group_has_the_services_ports_and_sources_and_the_nodes_let_it_in(eks, client):
+    eks.ensure()
+    [group] = eks.described()["SecurityGroups"]
+    assert rules(eks, group) == {("tcp", 443, 443, "0.0.0.0/0"), ("icmp", 3, 4, "0.0.0.0/0")}
+    eks.ensure(load_balancer_source_ranges=["198.51.100.0/28", "192.0.2.0/24"])
+    sources = ("198.51.100.0/28", "192.0.2.0/24")
+    assert rules(eks, group) == {
+        (*one, source) for one in (("tcp", 443, 443), ("icmp", 3, 4)) for source in sources
+    }
+    config = client("eks").describe_cluster(name="classic")["cluster"]["resourcesVpcConfig"]
+    nodes = config["clusterSecurityGroupId"]
+    assert ("-1", None, None, group) in rules(eks, nodes)
+    eks.controller.release(UID)
+    assert ("-1", None, None, group) not in rules(eks, nodes)
+
+
 def test_a_deleted_service_leaves_nothing(eks):
     def there() -> int:
         vpc = [{"Name": "vpc-id", "Values": [eks.network.vpc_id]}]

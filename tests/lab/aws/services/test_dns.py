@@ -1,5 +1,6 @@
 """Names: what Route 53 says is what resolvers answer, publicly and per VPC."""
 
+import json
 import socket
 
 import pytest
@@ -173,3 +174,17 @@ def test_a_change_that_nobody_asked_for(route53):
     answer = refused.value.response
     assert answer["Error"]["Message"] == "Could not find resource with ID: C2682N5HXP0BZ4"
     assert answer["ResponseMetadata"]["HTTPStatusCode"] == 404
+
+
+def test_functions_look_names_up_in_public_dns(client, function, zip_of, route53, zone):
+    change(route53, zone, "CREATE", "www.example.com", "A", "198.51.100.7")
+    code = zip_of("import socket\ndef handler(name, context): return socket.gethostbyname(name)")
+    functions = client("lambda")
+    functions.update_function_code(FunctionName="hello", ZipFile=code)
+    functions.get_waiter("function_updated_v2").wait(FunctionName="hello", WaiterConfig={"Delay": 1})
+
+    def look_up(name: str) -> str:
+        return functions.invoke(FunctionName="hello", Payload=json.dumps(name))["Payload"].read().decode()
+
+    assert look_up("www.example.com") == '"198.51.100.7"'
+    assert "gaierror" in look_up("absent.example.com")

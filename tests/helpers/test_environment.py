@@ -1,0 +1,188 @@
+"""What of the reader's shell and home reaches SDKs and programs, on a lab and on real accounts."""
+
+import json
+import os
+import shutil
+import ssl
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from helpers import curl
+from helpers.base import command, environment
+from helpers.base.settings import ROOT, current
+from tests import messy
+
+KEYS = {"AWS_ACCESS_KEY_ID": "EXAMPLE", "AWS_SECRET_ACCESS_KEY": "example"}
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    return messy.home(tmp_path / "home")
+
+
+@pytest.fixture
+def shell(home: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """This process's environment is the messy one."""
+    variables = messy.shell(home)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    return variables
+
+
+def settings_file(folder: Path, **values: str) -> str:
+    file = folder / "settings.toml"
+    file.write_text("".join(f"{name} = {json.dumps(value)}\n" for name, value in values.items()))
+    return str(file)
+
+
+def in_a_messy_shell(home: Path, code: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    """Run code with a settings file of these values, in a process of its own."""
+    file = settings_file(home.parent, KUBECONFIG=str(home.parent / "kubeconfig"), **settings)
+    env = messy.shell(home) | {"TUTORIAL_SETTINGS": file, "PATH": os.environ["PATH"]}
+    return subprocess.run([sys.executable, "-c", code], env=env, cwd=ROOT, capture_output=True, text=True)
+
+
+def test_a_messy_shell_leads_boto3_elsewhere_and_helpers_not(moto_url, home):
+    before = messy.files(home)
+    ask = "import boto3; print(boto3.client('sts').get_caller_identity()['Account'])"
+    assert "somebody-elses" in in_a_messy_shell(home, ask).stderr
+    ours = {"AWS_ENDPOINT_URL": moto_url, "AWS_REGION": "us-east-1", **KEYS}
+    asked = "from helpers import aws; aws.call('ec2', 'describe_vpcs'); print(aws.account_id())"
+    done = in_a_messy_shell(home, asked, **ours)
+    assert done.stdout.strip() == "123456789012", done.stderr
+    bucket = "from helpers import aws; aws.call('s3', 'create_bucket', Bucket='messy'); print('made')"
+    done = in_a_messy_shell(home, bucket, **ours)
+    assert done.stdout == "made\n", done.stderr
+    assert messy.files(home) == before
+
+
+def test_the_aws_cli_asks_where_the_settings_say(moto_url, home):
+    ask = "from helpers.base import command; print(command.run(['aws', 'sts', 'get-caller-identity']).text)"
+    done = in_a_messy_shell(home, ask, AWS_ENDPOINT_URL=moto_url, **KEYS)
+    assert "123456789012" in done.stdout, done.stderr
+
+
+def test_a_login_for_every_host_is_not_sent_to_one(tmp_path, home):
+    """requests takes one of ~/.netrc in place of the header that Google's client has made."""
+    seen: list[str] = []
+
+    class Server(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            seen.append(self.headers.get("Authorization", ""))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None: ...
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Server)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    get = f"requests.get('http://127.0.0.1:{server.server_port}', headers={{'Authorization': 'Bearer ours'}})"
+    in_a_messy_shell(home, f"import os, requests; os.environ['no_proxy'] = '127.0.0.1'; {get}")
+    in_a_messy_shell(home, f"import requests; from helpers import settings; settings.current(); {get}")
+    server.shutdown()
+    assert [words.partition(" ")[0] for words in seen] == ["Basic", "Bearer"]
+
+
+def test_programs_get_a_short_list(monkeypatch, shell, tmp_path):
+    ours = {"AWS_ENDPOINT_URL": "http://127.0.0.1:1", **KEYS}
+    ours |= {"CLOUDSDK_API_ENDPOINT_OVERRIDES_CONTAINER": "http://127.0.0.1:2/"}
+    ours |= {"CLOUDSDK_API_ENDPOINT_OVERRIDES_COMPUTE": "http://127.0.0.1:2/compute/v1/"}
+    ours |= {"GOOGLE_APPLICATION_CREDENTIALS": "/key.json", "GOOGLE_CLOUD_PROJECT": "lab-project"}
+    ours |= {"KUBECONFIG": "/tmp/kubeconfig", "AWS_REGION": "us-east-1"}
+    monkeypatch.setenv("TUTORIAL_SETTINGS", settings_file(tmp_path, **ours))
+    given = current().environment()
+    assert given.items() >= ours.items()
+    clouds = {name for name in given if name.startswith(("AWS_", "GOOGLE_", "CLOUDSDK_", "GCE_", "BOTO"))}
+    own = {"AWS_DEFAULT_REGION", "AWS_PAGER", "AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"}
+    assert clouds == {name for name in ours if name != "KUBECONFIG"} | own
+    assert not given.keys() & {
+        "LANG",
+        "TZ",
+        "COLUMNS",
+        "FORCE_COLOR",
+        "HOSTALIASES",
+        "RES_OPTIONS",
+        "GIT_DIR",
+    }
+    assert not given.keys() & {"CURL_CA_BUNDLE", "SSLKEYLOGFILE", "ISTIOCTL_ISTIONAMESPACE", "ZONE", "STATE"}
+    assert given["HOME"] == shell["HOME"]
+
+
+def test_on_real_accounts_the_shells_sign_in_and_proxy_count_but_for_this_machine(monkeypatch, shell):
+    for name in ("AWS_ENDPOINT_URL", *KEYS):
+        monkeypatch.delenv(name)
+    given = current().environment()
+    for name in (
+        "AWS_PROFILE",
+        "AWS_CA_BUNDLE",
+        "AWS_USE_FIPS_ENDPOINT",
+        "HTTPS_PROXY",
+        "REQUESTS_CA_BUNDLE",
+    ):
+        assert given[name] == os.environ[name] == shell[name]
+    assert "127.0.0.1" in given["NO_PROXY"].split(",") and given["NO_PROXY"] == given["no_proxy"]
+
+
+def test_keys_in_the_file_leave_no_room_for_a_profile_or_another_token(monkeypatch, shell, tmp_path):
+    monkeypatch.delenv("AWS_ENDPOINT_URL")
+    monkeypatch.setenv("TUTORIAL_SETTINGS", settings_file(tmp_path, **KEYS))
+    given = current().environment()
+    assert given.items() >= KEYS.items()
+    assert current().AWS_SESSION_TOKEN is None
+    assert not given.keys() & {"AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SESSION_TOKEN"}
+    assert given["AWS_CA_BUNDLE"] == shell["AWS_CA_BUNDLE"]
+
+
+def test_what_a_reader_exempts_from_the_proxy_stays_exempt(monkeypatch):
+    monkeypatch.setenv("NO_PROXY", "intranet.example,127.0.0.1")
+    hosts = current().environment()["no_proxy"].split(",")
+    assert hosts[0] == "intranet.example" and hosts.count("127.0.0.1") == 1
+
+
+@pytest.fixture
+def https(tmp_path: Path) -> Iterator[str]:
+    """A server whose certificate nobody vouches for."""
+    cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    words = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=localhost -days 1"
+    argv = ["openssl", *words.split(), "-keyout", str(key), "-out", str(cert)]
+    subprocess.run(argv, check=True, capture_output=True)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(cert, key)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"https://127.0.0.1:{server.server_port}/"
+    server.shutdown()
+
+
+def test_an_insecure_curlrc_undoes_no_refusal(https, tmp_path, monkeypatch):
+    (tmp_path / ".curlrc").write_text("insecure\n")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    plain = subprocess.run(["curl", "-s", https], env=os.environ, capture_output=True)
+    assert plain.returncode == 0
+    assert curl.outside(https).exit_code == 60
+
+
+def test_a_proxys_password_is_not_shown(https, monkeypatch, capsys):
+    monkeypatch.setenv("HTTPS_PROXY", "http://me:secret@127.0.0.1:9")
+    curl.outside("-v", https.replace("127.0.0.1", "elsewhere.example"))
+    shown = capsys.readouterr().out
+    assert "Trying 127.0.0.1:9" in shown and "secret" not in shown
+
+
+def test_only_gives_back_what_was_there():
+    before = dict(os.environ)
+    with environment.only({"PATH": "/nowhere"}):
+        assert dict(os.environ) == {"PATH": "/nowhere"} and shutil.which("sh") is None
+    assert dict(os.environ) == before
+
+
+def test_a_program_may_have_a_home_of_its_own(tmp_path):
+    assert command.run(["sh", "-c", "echo $HOME"], home=tmp_path).text.strip() == str(tmp_path)
+    assert command.run(["sh", "-c", "echo $HOME"]).text.strip() == os.environ["HOME"]

@@ -1,0 +1,57 @@
+"""An HTTP server that answers each path as a test says."""
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from typing import Any
+
+
+class StandIn(ThreadingHTTPServer):
+    """`answers` are statuses and documents (or text) by path, or by x-amz-target; `slow` is in seconds."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.answers: dict[str, tuple[int, Any]] = {}
+        self.asked: list[str] = []
+        self.bodies: list[str] = []
+        self.slow = 0.0
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}"
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: StandIn
+
+    def do_GET(self) -> None:
+        name = self.headers.get("x-amz-target") or self.path.partition("?")[0]
+        self.server.asked.append(name)
+        self.server.bodies.append(self.rfile.read(int(self.headers.get("content-length", 0))).decode())
+        time.sleep(self.server.slow)
+        status, answer = self.server.answers.get(
+            name, (404, {"error": {"code": 404, "message": "Not found"}})
+        )
+        body = (answer if isinstance(answer, str) else json.dumps(answer)).encode()
+        self.send_response(status)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    do_POST = do_GET
+
+    def log_message(self, *_: object) -> None: ...
+
+
+@contextmanager
+def standing_in() -> Iterator[StandIn]:
+    with StandIn() as server:
+        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
