@@ -140,7 +140,7 @@ def wait_healthy(timeout: float = 300) -> str:
 def _ensure_security_group(vpc_id: str) -> str:
     groups = ec2.found("security group", **{"vpc-id": vpc_id, "group-name": name()})
     if groups:
-        id_, open_ = groups[0]["GroupId"], {rule["FromPort"] for rule in groups[0]["IpPermissions"]}
+        id_, open_ = groups[0]["GroupId"], _ports_open_to_the_vpc(groups[0])
         print(f"Security group {id_} exists")
     else:
         id_ = aws.call(
@@ -159,6 +159,13 @@ def _ensure_security_group(vpc_id: str) -> str:
         aws.call("ec2", "authorize_security_group_ingress", GroupId=id_, IpPermissions=[rule])
         aws.said(f"ec2 authorize-security-group-ingress --port {port} --cidr {network.CIDR}")
     return id_
+
+
+def _ports_open_to_the_vpc(group: dict[str, Any]) -> set[int]:
+    rules = [rule for rule in group["IpPermissions"] if rule["IpProtocol"] == "tcp"]
+    return {
+        rule["FromPort"] for rule in rules if any(one["CidrIp"] == network.CIDR for one in rule["IpRanges"])
+    }
 
 
 def _ensure_target_group() -> str:

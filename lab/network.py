@@ -218,10 +218,16 @@ class Vpc:
         """Let a private address exist in the VPC (on the bridge); ValueError if it is outside the range."""
         if IPv4Address(address) not in self.private:
             raise ValueError(f"{address} is not in the VPC's range {self.private}")
-        self.namespace.run("ip", "address", "replace", f"{address}/32", "dev", "vpc")
+        self.namespace.ip(
+            f"address replace {address}/32 dev vpc",
+            # A program in this namespace is a host of the VPC: it does not call an address from itself.
+            f"route replace table local local {address} dev vpc proto kernel scope host src {self.router}",
+        )
 
     def remove_private(self, address: str) -> None:
         """Take a private address away; one that is not there is fine."""
+        route = ("table", "local", "local", address, "dev", "vpc")
+        self.namespace.run("ip", "route", "delete", *route, check=False)
         self.namespace.run("ip", "address", "delete", f"{address}/32", "dev", "vpc", check=False)
 
     def set_nat(self, open: bool) -> None:

@@ -374,6 +374,26 @@ def test_the_internet_reaches_one_port_of_the_gateway(account, build):
     assert [port["port"] for port in got["spec"]["ports"]] == [443]
 
 
+def test_the_load_balancer_takes_from_pods_in_eks_what_its_security_group_admits(account, build):
+    """The tutorial's rule is for the VPC, of whose subnets pods in EKS have their addresses."""
+    ec2, elb = account.client("ec2"), account.client("elbv2")
+    (balancer,) = elb.describe_load_balancers()["LoadBalancers"]
+    (group,) = ec2.describe_security_groups(GroupIds=balancer["SecurityGroups"])["SecurityGroups"]
+    rules = {"GroupId": group["GroupId"], "IpPermissions": group["IpPermissions"]}
+    ask = (
+        f"curl -s -o /dev/null -w '%{{http_code}}' --connect-timeout 2 http://{balancer['DNSName']}; echo $?"
+    )
+
+    def asked() -> str:
+        return in_eks(account, build, "kubectl", "exec", "curl", "--", "sh", "-c", ask).strip()
+
+    assert asked() == "2000"  # the status, and curl's exit code
+    ec2.revoke_security_group_ingress(**rules)
+    assert asked() == "00028"
+    ec2.authorize_security_group_ingress(**rules)
+    assert asked() == "2000"
+
+
 def test_without_a_domain_the_vpc_alone_knows_the_name(account, tmp_path, build):
     """A private zone hides the public one even before it has the name: then the gateway has no address."""
     route53, ec2 = account.client("route53"), account.client("ec2")

@@ -105,7 +105,8 @@ def test_nothing_answers_from_where_there_is_no_way(internet, aws, address):
 def test_a_private_address_is_reached_from_its_own_vpc_only(internet, aws, gcp):
     aws.add_private("10.0.1.186")
     with sockets.listen(("10.0.1.186", PORT), aws.namespace) as listener:
-        assert source_of_connection(listener, aws.namespace) == "10.0.1.186"
+        assert source_of_connection(listener, aws.namespace) == aws.router
+        assert source_of_connection(listener, aws.namespace, source="10.0.1.186") == "10.0.1.186"
         assert_silent("10.0.1.186", gcp.namespace)
         assert_silent("10.0.1.186", internet.functions)
 
@@ -179,7 +180,7 @@ def test_without_nat_the_ways_in_and_within_are_open(internet, aws):
         assert source_of_connection(listener, internet.outside) == "198.51.100.2"
         assert source_of_connection(listener, aws.namespace) == public
     with sockets.listen(("10.0.1.186", PORT), aws.namespace) as listener:
-        assert source_of_connection(listener, aws.namespace) == "10.0.1.186"
+        assert source_of_connection(listener, aws.namespace) == aws.router
 
 
 def test_without_nat_the_vpcs_resolver_still_asks_the_public_dns(internet, aws):
@@ -287,6 +288,7 @@ def test_private_addresses_are_those_of_the_range(aws):
     aws.remove_private("10.0.3.223")
     with pytest.raises(OSError, match="Cannot assign requested address"):
         sockets.listen(("10.0.3.223", PORT), aws.namespace)
+    assert "10.0.3.223" not in aws.namespace.run("ip", "route", "show", "table", "all").stdout
     with pytest.raises(ValueError, match=r"10\.1\.0\.1 is not in the VPC's range 10\.0\.0\.0/16"):
         aws.add_private("10.1.0.1")
 

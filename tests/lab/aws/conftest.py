@@ -117,7 +117,7 @@ def cli_environment(endpoint_url: str, region: str = REGION) -> dict[str, str]:
 
 
 class Network:
-    """A VPC with three subnets in three zones."""
+    """A VPC with three subnets in three zones; what has its default security group lets everybody in."""
 
     def __init__(self, client: Client, cidr: str = "10.0.0.0/16") -> None:
         self.ec2 = client("ec2")
@@ -129,6 +129,10 @@ class Network:
             )["Subnet"]["SubnetId"]
             for i, zone in enumerate("abc", start=1)
         ]
+        here = [{"Name": "vpc-id", "Values": [self.vpc_id]}]
+        (default,) = self.ec2.describe_security_groups(Filters=here)["SecurityGroups"]
+        anybody = {"IpProtocol": "-1", "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}
+        self.ec2.authorize_security_group_ingress(GroupId=default["GroupId"], IpPermissions=[anybody])
 
     def delete(self) -> None:
         for subnet_id in self.subnet_ids:  # interfaces of balancers stay for a moment

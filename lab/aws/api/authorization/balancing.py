@@ -17,6 +17,7 @@ _OF_EC2 = {
     "CreateLoadBalancer": "AccountAttributes Addresses InternetGateways SecurityGroups Subnets Vpcs",
     "CreateTargetGroup": "InternetGateways Vpcs",
     "RegisterTargets": "Instances InternetGateways Subnets Vpcs",
+    "SetSecurityGroups": "SecurityGroups",
     "SetSubnets": "Subnets",
 }
 

@@ -41,6 +41,7 @@ _RESOURCES = {
     "ReleaseAddress": "elastic-ip:AllocationId",
     "ReplaceRoute": "route-table:RouteTableId",
     "ReplaceRouteTableAssociation": "route-table:RouteTableId",
+    "RevokeSecurityGroupIngress": "security-group:GroupId",
 }
 
 

@@ -7,7 +7,6 @@ from moto.ec2.models.elastic_network_interfaces import NetworkInterface
 from moto.ec2.models.internet_gateways import VPCGatewayAttachment
 from moto.ec2.models.nat_gateways import NatGateway
 from moto.ec2.models.route_tables import Route
-from moto.ec2.models.security_groups import SecurityGroup
 from moto.ec2.models.subnets import Subnet
 from moto.ec2.models.vpcs import VPC
 from moto.ec2.utils import generic_filter
@@ -17,11 +16,12 @@ from lab.aws.ground import network_name
 from lab.aws.services.ec2 import addresses, refusals, route_refusals
 from lab.aws.services.ec2.dry_run import Answers
 from lab.aws.services.ec2.lookups import find_subnet
+from lab.aws.services.ec2.security_groups import SecurityGroups
 from lab.aws.services.ec2.ways_out import WaysOut, attaching
 from lab.network import Vpc
 
 
-class Networks(WaysOut):
+class Networks(SecurityGroups, WaysOut):
     """VPCs, subnets, network interfaces."""
 
     answers = Answers
@@ -64,6 +64,7 @@ class Networks(WaysOut):
 
     def delete_managed_interface(self, interface: NetworkInterface) -> None:
         self.enis.pop(interface.id, None)
+        self.set_filter(interface.vpc_id)
 
     def add_pod_addresses(self, interface: NetworkInterface) -> IPv4Network:
         """Give a node's interface secondary addresses, as the VPC CNI does; returns their range.
@@ -76,6 +77,7 @@ class Networks(WaysOut):
                 *interface.private_ip_addresses,
                 *({"Primary": False, "PrivateIpAddress": str(address)} for address in pods.hosts()),
             ]
+        self.set_filter(interface.vpc_id)
         return pods
 
     def create_network_interface(
@@ -88,13 +90,17 @@ class Networks(WaysOut):
         **kwargs: Any,
     ) -> NetworkInterface:
         refusals.create_network_interface(self, group_ids or [])
-        return super().create_network_interface(
+        interface = super().create_network_interface(
             subnet, private_ip_address, private_ip_addresses, group_ids, *args, **kwargs
         )
+        self.set_filter(interface.vpc_id)
+        return interface
 
     def delete_network_interface(self, eni_id: str) -> None:
-        refusals.delete_network_interface(self.get_network_interface(eni_id))
+        interface = self.get_network_interface(eni_id)
+        refusals.delete_network_interface(interface)
         super().delete_network_interface(eni_id)
+        self.set_filter(interface.vpc_id)
 
     def delete_subnet(self, subnet_id: str) -> Subnet:
         refusals.delete_subnet(self, subnet_id)
@@ -209,17 +215,6 @@ class Networks(WaysOut):
     def delete_route_table(self, route_table_id: str) -> None:
         route_refusals.delete_table(self, route_table_id)
         super().delete_route_table(route_table_id)
-
-    def create_security_group(
-        self, name: str, description: str, vpc_id: str | None = None, *args: Any, **kwargs: Any
-    ) -> SecurityGroup:
-        if vpc_id and not kwargs.get("is_default"):
-            refusals.create_security_group(self, name, vpc_id)
-        return super().create_security_group(name, description, vpc_id, *args, **kwargs)
-
-    def delete_security_group(self, name: str | None = None, group_id: str | None = None) -> None:
-        refusals.delete_security_group(self, group_id)
-        super().delete_security_group(name, group_id)
 
     def attach_internet_gateway(self, internet_gateway_id: str, vpc_id: str) -> VPCGatewayAttachment:
         refusals.attach_internet_gateway(self, internet_gateway_id, vpc_id)

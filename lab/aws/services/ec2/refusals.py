@@ -79,6 +79,19 @@ def create_security_group(ec2: EC2Backend, name: str, vpc_id: str) -> None:
         )
 
 
+def security_group_rule(protocol: str | None, from_port: str | None, to_port: str | None) -> None:
+    """https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_IpPermission.html"""
+    if not protocol:
+        raise EC2ClientError("MissingParameter", "The request must contain the parameter ipProtocol")
+    if protocol.lower() not in ("tcp", "udp", "6", "17"):
+        return
+    if from_port is None or to_port is None:
+        message = "Invalid value for portRange. Must specify both from and to ports with TCP/UDP."
+        raise EC2ClientError("InvalidParameterValue", message)
+    if not 0 <= int(from_port) <= int(to_port) <= 65535:
+        raise EC2ClientError("InvalidParameterValue", f"Invalid port range: {from_port} to {to_port}")
+
+
 def attach_internet_gateway(ec2: EC2Backend, gateway_id: str, vpc_id: str) -> None:
     attached = ec2.get_internet_gateway(gateway_id).vpc
     if attached:

@@ -17,6 +17,7 @@ from lab.aws.dataplane.load_balancer import Balancer, Certificate, Policy
 from lab.aws.services.acm.certificates import Certificates
 from lab.aws.services.ec2.lookups import interfaces_in
 from lab.aws.services.ec2.networks import Networks
+from lab.aws.services.ec2.security_groups import DETACHING
 from lab.aws.services.elb.access_logs import AccessLog
 from lab.aws.services.elb.refusals import listeners, load_balancers
 from lab.aws.services.elb.target_groups import TargetGroups
@@ -91,7 +92,9 @@ class LoadBalancers(TargetGroups):
             interface = self.peer(Networks).create_managed_interface(
                 subnet.id, f"ELB {_resource_id(lb)}", lb.security_groups, seed=lb.name
             )
-            interface.public_ip = vpc.allocate_public() if public else None
+            if public:
+                interface.public_ip = vpc.allocate_public()
+                self.peer(Networks).set_filter(lb.vpc_id)
             vpc.add_private(str(interface.private_ip_address))
         return [_address(lb, interface) for interface in self._interfaces(lb)]
 
@@ -102,8 +105,18 @@ class LoadBalancers(TargetGroups):
             if vpc:
                 vpc.remove_private(str(interface.private_ip_address))
                 vpc.release_public(str(interface.public_ip))
-            interface.status = "detaching"
+            interface.status = DETACHING
             delays.later(delays.INTERFACES, partial(self.peer(Networks).delete_managed_interface, interface))
+        self.peer(Networks).set_filter(lb.vpc_id)
+
+    def set_security_groups(self, arn: str, sec_groups: list[str]) -> None:
+        """New connections obey at once."""
+        networks, lb = self.peer(Networks), load_balancers.known(self, arn)
+        load_balancers.set_security_groups(networks, lb, sec_groups)
+        load_balancers.provisioned(self._balancers[arn])
+        super().set_security_groups(arn, sec_groups)
+        for interface in self._interfaces(lb):
+            networks.set_groups(interface, sec_groups)
 
     def set_subnets(
         self, arn: str, subnets: list[str], subnet_mappings: list[dict[str, Any]]
@@ -130,7 +143,7 @@ class LoadBalancers(TargetGroups):
     def _interfaces(self, lb: FakeLoadBalancer) -> list[NetworkInterface]:
         mine = f"ELB {_resource_id(lb)}"
         all_ = interfaces_in(self.peer(Networks), lb.vpc_id)
-        return [eni for eni in all_ if eni.description == mine and eni.status != "detaching"]
+        return [eni for eni in all_ if eni.description == mine and eni.status != DETACHING]
 
     def delete_load_balancer(self, arn: str) -> None:
         lb = self.load_balancers.get(arn)

@@ -45,6 +45,20 @@ def create(
         raise not_offered(f"load balancers of type '{type_}'")
     _check_name(name)
     vpc_id = _common_vpc(ec2, subnet_ids)
+    _check_groups(ec2, group_ids, vpc_id)
+    gateways = {"attachment.vpc-id": [vpc_id]}
+    if scheme == "internet-facing" and not ec2.describe_internet_gateways(filters=gateways):
+        raise ELBClientError("InvalidSubnet", f"VPC {vpc_id} has no internet gateway")
+
+
+def set_security_groups(ec2: EC2Backend, lb: FakeLoadBalancer, group_ids: list[str]) -> None:
+    if not group_ids:
+        message = "A load balancer of type 'application' must have at least one security group"
+        raise ELBClientError("InvalidConfigurationRequest", message)
+    _check_groups(ec2, group_ids, lb.vpc_id)
+
+
+def _check_groups(ec2: EC2Backend, group_ids: list[str], vpc_id: str) -> None:
     for group_id in group_ids:
         group = ec2.get_security_group_from_id(group_id)
         if group is None:
@@ -52,9 +66,6 @@ def create(
         if group.vpc_id != vpc_id:
             message = f"The security group '{group_id}' is not in the VPC of the load balancer"
             raise ELBClientError("InvalidConfigurationRequest", message)
-    gateways = {"attachment.vpc-id": [vpc_id]}
-    if scheme == "internet-facing" and not ec2.describe_internet_gateways(filters=gateways):
-        raise ELBClientError("InvalidSubnet", f"VPC {vpc_id} has no internet gateway")
 
 
 def _check_name(name: str) -> None:
