@@ -65,9 +65,9 @@ class Neighbors:
         self.function = made["FunctionArn"]
         self._undo.callback(functions.delete_function, FunctionName=_NAME)
         functions.get_waiter("function_active_v2").wait(FunctionName=_NAME, WaiterConfig=_QUICK)
-        group = "/aws/lambda/istio-multicloud-hello-world-too"
-        logs.create_log_group(logGroupName=group)
-        self._undo.callback(logs.delete_log_group, logGroupName=group)
+        for group in (f"/aws/lambda/{_NAME}", "/aws/lambda/istio-multicloud-hello-world-too"):
+            logs.create_log_group(logGroupName=group)
+            self._undo.callback(logs.delete_log_group, logGroupName=group)
 
     def _make_balancer(self) -> None:
         elb = self._client("elbv2")
