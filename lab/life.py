@@ -157,11 +157,19 @@ def _start(lab: Lab) -> None:
             stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True, cwd="/",
             env=as_root.environment(lab),
         )  # fmt: skip
+    try:
+        _wait_until_running(lab, daemon, lambda: log.read_bytes()[earlier:].decode(errors="replace"))
+    except BaseException:  # it may not be in its cgroup yet, where `_end` looks for it
+        daemon.kill()
+        daemon.wait()
+        raise
+
+
+def _wait_until_running(lab: Lab, daemon: "subprocess.Popen[bytes]", said: Callable[[], str]) -> None:
     deadline = time.monotonic() + START_LIMIT
     while not running(lab):
         if daemon.poll() is not None or time.monotonic() > deadline:
-            said = log.read_bytes()[earlier:].decode(errors="replace")
-            tail = "\n".join(said.splitlines()[-15:])
+            tail = "\n".join(said().splitlines()[-15:])
             raise LabError("starting the lab's daemon", f"it ended. Its last lines:\n{tail}", "make doctor")
         time.sleep(0.1)
 

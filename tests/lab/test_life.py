@@ -85,8 +85,17 @@ def before():
 
 
 def daemon() -> int:
-    (pid,) = cgroups.processes(f"{LAB.cgroup}/daemon")
+    """The one in the daemon's cgroup that the others there, which may come and go, were started by."""
+    pids = cgroups.processes(f"{LAB.cgroup}/daemon")
+    (pid,) = (pid for pid in pids if parent(pid) not in (None, *pids))
     return pid
+
+
+def parent(pid: int) -> int | None:
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    except FileNotFoundError:  # it has ended meanwhile
+        return None
 
 
 def test_up_by_sudo_takes_nothing_from_the_caller(before, tmp_path):
