@@ -51,6 +51,21 @@ def leftovers() -> list[Resource]:
     return [Resource("AWS", "certificate", arn) for arn in arns if _is_ours(arn)]
 
 
+def validation_names() -> set[str]:
+    """Names of the records that ACM asks for the tutorial's certificates, and for no other of alb.<domain>.
+
+    For the same name ACM asks each of an account's certificates for the same record.
+    """
+    names: dict[bool, set[str]] = {True: set(), False: set()}
+    for summary in _listed():
+        arn, hosts = summary["CertificateArn"], summary.get("SubjectAlternativeNameSummaries", [])
+        if current().alb_host in (summary["DomainName"], *hosts):
+            options = _describe(arn).get("DomainValidationOptions", [])
+            records = [option["ResourceRecord"] for option in options if "ResourceRecord" in option]
+            names[_is_ours(arn)].update(record["Name"].rstrip(".") for record in records)
+    return names[True] - names[False]
+
+
 def _ensure_imported() -> str:
     """Import the certificate, or import it anew where the file is another one than ACM holds."""
     files = pki.ensure()

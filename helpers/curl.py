@@ -12,7 +12,7 @@ from pathlib import Path
 from subprocess import CompletedProcess
 from typing import Literal, NamedTuple
 
-from helpers import eks, kube
+from helpers import eks, kube, network
 from helpers.base import command
 from helpers.base.errors import TutorialError
 from helpers.base.settings import current
@@ -116,10 +116,15 @@ def outside(*args: str | Path) -> CurlResult:
 def inside_vpc(*args: str | Path) -> CurlResult:
     """curl from a machine inside the VPC: by TUTORIAL_INSIDE_VPC_COMMAND, or else from a pod in EKS."""
     if prefix := current().TUTORIAL_INSIDE_VPC_COMMAND:
-        return _after(prefix, args, "VPC")
+        return _after([_with_vpc(word) for word in prefix], args, "VPC")
     _ensure_pod()
     hint = "look whether pod/curl is running, and whether its curl is 7.75 or newer."
     return _curl(partial(curl_pod.run, eks.CONTEXT), [*_timeout(), *map(str, args)], "VPC", hint)
+
+
+def _with_vpc(word: str) -> str:
+    """`{vpc}` is the id of the tutorial's VPC: an account may have others."""
+    return word.replace("{vpc}", network.get().vpc_id) if "{vpc}" in word else word
 
 
 def _ensure_pod() -> None:

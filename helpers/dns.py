@@ -4,10 +4,12 @@ In a public zone the name is public while its addresses are private: whoever res
 outside learns where the balancer is, and cannot get there.
 """
 
+import re
 from typing import Any
 
-from helpers import aws, load_balancer, network
+from helpers import acm, aws, load_balancer, network
 from helpers.aws import route53
+from helpers.base.errors import SettingsError
 from helpers.base.resource import Resource
 from helpers.base.settings import current
 from helpers.base.waiting import resume_after_lost_answer
@@ -19,8 +21,7 @@ def ensure() -> str:
     balancer, host = load_balancer.get(), current().alb_host
     zone_id = route53.ensure(network.get().vpc_id)
     there = find()
-    # Route 53 gives names back with a dot at their end.
-    if there and there.get("AliasTarget", {}).get("DNSName", "").rstrip(".") == balancer.dns_name.lower():
+    if there and _alias(there) == balancer.dns_name.lower():
         print(f"Record {host} exists, an alias of {balancer.dns_name}")
         return host
     target = {
@@ -34,20 +35,48 @@ def ensure() -> str:
 
 
 def find() -> dict[str, Any] | None:
-    """The A record of alb.<domain> in the domain's zone, or None."""
-    zone_id = route53.find()
+    """The A record of alb.<domain> in the domain's zone, or None.
+
+    Raises SettingsError where it is the reader's own, for something else.
+    """
+    zone_id, host = route53.find(), current().alb_host
     records = route53.records(zone_id) if zone_id else []
-    return next((record for record in records if record["Type"] == "A"), None)
+    found = next((each for each in records if (each["Name"], each["Type"]) == (f"{host}.", "A")), None)
+    if found and not _is_ours(found):
+        answer = f"{host} in the zone {zone_id} leads to something else than the tutorial's load balancer"
+        raise SettingsError(f"Looking up {host}", answer, "set another TUTORIAL_DOMAIN.")
+    return found
 
 
 def delete() -> None:
-    """Delete the tutorial's records, and the zones that it made; a zone of the reader's own stays."""
-    route53.delete()
+    """Delete the tutorial's records, and the zones that it made; the reader's own stay."""
+    for zone, record in _records():
+        route53.delete_record(zone, record)
+    route53.delete_made()
 
 
 def leftovers() -> list[Resource]:
     """The tutorial's records, and the zones that it made, of whatever domain."""
-    return route53.leftovers()
+    found = [Resource("AWS", "record", record["Name"]) for _, record in _records()]
+    return found + route53.leftovers()
+
+
+def _records() -> list[tuple[str, dict[str, Any]]]:
+    """The tutorial's records with their zones: the alias, and what ACM asks for its certificate alone."""
+    asked = acm.validation_names()
+    zones = route53.zones(private=False) + route53.zones(private=True)
+    found = [(zone, record) for zone in zones for record in route53.records(zone)]
+    return [each for each in found if _is_ours(each[1]) or each[1]["Name"].rstrip(".") in asked]
+
+
+def _is_ours(record: dict[str, Any]) -> bool:
+    """Whether it is an alias of a load balancer of our name, there or gone."""
+    return re.match(rf"(internal-)?{re.escape(load_balancer.name())}-\d+\.", _alias(record)) is not None
+
+
+def _alias(record: dict[str, Any]) -> str:
+    """What the record is an alias of. Route 53 gives names back with a dot at their end."""
+    return record.get("AliasTarget", {}).get("DNSName", "").lower().removeprefix("dualstack.").rstrip(".")
 
 
 def outside() -> list[str]:
@@ -55,6 +84,6 @@ def outside() -> list[str]:
 
     Nothing where the name is public; else the name that AWS gave to the balancer, which always is.
     """
-    if current().TUTORIAL_ROUTE53_ZONE == "public":
+    if current().TUTORIAL_ROUTE53_ZONE != "private":
         return []
     return ["--connect-to", f"{current().alb_host}::{load_balancer.get().dns_name}:"]

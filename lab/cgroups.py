@@ -40,7 +40,9 @@ def create(path: str) -> None:
 def entering(path: str) -> list[str]:
     """Return the prefix of a command line that enters the group and then becomes the command."""
     groups = _entrances(path)
-    script = 'for group in "$@"; do shift; [ "$group" = -- ] && exec "$@"; echo $$ >"$group" || exit 1; done'
+    # PWD: the shell's own, which is not in the environment that the command was given.
+    enter = 'for group in "$@"; do shift; [ "$group" = -- ] && break; echo $$ >"$group" || exit 1; done'
+    script = f'{enter}; unset PWD; exec "$@"'
     return [program("sh"), "-c", script, "sh", *map(str, groups), "--"]
 
 

@@ -59,6 +59,9 @@ def status() -> None:
     progress.say(
         f"{answer['processes']} processes, {answer['memory'] / 2**20:.0f} MiB. Logs: {lab.data / 'log'}"
     )
+    if answer["ended"]:
+        progress.say(life.incomplete(answer["ended"]))
+        raise typer.Exit(1)
 
 
 @app.command(name="doctor")
@@ -76,7 +79,7 @@ def env() -> None:
 
 @app.command(name="exec", context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
 def run_in(network: str, command: Annotated[list[str], typer.Argument()]) -> None:
-    """Run a program in a network of the lab: `outside` (a reader's laptop), `vpc`, `gcp`."""
+    """Run a program in a network of the lab: `outside` (a reader's laptop), `vpc` or a VPC's id, `gcp`."""
     request = {
         "command": "exec",
         "network": network,
@@ -85,6 +88,8 @@ def run_in(network: str, command: Annotated[list[str], typer.Argument()]) -> Non
         "environment": values.for_programs(),
     }
     answer = control.ask(Lab().run, request, files=[0, 1, 2], timeout=None)
+    if answer["exit"] and answer["ended"]:
+        typer.echo(life.incomplete(answer["ended"]), err=True)
     raise typer.Exit(answer["exit"])
 
 

@@ -94,6 +94,7 @@ class Daemon:
             "networks": sorted(self.networks()),
             "memory": resident(cgroups.processes(self.lab.cgroup)),
             "processes": len(cgroups.processes(self.lab.cgroup)),
+            "ended": self.processes.ended(),
         }
 
     def networks(self) -> dict[str, Network]:
@@ -109,10 +110,13 @@ class Daemon:
         """Run a program in a network, as the lab's owner and with the caller's files and environment."""
         network = self.networks().get(request["network"])
         if network is None:
+            several = request["network"] == "vpc" and len(self.aws.vpcs) > 1
             raise LabError(
                 f"running {request['argv'][0]} in {request['network']}",
                 f"there is no such network now; there are {', '.join(sorted(self.networks()))}",
-                "create the VPC first: a network appears with the first thing that needs it",
+                "name the VPC by its id, as there are several"
+                if several
+                else "create the VPC first: a network appears with the first thing that needs it",
             )
         status = execution.run(
             network,
@@ -124,7 +128,7 @@ class Daemon:
             environment=request["environment"],
             has_gone=has_gone,
         )
-        return {"exit": status}
+        return {"exit": status, "ended": self.processes.ended()}
 
 
 def resident(pids: list[int]) -> int:

@@ -39,8 +39,10 @@ def up(lab: Lab, progress: Progress) -> dict:
     """
     with _alone(lab, progress):
         _refuse_anothers(lab)
-        if running(lab):
+        if answer := running(lab):
             progress.say(f"The lab {lab.name!r} is up already.")
+            if answer["ended"]:
+                progress.say(incomplete(answer["ended"]))
         else:
             _refuse_incomplete(lab)
             clean_up(lab)  # what a crashed daemon left
@@ -81,6 +83,11 @@ def running(lab: Lab) -> dict | None:
         return control.ask(lab.run, {"command": "status"})
     except control.NoDaemonError:
         return None
+
+
+def incomplete(ended: list[str]) -> str:
+    """What to say of a lab of which some programs have ended."""
+    return "\n".join(["Not all of it runs:", *ended, "Try: make down, then make up"])
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """The programs a lab runs: each with a log, in the lab's cgroup, in a session of its own."""
 
+import logging
 import os
 import pwd
 import signal
@@ -15,6 +16,8 @@ from lab.errors import LabError
 from lab.settings import Lab
 from lab.sockets import NamespacePath
 
+log = logging.getLogger(__name__)
+
 
 class Process:
     """One program that was started."""
@@ -22,8 +25,9 @@ class Process:
     def __init__(self, name: str, popen: "subprocess.Popen[bytes]", log: Path) -> None:
         self.name, self.pid, self.log = name, popen.pid, log
         self._popen = popen
+        self.stopping = False  # its end is no news
         # Waits from the first moment, so that a program that dies by itself leaves no zombie.
-        self._waiter = Thread(target=popen.wait, name=f"wait-{name}", daemon=True)
+        self._waiter = Thread(target=self._watch, name=f"wait-{name}", daemon=True)
         self._waiter.start()
 
     def alive(self) -> bool:
@@ -38,11 +42,13 @@ class Process:
     def check(self) -> None:
         """Raise LabError with the end of the log if the program has ended."""
         if not self.alive():
-            status = self._popen.returncode
-            how = f"was ended by {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"
-            raise LabError(
-                f"running {self.name}", f"{how}; its log ends with:\n{self.tail()}", f"see {self.log}"
-            )
+            answer = f"{self.end()}; its log ends with:\n{self.tail()}"
+            raise LabError(f"running {self.name}", answer, f"see {self.log}")
+
+    def end(self) -> str:
+        """How a program that has ended did so."""
+        status = self._popen.returncode
+        return f"was ended by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
 
     def tail(self, lines: int = 20) -> str:
         """Return the last lines of the log."""
@@ -50,12 +56,18 @@ class Process:
 
     def stop(self, timeout: float = 10) -> None:
         """SIGTERM, then after `timeout` seconds SIGKILL to its process group; returns when it has ended."""
+        self.stopping = True
         if self.alive():
             self._popen.terminate()
         if self.wait(timeout) is None:
             with suppress(ProcessLookupError):  # it has ended just now
                 os.killpg(self.pid, signal.SIGKILL)
             self._waiter.join()
+
+    def _watch(self) -> None:
+        self._popen.wait()
+        if not self.stopping:
+            log.warning("%s %s; its log is %s", self.name, self.end(), self.log)
 
 
 class Processes:
@@ -111,6 +123,21 @@ class Processes:
         """End all programs, the last started first."""
         for name in reversed(list(self._running)):
             self.stop(name, timeout)
+
+    def stopping(self, group: str) -> None:
+        """From now on the end of these programs (`eks`: all of eks/…) is no news."""
+        for process in self._group(group):
+            process.stopping = True
+
+    def ended(self, group: str = "") -> list[str]:
+        """What ended although nobody stopped it, such as `eks/etcd was ended by SIGKILL`."""
+        ended = (one for one in self._group(group) if not one.alive() and not one.stopping)
+        return [f"{one.name} {one.end()}" for one in ended]
+
+    def _group(self, name: str) -> list[Process]:
+        with self._lock:
+            known = list(self._running.values())
+        return [one for one in known if not name or one.name == name or one.name.startswith(f"{name}/")]
 
     def tail(self, name: str, lines: int = 20) -> str:
         """Return the last lines of a program's log, for an error message; "" if it never ran."""

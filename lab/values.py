@@ -69,7 +69,7 @@ def values(
         "TUTORIAL_ACM_ROOTS": str(lab.data / ACM_ROOT),
         "TUTORIAL_AUTHORIZED_CIDR": str(PUBLIC),
         "TUTORIAL_OUTSIDE_COMMAND": shlex.join([*python, "exec", "outside", "--"]),
-        "TUTORIAL_INSIDE_VPC_COMMAND": shlex.join([*python, "exec", "vpc", "--"]),
+        "TUTORIAL_INSIDE_VPC_COMMAND": shlex.join([*python, "exec", "{vpc}", "--"]),
         "TUTORIAL_STATUS_COMMAND": shlex.join([*python, "status"]),
         "TUTORIAL_TOOLS": str(binaries.folder(lab.cache)),
         "TUTORIAL_ISTIO_HUB": binaries.ISTIO_HUB,

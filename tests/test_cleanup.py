@@ -1,14 +1,31 @@
-"""Whatever a run left when it ended, the clean-up finds; `make kills` has the other places."""
+"""Whatever a run left when it ended, the clean-up finds; `make kills` has the other places.
 
+The reader has things of the same kinds and names in the same account. A run that gets past notebook 01 has
+not taken them for its own, and the clean-up leaves them.
+"""
+
+import sys
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import boto3
 import pytest
 from botocore.exceptions import ClientError
 
+from tests.conftest import completed
 from tests.faults.clouds import in_the_clouds
 from tests.faults.kills import IN_GOOGLE, Place, at_call, clean_up, in_cell, kill
+from tests.neighbors import HOST, Neighbors, living_in
+
+
+@pytest.fixture(scope="module", autouse=True)
+def neighbors(empty_lab: dict[str, str]) -> Iterator[Neighbors]:
+    with living_in(empty_lab) as neighbors:
+        before = neighbors.records()
+        yield neighbors
+        assert neighbors.records() == before
+
 
 PLACES = [at_call(12), at_call(34), at_call(45), IN_GOOGLE[1]]
 
@@ -23,10 +40,11 @@ def test_nothing_is_left_after_a_killed_run(place: Place, empty_lab, tmp_path):
     assert in_the_clouds(empty_lab) == before
 
 
-def test_load_balancers_outlive_a_cluster_deleted_before_its_services(empty_lab, tmp_path):
+def test_load_balancers_outlive_a_cluster_deleted_before_its_services(empty_lab, neighbors, tmp_path):
     """As in the lab, so on AWS: they hold the VPC's subnets until somebody deletes them."""
     before = in_the_clouds(empty_lab)
     assert kill(in_cell("02:end"), empty_lab, tmp_path), (tmp_path / "run.log").read_text()[-3000:]
+    inside_one_of_two_vpcs(empty_lab, neighbors)
 
     def client(service: str) -> Any:
         keys = empty_lab["AWS_ACCESS_KEY_ID"], empty_lab["AWS_SECRET_ACCESS_KEY"]
@@ -54,3 +72,17 @@ def test_load_balancers_outlive_a_cluster_deleted_before_its_services(empty_lab,
     done = clean_up(empty_lab, tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     assert in_the_clouds(empty_lab) == before
+
+
+def inside_one_of_two_vpcs(environment: dict[str, str], neighbors: Neighbors) -> None:
+    """`lab exec` takes a VPC's id; each VPC has its own answer for the same name."""
+
+    def lab_exec(network: str) -> tuple[int, str]:
+        curl = ("curl", "-sS", "--max-time", "10", f"http://{HOST}/hello-world")
+        done = completed(environment, sys.executable, "-m", "lab", "exec", network, "--", *curl)
+        return done.returncode, done.stdout + done.stderr
+
+    assert lab_exec(neighbors.vpc) == (0, "hello")
+    for unclear, hint in (("vpc", "name the VPC by its id"), ("vpc-0123456789", "create the VPC first")):
+        code, said = lab_exec(unclear)
+        assert code == 1 and "there is no such network now" in said and hint in said and neighbors.vpc in said

@@ -4,7 +4,8 @@ import time
 from typing import Any
 
 from helpers import aws
-from helpers.aws import deletion
+from helpers.aws import deletion, ec2
+from helpers.base.errors import SettingsError
 from helpers.base.resource import Resource
 from helpers.base.settings import current
 from helpers.base.waiting import wait_until
@@ -13,15 +14,39 @@ _LIMIT = 300  # seconds; a change is in all of Route 53's servers within a minut
 
 
 def find() -> str | None:
-    """The id of the domain's zone of the kind that TUTORIAL_ROUTE53_ZONE says, ours or the reader's own."""
-    wanted, private = current().TUTORIAL_DOMAIN + ".", current().TUTORIAL_ROUTE53_ZONE == "private"
-    zones = aws.call("route53", "list_hosted_zones_by_name", DNSName=wanted)["HostedZones"]
-    ids = [
-        zone["Id"]
-        for zone in zones
-        if zone["Name"] == wanted and zone["Config"].get("PrivateZone", False) == private
-    ]
-    return ids[0].rpartition("/")[2] if ids else None
+    """The id of the domain's zone that TUTORIAL_ROUTE53_ZONE says, ours or the reader's own, or None.
+
+    Of private zones it is that of the tutorial's VPC: other VPCs may have zones of the same name.
+    Raises SettingsError where several public zones have that name, or none has the id that is set.
+    """
+    wanted = current().TUTORIAL_ROUTE53_ZONE
+    if wanted != "private":
+        return _public(wanted)
+    vpcs = {vpc["VpcId"] for vpc in ec2.tagged("VPC")}
+    return next((zone for zone in zones(private=True) if vpcs & _vpcs(zone)), None)
+
+
+def _public(wanted: str) -> str | None:
+    """`wanted` is "public" or an id; of several, the one that the tutorial made is meant."""
+    there = zones(private=False)
+    if wanted == "public" and len(there) < 2:
+        return there[0] if there else None
+    meant = set(there) & (set(_made()) if wanted == "public" else {wanted})
+    if len(meant) == 1:
+        return meant.pop()
+    raise SettingsError(
+        f"Looking up the hosted zone {current().TUTORIAL_DOMAIN}",
+        f"TUTORIAL_ROUTE53_ZONE is {wanted}, and public zones of that name are {', '.join(there) or 'none'}",
+        "set TUTORIAL_ROUTE53_ZONE to the id of the zone that is meant.",
+    )
+
+
+def zones(private: bool) -> list[str]:
+    """Ids of the domain's zones of that kind, whoever made them."""
+    wanted = current().TUTORIAL_DOMAIN + "."
+    listed = aws.call("route53", "list_hosted_zones_by_name", DNSName=wanted)["HostedZones"]
+    of_kind = [zone for zone in listed if zone["Config"].get("PrivateZone", False) == private]
+    return [zone["Id"].rpartition("/")[2] for zone in of_kind if zone["Name"] == wanted]
 
 
 def ensure(vpc_id: str = "") -> str:
@@ -30,7 +55,7 @@ def ensure(vpc_id: str = "") -> str:
 
 
 def records(zone: str) -> list[dict[str, Any]]:
-    """The tutorial's records there: alb.<domain>, and what ACM asked for below it."""
+    """The records of alb.<domain> there, and those below it, which ACM asks for; whoever made them."""
     host = current().alb_host + "."
     return [record for record in _all_records(zone) if f".{record['Name']}".endswith(f".{host}")]
 
@@ -51,23 +76,25 @@ def upsert(zone: str, record: dict[str, Any]) -> None:
     )
 
 
-def delete() -> None:
-    """Delete the tutorial's records, and the zones that it made, of whatever domain; a reader's own stays."""
-    if zone := find():
-        for record in records(zone):
-            _delete_record(zone, record)
+def delete_made() -> None:
+    """Delete the zones that the tutorial made, of whatever domain, with their records."""
     for made in _made():
         for record in _all_records(made):
             if record["Type"] not in ("NS", "SOA"):  # those go with the zone
-                _delete_record(made, record)
+                delete_record(made, record)
         deletion.delete("route53", "delete_hosted_zone", Id=made)
 
 
+def delete_record(zone: str, record: dict[str, Any]) -> None:
+    """Delete one record; fine when it is gone already."""
+    change = {"Changes": [{"Action": "DELETE", "ResourceRecordSet": record}]}
+    if deletion.undo("route53", "change_resource_record_sets", HostedZoneId=zone, ChangeBatch=change):
+        aws.said(f"route53 change-resource-record-sets: {record['Name']} deleted")
+
+
 def leftovers() -> list[Resource]:
-    """The tutorial's records, and the zones that it made."""
-    zone = find()
-    found = [("record", record["Name"]) for record in (records(zone) if zone else [])]
-    return [Resource("AWS", *each) for each in [*found, *(("hosted zone", made) for made in _made())]]
+    """The zones that the tutorial made."""
+    return [Resource("AWS", "hosted zone", made) for made in _made()]
 
 
 def _made() -> list[str]:
@@ -85,10 +112,9 @@ def _all_records(zone: str) -> list[dict[str, Any]]:
     return aws.list_all("route53", "list_resource_record_sets", "ResourceRecordSets", HostedZoneId=zone)
 
 
-def _delete_record(zone: str, record: dict[str, Any]) -> None:
-    change = {"Changes": [{"Action": "DELETE", "ResourceRecordSet": record}]}
-    if deletion.undo("route53", "change_resource_record_sets", HostedZoneId=zone, ChangeBatch=change):
-        aws.said(f"route53 change-resource-record-sets: {record['Name']} deleted")
+def _vpcs(zone: str) -> set[str]:
+    """Ids of the VPCs that a private zone is associated with."""
+    return {vpc["VPCId"] for vpc in aws.call("route53", "get_hosted_zone", Id=zone)["VPCs"]}
 
 
 def _create(vpc_id: str) -> str:

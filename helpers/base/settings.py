@@ -108,7 +108,7 @@ class Settings(BaseSettings):
 
     TUTORIAL_NAME: str = "istio-multicloud"
     TUTORIAL_DOMAIN: str = "example.com"
-    TUTORIAL_ROUTE53_ZONE: Literal["public", "private"] = "public"
+    TUTORIAL_ROUTE53_ZONE: str = "public"
     TUTORIAL_CERTIFICATE: Literal["private-ca", "acm"] = "private-ca"
     TUTORIAL_ACM_ROOTS: OptionalPath = None
     TUTORIAL_AUTHORIZED_CIDR: str = "https://checkip.amazonaws.com"
@@ -176,6 +176,13 @@ class Settings(BaseSettings):
         if not re.fullmatch(rf"({label}\.)+[a-z]{{2,63}}", domain) or len(domain) > 240:
             raise ValueError("a domain like example.com: two names at least, no scheme, no path, lower case")
         return domain
+
+    @field_validator("TUTORIAL_ROUTE53_ZONE")
+    @classmethod
+    def _zone(cls, zone: str) -> str:
+        if not re.fullmatch(r"public|private|[0-9A-Z]{1,32}", zone):
+            raise ValueError("public, private, or the id of a public zone such as Z0123456789ABC")
+        return zone
 
     @field_validator("AWS_REGION")
     @classmethod

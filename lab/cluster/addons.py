@@ -5,12 +5,16 @@ from pathlib import Path
 
 from lab import images
 from lab.cluster.waiting import wait_until
+from lab.processes import Process
 
 COREDNS = Path(__file__).with_name("coredns.yaml")
 
 
-def install_coredns(kubectl: Path, kubeconfig: Path, dns_ip: str) -> None:
-    """Apply the Deployment coredns and the Service kube-dns. Other names go to the node's resolver."""
+def install_coredns(kubectl: Path, kubeconfig: Path, dns_ip: str, needed: list[Process]) -> None:
+    """Apply the Deployment coredns and the Service kube-dns. Other names go to the node's resolver.
+
+    LabError if one of the programs in `needed` ends meanwhile.
+    """
     text = COREDNS.read_text().replace("${DNS_IP}", dns_ip).replace("${IMAGE}", images.COREDNS)
     cache = kubeconfig.with_name("kubectl-cache")  # not in root's ~/.kube
     own = [f"--kubeconfig={kubeconfig}", f"--cache-dir={cache}"]
@@ -20,4 +24,4 @@ def install_coredns(kubectl: Path, kubeconfig: Path, dns_ip: str) -> None:
         # Fails at first: the namespace kube-system appears a moment after the API server is ready.
         return not subprocess.run(command, input=text, text=True, capture_output=True).returncode
 
-    wait_until(applied, "installing CoreDNS", [])
+    wait_until(applied, "installing CoreDNS", needed)

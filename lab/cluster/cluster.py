@@ -55,13 +55,18 @@ class Cluster:
         """By client certificate, group system:masters, by way of `endpoint`: for the lab itself."""
         return self._folder / "admin.kubeconfig"
 
+    def ended(self) -> list[str]:
+        """Its programs that ended although nobody stopped them, and how: a cloud would start them again."""
+        return self._processes.ended(self.spec.name)
+
     def start_control_plane(self) -> None:
         """Blocks until the API server is ready. Pods wait for a node."""
         inotify.refuse_a_cluster_too_many(self.spec.name)
         self._prepare_images()
         try:
             self._plane.start()
-            addons.install_coredns(self._programs / "kubectl", self.admin_kubeconfig, self.spec.dns_ip)
+            kubectl = self._programs / "kubectl"
+            addons.install_coredns(kubectl, self.admin_kubeconfig, self.spec.dns_ip, self._plane.programs)
         except BaseException:
             self.stop()
             raise

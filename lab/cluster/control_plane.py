@@ -57,6 +57,7 @@ class ControlPlane:
         self.authority = pki.Authority("kubernetes")
         self.endpoint = ""
         self.api: client.ApiClient | None = None
+        self.programs: list[Process] = []  # without which there is no API server
 
     @property
     def url(self) -> str:
@@ -74,14 +75,16 @@ class ControlPlane:
             ca_certs=self._pki("ca.crt"), cert_file=self._pki("admin.crt"), key_file=self._pki("admin.key")
         )
         self.api = config.new_client_from_config(str(admin))
-        programs = [self._start("etcd", *self._etcd()), self._start("kube-apiserver", *self._api_server())]
-        wait_until(self._is_ready, f"starting the control plane of {self.spec.name}", programs)
+        self.programs = [self._start("etcd", *self._etcd())]
+        self.programs += [self._start("kube-apiserver", *self._api_server())]
+        wait_until(self._is_ready, f"starting the control plane of {self.spec.name}", self.programs)
         self._start("kube-controller-manager", *self._controller_manager())
         self._start("kube-scheduler", *self._scheduler())
 
     def stop(self) -> None:
         """Ends at once: the cluster's data goes with it."""
         self._relay.close()
+        self._processes.stopping(self.spec.name)
         cgroups.kill(self._cgroup)
         for name in ("kube-scheduler", "kube-controller-manager", "kube-apiserver", "etcd"):
             self._processes.stop(f"{self.spec.name}/{name}")

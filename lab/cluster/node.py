@@ -16,6 +16,7 @@ from lab.cluster.mounts import View
 from lab.cluster.waiting import wait_until
 from lab.processes import Process, Processes
 
+PROGRAMS = ("kubelet", "kube-proxy", "containerd")
 XTABLES_LOCK = Path("/run/xtables.lock")
 # The kubelet sets these for the whole machine (setupKernelTunables), unless it finds them as it wants them.
 KERNEL_SETTINGS = {
@@ -61,13 +62,15 @@ class Node:
         action = f"starting node {self.name}"
         wait_until(lambda: runtime.is_ready(self._view, containerd), action, [containerd])
         programs = [containerd, self._start_kubelet(containerd.pid), self._start_proxy(containerd.pid)]
-        wait_until(self._is_ready, action, programs)
+        wait_until(self._is_ready, action, [*self._plane.programs, *programs])
 
     def stop(self) -> None:
         """End every container and program of the node and delete its folder; no pod is asked to finish."""
+        for name in PROGRAMS:
+            self._processes.stopping(self._prefix + name)
         cgroups.kill(self._pods)  # first, so that the shims, their parents, still reap them
         cgroups.kill(self._cgroup)
-        for name in ("kubelet", "kube-proxy", "containerd"):
+        for name in PROGRAMS:
             self._processes.stop(self._prefix + name)
         cgroups.remove(self._cgroup)
         self._plane.vpc.namespace.run(str(self._programs / "kube-proxy"), "--cleanup", check=False)

@@ -60,7 +60,8 @@ class Resolver:
             self._write(".", next(_serials), _zone_file(".", []))
         corefile = self._directory / "Corefile"
         corefile.write_text(self._corefile(zones))
-        process = self._processes.start(self.name, [self._program, "-conf", corefile], self._namespace.path)
+        command: list[str | Path] = [self._program, "-conf", corefile]
+        process = self._process = self._processes.start(self.name, command, self._namespace.path)
         deadline = time.monotonic() + 10
         while self._ask("invalid.", "SOA", timeout=0.2) is None:
             process.check()
@@ -93,6 +94,7 @@ class Resolver:
                 self._pause(origin, deadline)
 
     def _pause(self, origin: str, deadline: float) -> None:
+        self._process.check()
         if time.monotonic() > deadline:
             answer = f"not served after 10 s; {self.name} says:\n{self._processes.tail(self.name)}"
             raise LabError(f"changing the DNS zone {origin}", answer)

@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
-from helpers import aws, eks, function, load_balancer, network
+from helpers import aws, dns, eks, function, load_balancer, network
 from helpers.aws import denied, ec2, iam, route53
-from helpers.base.errors import ApiError
+from helpers.base.errors import ApiError, SettingsError
 from helpers.base.settings import current
 from series.preflight import here
 from series.preflight.finding import Finding, note, ok, stop
@@ -204,10 +204,17 @@ def _dictionary(tags: list[dict[str, Any]]) -> dict[str, str]:
 
 def domain() -> Iterator[Finding]:
     """The zone that alb.<domain> goes into, and who can look it up."""
-    settings, found, subject = current(), route53.find(), current().alb_host
+    settings, subject = current(), current().alb_host
+    private = settings.TUTORIAL_ROUTE53_ZONE == "private"
+    try:
+        found = route53.find()
+        dns.find()
+    except SettingsError as wrong:
+        yield stop(subject, f"{wrong.answer}: {wrong.hint}")
+        return
     if found:
-        yield ok(subject, f"goes into the {settings.TUTORIAL_ROUTE53_ZONE} zone {found}, which exists")
-    elif settings.TUTORIAL_ROUTE53_ZONE == "private":
+        yield ok(subject, f"goes into the {'private' if private else 'public'} zone {found}, which exists")
+    elif private:
         yield ok(subject, "goes into a zone that only the VPC knows")
     else:
         yield note(

@@ -59,7 +59,7 @@ def test_command_prefixes_are_written_as_in_a_shell(monkeypatch):
         ("TUTORIAL_NAME", "a-name-that-is-much-too-long", "2 to 20"),
         ("TUTORIAL_ISTIO_REVISION", "1.30", "a dot is not allowed"),
         ("TUTORIAL_CONNECT_TIMEOUT", "soon", "number"),
-        ("TUTORIAL_ROUTE53_ZONE", "hidden", "'public' or 'private'"),
+        ("TUTORIAL_ROUTE53_ZONE", "hidden", "public, private, or the id of a public zone"),
         ("TUTORIAL_CERTIFICATE", "self-signed", "'private-ca' or 'acm'"),
         ("TUTORIAL_AUTHORIZED_CIDR", "my-laptop", "an address, a range"),
         ("TUTORIAL_AUTHORIZED_CIDR", "10.0.0.1/8", "has host bits set"),

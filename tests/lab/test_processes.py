@@ -102,7 +102,7 @@ def test_a_program_that_dies_early_says_why(processes):
     with pytest.raises(LabError) as error:
         process.check()
     message = str(error.value)
-    assert message.startswith("running eks/apiserver: exit status 3; its log ends with:\n")
+    assert message.startswith("running eks/apiserver: ended with status 3; its log ends with:\n")
     assert "line 100" in message
     assert "line 81" in message
     assert "line 80\n" not in message
@@ -122,6 +122,23 @@ def test_a_program_that_was_killed_says_by_what(processes):
     assert process.wait(10) == -9
     with pytest.raises(LabError, match="ended by SIGKILL"):
         process.check()
+
+
+def test_what_ended_by_itself_is_told_and_what_was_stopped_is_not(processes):
+    names = ("eks/etcd", "eks/scheduler", "eks-2/etcd")
+    etcd, scheduler, other = (processes.start(name, ["sleep", "60"]) for name in names)
+    assert processes.ended() == []
+    for process in (etcd, other):
+        os.kill(process.pid, 9)
+        process.wait(10)
+    assert processes.ended("eks") == ["eks/etcd was ended by SIGKILL"]
+    assert processes.ended("eks/scheduler") == []
+    assert len(processes.ended()) == 2
+    processes.stopping("eks")
+    os.kill(scheduler.pid, 9)
+    scheduler.wait(10)
+    processes.stop("eks-2/etcd")
+    assert processes.ended() == []
 
 
 def test_a_program_that_is_not_there_says_so(processes):

@@ -74,11 +74,11 @@ class Clusters:
 
     def get(self, where: Location, name: str) -> Cluster:
         with self._lock:
-            return Cluster(self._entry(where, name).resource)
+            return _shown(self._entry(where, name))
 
     def list(self, where: Location) -> list[Cluster]:
         with self._lock:
-            return [Cluster(entry.resource) for entry in self._entries.values() if where.covers(entry.where)]
+            return [_shown(entry) for entry in self._entries.values() if where.covers(entry.where)]
 
     def set_labels(self, where: Location, name: str, labels: dict[str, str], fingerprint: str) -> Operation:
         """Replace all labels, if `fingerprint` is that of the labels the caller has seen."""
@@ -257,3 +257,14 @@ def _node_name(cluster: str, pool: str) -> str:
     """As GKE names a virtual machine: gke-<cluster>-<pool>-<8 hex>-<4>, 63 characters at most."""
     suffix = "".join(secrets.choice(_DIGITS) for _ in range(4))
     return f"gke-{cluster[:23]}-{pool[:20]}-{secrets.token_hex(4)}-{suffix}"
+
+
+def _shown(entry: _Entry) -> Cluster:
+    """DEGRADED once one of its programs has ended by itself."""
+    cluster: Any = Cluster(entry.resource)
+    ended = entry.machines.ended() if entry.machines else []
+    if ended and cluster.status == Cluster.Status.RUNNING:
+        cluster.status = Cluster.Status.DEGRADED
+        cluster.status_message = "; ".join(ended)
+        cluster.conditions = [condition(RuntimeError(cluster.status_message))]
+    return cluster

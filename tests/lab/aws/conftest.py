@@ -40,6 +40,10 @@ class PaperCluster:
 
     def __init__(self, spec, vpc, load_balancers) -> None:
         self.spec, self.node, self.load_balancers, self.provider_id = spec, None, load_balancers, ""
+        self.dead: list[str] = []
+
+    def ended(self) -> list[str]:
+        return self.dead
 
     def start_control_plane(self) -> None:
         if self.spec.name.endswith("-broken"):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from http.server import BaseHTTPRequestHandler
@@ -139,6 +140,12 @@ def unusual_setting() -> Iterator[str]:
     KEYS.write_text(before)
 
 
+def named(program: str, lab: SmallLab) -> list[int]:
+    """The processes of that name in the lab."""
+    pids = cgroups.processes(lab.settings.cgroup)
+    return [pid for pid in pids if Path(f"/proc/{pid}/comm").read_text().strip() == program]
+
+
 def test_stop_ends_everything_and_a_crash_is_cleaned_up(another_lab: SmallLab, unusual_setting: str) -> None:
     cluster = another_lab.eks()
     before = zombies()
@@ -151,7 +158,15 @@ def test_stop_ends_everything_and_a_crash_is_cleaned_up(another_lab: SmallLab, u
     assert kubectl("get", "nodes", "-o", "name") == ""
     cluster.start_node("node", "10.0.1.55", {}, PODS)  # again, as a node group is made again
     assert kubectl("get", "nodes", "-o", "name").strip() == "node/node"
+    cluster.stop_node()
+    assert cluster.ended() == []
+    (etcd,) = named("etcd", another_lab)
+    os.kill(etcd, signal.SIGKILL)
+    with pytest.raises(LabError, match="running eks-test/etcd: was ended by SIGKILL"):
+        cluster.start_node("node", "10.0.1.55", {}, PODS)
+    assert cluster.ended() == ["eks-test/etcd was ended by SIGKILL"]
     cluster.stop()
+    assert cluster.ended() == []
     assert not cgroups.processes(another_lab.settings.cgroup)
     assert not folder.exists()
     groups = Path("/sys/fs/cgroup").glob(f"**/{another_lab.settings.cgroup}/clusters/*")

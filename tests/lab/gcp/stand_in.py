@@ -30,6 +30,7 @@ class Machines:
         self.failure: Exception | None = None
         self.nodes: list[tuple[str, str, dict[str, str]]] = []
         self.stopped = False
+        self.dead: list[str] = []
 
     def start_control_plane(self) -> None:
         assert self.control_plane.wait(LIMIT)
@@ -40,6 +41,9 @@ class Machines:
     def start_node(self, name: str, address: str, labels: dict[str, str]) -> None:
         assert self.node.wait(LIMIT)
         self.nodes.append((name, address, labels))
+
+    def ended(self) -> list[str]:
+        return self.dead
 
     def stop_node(self) -> None:
         self.nodes.clear()

@@ -28,7 +28,7 @@ def set_rules(networks: Networks, group_id: str, service: Service) -> None:
     ports = [("tcp", port.port, port.port) for port in service.spec.ports] + [_FRAGMENTATION_NEEDED]
     wanted: set[Rule] = {(*port, source) for port in ports for source in _sources(service)}
     there: dict[Rule, str] = {
-        (rule.ip_protocol, rule.from_port, rule.to_port, rule.ip_range["CidrIp"]): rule.id
+        (rule.ip_protocol, rule.from_port, rule.to_port, rule.ip_range.get("CidrIp", "")): rule.id
         for rule in group.ingress_rules
     }
     if surplus := [there[rule] for rule in there.keys() - wanted]:

@@ -17,7 +17,7 @@ from lab.aws.services.ec2.lookups import interfaces_in
 from lab.aws.services.ec2.ways_out import attaching
 from lab.packet_filter import Admission
 
-_BALANCER = "ELB app/"  # how the description of an Application Load Balancer's interface begins
+_BALANCER = "ELB "  # how the description of a load balancer's interface begins
 DETACHING = "detaching"  # the status of one that is on its way out
 
 

@@ -56,6 +56,12 @@ class Clusters(Backed, EKSBackend, TaggableResourcesMixin):
         self._start(name, plane.create)
         return answer
 
+    def describe_cluster(self, name: str) -> Cluster:
+        cluster = super().describe_cluster(name)
+        if plane := self._planes.get(name):
+            plane.look()
+        return cluster
+
     def update(
         self, name: str, resourcesVpcConfig: dict[str, Any] | None, logging: dict[str, Any] | None
     ) -> Update:

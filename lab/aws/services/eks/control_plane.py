@@ -84,6 +84,13 @@ class ControlPlane:
         if d.status == "CREATING":  # it may have been deleted meanwhile
             d.status = "ACTIVE"
 
+    def look(self) -> None:
+        """Say in `health` what has ended by itself."""
+        d = self._description
+        if self._cluster and d.status in ("ACTIVE", "UPDATING"):
+            ended = "; ".join(self._cluster.ended())
+            d.health = _issue("InternalFailure", RuntimeError(ended)) if ended else {"issues": []}
+
     def updated(self) -> None:
         """UPDATING → ACTIVE: what is updated is kept and shown; here it changes nothing that runs."""
         if self._description.status == "UPDATING":

@@ -202,6 +202,8 @@ def _again(patch: pytest.MonkeyPatch, client: Any, source: Any) -> None:
     acm.ensure()
     with override(TUTORIAL_CERTIFICATE="acm"):
         acm.ensure()
+    with override(TUTORIAL_ROUTE53_ZONE="private"):
+        dns.ensure(), dns.find()
     client("eks").update_cluster_config(name=NAME, resourcesVpcConfig={"publicAccessCidrs": ["192.0.2.1/32"]})
     eks.ensure()
     balancer, elb = load_balancer.get(), client("elbv2")

@@ -349,6 +349,20 @@ def test_its_group_has_the_services_ports_and_sources_and_the_nodes_let_it_in(ek
     assert ("-1", None, None, group) not in rules(eks, nodes)
 
 
+def test_it_takes_what_the_services_sources_admit(eks, aws):
+    def exit_codes(address: str) -> list[int]:
+        return [eks.get(address, one)[0] for one in (eks.outside, aws.ground.internet.functions)]
+
+    with eks.listen():
+        [address] = eks.addresses(eks.ensure(load_balancer_source_ranges=["198.51.100.2/32"]))
+        eks.in_service()
+        assert exit_codes(address) == [0, 28]
+        eks.ensure()
+        assert exit_codes(address) == [0, 0]
+        eks.ensure(load_balancer_source_ranges=["192.0.2.0/24"])
+        assert exit_codes(address) == [28, 28]
+
+
 def test_a_deleted_service_leaves_nothing(eks):
     def there() -> int:
         vpc = [{"Name": "vpc-id", "Values": [eks.network.vpc_id]}]

@@ -130,6 +130,17 @@ def test_the_lab_has_one_cluster_per_vpc_and_says_so(eks, settings, cluster):
         eks.create_cluster(**settings | {"name": "second"})
 
 
+def test_a_program_that_has_ended_is_an_issue_of_the_clusters_health(eks, cluster, paper_clusters):
+    dead = paper_clusters[-1].dead
+    dead.append("eks-tutorial/etcd was ended by SIGKILL")
+    found = eks.describe_cluster(name="tutorial")["cluster"]
+    dead.clear()
+    assert found["status"] == "ACTIVE"
+    (issue,) = found["health"]["issues"]
+    assert (issue["code"], issue["message"]) == ("InternalFailure", "eks-tutorial/etcd was ended by SIGKILL")
+    assert eks.describe_cluster(name="tutorial")["cluster"]["health"]["issues"] == []
+
+
 def test_a_cluster_that_does_not_start_is_failed_and_says_why(eks, settings):
     eks.create_cluster(**settings | {"name": "broken"})
     with pytest.raises(WaiterError):
