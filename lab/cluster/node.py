@@ -8,6 +8,7 @@ from typing import Any
 
 from kubernetes import client
 from kubernetes.client.exceptions import ApiException
+from urllib3.exceptions import HTTPError
 
 from lab import cgroups, pki
 from lab.cluster import runtime
@@ -99,7 +100,7 @@ class Node:
     def _is_ready(self) -> bool:
         try:
             node = client.CoreV1Api(self._plane.api).read_node(self.name)
-        except ApiException:
+        except (ApiException, HTTPError):  # HTTPError: an API server that has lost its etcd hangs up
             return False
         conditions = node.status.conditions if node.status else None
         return any(one.type == "Ready" and one.status == "True" for one in conditions or [])
