@@ -1,10 +1,10 @@
 """What the command line says to a reader whose machine or input is not as it should be."""
 
 import os
-import shutil
 import socket
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -81,49 +81,46 @@ def test_a_setting_that_cannot_be_used_starts_nothing(setting, value, says):
     assert nothing_is_there()
 
 
-@pytest.fixture
-def path_without(tmp_path):
-    """Returns a function that makes a PATH of all the machine's programs but these."""
-
-    def make(*left_out: str) -> str:
-        for folder in ("/usr/local/bin", "/usr/bin", "/bin", "/usr/sbin", "/sbin"):
-            for program in Path(folder).iterdir():
-                if program.name not in left_out and not (tmp_path / program.name).exists():
-                    (tmp_path / program.name).symlink_to(program)
-        return str(tmp_path)
-
-    return make
+def without(*programs: str) -> list[str]:
+    """The start of a command line for which the machine lacks these: in its mounts they cannot be run."""
+    folders = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
+    files = {(Path(folder) / program).resolve() for folder in folders for program in programs}
+    hide = "".join(f"mount --bind /dev/null {file} && " for file in files if file.exists())
+    return ["unshare", "--mount", "sh", "-c", f'{hide}exec "$@"', "sh"]
 
 
-def test_a_missing_program_is_named_with_its_package_and_starts_nothing(path_without):
-    answer = lab("up", PATH=path_without("containerd"))
+def run_without(programs: Sequence[str], *command: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*without(*programs), *command],
+        cwd=PROJECT, env=os.environ | {"LAB_NAME": NAME}, capture_output=True, text=True,
+    )  # fmt: skip
+
+
+def test_a_missing_program_is_named_with_its_package_and_starts_nothing():
+    answer = run_without(["containerd"], sys.executable, "-m", "lab", "up")
     assert answer.returncode == 1
     assert "containerd" in answer.stderr and "apt-get install" in answer.stderr
     assert nothing_is_there()
 
 
+# In a user namespace of its own the process is nobody, whoever started the tests.
+AS_NOBODY = ("unshare", "--user", sys.executable, "-m", "lab")
+
+
 @pytest.mark.parametrize("command", ["up", "down"])
-def test_without_root_and_sudo_it_says_so(command, path_without):
-    answer = as_nobody(command, path_without("sudo"))
+def test_without_root_and_sudo_it_says_so(command):
+    answer = run_without(["sudo"], *AS_NOBODY, command)
     assert answer.returncode == 1, answer.stdout
     assert "there is no sudo" in answer.stderr and "as root" in answer.stderr
     assert "Traceback" not in answer.stderr
     assert nothing_is_there()
 
 
-def test_without_root_and_sudo_nothing_can_be_installed(path_without):
-    answer = as_nobody("setup", path_without("sudo", "containerd"))
+def test_without_root_and_sudo_nothing_can_be_installed():
+    answer = run_without(["sudo", "containerd"], *AS_NOBODY, "setup")
     assert answer.returncode == 1, answer.stdout
     assert "as root: apt-get install --no-install-recommends containerd" in answer.stderr
     assert "Traceback" not in answer.stderr
-
-
-def as_nobody(command: str, path: str) -> subprocess.CompletedProcess[str]:
-    """In a user namespace of its own the process is nobody, whoever started the tests."""
-    return subprocess.run(
-        [shutil.which("unshare") or "unshare", "--user", sys.executable, "-m", "lab", command],
-        cwd=PROJECT, env=os.environ | {"PATH": path, "LAB_NAME": NAME}, capture_output=True, text=True,
-    )  # fmt: skip
 
 
 def test_doctor_lists_what_it_found():
