@@ -176,15 +176,23 @@ def _wait_until_running(lab: Lab, daemon: "subprocess.Popen[bytes]", said: Calla
 
 def _end(lab: Lab) -> None:
     for pid in _daemons(lab):
-        with suppress(ProcessLookupError):  # a child of the daemon's, which ended with it
+        with suppress(ProcessLookupError):  # it ended just now
+            os.kill(pid, signal.SIGCONT)  # first: in a stopped process any thread may take a signal
             os.kill(pid, signal.SIGTERM)
             _wait_gone(pid)
     clean_up(lab)
 
 
 def _daemons(lab: Lab) -> list[int]:
-    """The daemon is in a cgroup of its own, so its id is known even if it no longer answers."""
-    return [pid for pid in cgroups.processes(f"{lab.cgroup}/daemon") if pid != os.getpid()]
+    """The daemon's id, from its cgroup, even if it no longer answers; not those of what it runs there."""
+    return [pid for pid in cgroups.processes(f"{lab.cgroup}/daemon") if _is_daemon(pid)]
+
+
+def _is_daemon(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().endswith(b"\0lab\0daemon\0")
+    except OSError:  # it has ended
+        return False
 
 
 def _wait_gone(pid: int) -> None:

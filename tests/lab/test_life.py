@@ -16,6 +16,7 @@ from pathlib import Path
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 
 from lab import as_root, cgroups, life
 from lab.errors import LabError
@@ -29,7 +30,10 @@ LAB = Lab(name=f"l{os.getpid() % 100000}")
 
 
 def run_lab(
-    *arguments: str, name: str = LAB.name, environment: dict[str, str] | None = None
+    *arguments: str,
+    name: str = LAB.name,
+    environment: dict[str, str] | None = None,
+    timeout: float | None = None,
 ) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
         [sys.executable, "-m", "lab", *arguments],
@@ -37,11 +41,12 @@ def run_lab(
         cwd=PROJECT,
         capture_output=True,
         text=True,
+        timeout=timeout,
     )
 
 
-def lab(*arguments: str, name: str = LAB.name) -> str:
-    answer = run_lab(*arguments, name=name)
+def lab(*arguments: str, name: str = LAB.name, timeout: float | None = None) -> str:
+    answer = run_lab(*arguments, name=name, timeout=timeout)
     assert answer.returncode == 0, answer.stdout + answer.stderr
     return answer.stdout
 
@@ -193,17 +198,23 @@ def test_another_user_cannot_reach_it_and_hears_whose_it_is(before):
     os.wait()
 
 
-def test_a_daemon_that_hangs_is_named_and_down_ends_it(before):
+def test_a_daemon_that_hangs_is_named_and_down_ends_it_with_what_it_runs(before):
+    words = ["exec", "outside", "--", "sh", "-c", "trap '' TERM INT HUP; echo up; while :; do sleep 1; done"]
+    command = [sys.executable, "-m", "lab", *words]
+    stubborn = subprocess.Popen(
+        command, env=os.environ | {"LAB_NAME": LAB.name}, cwd=PROJECT, stdout=subprocess.PIPE
+    )
+    assert stubborn.stdout and stubborn.stdout.readline() == b"up\n"
     os.kill(daemon(), signal.SIGSTOP)
     answer = run_lab("up")
     assert answer.returncode == 1
     assert "did not answer" in answer.stderr and "make down" in answer.stderr
-    os.kill(daemon(), signal.SIGCONT)
-    assert "up already" in lab("up")
+    lab("down", timeout=life.STOP_LIMIT / 2)  # else it was waited for in vain
+    assert stubborn.wait() == 1
+    assert not LAB.run.exists() and not cgroups.processes(LAB.cgroup)
 
 
 def test_up_that_is_interrupted_leaves_nothing(before):
-    lab("down")
     process = subprocess.Popen(
         [sys.executable, "-m", "lab", "up"], env=os.environ | {"LAB_NAME": LAB.name}, cwd=PROJECT
     )
@@ -265,6 +276,10 @@ def test_labs_of_different_names_do_not_see_each_other(before):
         vpc = theirs.create_vpc(CidrBlock="10.9.0.0/16")["Vpc"]["VpcId"]
         assert vpc in {each["VpcId"] for each in theirs.describe_vpcs()["Vpcs"]}
         assert vpc not in {each["VpcId"] for each in ours.describe_vpcs()["Vpcs"]}
+        with pytest.raises(ClientError, match="AuthFailure"):  # each has a key of its own
+            boto3.client(
+                "ec2", **client(lab("env")) | {"endpoint_url": theirs.meta.endpoint_url}
+            ).describe_vpcs()
     finally:
         lab("down", name=other)
     assert daemon() == first
