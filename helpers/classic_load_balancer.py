@@ -3,6 +3,8 @@
 https://docs.aws.amazon.com/elasticloadbalancing/latest/classic/introduction.html
 """
 
+from typing import Any
+
 from helpers import aws
 from helpers.base.errors import TutorialError
 from helpers.base.waiting import wait_until
@@ -27,6 +29,20 @@ def wait_in_service(host_name: str, timeout: float = _LIMIT) -> None:
     aws.said(words, "InService")
 
 
+def names(tag: str) -> list[str]:
+    """Of those with the tag's key, e.g. kubernetes.io/cluster/<name>."""
+    every = [balancer["LoadBalancerName"] for balancer in _listed()]
+    found = []
+    for start in range(0, len(every), 20):  # the call takes 20 names
+        answer = aws.call("elb", "describe_tags", LoadBalancerNames=every[start : start + 20])
+        found += [
+            balancer["LoadBalancerName"]
+            for balancer in answer["TagDescriptions"]
+            if any(each["Key"] == tag for each in balancer["Tags"])
+        ]
+    return found
+
+
 def _health(name: str) -> str:
     """InService as soon as one node is, otherwise the reasons why none is."""
     states = aws.call("elb", "describe_instance_health", LoadBalancerName=name)["InstanceStates"]
@@ -36,8 +52,7 @@ def _health(name: str) -> str:
 
 
 def _name(host_name: str) -> str:
-    listed = aws.list_all("elb", "describe_load_balancers", "LoadBalancerDescriptions")
-    for balancer in listed:
+    for balancer in _listed():
         if balancer["DNSName"].lower() == host_name.lower():
             return balancer["LoadBalancerName"]
     raise TutorialError(
@@ -48,16 +63,5 @@ def _name(host_name: str) -> str:
     )
 
 
-def names(tag: str) -> list[str]:
-    """Of those with the tag's key, e.g. kubernetes.io/cluster/<name>."""
-    listed = aws.list_all("elb", "describe_load_balancers", "LoadBalancerDescriptions")
-    every = [balancer["LoadBalancerName"] for balancer in listed]
-    found = []
-    for start in range(0, len(every), 20):  # the call takes 20 names
-        answer = aws.call("elb", "describe_tags", LoadBalancerNames=every[start : start + 20])
-        found += [
-            balancer["LoadBalancerName"]
-            for balancer in answer["TagDescriptions"]
-            if any(each["Key"] == tag for each in balancer["Tags"])
-        ]
-    return found
+def _listed() -> list[dict[str, Any]]:
+    return aws.list_all("elb", "describe_load_balancers", "LoadBalancerDescriptions")

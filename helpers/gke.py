@@ -22,11 +22,8 @@ if TYPE_CHECKING:
 CONTEXT = "gke"
 CHANNEL = "REGULAR"
 MACHINE_TYPE = "e2-standard-2"
-NODE_CPUS, NODE_MEMORY, NODE_DISK = (
-    2,
-    8,
-    100,
-)  # of each node; in GB. The disk is GKE's default, a balanced one
+# Of each node, memory and disk in GB. The disk is GKE's default, a balanced one.
+NODE_CPUS, NODE_MEMORY, NODE_DISK = 2, 8, 100
 _LIMIT = 1800  # seconds; Google takes about five minutes
 
 

@@ -45,6 +45,11 @@ def program(name: str) -> str:
     return found
 
 
+def as_user(uid: int | str, gid: int | str) -> list[str]:
+    """The start of a command line that becomes the rest as another user, without further groups."""
+    return [program("setpriv"), f"--reuid={uid}", f"--regid={gid}", "--clear-groups", "--"]
+
+
 def environment(lab: Lab) -> dict[str, str]:
     """The whole environment of the lab's processes that run as root."""
     settings = {f"LAB_{name.upper()}": str(value) for name, value in lab.model_dump().items()}

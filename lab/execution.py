@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lab.as_root import PATH, program
+from lab.as_root import PATH, as_user, program
 from lab.network import Namespace
 
 # A network has its own DNS; the machine's files, nscd (which glibc asks first) and systemd's resolver would
@@ -98,4 +98,4 @@ def _with_dns(network: Network, etc: Path) -> list[str | Path]:
 def _as_user(uid: int, gid: int) -> list[str]:
     if uid == os.getuid():
         return []
-    return [program("setpriv"), f"--reuid={uid}", f"--regid={gid}", "--clear-groups", "--"]
+    return as_user(uid, gid)

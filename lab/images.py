@@ -9,14 +9,13 @@ import io
 import json
 import os
 import platform
-import subprocess
 import tarfile
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
-from lab import as_root
+from lab import as_root, shared_libraries
 from lab.binaries.build import ENVOY_BOOTSTRAP, ISTIO_HUB, ISTIO_VERSION
 from lab.errors import LabError
 
@@ -138,12 +137,8 @@ def _existing(path: Path, package: str) -> Path:
 
 
 def _libraries(program: Path) -> Files:
-    """The shared libraries and the loader of a program, as `ldd` sees them; none for a static one."""
-    answer = subprocess.run(
-        [as_root.program("ldd"), program], capture_output=True, text=True, check=False
-    ).stdout
-    words = (word for line in answer.splitlines() for word in line.split())
-    return {word: Path(word).resolve() for word in words if word.startswith("/")}
+    """The shared libraries and the loader of a program, where it looks for them."""
+    return {str(path): path.resolve() for path in shared_libraries.of(program)}
 
 
 def _ensure(image: Image, folder: Path) -> Path:

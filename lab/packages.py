@@ -62,7 +62,7 @@ def missing(wanted: list[Need] | None = None) -> list[Need]:
 def command(needs: list[Need]) -> str:
     """The one command that installs them, for root where there is no sudo."""
     words = ["sudo"] if _by_sudo() else []
-    return " ".join([*words, "apt-get", *_INSTALL, *sorted({need.package for need in needs})])
+    return " ".join([*words, "apt-get", *_INSTALL, *_packages(needs)])
 
 
 def install(progress: Progress, wanted: list[Need] | None = None) -> None:
@@ -81,7 +81,7 @@ def install(progress: Progress, wanted: list[Need] | None = None) -> None:
         raise LabError(action, "there is no apt-get here", "install them with your system's package manager")
     if os.getuid() != 0 and not _by_sudo():
         raise LabError(action, "that needs root, and there is no sudo", f"as root: {command(needs)}")
-    packages = sorted({need.package for need in needs})
+    packages = _packages(needs)
     with progress.step(f"Installing {' '.join(packages)}"):
         _refresh_index(packages)
         _refuse_removals(action, _simulate(packages), needs)
@@ -94,6 +94,10 @@ def install(progress: Progress, wanted: list[Need] | None = None) -> None:
             f"apt-get ended well, but still missing: {', '.join(need.what for need in still)}",
             command(needs),
         )
+
+
+def _packages(needs: list[Need]) -> list[str]:
+    return sorted({need.package for need in needs})
 
 
 def _by_sudo() -> bool:

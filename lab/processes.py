@@ -11,7 +11,7 @@ from pathlib import Path
 from threading import Lock, Thread
 
 from lab import cgroups
-from lab.as_root import program
+from lab.as_root import as_user, program
 from lab.errors import LabError
 from lab.settings import Lab
 from lab.sockets import NamespacePath
@@ -155,8 +155,7 @@ class Processes:
         if namespace is not None:
             prefix += [program("nsenter"), f"--net={os.fspath(namespace)}", "--"]
         if user is not None:
-            group = str(pwd.getpwnam(user).pw_gid)
-            prefix += [program("setpriv"), f"--reuid={user}", f"--regid={group}", "--clear-groups", "--"]
+            prefix += as_user(user, pwd.getpwnam(user).pw_gid)
         return prefix
 
 

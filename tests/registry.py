@@ -3,9 +3,10 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
+from http.server import ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
+
+from tests import web
 
 
 class Registry(ThreadingHTTPServer):
@@ -23,7 +24,7 @@ class Registry(ThreadingHTTPServer):
         return f"127.0.0.1:{self.server_port}"
 
 
-class Handler(BaseHTTPRequestHandler):
+class Handler(web.Handler):
     server: Registry
 
     def do_HEAD(self) -> None:
@@ -31,40 +32,26 @@ class Handler(BaseHTTPRequestHandler):
         _, _, rest = self.path.partition("/v2/")
         repository, _, tag = rest.partition("/manifests/")
         if self.server.refuses:
-            self._answer(self.server.refuses)
+            self.answer(self.server.refuses)
         elif self.headers.get("Authorization") != f"Bearer {repository}":
             realm = f'realm="http://{self.server.host}/token",service="stand-in"'
             challenge = f'Bearer {realm},scope="repository:{repository}:pull"'
-            self._answer(401, **{"WWW-Authenticate": challenge})
+            self.answer(401, **{"WWW-Authenticate": challenge})
         else:
-            self._answer(200 if f"{repository}:{tag}" in self.server.images else 404)
+            self.answer(200 if f"{repository}:{tag}" in self.server.images else 404)
 
     def do_GET(self) -> None:
         self.server.seen.append((self.command, self.headers.get("Authorization", "")))
         query = parse_qs(urlsplit(self.path).query)
         repository = query["scope"][0].split(":")[1]
         if query["service"] != ["stand-in"] or repository in self.server.private:
-            self._answer(401)
+            self.answer(401)
         else:
-            self._answer(200, json.dumps({"token": repository}).encode())
-
-    def _answer(self, status: int, body: bytes = b"", **headers: str) -> None:
-        self.send_response(status)
-        for name, value in headers.items():
-            self.send_header(name, value)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: object) -> None: ...
+            self.answer(200, json.dumps({"token": repository}).encode())
 
 
 @contextmanager
 def running() -> Iterator[Registry]:
     """A registry on 127.0.0.1 with the images that the settings ask for by default."""
-    with Registry() as registry:
-        Thread(target=registry.serve_forever, daemon=True).start()
-        try:
-            yield registry
-        finally:
-            registry.shutdown()
+    with web.serving(Registry()) as registry:
+        yield registry

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
+from pydantic import BeforeValidator, Field, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
@@ -57,6 +57,32 @@ _RENAMED = {
     "OUTSIDE": "TUTORIAL_OUTSIDE_COMMAND",
     "INSIDE_VPC": "TUTORIAL_INSIDE_VPC_COMMAND",
     "STATUS": "TUTORIAL_STATUS_COMMAND",
+}
+
+
+# What a value must look like, and the words for one that does not.
+_FORMS = {
+    # With "-hello-world" behind it, it must fit a target group's name: 32 characters.
+    "TUTORIAL_NAME": (
+        r"[a-z][a-z0-9-]{0,18}[a-z0-9]",
+        "2 to 20 lower-case letters, digits and dashes, a letter first",
+    ),
+    "TUTORIAL_ROUTE53_ZONE": (
+        r"public|private|[0-9A-Z]{1,32}",
+        "public, private, or the id of a public zone such as Z0123456789ABC",
+    ),
+    "AWS_REGION": (
+        r"[a-z]{2}(-[a-z]+)+-\d",
+        "a region like us-east-1 (not a zone such as us-east-1a)",
+    ),
+    "GOOGLE_CLOUD_LOCATION": (
+        r"[a-z]+-[a-z]+\d+(-[a-z])?",
+        "a zone like us-central1-a, or a region like us-central1",
+    ),
+    "TUTORIAL_ISTIO_REVISION": (
+        r"[a-z0-9]([a-z0-9-]*[a-z0-9])?",
+        "lower-case letters, digits and dashes, like 1-30 (a dot is not allowed)",
+    ),
 }
 
 
@@ -161,13 +187,13 @@ class Settings(BaseSettings):
             raise ValueError("; ".join(old))
         return given
 
-    @field_validator("TUTORIAL_NAME")
+    @field_validator(*_FORMS)
     @classmethod
-    def _name(cls, name: str) -> str:
-        # With "-hello-world" behind it, it must fit a target group's name: 32 characters.
-        if not re.fullmatch(r"[a-z][a-z0-9-]{0,18}[a-z0-9]", name):
-            raise ValueError("2 to 20 lower-case letters, digits and dashes, a letter first")
-        return name
+    def _form(cls, value: str, field: ValidationInfo) -> str:
+        pattern, expected = _FORMS[str(field.field_name)]
+        if not re.fullmatch(pattern, value):
+            raise ValueError(expected)
+        return value
 
     @field_validator("TUTORIAL_DOMAIN")
     @classmethod
@@ -177,40 +203,12 @@ class Settings(BaseSettings):
             raise ValueError("a domain like example.com: two names at least, no scheme, no path, lower case")
         return domain
 
-    @field_validator("TUTORIAL_ROUTE53_ZONE")
-    @classmethod
-    def _zone(cls, zone: str) -> str:
-        if not re.fullmatch(r"public|private|[0-9A-Z]{1,32}", zone):
-            raise ValueError("public, private, or the id of a public zone such as Z0123456789ABC")
-        return zone
-
-    @field_validator("AWS_REGION")
-    @classmethod
-    def _region(cls, region: str) -> str:
-        if not re.fullmatch(r"[a-z]{2}(-[a-z]+)+-\d", region):
-            raise ValueError("a region like us-east-1 (not a zone such as us-east-1a)")
-        return region
-
-    @field_validator("GOOGLE_CLOUD_LOCATION")
-    @classmethod
-    def _location(cls, location: str) -> str:
-        if not re.fullmatch(r"[a-z]+-[a-z]+\d+(-[a-z])?", location):
-            raise ValueError("a zone like us-central1-a, or a region like us-central1")
-        return location
-
     @field_validator(*ENDPOINTS)
     @classmethod
     def _url(cls, url: str | None) -> str | None:
         if url is not None and (urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).netloc):
             raise ValueError("a URL like http://127.0.0.1:4566")
         return url
-
-    @field_validator("TUTORIAL_ISTIO_REVISION")
-    @classmethod
-    def _revision(cls, revision: str) -> str:
-        if not re.fullmatch(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?", revision):
-            raise ValueError("lower-case letters, digits and dashes, like 1-30 (a dot is not allowed)")
-        return revision
 
     @field_validator("KUBECONFIG")
     @classmethod

@@ -77,7 +77,8 @@ def remove(context: str) -> None:
     The file goes with its last entry. A reader's own contexts stay, and none of them becomes the current one.
     """
     path, config = current().KUBECONFIG, _read()
-    if not has(context):
+    names = [entry["name"] for entry in config.get("contexts") or []]
+    if context not in names:
         return
     for kind in _KINDS:
         config[kind] = [entry for entry in config.get(kind) or [] if entry["name"] != context]
@@ -85,7 +86,9 @@ def remove(context: str) -> None:
         path.unlink()
         return
     if config.get("current-context") == context:
-        config["current-context"] = next((name for name in _NOTEBOOKS if name != context and has(name)), "")
+        config["current-context"] = next(
+            (name for name in _NOTEBOOKS if name in names and name != context), ""
+        )
     _save(path, config)
 
 

@@ -1,5 +1,8 @@
 """Google Cloud: where everything is made. `client` asks Google; it takes a third of a second to import."""
 
+from collections.abc import Callable, Iterator
+from typing import Any
+
 from helpers.base.errors import SettingsError
 from helpers.base.settings import ENDPOINTS, current, of_named_clouds
 
@@ -30,6 +33,18 @@ def zones() -> int:
     https://cloud.google.com/kubernetes-engine/docs/concepts/regional-clusters
     """
     return 3 if region() == current().GOOGLE_CLOUD_LOCATION else 1
+
+
+def pages(get: Callable[..., dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """A list's pages: what `get` answers without a token, then with each `pageToken`.
+
+    https://google.aip.dev/158
+    """
+    page = get()
+    yield page
+    while token := page.get("nextPageToken"):
+        page = get(pageToken=token)
+        yield page
 
 
 def overridden() -> list[str]:

@@ -5,7 +5,8 @@ https://cloud.google.com/billing/docs/reference/rest/v1/services.skus/list
 
 import re
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
+from functools import partial
 from typing import Any, NamedTuple
 
 from helpers import gcp
@@ -35,28 +36,26 @@ def prices(wanted: Collection[Sku]) -> dict[Sku, float]:
     found: dict[Sku, float] = {}
     deadline = time.monotonic() + _LIMIT
     for service in sorted({sku.service for sku in wanted}):
+        if time.monotonic() > deadline:
+            break
         missing = {sku for sku in wanted if sku.service == service}
-        for entries in _pages(service, deadline):
+        for page in gcp.pages(partial(_ask, service)):
+            entries = page.get("skus", [])
             hits = [(sku, _dollars(each)) for sku in missing for each in entries if _is(each, sku)]
             found |= {sku: dollars for sku, dollars in hits if dollars}
             missing -= found.keys()
-            if not missing:
+            if not missing or time.monotonic() > deadline:
                 break
     return found
 
 
-def _pages(service: str, deadline: float) -> Iterator[list[dict[str, Any]]]:
+def _ask(service: str, **page: str) -> dict[str, Any]:
     from helpers.gcp import client
 
-    token = ""
-    while time.monotonic() < deadline:
-        page = client.request(
-            "Asking Google for its prices", "GET", f"{URL}/v1/{service}/skus", _ALLOWED,
-            once=_LIMIT / 2, pageSize=str(_PAGE), pageToken=token, fields=_FIELDS,
-        )  # fmt: skip
-        yield page.get("skus", [])
-        if not (token := page.get("nextPageToken", "")):
-            return
+    return client.request(
+        "Asking Google for its prices", "GET", f"{URL}/v1/{service}/skus", _ALLOWED,
+        once=_LIMIT / 2, pageSize=str(_PAGE), fields=_FIELDS, **page,
+    )  # fmt: skip
 
 
 def _is(entry: dict[str, Any], sku: Sku) -> bool:

@@ -5,6 +5,7 @@ Nobody gets in by it. https://cloud.google.com/nat/docs/overview
 
 import re
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 from helpers.base.errors import AlreadyExistsError, ApiError
@@ -12,7 +13,7 @@ from helpers.base.resource import Resource
 from helpers.base.settings import current
 from helpers.base.tags import TUTORIAL, project_tags
 from helpers.base.waiting import resume_after_lost_answer, retry_while, wait_until
-from helpers.gcp import compute, container, project, region
+from helpers.gcp import compute, container, pages, project, region
 
 # All that a node sends, its pods' packets too; addresses are Google's choice.
 _NAT = {
@@ -165,11 +166,5 @@ def _is_busy(error: BaseException) -> bool:
 
 
 def _pages(path: str) -> Iterator[dict[str, Any]]:
-    """A list's pages. https://cloud.google.com/compute/docs/reference/rest/v1/routers/list"""
-    token: dict[str, str] = {}
-    while True:
-        page = compute.call("Listing the Cloud Routers", "GET", path, **token)
-        yield page
-        if not page.get("nextPageToken"):
-            return
-        token = {"pageToken": page["nextPageToken"]}
+    """https://cloud.google.com/compute/docs/reference/rest/v1/routers/list"""
+    return pages(partial(compute.call, "Listing the Cloud Routers", "GET", path))

@@ -161,7 +161,7 @@ class ServiceController:
             involved_object=client.V1ObjectReference(
                 api_version="v1", kind="Service", name=meta.name, namespace=meta.namespace, uid=meta.uid
             ),
-            type="Warning", reason="SyncLoadBalancerFailed", 
+            type="Warning", reason="SyncLoadBalancerFailed",
             message=f"Error syncing load balancer: failed to ensure load balancer: {message}"[:1024],
             source=client.V1EventSource(component="service-controller"),
         )  # fmt: skip

@@ -179,9 +179,8 @@ def _existing() -> Iterator[tuple[str, dict[str, str]]]:
     if found := aws.found(missing, service="eks", operation="describe_cluster", name=name):
         yield f"the EKS cluster {name}", found["cluster"].get("tags", {})
     if found := aws.found(missing, service="lambda", operation="get_function", FunctionName=function.name()):
-        if hidden := found.get(
-            "TagsError"
-        ):  # GetFunction answers without tags to those who may not list them
+        # GetFunction answers without tags to those who may not list them.
+        if hidden := found.get("TagsError"):
             code, said = hidden["ErrorCode"], hidden["Message"]
             raise ApiError(f"Reading the tags of {function.name()}", code, said, denied.advice(said))
         yield f"the function {function.name()}", found.get("Tags", {})

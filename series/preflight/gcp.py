@@ -67,16 +67,13 @@ def nodes() -> Iterator[Finding]:
     except ApiError as refused:
         yield note("quotas, nodes", f"not known: {refused}")
         return
-    for metric, (used, limit) in quotas.items():
-        if metric not in needed:
-            continue
+    for metric in [each for each in quotas if each in needed]:
+        used, limit = quotas[metric]
         said = f"{used:g} of {limit:g} used in {gcp.region()}, {needed[metric]} needed"
-        fits = used + needed[metric] <= limit
-        yield (
-            ok(f"quota {metric}", said)
-            if fits
-            else stop(f"quota {metric}", f"{said}: ask for more at {_ASK}")
-        )
+        if used + needed[metric] <= limit:
+            yield ok(f"quota {metric}", said)
+        else:
+            yield stop(f"quota {metric}", f"{said}: ask for more at {_ASK}")
 
 
 _ASK = "https://console.cloud.google.com/iam-admin/quotas"

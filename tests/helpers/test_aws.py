@@ -5,8 +5,6 @@ import hashlib
 import io
 import json
 import zipfile
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
 
 import pytest
 
@@ -14,6 +12,7 @@ from helpers import acm, aws, cleanup, dns, eks, function, load_balancer, networ
 from helpers.aws import ec2, route53
 from helpers.base.errors import ApiError, PrerequisiteError, SettingsError, UnreachableError
 from helpers.base.settings import current
+from tests import web
 
 
 def make_all() -> tuple:
@@ -210,34 +209,26 @@ def test_refusal_has_the_services_code_and_words(moto):
     assert "aws eks describe-cluster" in str(refused.value)
 
 
-class Answering(BaseHTTPRequestHandler):
+class Answering(web.Handler):
     """Whatever AWS service is asked answers with this status and body."""
 
     status, body = 403, ""
 
     def do_POST(self) -> None:
-        self.send_response(self.status)
-        self.send_header("Content-Length", str(len(self.body)))
-        self.end_headers()
-        self.wfile.write(self.body.encode())
+        self.answer(self.status, self.body.encode())
 
     do_GET = do_POST
-
-    def log_message(self, *_: object) -> None: ...
 
 
 @pytest.fixture
 def answering(monkeypatch):
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Answering)
-    Thread(target=server.serve_forever, daemon=True).start()
-    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.server_port}")
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "EXAMPLE")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "example")
-    monkeypatch.setenv("AWS_SESSION_TOKEN", "from an hour ago")
-    monkeypatch.setattr("helpers.aws._RETRIES", {"mode": "standard", "max_attempts": 1})
-    yield server.RequestHandlerClass
-    server.shutdown()
-    server.server_close()
+    with web.serving(web.on_loopback(Answering)) as server:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.server_port}")
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "EXAMPLE")
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "example")
+        monkeypatch.setenv("AWS_SESSION_TOKEN", "from an hour ago")
+        monkeypatch.setattr("helpers.aws._RETRIES", {"mode": "standard", "max_attempts": 1})
+        yield Answering
 
 
 def test_expired_credentials_say_sign_in_and_go_on(answering, monkeypatch):

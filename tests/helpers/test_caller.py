@@ -1,33 +1,24 @@
 """Where the reader calls from: given, or asked for."""
 
-from http.server import BaseHTTPRequestHandler, HTTPServer
-from threading import Thread
-
 import pytest
 
 from helpers.base import my_address
 from helpers.base.errors import SettingsError, UnreachableError
+from tests import web
 
 
-class Mirror(BaseHTTPRequestHandler):
-    answer = "203.0.113.9\n"
+class Mirror(web.Handler):
+    says = "203.0.113.9\n"
 
     def do_GET(self) -> None:
-        self.send_response(200)
-        self.end_headers()
-        self.wfile.write(self.answer.encode())
-
-    def log_message(self, *_: object) -> None: ...
+        self.answer(200, self.says.encode())
 
 
 @pytest.fixture
 def mirror(monkeypatch):
-    server = HTTPServer(("127.0.0.1", 0), Mirror)
-    Thread(target=server.serve_forever, daemon=True).start()
-    monkeypatch.setenv("TUTORIAL_AUTHORIZED_CIDR", f"http://127.0.0.1:{server.server_port}/")
-    yield Mirror
-    server.shutdown()
-    server.server_close()
+    with web.serving(web.on_loopback(Mirror)) as server:
+        monkeypatch.setenv("TUTORIAL_AUTHORIZED_CIDR", f"http://127.0.0.1:{server.server_port}/")
+        yield Mirror
 
 
 @pytest.mark.parametrize(
@@ -45,7 +36,7 @@ def test_a_url_is_asked(mirror):
 
 @pytest.mark.parametrize("answer", ["2001:db8::1", "<html>", "", "0.0.0.0/0"])
 def test_what_is_no_single_address_opens_nothing(mirror, monkeypatch, answer):
-    monkeypatch.setattr(mirror, "answer", answer)
+    monkeypatch.setattr(mirror, "says", answer)
     with pytest.raises(SettingsError, match="no IPv4 address"):
         my_address.cidr()
 

@@ -8,9 +8,7 @@ import json
 import subprocess
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from threading import Thread
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -25,6 +23,7 @@ from helpers.base.settings import current
 from helpers.clusters import client as cluster_client
 from helpers.clusters import kubeconfig
 from helpers.gcp import client
+from tests import web
 
 
 def user(context: str) -> dict:
@@ -191,24 +190,18 @@ def test_gke_that_cannot_be_reached_says_what_to_look_at(account_file, monkeypat
         gke.status()
 
 
-class Revoked(BaseHTTPRequestHandler):
+class Revoked(web.Handler):
     def do_POST(self) -> None:
-        self.send_response(400)
-        self.end_headers()
-        self.wfile.write(b'{"error": "invalid_grant", "error_description": "Token has been expired"}')
-
-    def log_message(self, *_: object) -> None: ...
+        self.answer(400, b'{"error": "invalid_grant", "error_description": "Token has been expired"}')
 
 
 def test_expired_sign_in_at_google_says_how_to_go_on(account_file):
-    with HTTPServer(("127.0.0.1", 0), Revoked) as server:
-        Thread(target=server.serve_forever, daemon=True).start()
+    with web.serving(web.on_loopback(Revoked)) as server:
         account_file(f"http://127.0.0.1:{server.server_port}/token")
         with pytest.raises(
             UnreachableError, match=r"Token has been expired(.|\n)*application-default login.*goes on"
         ):
             client.identity()
-        server.shutdown()
 
 
 def test_kubectl_without_google_credentials_says_how_to_get_them(no_credentials, tmp_path):

@@ -3,57 +3,36 @@
 import re
 import socket
 import ssl
-import threading
 from collections.abc import Iterator
 from contextlib import closing
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
 from helpers import curl, pki
 from helpers.base.errors import PrerequisiteError, ToolMissingError, TutorialError
+from tests import web
 
 PAGE = "<p>Grüße</p>\n"
 HOST = "lambda.external"
 
 
-class Page(BaseHTTPRequestHandler):
+class Page(web.Handler):
     """A page at every path but two, with the traceparent that was sent in a header of the answer."""
 
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
         if self.path == "/moved":
-            return self._answer(302, b"", Location="/")
+            return self.answer(302, Location="/")
         if self.path == "/binary":
-            return self._answer(200, b"\xff\x00curl-says:\r\n\r\n")
-        return self._answer(200, PAGE.encode(), Traceparent=self.headers.get("traceparent", "none"))
-
-    def _answer(self, status: int, body: bytes, **headers: str) -> None:
-        self.send_response(status)
-        for name, value in {**headers, "Content-Length": str(len(body))}.items():
-            self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: object) -> None: ...
-
-
-def serving(context: ssl.SSLContext | None = None) -> Iterator[int]:
-    with ThreadingHTTPServer(("127.0.0.1", 0), Page) as server:
-        if context:
-            server.socket = context.wrap_socket(server.socket, server_side=True)
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        yield server.server_port
-        server.shutdown()
-        thread.join()
+            return self.answer(200, b"\xff\x00curl-says:\r\n\r\n")
+        return self.answer(200, PAGE.encode(), Traceparent=self.headers.get("traceparent", "none"))
 
 
 @pytest.fixture
 def http() -> Iterator[str]:
-    for port in serving():
-        yield f"http://127.0.0.1:{port}"
+    with web.serving(web.on_loopback(Page)) as server:
+        yield f"http://127.0.0.1:{server.server_port}"
 
 
 @pytest.fixture
@@ -64,8 +43,8 @@ def mtls() -> Iterator[tuple[int, pki.Certificates]]:
     context.load_cert_chain(files.server_cert, files.server_key)
     context.load_verify_locations(files.mtls_ca)
     context.verify_mode = ssl.CERT_REQUIRED
-    for port in serving(context):
-        yield port, files
+    with web.serving(web.on_loopback(Page), context) as server:
+        yield server.server_port, files
 
 
 @pytest.fixture

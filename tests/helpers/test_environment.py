@@ -6,9 +6,7 @@ import shutil
 import ssl
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -16,7 +14,7 @@ import pytest
 from helpers import curl
 from helpers.base import command, environment
 from helpers.base.settings import ROOT, current
-from tests import messy
+from tests import messy, web
 
 KEYS = {"AWS_ACCESS_KEY_ID": "EXAMPLE", "AWS_SECRET_ACCESS_KEY": "example"}
 
@@ -72,20 +70,16 @@ def test_a_login_for_every_host_is_not_sent_to_one(tmp_path, home):
     """requests takes one of ~/.netrc in place of the header that Google's client has made."""
     seen: list[str] = []
 
-    class Server(BaseHTTPRequestHandler):
+    class Server(web.Handler):
         def do_GET(self) -> None:
             seen.append(self.headers.get("Authorization", ""))
-            self.send_response(200)
-            self.end_headers()
+            self.answer(200)
 
-        def log_message(self, *_: object) -> None: ...
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Server)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    get = f"requests.get('http://127.0.0.1:{server.server_port}', headers={{'Authorization': 'Bearer ours'}})"
-    in_a_messy_shell(home, f"import os, requests; os.environ['no_proxy'] = '127.0.0.1'; {get}")
-    in_a_messy_shell(home, f"import requests; from helpers import settings; settings.current(); {get}")
-    server.shutdown()
+    with web.serving(web.on_loopback(Server)) as server:
+        url = f"http://127.0.0.1:{server.server_port}"
+        get = f"requests.get('{url}', headers={{'Authorization': 'Bearer ours'}})"
+        in_a_messy_shell(home, f"import os, requests; os.environ['no_proxy'] = '127.0.0.1'; {get}")
+        in_a_messy_shell(home, f"import requests; from helpers import settings; settings.current(); {get}")
     assert [words.partition(" ")[0] for words in seen] == ["Basic", "Bearer"]
 
 
@@ -152,13 +146,10 @@ def https(tmp_path: Path) -> Iterator[str]:
     words = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=localhost -days 1"
     argv = ["openssl", *words.split(), "-keyout", str(key), "-out", str(cert)]
     subprocess.run(argv, check=True, capture_output=True)
-    server = ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(cert, key)
-    server.socket = context.wrap_socket(server.socket, server_side=True)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"https://127.0.0.1:{server.server_port}/"
-    server.shutdown()
+    with web.serving(web.on_loopback(web.Handler), context) as server:
+        yield f"https://127.0.0.1:{server.server_port}/"
 
 
 def test_an_insecure_curlrc_undoes_no_refusal(https, tmp_path, monkeypatch):

@@ -4,9 +4,10 @@ import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
+from http.server import ThreadingHTTPServer
 from typing import Any
+
+from tests import web
 
 
 class StandIn(ThreadingHTTPServer):
@@ -24,7 +25,7 @@ class StandIn(ThreadingHTTPServer):
         return f"http://127.0.0.1:{self.server_port}"
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(web.Handler):
     server: StandIn
 
     def do_GET(self) -> None:
@@ -36,22 +37,12 @@ class _Handler(BaseHTTPRequestHandler):
             name, (404, {"error": {"code": 404, "message": "Not found"}})
         )
         body = (answer if isinstance(answer, str) else json.dumps(answer)).encode()
-        self.send_response(status)
-        self.send_header("content-type", "application/json")
-        self.send_header("content-length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
+        self.answer(status, body, **{"content-type": "application/json"})
 
     do_POST = do_GET
-
-    def log_message(self, *_: object) -> None: ...
 
 
 @contextmanager
 def standing_in() -> Iterator[StandIn]:
-    with StandIn() as server:
-        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
+    with web.serving(StandIn()) as server:
         yield server
-        server.shutdown()
-        thread.join()

@@ -4,6 +4,7 @@
 """
 
 import logging
+from collections.abc import Iterable
 
 from lab.aws.api import principals
 from lab.aws.api.authorization.denials import denial
@@ -18,17 +19,22 @@ log = logging.getLogger(__name__)
 
 def authorized(call: Call) -> Refusal | None:
     """Refuses calls that the caller's policies do not allow."""
-    return next((refused for need in needs(call) if (refused := lacking(call, need))), None)
+    return lacking(call, needs(call))
 
 
-def lacking(call: Call, need: Need) -> Refusal | None:
-    """The refusal of a permission that the call's sender lacks; None where the policies give it."""
+def lacking(call: Call, wanted: Iterable[Need]) -> Refusal | None:
+    """The refusal of the first permission that the call's sender lacks; None where the policies give all."""
     principal = principals.find(call.access_key_id)
     assert principal  # authentication comes first
-    need.context = {**_keys(call, principal), **need.context}
-    why = _why_not(principals.policies(principal), need)
-    log.debug("%s %s on %s: %s", principal.arn, need.action, need.resource, why or "allowed")
-    return denial(call, principal.arn, need, why) if why else None
+    policies = principals.policies(principal)
+    keys = _keys(call, principal)
+    for need in wanted:
+        need.context = {**keys, **need.context}
+        why = _why_not(policies, need)
+        log.debug("%s %s on %s: %s", principal.arn, need.action, need.resource, why or "allowed")
+        if why:
+            return denial(call, principal.arn, need, why)
+    return None
 
 
 def _keys(call: Call, principal: Principal) -> dict[str, list[str]]:

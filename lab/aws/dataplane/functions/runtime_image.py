@@ -16,7 +16,7 @@ from contextlib import suppress
 from importlib.metadata import distribution, version
 from pathlib import Path
 
-from lab.as_root import program
+from lab import shared_libraries
 
 # https://docs.aws.amazon.com/lambda/latest/dg/lambda-python.html#python-sdk-included, and what they need.
 PACKAGES = (
@@ -66,9 +66,7 @@ def _copy_python(image: Path) -> None:
 
 def _libraries(*programs: Path) -> set[Path]:
     """The shared libraries that they are linked to, but for those in the system's own folders."""
-    answer = subprocess.run([program("ldd"), *programs], capture_output=True, text=True, check=False).stdout
-    found = re.findall(r"=> (/.+) \(0x", answer)
-    return {Path(path) for path in found if not SYSTEM.match(path)}
+    return {path for path in shared_libraries.of(*programs) if not SYSTEM.match(str(path))}
 
 
 def _copy_packages(folder: Path) -> None:

@@ -58,6 +58,17 @@ def mismatch(status: int) -> TargetHealth:
     )
 
 
+class Streak:
+    """The latest results of checks: how many in a row were alike."""
+
+    def __init__(self) -> None:
+        self.passed, self.count = True, 0
+
+    def add(self, passed: bool) -> None:
+        self.count = self.count + 1 if passed == self.passed else 1
+        self.passed = passed
+
+
 class HealthCount:
     """Consecutive results of checks, and the state that follows from them.
 
@@ -67,13 +78,13 @@ class HealthCount:
 
     def __init__(self) -> None:
         self.health = REGISTERING
-        self._run: tuple[bool, int] = (True, 0)
+        self._streak = Streak()
 
     def add(self, failure: TargetHealth | None, settings: HealthCheck) -> None:
         """One check: None is a success, otherwise the unhealthy state that it speaks for."""
         ok = failure is None
-        self._run = (ok, self._run[1] + 1 if self._run[0] == ok else 1)
-        count = self._run[1]
+        self._streak.add(ok)
+        count = self._streak.count
         state = self.health.state
         if ok and (state == "initial" or count >= settings.healthy_threshold):
             self.health = HEALTHY

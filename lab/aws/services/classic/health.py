@@ -10,6 +10,7 @@ from threading import Event, Lock, Thread
 
 from lab import sockets
 from lab.aws import delays
+from lab.aws.dataplane.load_balancer.health import Streak
 from lab.cluster.service_controller import Machine, NodeOf
 
 _REGISTERING = "ELB", "Instance registration is still in progress."
@@ -60,7 +61,7 @@ class Instance:
 
     def __init__(self, machine: Machine) -> None:
         self.machine, self.in_service = machine, False
-        self._run: tuple[bool, int] = (True, 0)
+        self._streak = Streak()
 
     @property
     def id(self) -> str:
@@ -69,15 +70,14 @@ class Instance:
 
     def add(self, passed: bool, check: HealthCheck) -> None:
         """The result of one check."""
-        self._run = (passed, self._run[1] + 1 if self._run[0] == passed else 1)
+        self._streak.add(passed)
         threshold = check.healthy_threshold if passed else check.unhealthy_threshold
-        if self._run[1] >= threshold:
+        if self._streak.count >= threshold:
             self.in_service = passed
-            self._run = (passed, threshold)
 
     def reason(self, check: HealthCheck) -> tuple[str, str]:
         """Reason code and description, as in describe-instance-health."""
-        passed, count = self._run
+        passed, count = self._streak.passed, self._streak.count
         if self.in_service:
             return "N/A", "N/A"
         if passed and count:

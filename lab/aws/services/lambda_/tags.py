@@ -21,7 +21,7 @@ class Answers(LambdaResponse):
         answer = json.loads(super().get_function())
         call, arn = read(request.environ), answer["Configuration"]["FunctionArn"]
         assert call  # moto answers no others
-        if refused := lacking(call, Need("lambda:ListTags", arn, resource_tags(call, arn))):
+        if refused := lacking(call, [Need("lambda:ListTags", arn, resource_tags(call, arn))]):
             answer.pop("Tags", None)
             answer["TagsError"] = {"ErrorCode": refused.code, "Message": refused.message}
         return json.dumps(answer)
