@@ -54,7 +54,9 @@ class Daemon:
             handlers = {"status": self.status, "exec": self.exec, "values": self.values}
             server = control.Server(self.lab.run, self.lab.owner_uid, handlers)
             log.info("the lab is up")
-            self.stopping.wait()
+            # Asked again, as a signal that another thread receives does not wake this one, which handles it.
+            while not self.stopping.wait(timeout=0.5):
+                pass
             server.close()
         finally:
             self.stop()

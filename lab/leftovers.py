@@ -8,6 +8,7 @@ from pathlib import Path
 
 from lab import cgroups
 from lab.as_root import program
+from lab.errors import LabError
 from lab.settings import Lab
 
 
@@ -17,7 +18,11 @@ def clean_up(lab: Lab) -> None:
     for mount in _mounts_below(lab.run, lab.data):
         subprocess.run([program("umount"), "--lazy", mount], check=False, capture_output=True)
     if os.getpid() not in cgroups.processes(lab.cgroup):
-        cgroups.remove(lab.cgroup)
+        try:
+            cgroups.remove(lab.cgroup, timeout=1)
+        except LabError:  # a daemon that an interrupted `up` was starting has entered meanwhile
+            cgroups.kill(lab.cgroup)
+            cgroups.remove(lab.cgroup)
     for folder in (lab.run, lab.data):
         shutil.rmtree(folder, ignore_errors=True)
         _remove_if_empty(folder.parent)

@@ -177,8 +177,8 @@ def _wait_until_running(lab: Lab, daemon: "subprocess.Popen[bytes]", said: Calla
 def _end(lab: Lab) -> None:
     for pid in _daemons(lab):
         with suppress(ProcessLookupError):  # it ended just now
-            os.kill(pid, signal.SIGCONT)  # first: in a stopped process any thread may take a signal
             os.kill(pid, signal.SIGTERM)
+            os.kill(pid, signal.SIGCONT)  # a stopped one would not notice
             _wait_gone(pid)
     clean_up(lab)
 
