@@ -23,8 +23,9 @@ CELLS = [
 
 
 @pytest.fixture
-def notebook(tmp_path):
+def notebook(monkeypatch, tmp_path):
     """Its path; the committed copy took 1.5 s, 2 s and 4 s."""
+    monkeypatch.setenv("TERM", "xterm")  # in one that is "dumb" Rich takes 80 columns, whatever it is told
     made = nbformat.v4.new_notebook(cells=[cell.copy() for cell in CELLS])
     made.metadata["tutorial"] = {"seconds": [1.5, 2.0, 4.0]}
     path = tmp_path / "01-a.ipynb"
