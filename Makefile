@@ -13,11 +13,14 @@ unexport BASH_ENV ENV CDPATH $(filter PYTHON%,$(.VARIABLES))
 export PYTHONUTF8 := 1
 # Tests of one group share a lab; the long groups start first (tests/conftest.py).
 WORKERS := -n 3
-# They bring up labs, networks and control groups of their own, which needs root; what is built is in the user's cache.
-# No file of root's is left in the checkout.
-PYTEST := $(if $(filter 0,$(shell id -u)),,sudo --preserve-env=PIP_INDEX_URL,PIP_FIND_LINKS,PYTEST_LAB_NAME env \
-  LAB_CACHE="$${XDG_CACHE_HOME:-$$HOME/.cache}/istio-multicloud-lambda" PYTHONUTF8=1 PYTHONDONTWRITEBYTECODE=1) \
-  $(BIN)/python -m pytest -p no:cacheprovider
+# Tests bring up labs, networks and control groups of their own, which needs root. Root uses the programs that the
+# user has built, and leaves no files in the checkout: all is compiled before.
+ifneq ($(shell id -u),0)
+AS_ROOT = $(BIN)/python -m compileall -q helpers lab series tests && \
+  sudo --preserve-env=PIP_INDEX_URL,PIP_FIND_LINKS,PYTEST_LAB_NAME env PYTHONUTF8=1 PYTHONDONTWRITEBYTECODE=1 \
+  LAB_CACHE="$${XDG_CACHE_HOME:-$$HOME/.cache}/istio-multicloud-lambda"
+endif
+PYTEST = $(AS_ROOT) $(BIN)/python -m pytest -p no:cacheprovider
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
