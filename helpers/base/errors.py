@@ -72,6 +72,14 @@ class CheckError(TutorialError):
     """What a notebook claims at its end is not so."""
 
 
+class ChangeNeededError(TutorialError):
+    """Something is missing or different, and nothing may be changed; `command` would change it."""
+
+    def __init__(self, command: str) -> None:
+        self.command = command
+        super().__init__("Checking, without a change", f"this is missing or different:\n{command}")
+
+
 def for_people(command: Callable[P, None]) -> Callable[P, None]:
     """For a program's main: what it cannot do it says in words, without a traceback, and ends with 1."""
 
