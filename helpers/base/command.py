@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from helpers.base import folding
 from helpers.base.errors import CommandError, TimedOutError, ToolMissingError
 from helpers.base.settings import ROOT, current
 
@@ -139,6 +140,4 @@ def show(command: str, output: str = "") -> None:
 
 def show_change(command: str, answer: str = "") -> None:
     """Print a command that changed something, and what it returned as comments: blocks can be pasted."""
-    print(wrapped(command))
-    for line in answer.strip().splitlines():
-        print(f"# → {line}")
+    folding.show(wrapped(command), "\n".join(f"# → {line}" for line in answer.strip().splitlines()))
