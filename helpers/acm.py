@@ -7,7 +7,7 @@ from typing import Any
 
 from helpers import aws, pki
 from helpers.aws import deletion, route53
-from helpers.base import contents
+from helpers.base import contents, folding
 from helpers.base.command import relative
 from helpers.base.errors import TutorialError
 from helpers.base.resource import Resource
@@ -33,6 +33,7 @@ def find() -> str | None:
     return None
 
 
+@folding.step()
 @resume_after_lost_answer
 def ensure() -> str:
     """The certificate's ARN: imported, or requested, validated by DNS and issued."""

@@ -9,12 +9,14 @@ from typing import Any
 
 from helpers import acm, aws, load_balancer, network
 from helpers.aws import route53
+from helpers.base import folding
 from helpers.base.errors import SettingsError
 from helpers.base.resource import Resource
 from helpers.base.settings import current
 from helpers.base.waiting import resume_after_lost_answer
 
 
+@folding.step()
 @resume_after_lost_answer
 def ensure() -> str:
     """Make the zone where there is none, point alb.<domain> to the balancer; the host name."""

@@ -4,7 +4,7 @@ from typing import Any
 
 from helpers import aws, classic_load_balancer, network
 from helpers.aws import cloudwatch_logs, deletion, ec2, iam, node_group
-from helpers.base import contents, my_address
+from helpers.base import contents, folding, my_address
 from helpers.base.resource import Resource
 from helpers.base.settings import current
 from helpers.base.waiting import resume_after_lost_answer, wait_until
@@ -45,6 +45,7 @@ def find() -> Cluster | None:
     )
 
 
+@folding.step()
 @resume_after_lost_answer
 def create() -> None:
     """Start making the cluster and come back at once: on AWS it takes ten minutes."""
@@ -101,6 +102,7 @@ def _ensure_endpoint() -> None:
     aws.said(f"eks update-cluster-config --name {name}: publicAccessCidrs", wanted["publicAccessCidrs"][0])
 
 
+@folding.step()
 @resume_after_lost_answer
 def ensure() -> Cluster:
     """The cluster, active, with its nodes and the context `eks` in the kubeconfig."""

@@ -11,7 +11,7 @@ from typing import Any
 
 from helpers import aws
 from helpers.aws import cloudwatch_logs, deletion, iam
-from helpers.base import command, contents
+from helpers.base import command, contents, folding
 from helpers.base.errors import ApiError
 from helpers.base.resource import Resource
 from helpers.base.settings import ROOT, current
@@ -83,6 +83,7 @@ def find() -> Function | None:
     return Function(found["FunctionName"], found["FunctionArn"], found["CodeSha256"], state)
 
 
+@folding.step()
 @resume_after_lost_answer
 def ensure() -> Function:
     """Make the function, or update its code where lambda/ has changed; waits until it is active."""

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from helpers import gcp
-from helpers.base import contents, my_address
+from helpers.base import contents, folding, my_address
 from helpers.base.errors import ApiError, TutorialError
 from helpers.base.resource import Resource
 from helpers.base.settings import current
@@ -54,6 +54,7 @@ def find() -> Cluster | None:
     )
 
 
+@folding.step()
 @resume_after_lost_answer
 def create() -> None:
     """Start making the cluster and come back at once: Google takes five minutes."""
@@ -85,6 +86,7 @@ def create() -> None:
     print(f"gcloud container clusters create {name} {where} --enable-private-nodes …  → {status()}")
 
 
+@folding.step()
 def ensure() -> Cluster:
     """The cluster, running, and the context `gke` in the kubeconfig."""
     create()

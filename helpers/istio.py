@@ -71,7 +71,7 @@ def install(context: str, path: str, **values: object) -> Output:
     output = _run(argv, timeout=900, patience=900)
     # Drop istioctl's progress output; keep the lines that say what was done.
     ticks = [line for line in (output.text + output.errors).replace("\r", "\n").splitlines() if "✔" in line]
-    command.show(command.shell_join(argv), "\n".join(line.strip() for line in ticks))
+    command.show_change(command.shell_join(argv), "\n".join(line.strip() for line in ticks))
     return output
 
 

@@ -87,13 +87,13 @@ def apply(context: str, path: str, **values: object) -> None:
     """
     file = manifests.write(path, context, **values)
     line = _line(context, *_APPLY.split(), str(file))
-    command.show(line, _applied(context, line, file.read_text(encoding="utf-8")))
+    command.show_change(line, _applied(context, line, file.read_text(encoding="utf-8")))
 
 
 def apply_text(context: str, text: str) -> None:
     """Like `apply`, for objects that are in no file."""
     line = _line(context, *_APPLY.split(), "-")
-    command.show(line, _applied(context, line, text))
+    command.show_change(line, _applied(context, line, text))
 
 
 def namespace(context: str, name: str, **labels: str) -> None:
@@ -119,7 +119,7 @@ def _create(context: str, words: str, body: dict[str, Any]) -> None:
     # `kubectl create` fails on what exists; so it is shown as kubectl's own page has it: create, then apply.
     line = f"kubectl --context {context} {words} --dry-run=client -o yaml"
     applied = _applied(context, line, json.dumps(body))
-    command.show(f"{line} | kubectl --context {context} {_APPLY} -", applied)
+    command.show_change(f"{line} | kubectl --context {context} {_APPLY} -", applied)
 
 
 def _applied(context: str, line: str, text: str) -> str:
@@ -163,7 +163,7 @@ def delete(context: str, namespace: str, what: str, timeout: float = 300) -> Non
             raise
     gone = lambda: find(context, namespace, what) is None  # noqa: E731
     wait_until(f"{what} to go", gone, bool, timeout=timeout, state=lambda _: "still there")
-    command.show(line, f'{kind} "{name}" deleted')
+    command.show_change(line, f'{kind} "{name}" deleted')
 
 
 def rollout(context: str, namespace: str, workload: str, timeout: int = 180) -> None:

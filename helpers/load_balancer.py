@@ -5,7 +5,7 @@ from typing import Any
 
 from helpers import acm, aws, function, network, show
 from helpers.aws import alb_log, deletion, ec2
-from helpers.base import contents
+from helpers.base import contents, folding
 from helpers.base.resource import Resource
 from helpers.base.settings import current
 from helpers.base.waiting import resume_after_lost_answer, wait_until
@@ -53,6 +53,7 @@ def find() -> LoadBalancer | None:
     )
 
 
+@folding.step()
 @resume_after_lost_answer
 def ensure() -> LoadBalancer:
     """Make what is missing: security group, target group with the function, balancer, log, two listeners."""

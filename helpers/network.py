@@ -6,7 +6,7 @@ from typing import Any
 
 from helpers import aws, show
 from helpers.aws import deletion, ec2
-from helpers.base import contents
+from helpers.base import contents, folding
 from helpers.base.errors import SettingsError, TutorialError
 from helpers.base.resource import Resource
 from helpers.base.settings import current
@@ -74,6 +74,7 @@ def find() -> Network | None:
     return None
 
 
+@folding.step()
 @resume_after_lost_answer
 def ensure() -> Network:
     """Make what is missing of the network. Nodes in private subnets reach out by one NAT gateway."""

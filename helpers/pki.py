@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.serialization import (
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from helpers import show
+from helpers.base import folding
 from helpers.base.command import relative
 from helpers.base.settings import current
 
@@ -54,6 +55,7 @@ class Certificates:
     def _ipython_display_(self) -> None: ...
 
 
+@folding.step()
 def ensure() -> Certificates:
     """Issue what is missing, does not fit or ends within a day; leave the rest alone."""
     _authority("mtls-ca", "Lambda external CA")

@@ -18,11 +18,11 @@ from series import copies, run
 
 PAGE = ROOT / "build" / "start.ipynb"
 _INTRODUCTION = """\
-# An AWS Lambda function, private to its VPC, called from Google Cloud
+# Call an AWS Lambda function from Google Cloud
 
-Eight notebooks, in this order. Click one to open it, and run its cells with Shift-Enter. They are copies
-of your own, in `my-notebooks/`: edit them as you like. Nothing below is remembered: it is looked up in both
-clouds whenever this page's cells run (`Run ▸ Run All Cells`)."""
+Eight notebooks, in this order. Click one to open it, and run its cells with Shift-Enter. They are your own
+copies, in `my-notebooks/`: edit them as you like. The cells below query both clouds each time they run; to
+refresh this page, choose `Run ▸ Run All Cells`."""
 _IMPORTS = "from helpers import state\nfrom series import start_page"
 _STEPS = (
     ("## The series", "start_page.contents()"),
@@ -32,7 +32,7 @@ _STEPS = (
 
 
 def contents() -> Rich:
-    """The notebooks with what each is about, its time on our lab, and whether what it makes is there."""
+    """The notebooks: title, measured time in the lab, and whether what each one creates exists."""
     parts = state.gather()
     rows = []
     for path in run.notebooks():

@@ -35,7 +35,11 @@ GROUPS = {
     "real accounts": ["test_real_accounts.py"],
     "empty lab": ["test_base.py", "test_cleanup.py", "test_empty_lab.py", "test_faults.py"],
     "lab's life": ["lab/test_life.py"],
-    "clusters": ["lab/cluster/test_cluster.py", "lab/cluster/test_load_balancers.py"],
+    "clusters": [
+        "lab/cluster/test_admission.py",
+        "lab/cluster/test_cluster.py",
+        "lab/cluster/test_load_balancers.py",
+    ],
 }
 PLACES = {f"tests/{module}": place for place, modules in enumerate(GROUPS.values()) for module in modules}
 

@@ -32,10 +32,11 @@ for package in (helpers, series):
 
 @pytest.fixture(scope="module")
 def index() -> dict[str, str]:
-    """The package index for uv, which does not read pip's settings."""
+    """The package index for uv, which reads neither pip's settings nor the machine's certificates."""
     words = [sys.executable, "-m", "pip", "config", "get", "global.index-url"]
     mirror = os.environ.get("PIP_INDEX_URL") or subprocess.run(words, capture_output=True, text=True).stdout
-    return os.environ | ({"UV_DEFAULT_INDEX": mirror.strip()} if mirror.strip() else {})
+    trusted = os.environ | {"UV_SYSTEM_CERTS": "true"}
+    return trusted | ({"UV_DEFAULT_INDEX": mirror.strip()} if mirror.strip() else {})
 
 
 @pytest.fixture(scope="module")

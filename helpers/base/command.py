@@ -1,13 +1,15 @@
-"""Starts programs: istioctl, curl. Shows each as the command that a reader could paste."""
+"""Starts programs: istioctl, curl. Prints each as a command that can be pasted into a shell."""
 
 import os
+import re
 import shlex
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from helpers.base import folding
 from helpers.base.errors import CommandError, TimedOutError, ToolMissingError
 from helpers.base.settings import ROOT, current
 
@@ -16,6 +18,10 @@ _FROM = {
     "curl": "your system's package manager (package curl)",
     "openssl": "your system's package manager (package openssl)",
 }
+_WIDTH = 100  # columns of a printed command
+_NEXT = ("|", "&&")  # before the next program
+_BREAK = " \\\n    "
+_WORD = re.compile(r"""(?:[^\s'"\\]|'[^']*'|"(?:[^"\\]|\\.)*"|\\.)+""")  # of a shell, with its quotes
 
 
 @dataclass
@@ -86,11 +92,52 @@ def run(
 
 def shell_join(argv: Sequence[str | Path]) -> str:
     """The command line, quoted where a shell needs it."""
-    return shlex.join(relative(word) if os.path.isabs(word) else str(word) for word in argv)
+    return " ".join(_quoted(relative(word) if os.path.isabs(word) else str(word)) for word in argv)
 
 
-def show(command: str, answer: str = "") -> None:
-    """Print a command and its answer as a terminal would."""
-    print(f"$ {command}")
-    if answer.strip():
-        print(answer.rstrip())
+def _quoted(word: str) -> str:
+    if "'" in word and not re.search(r'["$`\\!]', word):
+        return f'"{word}"'
+    return shlex.quote(word)
+
+
+def broken(words: Sequence[str | Path]) -> str:
+    """The command line for a shell, broken where it is long: ` \\` at the end, four spaces of indent."""
+    return wrapped(shell_join(words))
+
+
+def wrapped(line: str) -> str:
+    """Like `broken`, for a line that is quoted already: an option stays with its value where that fits."""
+    line = line.replace(_BREAK, " ")
+    if len(line) <= _WIDTH:
+        return line
+    lines = [""]
+    for part in _parts(line):
+        full = len(f"{lines[-1]} {part}") + (6 if lines[1:] else 2) > _WIDTH
+        if lines[-1] and (full or part.startswith(_NEXT)):
+            lines.append("")
+        lines[-1] += f" {part}" if lines[-1] else part
+    return _BREAK.join(lines)
+
+
+def _parts(line: str) -> Iterator[str]:
+    """Options with their values, a pipe with its program; word by word where that is longer than a line."""
+    part: list[str] = []
+    for word in [*_WORD.findall(line), "|"]:
+        if part and (word in _NEXT or word.startswith("-")):
+            whole = " ".join(part)
+            yield from [whole] if len(_BREAK + whole) <= _WIDTH else part
+            part = []
+        part.append(word)
+
+
+def show(command: str, output: str = "") -> None:
+    """Print a command and what the program printed, as a terminal would: it can be pasted."""
+    print(wrapped(command))
+    if output.strip():
+        print(output.rstrip())
+
+
+def show_change(command: str, answer: str = "") -> None:
+    """Print a command that changed something, and what it returned as comments: blocks can be pasted."""
+    folding.show(wrapped(command), "\n".join(f"# → {line}" for line in answer.strip().splitlines()))

@@ -66,7 +66,7 @@ class Cluster:
         try:
             self._plane.start()
             kubectl = self._programs / "kubectl"
-            addons.install_coredns(kubectl, self.admin_kubeconfig, self.spec.dns_ip, self._plane.programs)
+            addons.install(kubectl, self.admin_kubeconfig, self.spec.dns_ip, self._plane.programs)
         except BaseException:
             self.stop()
             raise

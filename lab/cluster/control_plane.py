@@ -174,6 +174,8 @@ class ControlPlane:
             f"--service-cluster-ip-range={self.spec.service_range}",
             "--authorization-mode=Node,RBAC",
             "--enable-admission-plugins=NodeRestriction",
+            "--feature-gates=MutatingAdmissionPolicy=true",  # lab/cluster/admission.yaml
+            "--runtime-config=admissionregistration.k8s.io/v1beta1=true",
             "--allow-privileged=true",
             f"--kubelet-certificate-authority={self._pki('ca.crt')}",
             f"--kubelet-client-certificate={self._pki('kubelet-client.crt')}",

@@ -110,7 +110,7 @@ def test_an_entry_is_found_by_the_clients_address(bucket, capsys):
     assert (found["type"], found["ssl_protocol"], found["elb_status_code"]) == ("h2", "TLSv1.3", "200")
     assert (found["user_agent"], found["conn_trace_id"]) == ("curl/8.5 (a b)", "TID_1234")
     assert tuple(found) == alb_log.FIELDS
-    assert capsys.readouterr().out.startswith(f"$ aws s3 sync s3://{bucket}/AWSLogs/")
+    assert capsys.readouterr().out.startswith(f"aws s3 sync \\\n    s3://{bucket}/AWSLogs/")
 
 
 def test_of_several_requests_on_a_connection_it_is_the_last_or_the_one_since(bucket):

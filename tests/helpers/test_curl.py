@@ -72,10 +72,10 @@ def test_answer_has_status_headers_and_body_byte_for_byte(http):
 
 def test_shown_as_in_a_terminal(http, capsys):
     curl.outside(f"{http}/")
-    assert capsys.readouterr().out == f"$ curl --connect-timeout 3 {http}/\n{PAGE}"
+    assert capsys.readouterr().out == f"curl --connect-timeout 3 {http}/\n{PAGE}"
     curl.outside("-i", f"{http}/")
     shown = capsys.readouterr().out
-    assert shown.startswith(f"$ curl --connect-timeout 3 -i {http}/\nHTTP/1.1 200 OK\nServer:")
+    assert shown.startswith(f"curl --connect-timeout 3 -i {http}/\nHTTP/1.1 200 OK\nServer:")
     assert shown.endswith(f"\n\n{PAGE}")
     curl.outside("-v", f"{http}/")
     assert "> GET / HTTP/1.1\n" in capsys.readouterr().out
@@ -118,7 +118,7 @@ def test_time_out_is_exit_28_and_says_what_was_tried(full, monkeypatch, capsys):
     assert (answer.exit_code, answer.trying) == (28, ["127.0.0.1"])
     shown = capsys.readouterr().out
     assert (
-        f"$ curl --connect-timeout 0.3 -v http://127.0.0.1:{full}/\n*   Trying 127.0.0.1:{full}...\n" in shown
+        f"curl --connect-timeout 0.3 -v http://127.0.0.1:{full}/\n*   Trying 127.0.0.1:{full}...\n" in shown
     )
     assert "curl: (28) " in shown
 
@@ -179,7 +179,7 @@ def test_host_name_instead_of_an_address_is_connected_to(http):
 def test_prefix_is_what_curl_runs_behind_and_is_not_shown(http, monkeypatch, capsys):
     monkeypatch.setenv("TUTORIAL_INSIDE_VPC_COMMAND", "env SOME=where")
     assert curl.inside_vpc(f"{http}/").status == 200
-    assert capsys.readouterr().out.startswith("$ curl ")
+    assert capsys.readouterr().out.startswith("curl ")
 
 
 def test_without_a_place_of_ones_own_inside_the_vpc_there_has_to_be_a_network(moto):

@@ -14,7 +14,7 @@ def test_streams_and_exit_code_are_the_programs_own(in_pods, capsys):
     output = kube.run_in_pod("eks", "sleep", "deploy/sleep", "echo", "a", "b c", container="main")
     assert (output.exit_code, output.text) == (0, "a b c")
     assert capsys.readouterr().out == (
-        "$ kubectl --context eks exec -n sleep deploy/sleep -c main -- echo a 'b c'\na b c\n"
+        "kubectl --context eks exec -n sleep deploy/sleep -c main -- echo a 'b c'\na b c\n"
     )
     with pytest.raises(CommandError, match="exit code 7\nno further"):
         kube.run_in_pod("eks", "sleep", "deploy/sleep", "fail", "7")

@@ -4,6 +4,7 @@ Of a picture the words are compared, not the drawing: its bars are as long as a 
 """
 
 import difflib
+from collections.abc import Callable
 from copy import deepcopy
 from functools import partial
 from pathlib import Path
@@ -13,6 +14,8 @@ from typing import Any
 import nbformat
 import pytest
 from nbval.plugin import IPyNbCell, coalesce_streams, find_metadata_tags, get_sanitize_patterns, nocolors
+
+from series.run import as_seen
 
 RULES = Path(__file__).parent / "sanitize.cfg"
 PICTURE = "image/svg+xml"
@@ -53,7 +56,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for cell in items:
         if isinstance(cell, IPyNbCell):
             skip = (*cell.parent.skip_compare, *_not_compared(cell.cell))
-            cell.compare_outputs = partial(cell.compare_outputs, skip_compare=skip)
+            cell.compare_outputs = partial(_compare, cell.compare_outputs, skip)
+
+
+def _compare(compare: Callable[..., bool], skip: tuple[str, ...], shown: list[Any], committed: Any) -> bool:
+    return compare(as_seen(shown), committed, skip_compare=skip)
 
 
 def _not_compared(committed: Any) -> tuple[str, ...]:
@@ -68,4 +75,5 @@ def _code_cells(notebook: Path) -> list[Any]:
 
 
 def _outputs(cell: Any) -> list[Any]:
-    return coalesce_streams(deepcopy(cell.outputs))
+    """Without a progress line that was all that a stream had."""
+    return as_seen(coalesce_streams(deepcopy(cell.outputs)))

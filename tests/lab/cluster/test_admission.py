@@ -1,0 +1,93 @@
+"""What the lab's clusters refuse or correct: their proxies are stock Envoys, their images this machine's."""
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.lab.cluster.conftest import Kubectl
+
+MESH = (
+    "accessLogFile: /dev/stdout\ndefaultProviders:\n  metrics:\n  - prometheus\nrootNamespace: istio-system\n"
+)
+
+
+def thing(
+    kind: str, version: str = "v1", *, labels: dict[str, str] | None = None, **more: Any
+) -> dict[str, Any]:
+    metadata = {"name": "tried", "namespace": "default", "labels": labels or {}}
+    return {"apiVersion": version, "kind": kind, "metadata": metadata, **more}
+
+
+def workload(kind: str, image: str, *, container: str = "main", **labels: str) -> dict[str, Any]:
+    pod = {"containers": [{"name": container, "image": image}]}
+    spec = {
+        "selector": {"matchLabels": {"a": "b"}},
+        "template": {"metadata": {"labels": {"a": "b"}}, "spec": pod},
+    }
+    return thing(kind, "apps/v1", labels=labels, spec=spec)
+
+
+def tried(kubectl: Kubectl, wanted: dict[str, Any]) -> Any:
+    """What the API server would store."""
+    words = ("apply", "--server-side", "--dry-run=server", "-o", "json", "-f", "-")
+    return json.loads(kubectl(*words, stdin=json.dumps(wanted)))
+
+
+@pytest.mark.parametrize(
+    ("wanted", "reason"),
+    [
+        (thing("Secret", labels={"istio/multiCluster": "true"}), "at 127.0.0.1 of your machine"),
+        (workload("DaemonSet", "lab.local/istio/ztunnel:1"), "neither ambient mode nor istio-cni"),
+        (workload("Deployment", "lab.local/istio/pilot:1-distroless"), "profile with sidecars"),
+    ],
+    ids=["multicluster", "ambient", "distroless"],
+)
+def test_it_is_refused_at_once_with_the_reason(
+    clusters: dict[str, Kubectl], wanted: Any, reason: str
+) -> None:
+    words = ("apply", "--server-side", "--dry-run=server", "-f", "-")
+    refused = clusters["gke"].run(*words, stdin=json.dumps(wanted))
+    assert refused.returncode and reason in refused.stderr
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        thing("Secret", labels={"istio/multiCluster": "false"}),
+        workload("DaemonSet", "lab.local/curl:1"),
+        workload("Deployment", "lab.local/istio/pilot:1"),
+    ],
+    ids=lambda wanted: wanted["kind"],
+)
+def test_what_resembles_it_is_admitted(clusters: dict[str, Kubectl], wanted: Any) -> None:
+    assert tried(clusters["gke"], wanted)["metadata"]["name"] == "tried"
+
+
+@pytest.mark.parametrize("revision", ["default", "1-30"])
+def test_istiod_sends_only_what_stock_envoy_knows(clusters: dict[str, Kubectl], revision: str) -> None:
+    labels = {"app": "istiod", "istio.io/rev": revision}
+    made = tried(
+        clusters["eks"], workload("Deployment", "lab.local/istio/pilot:1", container="discovery", **labels)
+    )
+    [container] = made["spec"]["template"]["spec"]["containers"]
+    assert {each["name"]: each["value"] for each in container["env"]} == {
+        "PILOT_ENABLE_METADATA_EXCHANGE": "false",
+        "PILOT_ENABLE_ALPN_FILTER": "false",
+    }
+
+
+def test_other_deployments_are_left_alone(clusters: dict[str, Kubectl]) -> None:
+    made = tried(
+        clusters["eks"], workload("Deployment", "lab.local/curl:1", container="discovery", app="mine")
+    )
+    assert "env" not in made["spec"]["template"]["spec"]["containers"][0]
+
+
+@pytest.mark.parametrize(("name", "kept"), [("istiod", False), ("mine", True)])
+def test_metrics_go_out_of_the_mesh_configuration(
+    clusters: dict[str, Kubectl], name: str, kept: bool
+) -> None:
+    labels = {"app.kubernetes.io/name": name}
+    mesh = tried(clusters["eks"], thing("ConfigMap", labels=labels, data={"mesh": MESH}))["data"]["mesh"]
+    assert ("metrics" in mesh, "rootNamespace: istio-system\n" in mesh) == (kept, True)
