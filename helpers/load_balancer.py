@@ -260,7 +260,7 @@ def _ensure_listener(arn: str, group: str, port: int, **parameters: Any) -> None
         _target_of(there) == group
         and _certificate_of(there) == wanted
         and there["Protocol"] == parameters["Protocol"]
-        and there.get("SslPolicy") == parameters.get("SslPolicy")
+        and parameters.get("SslPolicy") in (None, there.get("SslPolicy"))
     ):
         listener = there["ListenerArn"]
         aws.call("elbv2", "modify_listener", ListenerArn=listener, DefaultActions=forward, **parameters)
