@@ -215,12 +215,7 @@ def _ensure_balancer(subnets: list[str], security_group: str) -> str:
             Tags=aws.tag_list(),
         )["LoadBalancers"][0]
         aws.said(f"elbv2 create-load-balancer --name {name()} --scheme internal", found["DNSName"])
-    aws.call(
-        "elbv2",
-        "modify_load_balancer_attributes",
-        LoadBalancerArn=found["LoadBalancerArn"],
-        Attributes=[{"Key": key, "Value": value} for key, value in ATTRIBUTES.items()],
-    )
+    _ensure_settings(found, subnets, security_group)
     wait_until(
         f"load balancer {name()}",
         lambda: (balancer() or {"State": {"Code": "gone"}})["State"]["Code"],
@@ -228,6 +223,21 @@ def _ensure_balancer(subnets: list[str], security_group: str) -> str:
         timeout=_ACTIVE_LIMIT,
     )
     return found["LoadBalancerArn"]
+
+
+def _ensure_settings(found: dict[str, Any], subnets: list[str], security_group: str) -> None:
+    """What a balancer is created with, and its attributes: somebody may have changed them since."""
+    arn = found["LoadBalancerArn"]
+    if found.get("SecurityGroups") != [security_group]:
+        aws.call("elbv2", "set_security_groups", LoadBalancerArn=arn, SecurityGroups=[security_group])
+        aws.said(f"elbv2 set-security-groups --security-groups {security_group}")
+    if {zone["SubnetId"] for zone in found["AvailabilityZones"]} != set(subnets):
+        aws.call("elbv2", "set_subnets", LoadBalancerArn=arn, Subnets=subnets)
+        aws.said(f"elbv2 set-subnets --subnets {' '.join(subnets)}")
+    wanted = [{"Key": key, "Value": value} for key, value in ATTRIBUTES.items()]
+    shown = aws.call("elbv2", "describe_load_balancer_attributes", LoadBalancerArn=arn)["Attributes"]
+    if not all(attribute in shown for attribute in wanted):
+        aws.call("elbv2", "modify_load_balancer_attributes", LoadBalancerArn=arn, Attributes=wanted)
 
 
 def _ensure_listener(arn: str, group: str, port: int, **parameters: Any) -> None:
@@ -246,7 +256,12 @@ def _ensure_listener(arn: str, group: str, port: int, **parameters: Any) -> None
             **parameters,
         )
         aws.said(f"elbv2 create-listener {verb}")
-    elif wanted != _certificate_of(there) or _target_of(there) != group:
+    elif not (
+        _target_of(there) == group
+        and _certificate_of(there) == wanted
+        and there["Protocol"] == parameters["Protocol"]
+        and parameters.get("SslPolicy") in (None, there.get("SslPolicy"))
+    ):
         listener = there["ListenerArn"]
         aws.call("elbv2", "modify_listener", ListenerArn=listener, DefaultActions=forward, **parameters)
         aws.said(f"elbv2 modify-listener {verb}")

@@ -130,7 +130,9 @@ def _ensure_vpc() -> str:
         aws.said(f"ec2 create-vpc --cidr-block {CIDR}", vpc_id)
     # EKS nodes register by DNS names: https://docs.aws.amazon.com/eks/latest/userguide/network-reqs.html
     for attribute in ("EnableDnsSupport", "EnableDnsHostnames"):
-        aws.call("ec2", "modify_vpc_attribute", VpcId=vpc_id, **{attribute: {"Value": True}})
+        asked = {"VpcId": vpc_id, "Attribute": attribute[0].lower() + attribute[1:]}
+        if not aws.call("ec2", "describe_vpc_attribute", **asked)[attribute]["Value"]:
+            aws.call("ec2", "modify_vpc_attribute", VpcId=vpc_id, **{attribute: {"Value": True}})
     return vpc_id
 
 

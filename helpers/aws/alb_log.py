@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 from helpers import aws
@@ -36,6 +37,12 @@ _RECENT = timedelta(minutes=15)  # entries come up to five minutes late, sometim
 _SKEW = timedelta(milliseconds=10)  # of the clocks of who asked and the load balancer
 _SETTLING = 120  # seconds until all of AWS knows a new bucket and its policy
 # S3 has not done with the bucket yet; ELB does not see it or its policy yet.
+_UNSET = (
+    "NoSuchBucketPolicy",
+    "NoSuchLifecycleConfiguration",
+    "NoSuchPublicAccessBlockConfiguration",
+    "ServerSideEncryptionConfigurationNotFoundError",
+)
 _NOT_YET = {"OperationAborted", "NoSuchBucket", "InvalidConfigurationRequest"}
 
 
@@ -53,13 +60,12 @@ def find() -> str | None:
 
 def ensure(load_balancer_arn: str) -> None:
     """The bucket, closed to all but the load balancer's log delivery, and the log switched on."""
-    name, said = bucket(), aws.said
-    if find():
-        print(f"Bucket {name} exists")
-        said = lambda command, answer="": None  # noqa: E731  # what is set again is the same
-    else:
+    name, fresh = bucket(), find() is None
+    if fresh:
         _create(name)
-    _configure(name, said)
+    else:
+        print(f"Bucket {name} exists")
+    _configure(name, fresh)
     log = {"enabled": "true", "bucket": name}
     attributes = [{"Key": f"access_logs.s3.{key}", "Value": value} for key, value in log.items()]
     shown = aws.call("elbv2", "describe_load_balancer_attributes", LoadBalancerArn=load_balancer_arn)
@@ -136,22 +142,45 @@ def _create(name: str) -> None:
     aws.said(f"s3api create-bucket --bucket {name}")
 
 
-def _configure(name: str, said: Callable[[str, str], None]) -> None:
+def _configure(name: str, fresh: bool) -> None:
+    """Set what differs; of a fresh bucket, all."""
+    set_ = partial(_set, name, fresh)
     closed = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
     public = {"PublicAccessBlockConfiguration": dict.fromkeys(closed, True)}
-    _settled("s3", "put_public_access_block", Bucket=name, **public)
-    said(f"s3api put-public-access-block --bucket {name}", "nothing in it can be made public")
+    set_("public_access_block", public, public, "nothing in it can be made public")
     # The one kind of encryption with which ELB can write.
     rule = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}
     encryption = {"ServerSideEncryptionConfiguration": {"Rules": [rule]}}
-    _settled("s3", "put_bucket_encryption", Bucket=name, **encryption)
-    said(f"s3api put-bucket-encryption --bucket {name}", "encrypted with S3's own keys")
-    _settled("s3", "put_bucket_policy", Bucket=name, Policy=json.dumps(_policy(name)))
-    said(f"s3api put-bucket-policy --bucket {name}", "load balancers' logs may be written; TLS only")
+    set_("bucket_encryption", encryption, encryption, "encrypted with S3's own keys")
+    policy = {"Policy": json.dumps(_policy(name))}
+    set_("bucket_policy", policy, policy, "load balancers' logs may be written; TLS only")
     expire = {"ID": "expire", "Status": "Enabled", "Filter": {"Prefix": ""}}
     rules = {"Rules": [{**expire, "Expiration": {"Days": RETENTION}}]}
-    _settled("s3", "put_bucket_lifecycle_configuration", Bucket=name, LifecycleConfiguration=rules)
-    said(f"s3api put-bucket-lifecycle-configuration --bucket {name}", f"kept for {RETENTION} day")
+    lifecycle = {"LifecycleConfiguration": rules}
+    set_("bucket_lifecycle_configuration", lifecycle, rules, f"kept for {RETENTION} day")
+
+
+def _set(
+    name: str, fresh: bool, setting: str, wanted: dict[str, Any], shown: dict[str, Any], answer: str
+) -> None:
+    """Set it unless the bucket shows it already."""
+    if not fresh:
+        found = aws.found(*_UNSET, service="s3", operation=f"get_{setting}", Bucket=name)
+        if found and _includes(found, shown):
+            return
+    _settled("s3", f"put_{setting}", Bucket=name, **wanted)
+    aws.said(f"s3api put-{setting.replace('_', '-')} --bucket {name}", answer)
+
+
+def _includes(found: Any, wanted: Any) -> bool:
+    """Whether all that is wanted is found; S3 adds fields of its own."""
+    if isinstance(wanted, dict):
+        return all(key in found and _includes(found[key], value) for key, value in wanted.items())
+    if isinstance(wanted, list):
+        return len(found) == len(wanted) and all(map(_includes, found, wanted))
+    if isinstance(wanted, str) and wanted.startswith("{"):
+        return bool(json.loads(found) == json.loads(wanted))
+    return bool(found == wanted)
 
 
 def _policy(name: str) -> dict[str, Any]:
