@@ -104,7 +104,7 @@ def entry(client: str, timeout: float = 400, *, since: datetime | None = None, h
     Envoy logs that address as %UPSTREAM_LOCAL_ADDRESS%. A connection serves several requests: with `since`
     (Envoy's %START_TIME%, with its time zone), it is the first one made from then on; without, the last.
     Waits up to `timeout` seconds, as AWS delivers every five minutes; raises TimedOutError.
-    With `host`, the printed command looks for all requests to it: curl does not say from which port it called.
+    With `host`, the printed command looks for all requests to it: curl does not say its port.
     """
     account = aws.account_id()
     read = functools.cache(lambda key: _read(account, key))  # each file is fetched once
