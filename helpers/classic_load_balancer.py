@@ -26,7 +26,7 @@ def wait_in_service(host_name: str, timeout: float = _LIMIT) -> None:
         timeout=timeout,
         hint=f"does anything listen? A Gateway object opens the port in Envoy (notebook 04). aws {words}",
     )
-    aws.said(words, "InService")
+    aws.waited("elb", "any_instance_in_service", LoadBalancerName=name)
 
 
 def names(tag: str) -> list[str]:

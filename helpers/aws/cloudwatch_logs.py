@@ -1,5 +1,7 @@
 """Log groups in CloudWatch: made before the service makes them, which would be without a tag and for ever."""
 
+from typing import Any
+
 from helpers import aws
 from helpers.aws import deletion
 from helpers.base.resource import Resource
@@ -7,18 +9,19 @@ from helpers.base.resource import Resource
 RETENTION = 7  # days
 
 
-def exists(name: str) -> bool:
-    """Whether there is a log group of exactly that name."""
+def find(name: str) -> dict[str, Any] | None:
+    """The log group of exactly that name, or None."""
     groups = aws.list_all("logs", "describe_log_groups", "logGroups", logGroupNamePrefix=name)
-    return any(group["logGroupName"] == name for group in groups)
+    return next((group for group in groups if group["logGroupName"] == name), None)
 
 
 def ensure(name: str) -> None:
     """The log group, tagged, encrypted with CloudWatch's own key, its lines kept for a week."""
-    if not exists(name):
-        aws.call("logs", "create_log_group", logGroupName=name, tags=aws.project_tags())
-        aws.said(f"logs create-log-group --log-group-name {name}")
-    aws.call("logs", "put_retention_policy", logGroupName=name, retentionInDays=RETENTION)
+    there = find(name)
+    if there is None:
+        aws.change("logs", "create_log_group", logGroupName=name, tags=aws.project_tags())
+    if not there or there.get("retentionInDays") != RETENTION:
+        aws.change("logs", "put_retention_policy", logGroupName=name, retentionInDays=RETENTION)
 
 
 def delete(name: str) -> None:
@@ -28,4 +31,4 @@ def delete(name: str) -> None:
 
 def leftovers(name: str) -> list[Resource]:
     """The log group, where it exists."""
-    return [Resource("AWS", "log group", name)] if exists(name) else []
+    return [Resource("AWS", "log group", name)] if find(name) else []
