@@ -135,7 +135,9 @@ def _validate(arn: str) -> None:
     )
     wanted = option["ResourceRecord"]
     record = {"Name": wanted["Name"], "Type": wanted["Type"], "TTL": 300}
-    route53.upsert(route53.ensure(), {**record, "ResourceRecords": [{"Value": wanted["Value"]}]}, "validation")
+    route53.upsert(
+        route53.ensure(), {**record, "ResourceRecords": [{"Value": wanted["Value"]}]}, "validation"
+    )
 
 
 def _describe(arn: str) -> dict[str, Any]:

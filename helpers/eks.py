@@ -59,7 +59,7 @@ def create() -> None:
         print(f"EKS cluster {name} exists: {there}")
         return
     cloudwatch_logs.ensure(log_group())
-    wanted = {
+    wanted: dict[str, Any] = {
         "name": name,
         "version": VERSION,
         "roleArn": role,

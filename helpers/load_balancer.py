@@ -175,8 +175,16 @@ def _ensure_target_group() -> str:
         print(f"Target group {function.name()} exists")
         return group["TargetGroupArn"]
     # Off by default for functions; without them a target is never called healthy.
-    checks = {"HealthCheckEnabled": True, "HealthCheckPath": "/", "Matcher": {"HttpCode": "200"}}
-    times = {"HealthCheckIntervalSeconds": 10, "HealthCheckTimeoutSeconds": 5, "HealthyThresholdCount": 2}
+    checks: dict[str, Any] = {
+        "HealthCheckEnabled": True,
+        "HealthCheckPath": "/",
+        "Matcher": {"HttpCode": "200"},
+    }
+    times: dict[str, Any] = {
+        "HealthCheckIntervalSeconds": 10,
+        "HealthCheckTimeoutSeconds": 5,
+        "HealthyThresholdCount": 2,
+    }
     made = aws.change(
         "elbv2",
         "create_target_group",
@@ -215,7 +223,7 @@ def _ensure_balancer(subnets: list[str], security_group: str) -> str:
             Tags=aws.tag_list(),
         )["LoadBalancers"][0]
     arn = found["LoadBalancerArn"]
-    set_attributes(arn, **ATTRIBUTES)
+    _ensure_settings(found, subnets, security_group)
     wait_until(
         f"load balancer {name()}",
         lambda: (balancer() or {"State": {"Code": "gone"}})["State"]["Code"],
@@ -225,6 +233,19 @@ def _ensure_balancer(subnets: list[str], security_group: str) -> str:
     if found["State"]["Code"] != "active":
         aws.waited("elbv2", "load_balancer_available", LoadBalancerArns=[arn])
     return arn
+
+
+def _ensure_settings(found: dict[str, Any], subnets: list[str], security_group: str) -> None:
+    """What a balancer is created with, and its attributes: somebody may have changed them since."""
+    arn = found["LoadBalancerArn"]
+    if found.get("SecurityGroups") != [security_group]:
+        aws.change("elbv2", "set_security_groups", LoadBalancerArn=arn, SecurityGroups=[security_group])
+    if {zone["SubnetId"] for zone in found["AvailabilityZones"]} != set(subnets):
+        aws.change("elbv2", "set_subnets", LoadBalancerArn=arn, Subnets=subnets)
+    wanted = [{"Key": key, "Value": value} for key, value in ATTRIBUTES.items()]
+    shown = aws.call("elbv2", "describe_load_balancer_attributes", LoadBalancerArn=arn)["Attributes"]
+    if not all(attribute in shown for attribute in wanted):
+        aws.change("elbv2", "modify_load_balancer_attributes", LoadBalancerArn=arn, Attributes=wanted)
 
 
 def _ensure_listener(arn: str, group: str, port: int, **parameters: Any) -> None:
@@ -242,7 +263,12 @@ def _ensure_listener(arn: str, group: str, port: int, **parameters: Any) -> None
             Tags=aws.tag_list(),
             **parameters,
         )
-    elif wanted != _certificate_of(there) or _target_of(there) != group:
+    elif not (
+        _target_of(there) == group
+        and _certificate_of(there) == wanted
+        and there["Protocol"] == parameters["Protocol"]
+        and parameters.get("SslPolicy") in (None, there.get("SslPolicy"))
+    ):
         listener = there["ListenerArn"]
         aws.change("elbv2", "modify_listener", ListenerArn=listener, DefaultActions=forward, **parameters)
     else:

@@ -130,10 +130,10 @@ def _ensure_vpc() -> str:
         vpc_id = made["Vpc"]["VpcId"]
     # EKS nodes register by DNS names: https://docs.aws.amazon.com/eks/latest/userguide/network-reqs.html
     for attribute in ("EnableDnsSupport", "EnableDnsHostnames"):
-        name = attribute[0].lower() + attribute[1:]
-        there = aws.call("ec2", "describe_vpc_attribute", VpcId=vpc_id, Attribute=name)
-        if not there[attribute]["Value"]:
-            aws.change("ec2", "modify_vpc_attribute", VpcId=vpc_id, **{attribute: {"Value": True}})
+        asked = {"VpcId": vpc_id, "Attribute": attribute[0].lower() + attribute[1:]}
+        if not aws.call("ec2", "describe_vpc_attribute", **asked)[attribute]["Value"]:
+            enabled: dict[str, Any] = {attribute: {"Value": True}}
+            aws.change("ec2", "modify_vpc_attribute", VpcId=vpc_id, **enabled)
     return vpc_id
 
 

@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.serialization import (
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from helpers import show
-from helpers.base import folding
+from helpers.base import changes, command, folding
 from helpers.base.command import relative
 from helpers.base.settings import current
 
@@ -29,6 +29,8 @@ SERVER, CLIENT = "lambda.external", "client.lambda.external"
 _PEM = "-----BEGIN CERTIFICATE-----\n.+?\n-----END CERTIFICATE-----\n"
 _CA_DAYS, _LEAF_DAYS = 3650, 365
 _LEFT = datetime.timedelta(days=1)  # reissued when less is left
+_CN_LIMIT = 64  # characters of a common name, by X.509; the full name is in subjectAltName
+_PURPOSES = {ExtendedKeyUsageOID.SERVER_AUTH: "serverAuth", ExtendedKeyUsageOID.CLIENT_AUTH: "clientAuth"}
 _SKEW = datetime.timedelta(minutes=5)  # clocks of clusters differ a little
 
 
@@ -58,6 +60,11 @@ class Certificates:
 @folding.step()
 def ensure() -> Certificates:
     """Issue what is missing, does not fit or ends within a day; leave the rest alone."""
+    folder = _cert("server").parent
+    if not folder.exists():
+        changes.begin(line := f"mkdir -p {relative(folder)}")
+        folder.mkdir(parents=True)
+        command.show_change(line)
     _authority("mtls-ca", "Lambda external CA")
     _leaf("server", SERVER, "mtls-ca", ExtendedKeyUsageOID.SERVER_AUTH)
     _leaf("client", CLIENT, "mtls-ca", ExtendedKeyUsageOID.CLIENT_AUTH)
@@ -124,19 +131,24 @@ def _authority(name: str, common_name: str) -> None:
     if _fits(name, name):
         print(f"{relative(_cert(name))} exists: {common_name}")
         return
+    line = _openssl(name, common_name, _CA_DAYS, "CA:true,pathlen:0", "keyUsage=critical,keyCertSign,cRLSign")
+    changes.begin(line)
     key = _new_key(name)
     subject = _subject(common_name)
     builder = _builder(subject, subject, key, _CA_DAYS)
     builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
     builder = builder.add_extension(_usage(key_cert_sign=True, crl_sign=True), critical=True)
     _write(_cert(name), builder.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM), 0o644)
-    print(f"{relative(_cert(name))} issued: {common_name}")
+    command.show_change(line)
 
 
 def _leaf(name: str, host: str, ca: str, purpose: x509.ObjectIdentifier) -> None:
     if _fits(name, ca, host):
         print(f"{relative(_cert(name))} exists: {host}")
         return
+    uses = ("keyUsage=critical,digitalSignature", f"extendedKeyUsage={_PURPOSES[purpose]}")
+    line = _openssl(name, host, _LEAF_DAYS, "CA:false", *uses, f"subjectAltName=DNS:{host}", ca=ca)
+    changes.begin(line)
     key, authority = _new_key(name), _read_certificate(_cert(ca))
     builder = _builder(_subject(host), authority.subject, key, _LEAF_DAYS)
     extensions: list[tuple[x509.ExtensionType, bool]] = [
@@ -151,7 +163,17 @@ def _leaf(name: str, host: str, ca: str, purpose: x509.ObjectIdentifier) -> None
         builder = builder.add_extension(extension, critical)
     signed = builder.sign(_read_key(_key(ca)), hashes.SHA256())
     _write(_cert(name), signed.public_bytes(Encoding.PEM), 0o644)
-    print(f"{relative(_cert(name))} issued: {host}")
+    command.show_change(line)
+
+
+def _openssl(name: str, common_name: str, days: int, constraints: str, *extensions: str, ca: str = "") -> str:
+    """The command that does the same, with OpenSSL 3: https://docs.openssl.org/3.0/man1/openssl-req/"""
+    words = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-noenc"]
+    words += ["-days", str(days), "-subj", f"/CN={common_name[:_CN_LIMIT]}"]
+    words += ["-CA", str(_cert(ca)), "-CAkey", str(_key(ca))] if ca else []
+    for extension in (f"basicConstraints=critical,{constraints}", *extensions):
+        words += ["-addext", extension]
+    return command.shell_join([*words, "-keyout", _key(name), "-out", _cert(name)])
 
 
 def _fits(name: str, ca: str, host: str | None = None) -> bool:
@@ -185,8 +207,7 @@ def _usage(**allowed: bool) -> x509.KeyUsage:
 
 
 def _subject(common_name: str) -> x509.Name:
-    # X.509 ends a common name after 64 characters; the full name is in subjectAltName.
-    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name[:64])])
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name[:_CN_LIMIT])])
 
 
 def _names(certificate: x509.Certificate) -> list[str]:

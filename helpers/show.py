@@ -49,13 +49,14 @@ def program_version(name: str) -> str:
     return next((word for word in words if word[:1].isdigit()), " ".join(words))
 
 
-def settings() -> Table:
-    """The settings in force; secrets are masked."""
+def settings(*names: str) -> Table:
+    """The settings in force, or those named, set or not; secrets are masked."""
     rows = []
     for name, value in current().model_dump().items():
-        if value in (None, [], ""):
+        unset = value in (None, [], "")
+        if name not in names if names else unset:
             continue
-        text = " ".join(value) if isinstance(value, list) else str(value)
+        text = "(not set)" if unset else " ".join(value) if isinstance(value, list) else str(value)
         rows.append((name, "••••" if name in _SECRET else _without_home(text)))
     return Table(("setting", "value"), rows)
 

@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 from helpers import aws
@@ -36,6 +37,13 @@ _RECENT = timedelta(minutes=15)  # entries come up to five minutes late, sometim
 _SKEW = timedelta(milliseconds=10)  # of the clocks of who asked and the load balancer
 _SETTLING = 120  # seconds until all of AWS knows a new bucket and its policy
 # S3 has not done with the bucket yet; ELB does not see it or its policy yet.
+_UNSET = (
+    "NoSuchBucketPolicy",
+    "NoSuchLifecycleConfiguration",
+    "NoSuchPublicAccessBlockConfiguration",
+    "ServerSideEncryptionConfigurationNotFoundError",
+)
+_AT_ONCE = 1000  # objects that one call can delete
 _NOT_YET = {"OperationAborted", "NoSuchBucket", "InvalidConfigurationRequest"}
 
 
@@ -53,13 +61,12 @@ def find() -> str | None:
 
 def ensure(load_balancer_arn: str) -> None:
     """The bucket, closed to all but the load balancer's log delivery, and the log switched on."""
-    name, said = bucket(), aws.said
-    if find():
-        print(f"Bucket {name} exists")
-        said = lambda command, answer="": None  # noqa: E731  # what is set again is the same
-    else:
+    name, fresh = bucket(), find() is None
+    if fresh:
         _create(name)
-    _configure(name, said)
+    else:
+        print(f"Bucket {name} exists")
+    _configure(name, fresh)
     log = {"enabled": "true", "bucket": name}
     attributes = [{"Key": f"access_logs.s3.{key}", "Value": value} for key, value in log.items()]
     shown = aws.call("elbv2", "describe_load_balancer_attributes", LoadBalancerArn=load_balancer_arn)
@@ -67,8 +74,6 @@ def ensure(load_balancer_arn: str) -> None:
         return
     target = {"LoadBalancerArn": load_balancer_arn, "Attributes": attributes}
     _settled("elbv2", "modify_load_balancer_attributes", **target)
-    written = " ".join(f"Key={each['Key']},Value={each['Value']}" for each in attributes)
-    aws.said(f"elbv2 modify-load-balancer-attributes --attributes {written}")
 
 
 def delete() -> None:
@@ -78,12 +83,13 @@ def delete() -> None:
         return
 
     def empty_and_delete() -> bool:
-        for each in aws.list_all("s3", "list_objects_v2", "Contents", Bucket=name):
-            deletion.undo("s3", "delete_object", Bucket=name, Key=each["Key"])
+        keys = [each["Key"] for each in aws.list_all("s3", "list_objects_v2", "Contents", Bucket=name)]
+        for start in range(0, len(keys), _AT_ONCE):
+            objects = {"Objects": [{"Key": key} for key in keys[start : start + _AT_ONCE]], "Quiet": True}
+            aws.change("s3", "delete_objects", document="alb-logs", Bucket=name, Delete=objects)
         return deletion.undo("s3", "delete_bucket", Bucket=name)
 
-    if deletion.retry_while_busy(f"delete-bucket {name}", empty_and_delete):
-        aws.said(f"s3 rb --force s3://{name}")
+    deletion.retry_while_busy(f"delete-bucket {name}", empty_and_delete)
 
 
 def leftovers() -> list[Resource]:
@@ -132,26 +138,46 @@ def _create(name: str) -> None:
     region = current().AWS_REGION
     where = {} if region == "us-east-1" else {"LocationConstraint": region}  # that one must not be named
     configuration = {**where, "Tags": aws.tag_list()}
+    aws.shown("sts", "get_caller_identity", show="Account")  # its name begins with it
     _settled("s3", "create_bucket", Bucket=name, CreateBucketConfiguration=configuration)
-    aws.said(f"s3api create-bucket --bucket {name}")
 
 
-def _configure(name: str, said: Callable[[str, str], None]) -> None:
+def _configure(name: str, fresh: bool) -> None:
+    """Set what differs; of a fresh bucket, all."""
+    set_ = partial(_set, name, fresh)
     closed = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
     public = {"PublicAccessBlockConfiguration": dict.fromkeys(closed, True)}
-    _settled("s3", "put_public_access_block", Bucket=name, **public)
-    said(f"s3api put-public-access-block --bucket {name}", "nothing in it can be made public")
+    set_("public_access_block", public, public)
     # The one kind of encryption with which ELB can write.
     rule = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}
     encryption = {"ServerSideEncryptionConfiguration": {"Rules": [rule]}}
-    _settled("s3", "put_bucket_encryption", Bucket=name, **encryption)
-    said(f"s3api put-bucket-encryption --bucket {name}", "encrypted with S3's own keys")
-    _settled("s3", "put_bucket_policy", Bucket=name, Policy=json.dumps(_policy(name)))
-    said(f"s3api put-bucket-policy --bucket {name}", "load balancers' logs may be written; TLS only")
+    set_("bucket_encryption", encryption, encryption)
+    policy = {"Policy": json.dumps(_policy(name))}
+    set_("bucket_policy", policy, policy)
     expire = {"ID": "expire", "Status": "Enabled", "Filter": {"Prefix": ""}}
     rules = {"Rules": [{**expire, "Expiration": {"Days": RETENTION}}]}
-    _settled("s3", "put_bucket_lifecycle_configuration", Bucket=name, LifecycleConfiguration=rules)
-    said(f"s3api put-bucket-lifecycle-configuration --bucket {name}", f"kept for {RETENTION} day")
+    lifecycle = {"LifecycleConfiguration": rules}
+    set_("bucket_lifecycle_configuration", lifecycle, rules)
+
+
+def _set(name: str, fresh: bool, setting: str, wanted: dict[str, Any], shown: dict[str, Any]) -> None:
+    """Set it unless the bucket shows it already."""
+    if not fresh:
+        found = aws.found(*_UNSET, service="s3", operation=f"get_{setting}", Bucket=name)
+        if found and _includes(found, shown):
+            return
+    _settled("s3", f"put_{setting}", Bucket=name, **wanted)
+
+
+def _includes(found: Any, wanted: Any) -> bool:
+    """Whether all that is wanted is found; S3 adds fields of its own."""
+    if isinstance(wanted, dict):
+        return all(key in found and _includes(found[key], value) for key, value in wanted.items())
+    if isinstance(wanted, list):
+        return len(found) == len(wanted) and all(map(_includes, found, wanted))
+    if isinstance(wanted, str) and wanted.startswith("{"):
+        return bool(json.loads(found) == json.loads(wanted))
+    return bool(found == wanted)
 
 
 def _policy(name: str) -> dict[str, Any]:
@@ -176,14 +202,17 @@ def _policy(name: str) -> dict[str, Any]:
 
 
 def _settled(service: str, operation: str, **parameters: Any) -> None:
-    """One call, again while AWS is busy with what came before; fine where the bucket is ours already."""
-    ours = "BucketAlreadyOwnedByYou"
-    retry_while(
-        f"{service} {operation.replace('_', '-')}",
-        lambda: aws.found(ours, service=service, operation=operation, **parameters),
-        lambda error: isinstance(error, ApiError) and error.code in _NOT_YET,
-        timeout=_SETTLING,
-    )
+    """One change, again while AWS is busy with what came before; fine where the bucket is ours already."""
+    try:
+        retry_while(
+            f"{service} {operation.replace('_', '-')}",
+            lambda: aws.change(service, operation, document="alb-logs", **parameters),
+            lambda error: isinstance(error, ApiError) and error.code in _NOT_YET,
+            timeout=_SETTLING,
+        )
+    except ApiError as refused:
+        if refused.code != "BucketAlreadyOwnedByYou":
+            raise
 
 
 def _entries(account: str, read: Callable[[str], list[Entry]]) -> Iterator[Entry]:

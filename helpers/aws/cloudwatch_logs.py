@@ -10,7 +10,7 @@ RETENTION = 7  # days
 
 
 def find(name: str) -> dict[str, Any] | None:
-    """The log group of exactly that name, or None."""
+    """The log group of exactly that name as CloudWatch describes it, or None."""
     groups = aws.list_all("logs", "describe_log_groups", "logGroups", logGroupNamePrefix=name)
     return next((group for group in groups if group["logGroupName"] == name), None)
 

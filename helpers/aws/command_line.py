@@ -2,7 +2,6 @@
 
 import json
 import re
-import shlex
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import jmespath
 from botocore import xform_name
 
-from helpers.base.command import relative, wrapped
+from helpers.base.command import quoted, relative, wrapped
 from helpers.base.settings import current
 
 # The CLI's own names: awscli/customizations/argrename.py, s3 is for files and s3api for calls.
@@ -67,7 +66,7 @@ def render(
         words += ["--query", show, "--output", "text"]
     if operation == "invoke":  # where the CLI writes the function's answer
         words.append(relative(_folder() / "response.json"))
-    line.text = wrapped(" ".join(map(shlex.quote, words)))
+    line.text = wrapped(" ".join(map(quoted, words)))
     return line
 
 

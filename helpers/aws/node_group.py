@@ -33,7 +33,7 @@ def ensure(subnets: list[str]) -> None:
         print(f"Node group {NAME} exists: {there['status']}")
     else:
         role = iam.ensure("eks-nodes", "ec2", *_POLICIES)
-        wanted = {
+        wanted: dict[str, Any] = {
             "clusterName": name,
             "nodegroupName": NAME,
             "subnets": subnets,

@@ -4,14 +4,12 @@ import functools
 import os
 import re
 import shlex
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from helpers import acm, aws, cleanup, dns, function, load_balancer, network
+from helpers import function
 from helpers.aws import command_line
-from helpers.base.errors import ChangeNeededError
 from helpers.base.settings import ROOT
 
 _QUESTION = re.compile("(describe|get|list|filter|head|search)_|invoke$")

@@ -1,6 +1,9 @@
 """The small CA, held against openssl."""
 
 import datetime
+import itertools
+import shlex
+import shutil
 import stat
 import subprocess
 from pathlib import Path
@@ -9,10 +12,17 @@ import pytest
 from cryptography import x509
 
 from helpers import pki
+from tests.pasting.transcript import parse
 
 
 def openssl(*args) -> subprocess.CompletedProcess:
     return subprocess.run(["openssl", *map(str, args)], capture_output=True, text=True)
+
+
+def issued(capsys) -> list[str]:
+    """The names in the openssl commands that were printed."""
+    words = shlex.split("\n".join(step.command for step in parse(capsys.readouterr().out)))
+    return [value.removeprefix("/CN=") for word, value in itertools.pairwise(words) if word == "-subj"]
 
 
 @pytest.fixture
@@ -63,15 +73,14 @@ def test_second_run_issues_nothing(files, capsys):
     capsys.readouterr()
     pki.ensure()
     assert {path: path.read_bytes() for path in files.server_key.parent.iterdir()} == before
-    assert "issued" not in capsys.readouterr().out
+    assert issued(capsys) == []
 
 
 def test_new_domain_gets_a_new_certificate_and_nothing_else_does(files, monkeypatch, capsys):
     monkeypatch.setenv("TUTORIAL_DOMAIN", "example.org")
     capsys.readouterr()
     pki.ensure()
-    issued = [line for line in capsys.readouterr().out.splitlines() if "issued" in line]
-    assert [line.split("issued: ")[1] for line in issued] == ["alb.example.org"]
+    assert issued(capsys) == ["alb.example.org"]
 
 
 def test_authority_gone_means_new_leaves(files):
@@ -100,8 +109,7 @@ def test_what_does_not_fit_is_issued_anew_and_nothing_else_is(files, broken, by,
     (folder / broken).write_bytes((folder / by).read_bytes())
     capsys.readouterr()
     pki.ensure()
-    issued = [line for line in capsys.readouterr().out.splitlines() if "issued" in line]
-    assert [line.split("issued: ")[1] for line in issued] == [pki.SERVER]
+    assert issued(capsys) == [pki.SERVER]
     done = openssl("verify", "-verify_hostname", pki.SERVER, "-CAfile", files.mtls_ca, files.server_cert)
     assert done.returncode == 0, done.stderr
     assert public_key("pkey", files.server_key) == public_key("x509", files.server_cert)
@@ -121,7 +129,7 @@ def test_certificate_that_ends_today_is_reissued(files, monkeypatch, capsys):
     monkeypatch.setattr(pki, "_LEFT", datetime.timedelta(days=366))
     capsys.readouterr()
     pki.ensure()
-    assert capsys.readouterr().out.count("issued") == 4  # the leaves; authorities last for years
+    assert len(issued(capsys)) == 4  # the leaves; authorities last for years
 
 
 def test_acm_roots_are_amazons_and_no_others(monkeypatch):
@@ -143,3 +151,29 @@ def test_roots_of_anothers_acm_are_taken_as_they_are(monkeypatch, tmp_path):
     assert pki.ensure().alb_ca.read_bytes() == own
     monkeypatch.setenv("TUTORIAL_CERTIFICATE", "private-ca")
     assert pki.ensure().alb_ca.read_bytes() != own
+
+
+def test_the_printed_commands_issue_the_same(monkeypatch, tmp_path, capsys):
+    monkeypatch.setenv("TUTORIAL_BUILD_DIR", str(tmp_path / "build"))
+    made = tmp_path / "build/certs"
+    pki.ensure()
+    printed = capsys.readouterr().out
+    helpers_own = {file.name: file.read_bytes() for file in made.iterdir()}
+    shutil.rmtree(made)
+    pasted = subprocess.run(["bash", "-ec", printed], cwd=tmp_path, capture_output=True, text=True)
+    assert pasted.returncode == 0, pasted.stderr
+    assert {file.name for file in made.iterdir()} == helpers_own.keys()
+    for file in made.glob("*.crt"):
+        one, other = helpers_own[file.name], file.read_bytes()
+        assert one != other and described(one) == described(other)
+    test_keys_are_for_their_owner_only(pki.ensure())
+    assert issued(capsys) == []
+
+
+def described(pem: bytes) -> tuple:
+    """What does not depend on the key and the moment."""
+    certificate = x509.load_pem_x509_certificate(pem)
+    lasts = certificate.not_valid_after_utc - certificate.not_valid_before_utc
+    of_the_key = (x509.SubjectKeyIdentifier, x509.AuthorityKeyIdentifier)
+    others = {each.value for each in certificate.extensions if not isinstance(each.value, of_the_key)}
+    return certificate.subject, certificate.issuer, lasts.days, others

@@ -163,6 +163,16 @@ def test_secrets_are_masked_where_settings_are_shown(monkeypatch):
     assert ["TUTORIAL_DOMAIN", "example.com"] in table.rows
 
 
+def test_only_the_settings_that_are_named_are_shown_also_those_that_are_not_set(monkeypatch):
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+    monkeypatch.delenv("CLOUDSDK_API_ENDPOINT_OVERRIDES_COMPUTE", raising=False)
+    rows = show.settings("AWS_ENDPOINT_URL", "CLOUDSDK_API_ENDPOINT_OVERRIDES_COMPUTE").rows
+    assert rows == [
+        ["AWS_ENDPOINT_URL", "http://127.0.0.1:1"],
+        ["CLOUDSDK_API_ENDPOINT_OVERRIDES_COMPUTE", "(not set)"],
+    ]
+
+
 def test_without_a_settings_file_no_cloud_is_asked(monkeypatch, tmp_path):
     """The reader's own credentials are there, and a notebook is opened while the lab is down."""
     monkeypatch.setenv("TUTORIAL_SETTINGS", str(tmp_path / "tutorial.toml"))

@@ -213,6 +213,14 @@ def _again(patch: pytest.MonkeyPatch, client: Any, source: Any) -> None:
     listener = elb.describe_listeners(LoadBalancerArn=balancer.arn)["Listeners"][0]["ListenerArn"]
     forward = [{"Type": "forward", "TargetGroupArn": other}]
     elb.modify_listener(ListenerArn=listener, DefaultActions=forward)
+    [default] = client("ec2").describe_security_groups(
+        Filters=[
+            {"Name": "vpc-id", "Values": [network.get().vpc_id]},
+            {"Name": "group-name", "Values": ["default"]},
+        ]
+    )["SecurityGroups"]
+    elb.set_security_groups(LoadBalancerArn=balancer.arn, SecurityGroups=[default["GroupId"]])
+    elb.set_subnets(LoadBalancerArn=balancer.arn, Subnets=network.get().private[:2])
     load_balancer.ensure()
     elb.delete_target_group(TargetGroupArn=other)
 
