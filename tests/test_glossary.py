@@ -17,7 +17,7 @@ ROWS = re.findall(
 KNOWN = {
     "whoever knows Kubernetes knows them": "API CNI DNS HTTP HTTPS ID IP GB JSON MB REST TCP TTL URI URL VPN",
     "the clouds themselves, and a part of one": "AWS GCP",
-    "those who publish a standard, and its name": "W3C RFC PROXY",
+    "those who publish a standard, and its name": "W3C RFC",
     "a file's name": "README",
 }
 EXCEPTIONS = {word for words in KNOWN.values() for word in words.split()}
