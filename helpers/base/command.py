@@ -92,10 +92,11 @@ def run(
 
 def shell_join(argv: Sequence[str | Path]) -> str:
     """The command line, quoted where a shell needs it."""
-    return " ".join(_quoted(relative(word) if os.path.isabs(word) else str(word)) for word in argv)
+    return " ".join(quoted(relative(word) if os.path.isabs(word) else str(word)) for word in argv)
 
 
-def _quoted(word: str) -> str:
+def quoted(word: str) -> str:
+    """The word as a shell reads it, in double quotes where it has single ones."""
     if "'" in word and not re.search(r'["$`\\!]', word):
         return f'"{word}"'
     return shlex.quote(word)
