@@ -134,9 +134,7 @@ def _parts(line: str) -> Iterator[str]:
 
 def show(command: str, output: str = "") -> None:
     """Print a command and what the program printed, as a terminal would: it can be pasted."""
-    print(wrapped(command))
-    if output.strip():
-        print(output.rstrip())
+    folding.show(wrapped(command), output.rstrip())
 
 
 def show_change(command: str, answer: str = "") -> None:
