@@ -15,6 +15,7 @@ _STATUS = re.compile(r"^HTTP/\S+ \d+", re.M)
 _REFUSED = re.compile(r"^curl: \(\d+\)", re.M)
 _PAGE = "Hello World from Lambda"
 _NOTHING = '"events": []'
+_WORD = re.compile(r"[\w.:/@+-]+")
 _ID = re.compile(r"(?=.*\d)\S{7,}")  # what AWS or a cluster names at random, and addresses
 
 
@@ -82,8 +83,10 @@ class Shell:
                 copy.write_text(self._with_ids_of_now(made.read_text()))
 
     def _learn(self, step: Step, text: str) -> None:
-        before, now = " ".join(step.answers or step.output).split(), text.split()
+        before, now = _WORD.findall("\n".join(step.answers or step.output)), _WORD.findall(text)
         if len(before) == len(now):
+            # A hosted zone is "/hostedzone/Z…" in an answer, and "Z…" in commands.
+            before, now = ([*words, *(each.rpartition("/")[2] for each in words)] for words in (before, now))
             pairs = zip(before, now, strict=True)
             self.known |= {old: new for old, new in pairs if old != new and _ID.fullmatch(old)}
 
