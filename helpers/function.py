@@ -188,7 +188,8 @@ def log_lines(containing: str, timeout: float = 60) -> list[str]:
         events = aws.list_all("logs", "filter_log_events", "events", **parameters)
         return [event["message"].rstrip() for event in events]
 
-    words = ("--log-group-name", log_group(), "--filter-pattern", f'"{containing}"')
+    words = ["--log-group-name", log_group(), "--filter-pattern", f'"{containing}"']
+    words += ["--query", "events[].message", "--output", "text"]
     command.show(command.shell_join(["aws", "logs", "filter-log-events", *words]))
     return wait_until(
         f"“{containing}” in {log_group()}",

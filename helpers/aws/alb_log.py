@@ -98,12 +98,13 @@ def leftovers() -> list[Resource]:
     return [Resource("AWS", "bucket", name)] if name else []
 
 
-def entry(client: str, timeout: float = 400, *, since: datetime | None = None) -> Entry:
+def entry(client: str, timeout: float = 400, *, since: datetime | None = None, host: str = "") -> Entry:
     """The log's entry whose `client:port` is `client`, e.g. "10.0.4.7:43210"; keys are AWS's field names.
 
     Envoy logs that address as %UPSTREAM_LOCAL_ADDRESS%. A connection serves several requests: with `since`
     (Envoy's %START_TIME%, with its time zone), it is the first one made from then on; without, the last.
     Waits up to `timeout` seconds, as AWS delivers every five minutes; raises TimedOutError.
+    With `host`, the printed command looks for all requests to it: curl does not say its port.
     """
     account = aws.account_id()
     read = functools.cache(lambda key: _read(account, key))  # each file is fetched once
@@ -114,8 +115,10 @@ def entry(client: str, timeout: float = 400, *, since: datetime | None = None) -
             return max(found, key=_made, default={})
         return min((one for one in found if _made(one) >= since - _SKEW), key=_made, default={})
 
-    folder = f"s3://{_bucket(account)}/{_folder(account, datetime.now(UTC))}"
-    command.show(f"aws s3 sync {folder} build/alb-logs && zgrep -h {client} build/alb-logs/*.gz")
+    copy = command.relative(current().TUTORIAL_BUILD_DIR / "alb-logs")
+    # In the bucket is a folder for each year, month and day.
+    search = f"zgrep -h {host or client} {copy}/*/*/*/*.gz"
+    command.show(f"aws s3 sync s3://{_bucket(account)}/{_folder(account)} {copy} && {search}")
     return wait_until(
         f"the request of {client} in the load balancer's log",
         probe,
@@ -217,8 +220,8 @@ def _settled(service: str, operation: str, **parameters: Any) -> None:
 
 def _entries(account: str, read: Callable[[str], list[Entry]]) -> Iterator[Entry]:
     now = datetime.now(UTC)
-    for folder in sorted({_folder(account, now - _RECENT), _folder(account, now)}):
-        listed = {"Bucket": _bucket(account), "Prefix": folder}
+    for day in sorted({f"{moment:%Y/%m/%d}/" for moment in (now - _RECENT, now)}):
+        listed = {"Bucket": _bucket(account), "Prefix": _folder(account) + day}
         for each in aws.list_all("s3", "list_objects_v2", "Contents", **listed):
             if each["LastModified"] >= now - _RECENT:
                 yield from read(each["Key"])
@@ -233,8 +236,8 @@ def _bucket(account: str) -> str:
     return f"{current().TUTORIAL_NAME}-alb-logs-{account}-{current().AWS_REGION}"
 
 
-def _folder(account: str, day: datetime) -> str:
-    return f"AWSLogs/{account}/elasticloadbalancing/{current().AWS_REGION}/{day:%Y/%m/%d}/"
+def _folder(account: str) -> str:
+    return f"AWSLogs/{account}/elasticloadbalancing/{current().AWS_REGION}/"
 
 
 def _made(one: Entry) -> datetime:
