@@ -8,7 +8,6 @@ from typing import Any
 from helpers import aws, pki
 from helpers.aws import deletion, route53
 from helpers.base import contents, folding
-from helpers.base.command import relative
 from helpers.base.errors import TutorialError
 from helpers.base.resource import Resource
 from helpers.base.settings import current
@@ -70,24 +69,22 @@ def validation_names() -> set[str]:
 def _ensure_imported() -> str:
     """Import the certificate, or import it again if the file differs from the one in ACM."""
     files = pki.ensure()
-    pem, chain = files.alb_cert.read_bytes(), files.alb_ca.read_bytes()
     arn = find()
     held = aws.call("acm", "get_certificate", CertificateArn=arn)["Certificate"] if arn else ""
-    if arn and held.strip() == pem.decode().strip():
+    if arn and held.strip() == files.alb_cert.read_text().strip():
         print(f"Certificate {arn} exists ({current().alb_host})")
         return arn
     # With an ARN the import replaces that certificate, and listeners take it over; tags are refused then.
     again = {"CertificateArn": arn} if arn else {"Tags": aws.tag_list(Name=current().alb_host)}
-    arn = aws.call(
+    return aws.change(
         "acm",
         "import_certificate",
-        Certificate=pem,
-        PrivateKey=files.alb_key.read_bytes(),
-        CertificateChain=chain,
+        show="CertificateArn",
+        Certificate=files.alb_cert,
+        PrivateKey=files.alb_key,
+        CertificateChain=files.alb_ca,
         **again,
     )["CertificateArn"]
-    aws.said(f"acm import-certificate --certificate fileb://{relative(files.alb_cert)} …", arn)
-    return arn
 
 
 def _ensure_issued() -> str:
@@ -97,15 +94,15 @@ def _ensure_issued() -> str:
     """
     arn, host = find(), current().alb_host
     if arn is None:
-        arn = aws.call(
+        arn = aws.change(
             "acm",
             "request_certificate",
+            show="CertificateArn",
             DomainName=host,
             ValidationMethod="DNS",
             KeyAlgorithm="EC_prime256v1",
             Tags=aws.tag_list(Name=host),
         )["CertificateArn"]
-        aws.said(f"acm request-certificate --domain-name {host} --validation-method DNS", arn)
     elif _describe(arn)["Status"] == "ISSUED":
         print(f"Certificate {arn} exists ({host})")
         return arn
@@ -123,7 +120,7 @@ def _ensure_issued() -> str:
     if found["Status"] != "ISSUED":
         answer = f"its status is {found['Status']} {found.get('FailureReason', '')}".strip()
         raise TutorialError(f"Having ACM issue {host}", answer, "run 99-clean-up, then start again.")
-    aws.said("acm describe-certificate", found["Status"])
+    aws.waited("acm", "certificate_validated", CertificateArn=arn)
     return arn
 
 
@@ -138,8 +135,9 @@ def _validate(arn: str) -> None:
     )
     wanted = option["ResourceRecord"]
     record = {"Name": wanted["Name"], "Type": wanted["Type"], "TTL": 300}
-    route53.upsert(route53.ensure(), {**record, "ResourceRecords": [{"Value": wanted["Value"]}]})
-    aws.said(f"route53 change-resource-record-sets: {wanted['Name']} {wanted['Type']}", wanted["Value"])
+    route53.upsert(
+        route53.ensure(), {**record, "ResourceRecords": [{"Value": wanted["Value"]}]}, "validation"
+    )
 
 
 def _describe(arn: str) -> dict[str, Any]:

@@ -43,6 +43,7 @@ _UNSET = (
     "NoSuchPublicAccessBlockConfiguration",
     "ServerSideEncryptionConfigurationNotFoundError",
 )
+_AT_ONCE = 1000  # objects that one call can delete
 _NOT_YET = {"OperationAborted", "NoSuchBucket", "InvalidConfigurationRequest"}
 
 
@@ -73,8 +74,6 @@ def ensure(load_balancer_arn: str) -> None:
         return
     target = {"LoadBalancerArn": load_balancer_arn, "Attributes": attributes}
     _settled("elbv2", "modify_load_balancer_attributes", **target)
-    written = " ".join(f"Key={each['Key']},Value={each['Value']}" for each in attributes)
-    aws.said(f"elbv2 modify-load-balancer-attributes --attributes {written}")
 
 
 def delete() -> None:
@@ -84,12 +83,13 @@ def delete() -> None:
         return
 
     def empty_and_delete() -> bool:
-        for each in aws.list_all("s3", "list_objects_v2", "Contents", Bucket=name):
-            deletion.undo("s3", "delete_object", Bucket=name, Key=each["Key"])
+        keys = [each["Key"] for each in aws.list_all("s3", "list_objects_v2", "Contents", Bucket=name)]
+        for start in range(0, len(keys), _AT_ONCE):
+            objects = {"Objects": [{"Key": key} for key in keys[start : start + _AT_ONCE]], "Quiet": True}
+            aws.change("s3", "delete_objects", document="alb-logs", Bucket=name, Delete=objects)
         return deletion.undo("s3", "delete_bucket", Bucket=name)
 
-    if deletion.retry_while_busy(f"delete-bucket {name}", empty_and_delete):
-        aws.said(f"s3 rb --force s3://{name}")
+    deletion.retry_while_busy(f"delete-bucket {name}", empty_and_delete)
 
 
 def leftovers() -> list[Resource]:
@@ -141,8 +141,8 @@ def _create(name: str) -> None:
     region = current().AWS_REGION
     where = {} if region == "us-east-1" else {"LocationConstraint": region}  # that one must not be named
     configuration = {**where, "Tags": aws.tag_list()}
+    aws.shown("sts", "get_caller_identity", show="Account")  # its name begins with it
     _settled("s3", "create_bucket", Bucket=name, CreateBucketConfiguration=configuration)
-    aws.said(f"s3api create-bucket --bucket {name}")
 
 
 def _configure(name: str, fresh: bool) -> None:
@@ -150,29 +150,26 @@ def _configure(name: str, fresh: bool) -> None:
     set_ = partial(_set, name, fresh)
     closed = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
     public = {"PublicAccessBlockConfiguration": dict.fromkeys(closed, True)}
-    set_("public_access_block", public, public, "nothing in it can be made public")
+    set_("public_access_block", public, public)
     # The one kind of encryption with which ELB can write.
     rule = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}
     encryption = {"ServerSideEncryptionConfiguration": {"Rules": [rule]}}
-    set_("bucket_encryption", encryption, encryption, "encrypted with S3's own keys")
+    set_("bucket_encryption", encryption, encryption)
     policy = {"Policy": json.dumps(_policy(name))}
-    set_("bucket_policy", policy, policy, "load balancers' logs may be written; TLS only")
+    set_("bucket_policy", policy, policy)
     expire = {"ID": "expire", "Status": "Enabled", "Filter": {"Prefix": ""}}
     rules = {"Rules": [{**expire, "Expiration": {"Days": RETENTION}}]}
     lifecycle = {"LifecycleConfiguration": rules}
-    set_("bucket_lifecycle_configuration", lifecycle, rules, f"kept for {RETENTION} day")
+    set_("bucket_lifecycle_configuration", lifecycle, rules)
 
 
-def _set(
-    name: str, fresh: bool, setting: str, wanted: dict[str, Any], shown: dict[str, Any], answer: str
-) -> None:
+def _set(name: str, fresh: bool, setting: str, wanted: dict[str, Any], shown: dict[str, Any]) -> None:
     """Set it unless the bucket shows it already."""
     if not fresh:
         found = aws.found(*_UNSET, service="s3", operation=f"get_{setting}", Bucket=name)
         if found and _includes(found, shown):
             return
     _settled("s3", f"put_{setting}", Bucket=name, **wanted)
-    aws.said(f"s3api put-{setting.replace('_', '-')} --bucket {name}", answer)
 
 
 def _includes(found: Any, wanted: Any) -> bool:
@@ -208,14 +205,17 @@ def _policy(name: str) -> dict[str, Any]:
 
 
 def _settled(service: str, operation: str, **parameters: Any) -> None:
-    """One call, again while AWS is busy with what came before; fine where the bucket is ours already."""
-    ours = "BucketAlreadyOwnedByYou"
-    retry_while(
-        f"{service} {operation.replace('_', '-')}",
-        lambda: aws.found(ours, service=service, operation=operation, **parameters),
-        lambda error: isinstance(error, ApiError) and error.code in _NOT_YET,
-        timeout=_SETTLING,
-    )
+    """One change, again while AWS is busy with what came before; fine where the bucket is ours already."""
+    try:
+        retry_while(
+            f"{service} {operation.replace('_', '-')}",
+            lambda: aws.change(service, operation, document="alb-logs", **parameters),
+            lambda error: isinstance(error, ApiError) and error.code in _NOT_YET,
+            timeout=_SETTLING,
+        )
+    except ApiError as refused:
+        if refused.code != "BucketAlreadyOwnedByYou":
+            raise
 
 
 def _entries(account: str, read: Callable[[str], list[Entry]]) -> Iterator[Entry]:

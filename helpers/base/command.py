@@ -92,10 +92,11 @@ def run(
 
 def shell_join(argv: Sequence[str | Path]) -> str:
     """The command line, quoted where a shell needs it."""
-    return " ".join(_quoted(relative(word) if os.path.isabs(word) else str(word)) for word in argv)
+    return " ".join(quoted(relative(word) if os.path.isabs(word) else str(word)) for word in argv)
 
 
-def _quoted(word: str) -> str:
+def quoted(word: str) -> str:
+    """The word as a shell reads it, in double quotes where it has single ones."""
     if "'" in word and not re.search(r'["$`\\!]', word):
         return f'"{word}"'
     return shlex.quote(word)
@@ -133,9 +134,7 @@ def _parts(line: str) -> Iterator[str]:
 
 def show(command: str, output: str = "") -> None:
     """Print a command and what the program printed, as a terminal would: it can be pasted."""
-    print(wrapped(command))
-    if output.strip():
-        print(output.rstrip())
+    folding.show(wrapped(command), output.rstrip())
 
 
 def show_change(command: str, answer: str = "") -> None:
