@@ -51,7 +51,7 @@ def _simple(command: str) -> Iterator[list[str]]:
 
 
 def _fault(words: list[str], programs: Path) -> str:
-    if words[0] == "env":
+    if words[0] == "xargs":
         words = words[2:]
     program, *arguments = words
     if program == "aws":

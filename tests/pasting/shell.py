@@ -9,7 +9,7 @@ from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
 from tests.conftest import PROJECT
 from tests.pasting.transcript import Step
 
-_LATE = re.compile(r"(kubectl .* (logs|get) )|(istioctl .*proxy-)|(aws logs )|(aws s3 )", re.DOTALL)
+_LATE = re.compile(r"(kubectl .* (logs|get) )|(istioctl .*proxy-)|(aws logs filter)|(aws s3 )", re.DOTALL)
 _SECONDS = 60  # until a log, or an Envoy's configuration, has what is looked for
 _STATUS = re.compile(r"^HTTP/\S+ \d+", re.M)
 _REFUSED = re.compile(r"^curl: \(\d+\)", re.M)
@@ -24,7 +24,7 @@ class Shell:
 
     def __init__(self, environment: dict[str, str], before: str, now: str) -> None:
         self.environment = environment
-        self.known = {f"build/{before}": f"build/{now}", f"LAB_NAME={before}": f"LAB_NAME={now}"}
+        self.known = {f"build/{before}": f"build/{now}"}
         self.cells_run: set[str] = set()
 
     def paste(self, step: Step) -> str:

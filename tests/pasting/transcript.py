@@ -10,7 +10,7 @@ import nbformat
 from series.run import as_seen
 
 PROGRAMS = ("aws", "gcloud", "kubectl", "istioctl", "curl", "openssl", "mkdir", ".venv/bin/python")
-_BEGINS = re.compile(rf"(?:env [A-Z_]+=\S+ )?(?:{'|'.join(map(re.escape, PROGRAMS))}) \S")
+_BEGINS = re.compile(rf"(?:{'|'.join(map(re.escape, PROGRAMS))}) \S")
 _ANSWER = "# → "
 
 
