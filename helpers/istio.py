@@ -101,7 +101,7 @@ def proxy_status(context: str) -> Output:
 
 
 def routes(context: str, workload: str, wanted: str, *args: str) -> Output:
-    """The routes in an Envoy, e.g. of "deploy/istio-ingressgateway.istio-ingress", once `wanted` is among them.
+    """The routes in an Envoy, e.g. of "deploy/istio-ingressgateway.istio-ingress", once `wanted` is there.
 
     Changes propagate to proxies within moments; raises TimedOutError after a minute.
     """
