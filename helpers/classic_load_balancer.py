@@ -17,7 +17,10 @@ def wait_in_service(host_name: str, timeout: float = _LIMIT) -> None:
 
     Raises TimedOutError, which has the reason that AWS gives, and TutorialError for an unknown host name.
     """
-    name = _name(host_name)
+    found = _named(host_name)
+    name = found["LoadBalancerName"]
+    ours = f"LoadBalancerDescriptions[?DNSName=='{found['DNSName']}'].LoadBalancerName"
+    aws.shown("elb", "describe_load_balancers", show=ours)
     words = f"elb describe-instance-health --load-balancer-name {name}"
     wait_until(
         f"a node behind the load balancer {name}",
@@ -26,7 +29,7 @@ def wait_in_service(host_name: str, timeout: float = _LIMIT) -> None:
         timeout=timeout,
         hint=f"does anything listen? A Gateway object opens the port in Envoy (notebook 04). aws {words}",
     )
-    aws.said(words, "InService")
+    aws.waited("elb", "any_instance_in_service", LoadBalancerName=name)
 
 
 def names(tag: str) -> list[str]:
@@ -51,10 +54,10 @@ def _health(name: str) -> str:
     return "; ".join(f"{each['State']}: {each['Description']}" for each in states) or "no node is registered"
 
 
-def _name(host_name: str) -> str:
+def _named(host_name: str) -> dict[str, Any]:
     for balancer in _listed():
         if balancer["DNSName"].lower() == host_name.lower():
-            return balancer["LoadBalancerName"]
+            return balancer
     raise TutorialError(
         "Looking for a Classic Load Balancer",
         f"none has the host name {host_name}",

@@ -7,7 +7,7 @@ outside learns where the balancer is, and cannot get there.
 import re
 from typing import Any
 
-from helpers import acm, aws, load_balancer, network
+from helpers import acm, load_balancer, network
 from helpers.aws import route53
 from helpers.base import folding
 from helpers.base.errors import SettingsError
@@ -31,8 +31,7 @@ def ensure() -> str:
         "DNSName": balancer.dns_name,
         "EvaluateTargetHealth": False,
     }
-    route53.upsert(zone_id, {"Name": host, "Type": "A", "AliasTarget": target})
-    aws.said(f"route53 change-resource-record-sets: {host} A alias", balancer.dns_name)
+    route53.upsert(zone_id, {"Name": host, "Type": "A", "AliasTarget": target}, "alias")
     return host
 
 

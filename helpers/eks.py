@@ -59,7 +59,7 @@ def create() -> None:
         print(f"EKS cluster {name} exists: {there}")
         return
     cloudwatch_logs.ensure(log_group())
-    wanted = {
+    wanted: dict[str, Any] = {
         "name": name,
         "version": VERSION,
         "roleArn": role,
@@ -71,8 +71,9 @@ def create() -> None:
         "upgradePolicy": {"supportType": "STANDARD"},
         "tags": aws.project_tags(),
     }
-    made = iam.retry_until_propagated(role, lambda: aws.call("eks", "create_cluster", **wanted)["cluster"])
-    aws.said(f"eks create-cluster --name {name}", made["status"])
+    iam.retry_until_propagated(
+        role, lambda: aws.change("eks", "create_cluster", show="cluster.status", **wanted)
+    )
 
 
 def log_group() -> str:
@@ -96,10 +97,10 @@ def _ensure_endpoint() -> None:
 
     if there():
         return
-    aws.call("eks", "update_cluster_config", name=name, resourcesVpcConfig=wanted)
+    aws.change("eks", "update_cluster_config", name=name, resourcesVpcConfig=wanted)
     waiting = f"EKS to let {wanted['publicAccessCidrs'][0]} in"
     wait_until(waiting, there, bool, timeout=_LIMIT, state=lambda _: "updating")
-    aws.said(f"eks update-cluster-config --name {name}: publicAccessCidrs", wanted["publicAccessCidrs"][0])
+    aws.waited("eks", "cluster_active", name=name)
 
 
 @folding.step()
@@ -108,8 +109,10 @@ def ensure() -> Cluster:
     """The cluster, active, with its nodes and the context `eks` in the kubeconfig."""
     create()
     name = current().TUTORIAL_NAME
-    found = node_group.wait_until_made(f"EKS cluster {name}", describe, _LIMIT)
-    aws.said(f"eks describe-cluster --name {name}", f"{found['status']}, Kubernetes {found['version']}")
+    there = status()
+    node_group.wait_until_made(f"EKS cluster {name}", describe, _LIMIT)
+    if there != "ACTIVE":
+        aws.waited("eks", "cluster_active", name=name)
     _ensure_endpoint()
     node_group.ensure(network.get().private)
     connect()

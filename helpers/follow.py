@@ -151,7 +151,11 @@ def _envoy(name: str, where: str, at: Pod, result: CurlResult, caller: Hop, sear
         return reached
     trace, timeout = result.traceparent, min(search.timeout, _SOON)
     entry = _found(lambda: logs.envoy(*at, trace, timeout=timeout)) if trace else _UNMARKED
-    return _missing(reached, entry, search) if isinstance(entry, Missing) else hop.envoy(reached, entry)
+    if isinstance(entry, Missing):
+        return _missing(reached, entry, search)
+    if at == _INGRESS:  # who looks by hand needs the address that the load balancer was called from
+        logs.show_field(*at, trace, entry, "upstream_local")
+    return hop.envoy(reached, entry)
 
 
 def _balancer(result: CurlResult, caller: Hop, search: Search | None) -> Hop:
@@ -162,7 +166,8 @@ def _balancer(result: CurlResult, caller: Hop, search: Search | None) -> Hop:
     if not client:
         return _missing(reached, Missing("it is not known from which address it was called"), search)
     start = datetime.fromisoformat(since) if since else None
-    entry = _found(lambda: alb_log.entry(client, search.timeout, since=start))
+    host = current().alb_host if caller.name == "curl" else ""
+    entry = _found(lambda: alb_log.entry(client, search.timeout, since=start, host=host))
     if isinstance(entry, Missing):
         return _missing(reached, Missing(f"{entry.reason}; AWS delivers it every five minutes"), search)
     return hop.load_balancer(reached, entry)

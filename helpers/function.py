@@ -95,10 +95,12 @@ def ensure() -> Function:
         _wait()  # while it is Pending or being updated, Lambda refuses to call or change it
     if there is None:
         _create(role, code)
-        aws.said(f"lambda create-function --function-name {name()}", _wait())
+        _wait()
+        aws.waited("lambda", "function_active_v2", FunctionName=name())
     elif there.code_sha256 != base64.b64encode(hashlib.sha256(code).digest()).decode():
-        aws.call("lambda", "update_function_code", FunctionName=name(), ZipFile=code)
-        aws.said(f"lambda update-function-code --function-name {name()}", _wait())
+        aws.change("lambda", "update_function_code", FunctionName=name(), ZipFile=code)
+        _wait()
+        aws.waited("lambda", "function_updated_v2", FunctionName=name())
     else:
         print(f"Function {name()} exists, its code is that of lambda/")
     return get()
@@ -131,8 +133,8 @@ def allow_load_balancer(target_group_arn: str) -> None:
     if ours and f'"{target_group_arn}"' in json.dumps(ours[0].get("Condition", {})):
         return
     if ours:  # it names a target group that is gone
-        aws.call("lambda", "remove_permission", FunctionName=name(), StatementId=_STATEMENT)
-    aws.call(
+        aws.change("lambda", "remove_permission", FunctionName=name(), StatementId=_STATEMENT)
+    aws.change(
         "lambda",
         "add_permission",
         FunctionName=name(),
@@ -140,11 +142,6 @@ def allow_load_balancer(target_group_arn: str) -> None:
         Action="lambda:InvokeFunction",
         Principal="elasticloadbalancing.amazonaws.com",
         SourceArn=target_group_arn,
-    )
-    aws.said(
-        f"lambda add-permission --function-name {name()} --action lambda:InvokeFunction "
-        "--principal elasticloadbalancing.amazonaws.com",
-        f"for {target_group_arn.rpartition(':')[2]}",
     )
 
 
@@ -162,16 +159,19 @@ def invoke(path: str = "/hello-world", **headers: str) -> Invocation:
         "body": "",
         "isBase64Encoded": False,
     }
-    answer = aws.call(
-        "lambda", "invoke", FunctionName=name(), Payload=json.dumps(event).encode(), LogType="Tail"
+    answer = aws.shown(
+        "lambda",
+        "invoke",
+        show="StatusCode",
+        FunctionName=name(),
+        Payload=json.dumps(event, indent=2).encode(),
+        LogType="Tail",
     )
     payload = json.loads(answer["Payload"].read())
     log = base64.b64decode(answer.get("LogResult", "")).decode(errors="replace")
     if "FunctionError" in answer:
         message = f"{payload.get('errorMessage')}\n{log}" if isinstance(payload, dict) else str(payload)
         raise ApiError(f"Calling {name()}", answer["FunctionError"], message, "correct the code in lambda/.")
-    size = len(payload["body"].encode())
-    aws.said(f"lambda invoke --function-name {name()}", f"{payload['statusCode']}, {size} bytes")
     return Invocation(payload["statusCode"], payload.get("headers", {}), payload["body"], log)
 
 
@@ -188,7 +188,8 @@ def log_lines(containing: str, timeout: float = 60) -> list[str]:
         events = aws.list_all("logs", "filter_log_events", "events", **parameters)
         return [event["message"].rstrip() for event in events]
 
-    words = ("--log-group-name", log_group(), "--filter-pattern", f'"{containing}"')
+    words = ["--log-group-name", log_group(), "--filter-pattern", f'"{containing}"']
+    words += ["--query", "events[].message", "--output", "text"]
     command.show(command.shell_join(["aws", "logs", "filter-log-events", *words]))
     return wait_until(
         f"“{containing}” in {log_group()}",
@@ -210,9 +211,10 @@ def _configuration() -> dict[str, Any] | None:
 def _create(role: str, code: bytes) -> None:
     iam.retry_until_propagated(
         role,
-        lambda: aws.call(
+        lambda: aws.change(
             "lambda",
             "create_function",
+            show="FunctionArn",
             FunctionName=name(),
             Runtime=RUNTIME,
             Role=role,
@@ -225,11 +227,11 @@ def _create(role: str, code: bytes) -> None:
     )
 
 
-def _wait() -> str:
+def _wait() -> None:
     def state() -> str:
         found = _configuration() or {}
         if found.get("LastUpdateStatus") == "InProgress":
             return "updating"
         return found.get("State", "Active")
 
-    return wait_until(f"function {name()}", state, lambda now: now == "Active", timeout=120)
+    wait_until(f"function {name()}", state, lambda now: now == "Active", timeout=120)

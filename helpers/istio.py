@@ -5,20 +5,24 @@ import json
 import re
 from collections.abc import Sequence
 
+import yaml
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 
 from helpers import kube
-from helpers.base import command
+from helpers.base import changes, command
 from helpers.base.command import Output
 from helpers.base.errors import CommandError, TutorialError
 from helpers.base.settings import current
 from helpers.base.waiting import retry_while, wait_until
-from helpers.clusters import client, kubeconfig, manifests
+from helpers.clusters import client, kubeconfig, manifests, server_side
 
 # Lowest and highest minor version of Kubernetes that Istio 1.30 supports:
 # https://istio.io/latest/docs/releases/supported-releases/
 KUBERNETES = ((1, 32), (1, 36))
+# What `istioctl install` writes that `manifest generate` does not, and what istiod sets once it is ready:
+# https://github.com/istio/istio/blob/1.30.0/manifests/charts/base/templates/defaultrevision-validatingwebhookconfiguration.yaml
+_SET_LATER = ("metadata.labels.install.operator.istio.io/", "webhooks[0].failurePolicy")
 # What istioctl says of an API server that does not answer, or not in time.
 _AWAY = re.compile(
     r"connection (refused|reset)|connection to the server .* was refused|\bEOF\b|connection lost"
@@ -59,20 +63,34 @@ def _run(
 def install(context: str, path: str, **values: object) -> Output:
     """Install what an IstioOperator file asks for; installing it again changes nothing.
 
-    The revision, the image hub and tag, and further values where set, come from the settings:
+    The revision, the image hub and tag, and further values where set, come from the settings; all but the
+    revision are in the file that the command names. Where the settings allow no change, it raises
+    ChangeNeededError for the first object that is missing or different.
     https://istio.io/latest/docs/reference/commands/istioctl/#istioctl-install
     """
-    settings = current()
-    file = manifests.write(path, context, **values)
-    images = [f"hub={settings.TUTORIAL_ISTIO_HUB}", f"tag={settings.TUTORIAL_ISTIO_TAG}"]
-    sets = [word for value in [*images, *settings.TUTORIAL_ISTIO_VALUES] for word in ("--set", value)]
-    argv = ["istioctl", "--context", kubeconfig.require_context(context), "install", "-y"]
-    argv += ["-r", settings.TUTORIAL_ISTIO_REVISION, "-f", str(file), *sets]
+    file = manifests.write_operator(path, context, **values)
+    flags = ["-r", current().TUTORIAL_ISTIO_REVISION, "-f", str(file)]
+    argv = ["istioctl", "--context", kubeconfig.require_context(context), "install", "-y", *flags]
+    if current().TUTORIAL_READ_ONLY:
+        _require_installed(context, command.shell_join(argv), flags)
+        command.show_change(command.shell_join(argv), "unchanged")
+        return Output("", 0)
+    changes.begin(command.shell_join(argv))
     output = _run(argv, timeout=900, patience=900)
     # Drop istioctl's progress output; keep the lines that say what was done.
     ticks = [line for line in (output.text + output.errors).replace("\r", "\n").splitlines() if "✔" in line]
     command.show_change(command.shell_join(argv), "\n".join(line.strip() for line in ticks))
     return output
+
+
+def _require_installed(context: str, line: str, flags: Sequence[str]) -> None:
+    """Compare what istioctl would apply with what the cluster has, by dry runs."""
+    # Without warnings, which it writes among the objects.
+    quiet = ["--log_output_level", "all:error"]
+    generated = _run(["istioctl", "manifest", "generate", *flags, *quiet]).text
+    for document in yaml.load_all(generated, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
+        if document and (found := server_side.difference(context, line, document, _SET_LATER)):
+            changes.begin(f"{line}\n# {found}")
 
 
 def proxy_status(context: str) -> Output:

@@ -1,6 +1,5 @@
 """Kubernetes: look, apply, wait, delete. Each prints the kubectl command that does the same."""
 
-import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,17 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from helpers.base import command, contents
+from helpers.base import changes, command, contents
 from helpers.base.command import Output
 from helpers.base.errors import ApiError, CommandError, TimedOutError, TutorialError
 from helpers.base.waiting import wait_until
-from helpers.clusters import client, manifests, pods
+from helpers.clusters import client, manifests, pods, server_side
 
 if TYPE_CHECKING:
     from helpers.clusters.connection import Client
-
-_MANAGER = "istio-multicloud-lambda"  # whose fields an apply sets
-_APPLY = "apply --server-side --force-conflicts -f"
 
 
 def get(
@@ -86,20 +82,24 @@ def apply(context: str, path: str, **values: object) -> None:
     Raises ApiError with the API server's words, and TutorialError for a ${NAME} without a value.
     """
     file = manifests.write(path, context, **values)
-    line = _line(context, *_APPLY.split(), str(file))
-    command.show_change(line, _applied(context, line, file.read_text(encoding="utf-8")))
+    line = _line(context, *server_side.FLAGS, str(file))
+    documents = _documents(line, file.read_text(encoding="utf-8"))
+    command.show_change(line, server_side.apply(context, line, documents))
 
 
 def apply_text(context: str, text: str) -> None:
-    """Like `apply`, for objects that are in no file."""
-    line = _line(context, *_APPLY.split(), "-")
-    command.show_change(line, _applied(context, line, text))
+    """Like `apply`, for objects that are in no file yet: one is written, for the command to name."""
+    documents = _documents("Applying an object", text)
+    name = "-".join(_name(document) for document in documents[:1])
+    file = manifests.write_text(f"{name}.yaml", context, text)
+    line = _line(context, *server_side.FLAGS, str(file))
+    command.show_change(line, server_side.apply(context, line, documents))
 
 
-def namespace(context: str, name: str, **labels: str) -> None:
-    """Make the namespace where it is missing."""
-    body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
-    _create(context, f"create namespace {name}", body)
+def namespace(context: str, name: str) -> None:
+    """Create the namespace where it is missing."""
+    body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
+    _create(context, ["create", "namespace", name], body)
 
 
 def secret(context: str, namespace: str, name: str, files: dict[str, Path]) -> None:
@@ -111,38 +111,26 @@ def secret(context: str, namespace: str, name: str, files: dict[str, Path]) -> N
         "type": "Opaque",
         "stringData": {key: file.read_text(encoding="ascii") for key, file in files.items()},
     }
-    sources = " ".join(f"--from-file={key}={command.relative(file)}" for key, file in files.items())
-    _create(context, f"-n {namespace} create secret generic {name} {sources}", body)
+    sources = [f"--from-file={key}={command.relative(file)}" for key, file in files.items()]
+    _create(context, ["-n", namespace, "create", "secret", "generic", name, *sources], body)
 
 
-def _create(context: str, words: str, body: dict[str, Any]) -> None:
+def _create(context: str, words: list[str], body: dict[str, Any]) -> None:
     # `kubectl create` fails on what exists; so it is shown as kubectl's own page has it: create, then apply.
-    line = f"kubectl --context {context} {words} --dry-run=client -o yaml"
-    applied = _applied(context, line, json.dumps(body))
-    command.show_change(f"{line} | kubectl --context {context} {_APPLY} -", applied)
+    line = _line(context, *words, "--dry-run=client", "-o", "yaml")
+    line += " | " + _line(context, *server_side.FLAGS, "-")
+    command.show_change(line, server_side.apply(context, line, [body]))
 
 
-def _applied(context: str, line: str, text: str) -> str:
+def _documents(action: str, text: str) -> list[dict[str, Any]]:
     try:
-        documents = [each for each in yaml.safe_load_all(text) if each]
+        return [each for each in yaml.safe_load_all(text) if each]
     except yaml.YAMLError as wrong:
-        raise TutorialError(line, f"this is no YAML: {wrong}") from None
-    return client.call(
-        context, line, lambda api: "\n".join(_apply_one(api, document) for document in documents)
-    )
+        raise TutorialError(action, f"this is no YAML: {wrong}") from None
 
 
-def _apply_one(api: "Client", document: dict[str, Any]) -> str:
-    kind, metadata = api.kind(document["apiVersion"], document["kind"]), document["metadata"]
-    kind.server_side_apply(
-        body=document,
-        namespace=metadata.get("namespace", "default"),
-        field_manager=_MANAGER,
-        force_conflicts=True,
-        query_params=[("fieldValidation", "Strict")],  # a misspelled field is refused, as kubectl has it
-    )
-    group = f".{kind.group}" if kind.group else ""
-    return f"{kind.kind.lower()}{group}/{metadata['name']} serverside-applied"
+def _name(document: dict[str, Any]) -> str:
+    return f"{document['kind'].lower()}-{document['metadata']['name']}"
 
 
 def delete(context: str, namespace: str, what: str, timeout: float = 300) -> None:
@@ -152,18 +140,23 @@ def delete(context: str, namespace: str, what: str, timeout: float = 300) -> Non
     """
     kind, _, name = what.partition("/")
     line = _line(context, "-n", namespace, "delete", what)
+    if find(context, namespace, what) is not None:
+        changes.begin(line)
+        _delete(context, line, namespace, kind, name)
+    gone = lambda: find(context, namespace, what) is None  # noqa: E731
+    wait_until(f"{what} to go", gone, bool, timeout=timeout, state=lambda _: "still there")
+    command.show_change(line, f'{kind} "{name}" deleted')
 
+
+def _delete(context: str, line: str, namespace: str, kind: str, name: str) -> None:
     def do(api: "Client") -> None:
         api.resource(kind).delete(name=name, namespace=namespace, propagation_policy="Background")
 
     try:
         client.call(context, line, do)
     except ApiError as refused:
-        if refused.code != "NotFound":
+        if refused.code != "NotFound":  # else it was deleted before, and the answer got lost
             raise
-    gone = lambda: find(context, namespace, what) is None  # noqa: E731
-    wait_until(f"{what} to go", gone, bool, timeout=timeout, state=lambda _: "still there")
-    command.show_change(line, f'{kind} "{name}" deleted')
 
 
 def rollout(context: str, namespace: str, workload: str, timeout: int = 180) -> None:

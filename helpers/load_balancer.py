@@ -126,15 +126,16 @@ def target_health(target_group_arn: str = "") -> tuple[str, str]:
 
 def wait_healthy(timeout: float = 300) -> str:
     """Wait until a health check has passed; raises TimedOutError with the last reason."""
+    group = get().target_group_arn
     state, _ = wait_until(
         "a passed health check",
-        target_health,
+        lambda: target_health(group),
         lambda health: health[0] == "healthy",
         timeout=timeout,
         state=lambda health: ": ".join(filter(None, health)),
         hint="the function's log says why it fails: aws logs tail " + function.log_group(),
     )
-    aws.said("elbv2 describe-target-health", state)
+    aws.waited("elbv2", "target_in_service", TargetGroupArn=group)
     return state
 
 
@@ -144,21 +145,20 @@ def _ensure_security_group(vpc_id: str) -> str:
         id_, open_ = groups[0]["GroupId"], _ports_open_to_the_vpc(groups[0])
         print(f"Security group {id_} exists")
     else:
-        id_ = aws.call(
+        id_ = aws.change(
             "ec2",
             "create_security_group",
+            show="GroupId",
             GroupName=name(),
             Description="HTTP and HTTPS from inside the VPC",
             VpcId=vpc_id,
             TagSpecifications=ec2.tags("security-group", "-alb"),
         )["GroupId"]
         open_ = set()
-        aws.said(f"ec2 create-security-group --group-name {name()}", id_)
     ranges = [{"CidrIp": network.CIDR, "Description": "the VPC"}]
     for port in sorted({80, 443} - open_):
         rule = {"IpProtocol": "tcp", "FromPort": port, "ToPort": port, "IpRanges": ranges}
-        aws.call("ec2", "authorize_security_group_ingress", GroupId=id_, IpPermissions=[rule])
-        aws.said(f"ec2 authorize-security-group-ingress --port {port} --cidr {network.CIDR}")
+        aws.change("ec2", "authorize_security_group_ingress", GroupId=id_, IpPermissions=[rule])
     return id_
 
 
@@ -175,18 +175,26 @@ def _ensure_target_group() -> str:
         print(f"Target group {function.name()} exists")
         return group["TargetGroupArn"]
     # Off by default for functions; without them a target is never called healthy.
-    checks = {"HealthCheckEnabled": True, "HealthCheckPath": "/", "Matcher": {"HttpCode": "200"}}
-    times = {"HealthCheckIntervalSeconds": 10, "HealthCheckTimeoutSeconds": 5, "HealthyThresholdCount": 2}
-    made = aws.call(
+    checks: dict[str, Any] = {
+        "HealthCheckEnabled": True,
+        "HealthCheckPath": "/",
+        "Matcher": {"HttpCode": "200"},
+    }
+    times: dict[str, Any] = {
+        "HealthCheckIntervalSeconds": 10,
+        "HealthCheckTimeoutSeconds": 5,
+        "HealthyThresholdCount": 2,
+    }
+    made = aws.change(
         "elbv2",
         "create_target_group",
+        show="TargetGroups[0].TargetGroupArn",
         Name=function.name(),
         TargetType="lambda",
         Tags=aws.tag_list(),
         **checks,
         **times,
     )
-    aws.said(f"elbv2 create-target-group --name {function.name()} --target-type lambda")
     return made["TargetGroups"][0]["TargetGroupArn"]
 
 
@@ -195,8 +203,7 @@ def _ensure_target(group: str, function_arn: str) -> None:
     health = aws.call("elbv2", "describe_target_health", TargetGroupArn=group)["TargetHealthDescriptions"]
     if any(target["Target"]["Id"] == function_arn for target in health):
         return
-    aws.call("elbv2", "register_targets", TargetGroupArn=group, Targets=[{"Id": function_arn}])
-    aws.said(f"elbv2 register-targets --targets Id={function_arn}")
+    aws.change("elbv2", "register_targets", TargetGroupArn=group, Targets=[{"Id": function_arn}])
 
 
 def _ensure_balancer(subnets: list[str], security_group: str) -> str:
@@ -204,9 +211,10 @@ def _ensure_balancer(subnets: list[str], security_group: str) -> str:
     if found:
         print(f"Load balancer {name()} exists")
     else:
-        found = aws.call(
+        found = aws.change(
             "elbv2",
             "create_load_balancer",
+            show="LoadBalancers[0].[LoadBalancerArn,DNSName,CanonicalHostedZoneId]",
             Name=name(),
             Scheme="internal",
             Type="application",
@@ -214,7 +222,7 @@ def _ensure_balancer(subnets: list[str], security_group: str) -> str:
             SecurityGroups=[security_group],
             Tags=aws.tag_list(),
         )["LoadBalancers"][0]
-        aws.said(f"elbv2 create-load-balancer --name {name()} --scheme internal", found["DNSName"])
+    arn = found["LoadBalancerArn"]
     _ensure_settings(found, subnets, security_group)
     wait_until(
         f"load balancer {name()}",
@@ -222,40 +230,39 @@ def _ensure_balancer(subnets: list[str], security_group: str) -> str:
         lambda state: state == "active",
         timeout=_ACTIVE_LIMIT,
     )
-    return found["LoadBalancerArn"]
+    if found["State"]["Code"] != "active":
+        aws.waited("elbv2", "load_balancer_available", LoadBalancerArns=[arn])
+    return arn
 
 
 def _ensure_settings(found: dict[str, Any], subnets: list[str], security_group: str) -> None:
     """What a balancer is created with, and its attributes: somebody may have changed them since."""
     arn = found["LoadBalancerArn"]
     if found.get("SecurityGroups") != [security_group]:
-        aws.call("elbv2", "set_security_groups", LoadBalancerArn=arn, SecurityGroups=[security_group])
-        aws.said(f"elbv2 set-security-groups --security-groups {security_group}")
+        aws.change("elbv2", "set_security_groups", LoadBalancerArn=arn, SecurityGroups=[security_group])
     if {zone["SubnetId"] for zone in found["AvailabilityZones"]} != set(subnets):
-        aws.call("elbv2", "set_subnets", LoadBalancerArn=arn, Subnets=subnets)
-        aws.said(f"elbv2 set-subnets --subnets {' '.join(subnets)}")
+        aws.change("elbv2", "set_subnets", LoadBalancerArn=arn, Subnets=subnets)
     wanted = [{"Key": key, "Value": value} for key, value in ATTRIBUTES.items()]
     shown = aws.call("elbv2", "describe_load_balancer_attributes", LoadBalancerArn=arn)["Attributes"]
     if not all(attribute in shown for attribute in wanted):
-        aws.call("elbv2", "modify_load_balancer_attributes", LoadBalancerArn=arn, Attributes=wanted)
+        aws.change("elbv2", "modify_load_balancer_attributes", LoadBalancerArn=arn, Attributes=wanted)
 
 
 def _ensure_listener(arn: str, group: str, port: int, **parameters: Any) -> None:
     there = next((listener for listener in listeners_of(arn) if listener["Port"] == port), None)
     wanted = parameters.get("Certificates", [{}])[0].get("CertificateArn", "")
     forward = [{"Type": "forward", "TargetGroupArn": group}]
-    verb = f"--port {port} --protocol {parameters['Protocol']}"
     if there is None:
-        aws.call(
+        aws.change(
             "elbv2",
             "create_listener",
+            show="Listeners[0].ListenerArn",
             LoadBalancerArn=arn,
             Port=port,
             DefaultActions=forward,
             Tags=aws.tag_list(),
             **parameters,
         )
-        aws.said(f"elbv2 create-listener {verb}")
     elif not (
         _target_of(there) == group
         and _certificate_of(there) == wanted
@@ -263,8 +270,7 @@ def _ensure_listener(arn: str, group: str, port: int, **parameters: Any) -> None
         and parameters.get("SslPolicy") in (None, there.get("SslPolicy"))
     ):
         listener = there["ListenerArn"]
-        aws.call("elbv2", "modify_listener", ListenerArn=listener, DefaultActions=forward, **parameters)
-        aws.said(f"elbv2 modify-listener {verb}")
+        aws.change("elbv2", "modify_listener", ListenerArn=listener, DefaultActions=forward, **parameters)
     else:
         print(f"Listener {parameters['Protocol']} {port} exists")
 

@@ -25,9 +25,7 @@ def envoy(
         lines = pods.logs(context, namespace, target, container).splitlines()
         return next((_entry(line) for line in reversed(lines) if traceparent in line), {})
 
-    command.show(
-        f"kubectl --context {context} logs -n {namespace} {target} -c {container} | grep {traceparent}"
-    )
+    command.show(_search(context, namespace, target, traceparent, container))
     return wait_until(
         f"the request in the log of {target}",
         probe,
@@ -36,6 +34,20 @@ def envoy(
         state=lambda _: "not there yet",
         hint="look whether the request took this way, and whether access logs are on (meshConfig).",
     )
+
+
+def show_field(
+    context: str, namespace: str, target: str, traceparent: str, entry: dict[str, Any], name: str
+) -> None:
+    """Print the command that finds one field of that entry, and the field."""
+    search = _search(context, namespace, target, traceparent)
+    command.show_change(f"""{search} | grep -o '"{name}":"[^"]*"'""", f'"{name}":"{entry.get(name)}"')
+
+
+def _search(
+    context: str, namespace: str, target: str, traceparent: str, container: str = "istio-proxy"
+) -> str:
+    return f"kubectl --context {context} logs -n {namespace} {target} -c {container} | grep {traceparent}"
 
 
 def _entry(line: str) -> dict[str, Any]:

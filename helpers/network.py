@@ -125,14 +125,15 @@ def _ensure_vpc() -> str:
         vpc_id = vpcs[0]["VpcId"]
         print(f"VPC {vpc_id} exists")
     else:
-        made = aws.call("ec2", "create_vpc", CidrBlock=CIDR, TagSpecifications=ec2.tags("vpc"))
+        tags = ec2.tags("vpc")
+        made = aws.change("ec2", "create_vpc", show="Vpc.VpcId", CidrBlock=CIDR, TagSpecifications=tags)
         vpc_id = made["Vpc"]["VpcId"]
-        aws.said(f"ec2 create-vpc --cidr-block {CIDR}", vpc_id)
     # EKS nodes register by DNS names: https://docs.aws.amazon.com/eks/latest/userguide/network-reqs.html
     for attribute in ("EnableDnsSupport", "EnableDnsHostnames"):
         asked = {"VpcId": vpc_id, "Attribute": attribute[0].lower() + attribute[1:]}
         if not aws.call("ec2", "describe_vpc_attribute", **asked)[attribute]["Value"]:
-            aws.call("ec2", "modify_vpc_attribute", VpcId=vpc_id, **{attribute: {"Value": True}})
+            enabled: dict[str, Any] = {attribute: {"Value": True}}
+            aws.change("ec2", "modify_vpc_attribute", VpcId=vpc_id, **enabled)
     return vpc_id
 
 
@@ -141,11 +142,11 @@ def _ensure_internet_gateway(vpc_id: str) -> str:
         gateway, id_ = gateways[0], gateways[0]["InternetGatewayId"]
         print(f"Internet gateway {id_} exists")
     else:
-        made = aws.call("ec2", "create_internet_gateway", TagSpecifications=ec2.tags("internet-gateway"))
+        tags, show = ec2.tags("internet-gateway"), "InternetGateway.InternetGatewayId"
+        made = aws.change("ec2", "create_internet_gateway", show=show, TagSpecifications=tags)
         gateway, id_ = made["InternetGateway"], made["InternetGateway"]["InternetGatewayId"]
-        aws.said("ec2 create-internet-gateway", id_)
     if not gateway.get("Attachments"):
-        aws.call("ec2", "attach_internet_gateway", InternetGatewayId=id_, VpcId=vpc_id)
+        aws.change("ec2", "attach_internet_gateway", InternetGatewayId=id_, VpcId=vpc_id)
     return id_
 
 
@@ -179,12 +180,16 @@ def _ensure_subnet(vpc_id: str, cidr: str, zone: str, kind: str, there: dict[str
     role = "kubernetes.io/role/elb" if kind == "public" else "kubernetes.io/role/internal-elb"
     cluster = f"kubernetes.io/cluster/{current().TUTORIAL_NAME}"
     tags = ec2.tags("subnet", f"-{kind}-{zone}", **{role: "1", cluster: "shared"})
-    made = aws.call(
-        "ec2", "create_subnet", VpcId=vpc_id, CidrBlock=cidr, AvailabilityZone=zone, TagSpecifications=tags
+    made = aws.change(
+        "ec2",
+        "create_subnet",
+        show="Subnet.SubnetId",
+        VpcId=vpc_id,
+        CidrBlock=cidr,
+        AvailabilityZone=zone,
+        TagSpecifications=tags,
     )
-    id_ = made["Subnet"]["SubnetId"]
-    aws.said(f"ec2 create-subnet --cidr-block {cidr} --availability-zone {zone}", f"{id_} ({kind})")
-    return id_
+    return made["Subnet"]["SubnetId"]
 
 
 def _ensure_nat_gateway(subnet: str) -> str:
@@ -192,15 +197,17 @@ def _ensure_nat_gateway(subnet: str) -> str:
     if gateways:
         id_ = gateways[0]["NatGatewayId"]
         print(f"NAT gateway {id_} exists")
+        if gateways[0]["State"] == "available":
+            return id_
     else:
-        id_ = aws.call(
+        id_ = aws.change(
             "ec2",
             "create_nat_gateway",
+            show="NatGateway.NatGatewayId",
             SubnetId=subnet,
             AllocationId=_ensure_address(),
             TagSpecifications=ec2.tags("natgateway"),
         )["NatGateway"]["NatGatewayId"]
-        aws.said(f"ec2 create-nat-gateway --subnet-id {subnet}", id_)
     found = wait_until(
         f"NAT gateway {id_}",
         lambda: aws.call("ec2", "describe_nat_gateways", NatGatewayIds=[id_])["NatGateways"][0],
@@ -211,6 +218,7 @@ def _ensure_nat_gateway(subnet: str) -> str:
     if found["State"] != "available":
         answer = f"its state is {found['State']}: {found.get('FailureMessage', '')}"
         raise TutorialError(f"Making the NAT gateway {id_}", answer, "correct that, then run this again.")
+    aws.waited("ec2", "nat_gateway_available", NatGatewayIds=[id_])
     return id_
 
 
@@ -218,8 +226,8 @@ def _ensure_address() -> str:
     free = [address for address in ec2.tagged("elastic IP") if "AssociationId" not in address]
     if free:
         return free[0]["AllocationId"]
-    made = aws.call("ec2", "allocate_address", Domain="vpc", TagSpecifications=ec2.tags("elastic-ip"))
-    aws.said("ec2 allocate-address --domain vpc", made["PublicIp"])
+    tags = ec2.tags("elastic-ip")
+    made = aws.change("ec2", "allocate_address", show="AllocationId", Domain="vpc", TagSpecifications=tags)
     return made["AllocationId"]
 
 
@@ -228,18 +236,17 @@ def _ensure_routes(vpc_id: str, kind: str, subnets: list[str], **target: str) ->
         table = tables[0]
         print(f"Route table {table['RouteTableId']} exists ({kind})")
     else:
-        table = aws.call(
-            "ec2", "create_route_table", VpcId=vpc_id, TagSpecifications=ec2.tags("route-table", f"-{kind}")
-        )["RouteTable"]
-        aws.said(f"ec2 create-route-table --vpc-id {vpc_id}", f"{table['RouteTableId']} ({kind})")
+        tags, show = ec2.tags("route-table", f"-{kind}"), "RouteTable.RouteTableId"
+        made = aws.change("ec2", "create_route_table", show=show, VpcId=vpc_id, TagSpecifications=tags)
+        table = made["RouteTable"]
     id_ = table["RouteTableId"]
     if not any(route.get("DestinationCidrBlock") == "0.0.0.0/0" for route in table.get("Routes", [])):
-        aws.call("ec2", "create_route", RouteTableId=id_, DestinationCidrBlock="0.0.0.0/0", **target)
-        aws.said("ec2 create-route --destination-cidr-block 0.0.0.0/0", next(iter(target.values())))
+        aws.change("ec2", "create_route", RouteTableId=id_, DestinationCidrBlock="0.0.0.0/0", **target)
     associated = {association.get("SubnetId") for association in table.get("Associations", [])}
     for subnet in subnets:
         if subnet not in associated:
-            aws.call("ec2", "associate_route_table", RouteTableId=id_, SubnetId=subnet)
+            words = {"RouteTableId": id_, "SubnetId": subnet}
+            aws.change("ec2", "associate_route_table", show="AssociationId", **words)
 
 
 def _subnets(vpc_id: str) -> list[dict[str, Any]]:

@@ -93,6 +93,14 @@ def run_in(network: str, command: Annotated[list[str], typer.Argument()]) -> Non
     raise typer.Exit(answer["exit"])
 
 
+@app.command(name="image")
+def add_image(file: Annotated[typer.FileBinaryRead, typer.Argument()]) -> None:
+    """Give your pods an image: an archive of `docker save`, or - for standard input. Until `down`."""
+    answer = control.ask(Lab().run, {"command": "image"}, files=[file.fileno()], timeout=None)
+    for name in answer["names"]:
+        typer.echo(name)
+
+
 @app.command(hidden=True)
 def daemon() -> None:
     """The process behind `up`."""

@@ -8,8 +8,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from weakref import WeakSet
 
-from lab import binaries, cgroups, control, execution, images, values
+from lab import binaries, cgroups, control, execution, images, own_images, values
 from lab.aws.server import Aws
 from lab.cluster import runtime
 from lab.cluster.cluster import Cluster
@@ -34,13 +35,16 @@ class Daemon:
         self.programs = binaries.folder(lab.cache)
         self.images = images.build(self.programs, lab.cache)
         self.processes = Processes(lab)
+        self.clusters: WeakSet[Cluster] = WeakSet()
         self.internet = Internet(lab.run)
         self.dns = Dns(self.internet, self.processes, self.programs, lab.data / "dns")
         self.aws = Aws(lab, self.internet, self.dns, self.make_cluster, port=lab.aws_port)
         self.gcp = Gcp(lab, self.internet, self.make_cluster, self.dns.start_resolver, port=lab.gke_port)
 
     def make_cluster(self, spec, vpc, load_balancers) -> Cluster:
-        return Cluster(spec, vpc, self.processes, self.lab, self.programs, self.images, load_balancers)
+        made = Cluster(spec, vpc, self.processes, self.lab, self.programs, self.images, load_balancers)
+        self.clusters.add(made)
+        return made
 
     def run(self) -> None:
         for signum in (signal.SIGTERM, signal.SIGINT):
@@ -51,7 +55,12 @@ class Daemon:
             self.aws.start()
             self.gcp.start()
             threading.Thread(target=self.import_images, daemon=True, name="images").start()
-            handlers = {"status": self.status, "exec": self.exec, "values": self.values}
+            handlers = {
+                "status": self.status,
+                "exec": self.exec,
+                "values": self.values,
+                "image": self.add_image,
+            }
             server = control.Server(self.lab.run, self.lab.owner_uid, handlers)
             log.info("the lab is up")
             # Asked again, as a signal that another thread receives does not wake this one, which handles it.
@@ -131,6 +140,15 @@ class Daemon:
             has_gone=has_gone,
         )
         return {"exit": status, "ended": self.processes.ended()}
+
+    def add_image(
+        self, request: dict[str, Any], files: list[int], has_gone: Callable[[], bool]
+    ) -> control.Answer:
+        """Take the caller's open file as an image for all clusters, those that come later included."""
+        with own_images.kept(self.lab.own_images, files[0]) as (archive, names):
+            for cluster in list(self.clusters):
+                cluster.add_image(archive)
+        return {"names": names}
 
 
 def resident(pids: list[int]) -> int:

@@ -20,9 +20,11 @@ from lab.binaries.build import ENVOY_BOOTSTRAP, ISTIO_HUB, ISTIO_VERSION
 from lab.errors import LabError
 
 CURL, COREDNS, PAUSE = "lab.local/curl:1", "lab.local/coredns:1", "lab.local/pause:1"
+# For who tries things out: a server that says what it received, and tools to look at a network with.
+SERVER, TOOLS = "lab.local/server:1", "lab.local/tools:1"
 APPLETS = ("sh", "cat", "env", "grep", "head", "httpd", "id", "ls", "nc", "nslookup", "ps", "sleep", "wget")
 PATH = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"
-PROGRAMS = ("pause", "coredns", "pilot-discovery", "pilot-agent", ENVOY_BOOTSTRAP)
+PROGRAMS = ("pause", "coredns", "server", "pilot-discovery", "pilot-agent", ENVOY_BOOTSTRAP)
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 
 # A file (with what the machine's file holds, or these bytes), a symbolic link (to this name), or a folder.
@@ -62,6 +64,10 @@ def _images(programs: Path) -> list[Image]:
         Image(PAUSE, {"/pause": programs / "pause"}, {"Entrypoint": ["/pause"]}),
         Image(COREDNS, {**_base(), "/coredns": programs / "coredns"}, {"Entrypoint": ["/coredns"]}),
         Image(CURL, {**_base(), **_shell(), **_tool("curl")}, {"Env": [f"PATH={PATH}"], "Cmd": ["/bin/sh"]}),
+        Image(
+            SERVER, {**_base(), "/server": programs / "server"}, {"Entrypoint": ["/server"], "User": "1000"}
+        ),
+        Image(TOOLS, {**_base(), **_shell(), **_tools()}, {"Env": [f"PATH={PATH}"], "Cmd": ["/bin/sh"]}),
         _istio("pilot", "pilot-discovery", programs, {}),
         _istio("proxyv2", "pilot-agent", programs, _proxy()),
     ]
@@ -93,14 +99,26 @@ def _base() -> Files:
     return {
         "/tmp": None,
         "/etc/nsswitch.conf": b"hosts: files dns\n",
-        "/etc/passwd": b"root:x:0:0::/root:/bin/sh\nistio-proxy:x:1337:1337::/tmp:/bin/sh\n",
-        "/etc/group": b"root:x:0:\nistio-proxy:x:1337:\n",
+        "/etc/passwd": b"root:x:0:0::/root:/bin/sh\nistio-proxy:x:1337:1337::/tmp:/bin/sh\n"
+        b"tcpdump:x:100:100::/tmp:/bin/sh\n",  # whom Debian's tcpdump becomes
+        "/etc/group": b"root:x:0:\nistio-proxy:x:1337:\ntcpdump:x:100:\n",
         str(CERTIFICATES): _existing(CERTIFICATES, "ca-certificates").read_bytes(),
     }
 
 
 def _shell() -> Files:
     return {**_tool("busybox", "busybox-static"), **{f"/bin/{name}": "/usr/bin/busybox" for name in APPLETS}}
+
+
+def _tools() -> Files:
+    packages = {
+        "curl": "curl",
+        "openssl": "openssl",
+        "tcpdump": "tcpdump",
+        "ip": "iproute2",
+        "ss": "iproute2",
+    }
+    return {path: file for name, package in packages.items() for path, file in _tool(name, package).items()}
 
 
 def _iptables() -> Files:

@@ -41,6 +41,7 @@ NEEDS = [
     Need("busybox", "busybox-static", "a shell in the pods' image"),
     Need("curl", "curl", "the requests of the tutorial"),
     Need("openssl", "openssl", "a look at certificates"),
+    Need("tcpdump", "tcpdump", "a look at packets, in the pods' image of tools"),
     Need("/etc/ssl/certs/ca-certificates.crt", "ca-certificates", "public certificate authorities"),
 ]
 # What the lab does without; `setup` leaves it alone, and `doctor` names it. The reader's own may be anywhere.

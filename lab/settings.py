@@ -59,6 +59,11 @@ class Lab(BaseSettings):
         return Path("/var/lib/istio-lab") / self.name
 
     @property
+    def own_images(self) -> Path:
+        """The container images that a reader has brought, as archives."""
+        return self.data / "images"
+
+    @property
     def cgroup(self) -> str:
         """The cgroup that every process of this lab is in."""
         return f"istio-lab-{self.name}"

@@ -38,6 +38,7 @@ GROUPS = {
     "clusters": [
         "lab/cluster/test_admission.py",
         "lab/cluster/test_cluster.py",
+        "lab/cluster/test_images_in_pods.py",
         "lab/cluster/test_load_balancers.py",
     ],
 }

@@ -334,7 +334,7 @@ class TestWhatCouldGoWrong:
             python(
                 meshes, "from helpers import kube; kube.apply('eks', 'manifests/eks/eastwestgateway.yaml')"
             )
-        assert "→ InService" in python(meshes, IN_SERVICE.format(timeout=60))
+        assert "aws elb wait any-instance-in-service" in python(meshes, IN_SERVICE.format(timeout=60))
         pod_hears(meshes, HELLO)
 
     def lead_to(self, env: Env, address: str) -> None:

@@ -3,12 +3,14 @@
 import functools
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from botocore import exceptions as botocore_exceptions
 from botocore.exceptions import BotoCoreError, ClientError
 
-from helpers.aws import denied
+from helpers.aws import command_line, denied
+from helpers.base import changes, command
 from helpers.base.errors import AlreadyExistsError, ApiError, UnreachableError
 from helpers.base.settings import of_named_clouds
 from helpers.base.tags import project_tags
@@ -91,6 +93,43 @@ def call(service: str, operation: str, **parameters: Any) -> dict[str, Any]:
         return getattr(client(service), operation)(**parameters)
 
 
+def change(
+    service: str, operation: str, *, show: str = "", document: str = "", **parameters: Any
+) -> dict[str, Any]:
+    """Like `call`, for what changes something; prints the complete command, and what it returned.
+
+    `show` is the query (JMESPath) of what later commands need. A Path stands for the bytes of that file.
+    `document` names the file for what is too deep for a word; see `command_line.render`.
+    Raises also ChangeNeededError, in read-only mode.
+    """
+    line = command_line.render(service, operation, parameters, show=show, document=document)
+    changes.begin(line.text)
+    return _shown(line, service, operation, show, parameters)
+
+
+def shown(service: str, operation: str, *, show: str, **parameters: Any) -> dict[str, Any]:
+    """Like `call`, for a question of which later commands need the answer; prints it like a change."""
+    line = command_line.render(service, operation, parameters, show=show)
+    return _shown(line, service, operation, show, parameters)
+
+
+def _shown(
+    line: command_line.CommandLine, service: str, operation: str, show: str, parameters: dict[str, Any]
+) -> dict[str, Any]:
+    read = {
+        key: value.read_bytes() if isinstance(value, Path) else value for key, value in parameters.items()
+    }
+    answer = call(service, operation, **read)
+    line.write_files()
+    command.show_change(line.text, command_line.text(show, answer) if show else "")
+    return answer
+
+
+def waited(service: str, waiter: str, **parameters: Any) -> None:
+    """Print the AWS CLI's command that waits for what has come true, e.g. waited("eks", "cluster_active")."""
+    command.show_change(command_line.render(service, f"wait {waiter}", parameters).text)
+
+
 def ask_once(service: str, region: str, operation: str, **parameters: Any) -> dict[str, Any]:
     """Like `call`, in that region, for what one can do without: a few seconds, and no second attempt."""
     with _translated(f"aws {service} {operation.replace('_', '-')}"):
@@ -120,11 +159,6 @@ def found(*codes: str, service: str, operation: str, **parameters: Any) -> dict[
 def account_id() -> str:
     """The account that the credentials belong to."""
     return call("sts", "get_caller_identity")["Account"]
-
-
-def said(command: str, answer: str = "") -> None:
-    """Print the AWS CLI command that a call stands for, and what came back."""
-    print(f"aws {command}" + (f"  → {answer}" if answer else ""))
 
 
 def tag_list(**more: str) -> list[dict[str, str]]:

@@ -43,6 +43,7 @@ _UNSET = (
     "NoSuchPublicAccessBlockConfiguration",
     "ServerSideEncryptionConfigurationNotFoundError",
 )
+_AT_ONCE = 1000  # objects that one call can delete
 _NOT_YET = {"OperationAborted", "NoSuchBucket", "InvalidConfigurationRequest"}
 
 
@@ -73,8 +74,6 @@ def ensure(load_balancer_arn: str) -> None:
         return
     target = {"LoadBalancerArn": load_balancer_arn, "Attributes": attributes}
     _settled("elbv2", "modify_load_balancer_attributes", **target)
-    written = " ".join(f"Key={each['Key']},Value={each['Value']}" for each in attributes)
-    aws.said(f"elbv2 modify-load-balancer-attributes --attributes {written}")
 
 
 def delete() -> None:
@@ -84,12 +83,13 @@ def delete() -> None:
         return
 
     def empty_and_delete() -> bool:
-        for each in aws.list_all("s3", "list_objects_v2", "Contents", Bucket=name):
-            deletion.undo("s3", "delete_object", Bucket=name, Key=each["Key"])
+        keys = [each["Key"] for each in aws.list_all("s3", "list_objects_v2", "Contents", Bucket=name)]
+        for start in range(0, len(keys), _AT_ONCE):
+            objects = {"Objects": [{"Key": key} for key in keys[start : start + _AT_ONCE]], "Quiet": True}
+            aws.change("s3", "delete_objects", document="alb-logs", Bucket=name, Delete=objects)
         return deletion.undo("s3", "delete_bucket", Bucket=name)
 
-    if deletion.retry_while_busy(f"delete-bucket {name}", empty_and_delete):
-        aws.said(f"s3 rb --force s3://{name}")
+    deletion.retry_while_busy(f"delete-bucket {name}", empty_and_delete)
 
 
 def leftovers() -> list[Resource]:
@@ -98,12 +98,13 @@ def leftovers() -> list[Resource]:
     return [Resource("AWS", "bucket", name)] if name else []
 
 
-def entry(client: str, timeout: float = 400, *, since: datetime | None = None) -> Entry:
+def entry(client: str, timeout: float = 400, *, since: datetime | None = None, host: str = "") -> Entry:
     """The log's entry whose `client:port` is `client`, e.g. "10.0.4.7:43210"; keys are AWS's field names.
 
     Envoy logs that address as %UPSTREAM_LOCAL_ADDRESS%. A connection serves several requests: with `since`
     (Envoy's %START_TIME%, with its time zone), it is the first one made from then on; without, the last.
     Waits up to `timeout` seconds, as AWS delivers every five minutes; raises TimedOutError.
+    With `host`, the printed command looks for all requests to it: curl does not say its port.
     """
     account = aws.account_id()
     read = functools.cache(lambda key: _read(account, key))  # each file is fetched once
@@ -114,8 +115,10 @@ def entry(client: str, timeout: float = 400, *, since: datetime | None = None) -
             return max(found, key=_made, default={})
         return min((one for one in found if _made(one) >= since - _SKEW), key=_made, default={})
 
-    folder = f"s3://{_bucket(account)}/{_folder(account, datetime.now(UTC))}"
-    command.show(f"aws s3 sync {folder} build/alb-logs && zgrep -h {client} build/alb-logs/*.gz")
+    copy = command.relative(current().TUTORIAL_BUILD_DIR / "alb-logs")
+    # In the bucket is a folder for each year, month and day.
+    search = f"zgrep -h {host or client} {copy}/*/*/*/*.gz"
+    command.show(f"aws s3 sync s3://{_bucket(account)}/{_folder(account)} {copy} && {search}")
     return wait_until(
         f"the request of {client} in the load balancer's log",
         probe,
@@ -138,8 +141,8 @@ def _create(name: str) -> None:
     region = current().AWS_REGION
     where = {} if region == "us-east-1" else {"LocationConstraint": region}  # that one must not be named
     configuration = {**where, "Tags": aws.tag_list()}
+    aws.shown("sts", "get_caller_identity", show="Account")  # its name begins with it
     _settled("s3", "create_bucket", Bucket=name, CreateBucketConfiguration=configuration)
-    aws.said(f"s3api create-bucket --bucket {name}")
 
 
 def _configure(name: str, fresh: bool) -> None:
@@ -147,29 +150,26 @@ def _configure(name: str, fresh: bool) -> None:
     set_ = partial(_set, name, fresh)
     closed = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
     public = {"PublicAccessBlockConfiguration": dict.fromkeys(closed, True)}
-    set_("public_access_block", public, public, "nothing in it can be made public")
+    set_("public_access_block", public, public)
     # The one kind of encryption with which ELB can write.
     rule = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}
     encryption = {"ServerSideEncryptionConfiguration": {"Rules": [rule]}}
-    set_("bucket_encryption", encryption, encryption, "encrypted with S3's own keys")
+    set_("bucket_encryption", encryption, encryption)
     policy = {"Policy": json.dumps(_policy(name))}
-    set_("bucket_policy", policy, policy, "load balancers' logs may be written; TLS only")
+    set_("bucket_policy", policy, policy)
     expire = {"ID": "expire", "Status": "Enabled", "Filter": {"Prefix": ""}}
     rules = {"Rules": [{**expire, "Expiration": {"Days": RETENTION}}]}
     lifecycle = {"LifecycleConfiguration": rules}
-    set_("bucket_lifecycle_configuration", lifecycle, rules, f"kept for {RETENTION} day")
+    set_("bucket_lifecycle_configuration", lifecycle, rules)
 
 
-def _set(
-    name: str, fresh: bool, setting: str, wanted: dict[str, Any], shown: dict[str, Any], answer: str
-) -> None:
+def _set(name: str, fresh: bool, setting: str, wanted: dict[str, Any], shown: dict[str, Any]) -> None:
     """Set it unless the bucket shows it already."""
     if not fresh:
         found = aws.found(*_UNSET, service="s3", operation=f"get_{setting}", Bucket=name)
         if found and _includes(found, shown):
             return
     _settled("s3", f"put_{setting}", Bucket=name, **wanted)
-    aws.said(f"s3api put-{setting.replace('_', '-')} --bucket {name}", answer)
 
 
 def _includes(found: Any, wanted: Any) -> bool:
@@ -205,20 +205,23 @@ def _policy(name: str) -> dict[str, Any]:
 
 
 def _settled(service: str, operation: str, **parameters: Any) -> None:
-    """One call, again while AWS is busy with what came before; fine where the bucket is ours already."""
-    ours = "BucketAlreadyOwnedByYou"
-    retry_while(
-        f"{service} {operation.replace('_', '-')}",
-        lambda: aws.found(ours, service=service, operation=operation, **parameters),
-        lambda error: isinstance(error, ApiError) and error.code in _NOT_YET,
-        timeout=_SETTLING,
-    )
+    """One change, again while AWS is busy with what came before; fine where the bucket is ours already."""
+    try:
+        retry_while(
+            f"{service} {operation.replace('_', '-')}",
+            lambda: aws.change(service, operation, document="alb-logs", **parameters),
+            lambda error: isinstance(error, ApiError) and error.code in _NOT_YET,
+            timeout=_SETTLING,
+        )
+    except ApiError as refused:
+        if refused.code != "BucketAlreadyOwnedByYou":
+            raise
 
 
 def _entries(account: str, read: Callable[[str], list[Entry]]) -> Iterator[Entry]:
     now = datetime.now(UTC)
-    for folder in sorted({_folder(account, now - _RECENT), _folder(account, now)}):
-        listed = {"Bucket": _bucket(account), "Prefix": folder}
+    for day in sorted({f"{moment:%Y/%m/%d}/" for moment in (now - _RECENT, now)}):
+        listed = {"Bucket": _bucket(account), "Prefix": _folder(account) + day}
         for each in aws.list_all("s3", "list_objects_v2", "Contents", **listed):
             if each["LastModified"] >= now - _RECENT:
                 yield from read(each["Key"])
@@ -233,8 +236,8 @@ def _bucket(account: str) -> str:
     return f"{current().TUTORIAL_NAME}-alb-logs-{account}-{current().AWS_REGION}"
 
 
-def _folder(account: str, day: datetime) -> str:
-    return f"AWSLogs/{account}/elasticloadbalancing/{current().AWS_REGION}/{day:%Y/%m/%d}/"
+def _folder(account: str) -> str:
+    return f"AWSLogs/{account}/elasticloadbalancing/{current().AWS_REGION}/"
 
 
 def _made(one: Entry) -> datetime:

@@ -17,12 +17,11 @@ def find(name: str) -> dict[str, Any] | None:
 
 def ensure(name: str) -> None:
     """The log group, tagged, encrypted with CloudWatch's own key, its lines kept for a week."""
-    found = find(name)
-    if found is None:
-        aws.call("logs", "create_log_group", logGroupName=name, tags=aws.project_tags())
-        aws.said(f"logs create-log-group --log-group-name {name}")
-    if found is None or found.get("retentionInDays") != RETENTION:
-        aws.call("logs", "put_retention_policy", logGroupName=name, retentionInDays=RETENTION)
+    there = find(name)
+    if there is None:
+        aws.change("logs", "create_log_group", logGroupName=name, tags=aws.project_tags())
+    if not there or there.get("retentionInDays") != RETENTION:
+        aws.change("logs", "put_retention_policy", logGroupName=name, retentionInDays=RETENTION)
 
 
 def delete(name: str) -> None:

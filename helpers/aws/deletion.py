@@ -27,8 +27,7 @@ _BUSY = {
 def delete(service: str, operation: str, **parameters: Any) -> None:
     """Delete one thing, again while something still uses it; fine when it is gone already."""
     words = " ".join([operation.replace("_", "-"), *(str(value) for value in parameters.values())])
-    if retry_while_busy(words, lambda: undo(service, operation, **parameters)):
-        aws.said(f"{service} {words}")
+    retry_while_busy(words, lambda: undo(service, operation, **parameters))
 
 
 def retry_while_busy(what: str, do: Callable[[], bool]) -> bool:
@@ -40,7 +39,7 @@ def retry_while_busy(what: str, do: Callable[[], bool]) -> bool:
 def undo(service: str, operation: str, **parameters: Any) -> bool:
     """Whether there was something to undo; none is fine: it may have been this very call that undid it."""
     try:
-        aws.call(service, operation, **parameters)
+        aws.change(service, operation, **parameters)
     except ApiError as refused:
         if not re.search("NotFound|NoSuch|NotAttached", refused.code) and "not found" not in refused.answer:
             raise

@@ -60,20 +60,20 @@ def ensure(purpose: str, service: str, *policies: str) -> str:
     if found:
         print(f"Role {role} exists")
     else:
-        found = aws.call(
+        found = aws.change(
             "iam",
             "create_role",
+            show="Role.Arn",
+            document=purpose,
             RoleName=role,
             AssumeRolePolicyDocument=json.dumps(trust),
             Tags=aws.tag_list(),
         )["Role"]
-        aws.said(f"iam create-role --role-name {role}", f"for {service}.amazonaws.com")
     attached = [policy["PolicyName"] for policy in _policies(role)]
     for policy in policies:
         if policy.rpartition("/")[2] not in attached:
             arn = f"arn:aws:iam::aws:policy/{policy}"
-            aws.call("iam", "attach_role_policy", RoleName=role, PolicyArn=arn)
-            aws.said(f"iam attach-role-policy --role-name {role} --policy-arn {arn}")
+            aws.change("iam", "attach_role_policy", RoleName=role, PolicyArn=arn)
     return found["Arn"]
 
 

@@ -33,7 +33,7 @@ def ensure(subnets: list[str]) -> None:
         print(f"Node group {NAME} exists: {there['status']}")
     else:
         role = iam.ensure("eks-nodes", "ec2", *_POLICIES)
-        wanted = {
+        wanted: dict[str, Any] = {
             "clusterName": name,
             "nodegroupName": NAME,
             "subnets": subnets,
@@ -43,11 +43,10 @@ def ensure(subnets: list[str]) -> None:
             "scalingConfig": {"minSize": 1, "maxSize": 1, "desiredSize": 1},
             "tags": aws.project_tags(),
         }
-        iam.retry_until_propagated(role, lambda: aws.call("eks", "create_nodegroup", **wanted))
-        aws.said(f"eks create-nodegroup --cluster-name {name} --nodegroup-name {NAME}", "CREATING")
-    found = wait_until_made(f"node group {NAME}", find, _LIMIT)
+        iam.retry_until_propagated(role, lambda: aws.change("eks", "create_nodegroup", **wanted))
+    wait_until_made(f"node group {NAME}", find, _LIMIT)
     if not there or there["status"] != "ACTIVE":
-        aws.said(f"eks describe-nodegroup --nodegroup-name {NAME}", found["status"])
+        aws.waited("eks", "nodegroup_active", clusterName=name, nodegroupName=NAME)
 
 
 def delete() -> None:

@@ -60,11 +60,13 @@ def records(zone: str) -> list[dict[str, Any]]:
     return [record for record in _all_records(zone) if f".{record['Name']}".endswith(f".{host}")]
 
 
-def upsert(zone: str, record: dict[str, Any]) -> None:
+def upsert(zone: str, record: dict[str, Any], document: str) -> None:
     """Write a record and wait until all of Route 53's servers know it; raises TimedOutError."""
-    change = aws.call(
+    change = aws.change(
         "route53",
         "change_resource_record_sets",
+        show="ChangeInfo.Id",
+        document=document,
         HostedZoneId=zone,
         ChangeBatch={"Changes": [{"Action": "UPSERT", "ResourceRecordSet": record}]},
     )["ChangeInfo"]
@@ -74,6 +76,7 @@ def upsert(zone: str, record: dict[str, Any]) -> None:
         lambda status: status == "INSYNC",
         timeout=_LIMIT,
     )
+    aws.waited("route53", "resource_record_sets_changed", Id=change["Id"])
 
 
 def delete_made() -> None:
@@ -88,8 +91,9 @@ def delete_made() -> None:
 def delete_record(zone: str, record: dict[str, Any]) -> None:
     """Delete one record; fine when it is gone already."""
     change = {"Changes": [{"Action": "DELETE", "ResourceRecordSet": record}]}
-    if deletion.undo("route53", "change_resource_record_sets", HostedZoneId=zone, ChangeBatch=change):
-        aws.said(f"route53 change-resource-record-sets: {record['Name']} deleted")
+    where = {"HostedZoneId": zone, "ChangeBatch": change}
+    name = f"delete-{record['Name'].rstrip('.')}-{record['Type']}"
+    deletion.undo("route53", "change_resource_record_sets", document=name, **where)
 
 
 def leftovers() -> list[Resource]:
@@ -125,17 +129,14 @@ def _create(vpc_id: str) -> str:
     if private:
         where["VPC"] = {"VPCRegion": settings.AWS_REGION, "VPCId": vpc_id}
     reference = f"{settings.TUTORIAL_DOMAIN}-{time.time_ns()}"
-    made = aws.call(
-        "route53", "create_hosted_zone", Name=settings.TUTORIAL_DOMAIN, CallerReference=reference, **where
-    )
+    where |= {"Name": settings.TUTORIAL_DOMAIN, "CallerReference": reference}
+    made = aws.change("route53", "create_hosted_zone", show="HostedZone.Id", **where)
     zone = made["HostedZone"]["Id"].rpartition("/")[2]
-    aws.call(
+    aws.change(
         "route53",
         "change_tags_for_resource",
         ResourceType="hostedzone",
         ResourceId=zone,
         AddTags=aws.tag_list(),
     )
-    vpc = f" --vpc VPCId={vpc_id}" if private else ""
-    aws.said(f"route53 create-hosted-zone --name {settings.TUTORIAL_DOMAIN}{vpc}", zone)
     return zone

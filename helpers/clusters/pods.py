@@ -62,7 +62,7 @@ def execute(
         raise client.unreachable(context, line, error) from error
     if stream.is_open():
         stream.close()
-        raise TimedOutError(line, f"no end after {timeout:g} s")
+        raise TimedOutError(line, f"still running after {timeout:g} s")
     return _completed(context, line, stream)
 
 

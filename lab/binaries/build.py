@@ -68,6 +68,7 @@ GROUPS = [
             "pause": "./pause",
         },
     ),
+    Group("", {"server": "./server"}),
     Group("grpcnotrace", {"etcd": "go.etcd.io/etcd/server/v3"}),
     # With the tag `agent`, istioctl does not compile.
     Group(
@@ -116,7 +117,8 @@ def build(cache: Path, progress: Progress) -> Path:
             return target
         _download(go, progress)
         for group in GROUPS:
-            _build_group(go, group, Path(scratch), progress)
+            if not _built_before(group, target.parent, Path(scratch)):
+                _build_group(go, group, Path(scratch), progress)
         shutil.copy(
             _istio_source(go) / "tools/packaging/common/envoy_bootstrap.json", Path(scratch) / ENVOY_BOOTSTRAP
         )
@@ -207,6 +209,23 @@ class Go:
 def _download(go: Go, progress: Progress) -> None:
     with progress.step("Downloading Go modules"):
         go.ask("downloading the Go modules", "mod", "download")
+
+
+def _built_before(group: Group, builds: Path, out: Path) -> bool:
+    """Take a group's programs from a build of other sources that were the same for this group."""
+    sources = ["go.mod", "go.sum"]
+    for package in group.packages.values():
+        sources += [str(file.relative_to(SOURCE)) for file in sorted((SOURCE / package).glob("*.go"))]
+    key = hashlib.sha256(repr((group, STAMPS)).encode())
+    for source in sources:
+        key.update(source.encode() + b"\0" + (SOURCE / source).read_bytes())
+    mark = f".{key.hexdigest()[:16]}"
+    (out / mark).touch()
+    for build in (folder for folder in builds.iterdir() if folder != out and (folder / mark).exists()):
+        for name in group.packages:
+            os.link(build / name, out / name)
+        return True
+    return False
 
 
 def _build_group(go: Go, group: Group, out: Path, progress: Progress) -> None:

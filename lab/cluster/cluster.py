@@ -94,11 +94,16 @@ class Cluster:
         )
         store = self._prepare_images().result()
         try:
-            node.start(store)
+            node.start(store, sorted(self._lab.own_images.glob("*.tar")))
         except BaseException:
             node.stop()
             raise
         self._node = node
+
+    def add_image(self, archive: Path) -> None:
+        """Pods can have this image, too; a node that starts later has it with the others in its folder."""
+        if self._node:
+            self._node.add_image(archive)
 
     def stop_node(self) -> None:
         """End the node and its pods, and let the cluster know. No node is fine."""

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Iterable
 from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any
@@ -48,9 +49,13 @@ class Node:
         visible += [XTABLES_LOCK] if XTABLES_LOCK.exists() else []
         self._view = View(plane.folder / "node", visible, KERNEL_SETTINGS)
         self._prefix = f"{plane.spec.name}/"
+        self._containerd: Process | None = None
 
-    def start(self, store: Path) -> None:
-        """Blocks until the node is Ready. `store`: containerd's images (`runtime.image_store`)."""
+    def start(self, store: Path, more: Iterable[Path] = ()) -> None:
+        """Blocks until the node is Ready.
+
+        `store`: containerd's images (`runtime.image_store`); `more`: archives of others.
+        """
         self._plane.vpc.add_private(self.address)
         cgroups.create(self._pods)
         self._plane.vpc.add_nat_range(str(self._pod_range))
@@ -62,8 +67,16 @@ class Node:
         )
         action = f"starting node {self.name}"
         wait_until(lambda: runtime.is_ready(self._view, containerd), action, [containerd])
+        self._containerd = containerd
+        for archive in more:
+            self.add_image(archive)
         programs = [containerd, self._start_kubelet(containerd.pid), self._start_proxy(containerd.pid)]
         wait_until(self._is_ready, action, [*self._plane.programs, *programs])
+
+    def add_image(self, archive: Path) -> None:
+        """Pods can have this image, too; LabError where the archive holds none."""
+        assert self._containerd
+        runtime.import_image(self._containerd, archive)
 
     def stop(self) -> None:
         """End every container and program of the node and delete its folder; no pod is asked to finish."""

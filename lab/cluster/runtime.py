@@ -56,6 +56,19 @@ def copy_store(store: Path, view: View) -> None:
         shutil.copy2(database, copy)
 
 
+def import_image(containerd: Process, archive: Path) -> None:
+    """Add an image to those of a running node; LabError with containerd's words where it is none."""
+    with archive.open("rb") as file:
+        command = View.enter(containerd.pid, program("ctr"), "-n", "k8s.io", "images", "import", "-")
+        done = subprocess.run(
+            command, stdin=file, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+    if done.returncode:
+        raise LabError(
+            "importing an image", done.stdout.strip(), "docker save, podman save and crane pull write one"
+        )
+
+
 def image_store(archives: list[Path], cache: Path, processes: Processes, cgroup: str) -> Path:
     """containerd's folder with these images imported; made once, kept in the cache, never written again."""
     key = hashlib.sha256("\n".join([_version(), *(path.name for path in archives)]).encode()).hexdigest()[:16]

@@ -28,7 +28,8 @@ def make_all() -> tuple:
 def test_second_run_changes_nothing_and_says_so(moto, capsys):
     first = make_all()
     said = capsys.readouterr().out
-    assert "aws ec2 create-vpc --cidr-block 10.0.0.0/16  → vpc-" in said
+    assert "aws ec2 create-vpc --cidr-block 10.0.0.0/16 --tag-specifications" in said
+    assert f"\n# → {first[0].vpc_id}\n" in said
     assert make_all() == first
     again = capsys.readouterr().out
     assert "aws " not in again

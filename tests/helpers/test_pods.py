@@ -57,7 +57,7 @@ def test_a_program_whose_answer_is_lost_is_not_started_twice(in_pods):
 
 
 def test_a_program_that_does_not_end_is_a_time_out(in_pods):
-    with pytest.raises(TimedOutError, match="no end after 1 s"):
+    with pytest.raises(TimedOutError, match="still running after 1 s"):
         pods.execute("eks", "sleep", "the-pod", ["sleep"], timeout=1)
     assert len(in_pods.started) == 1
 

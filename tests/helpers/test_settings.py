@@ -179,6 +179,6 @@ def test_without_a_settings_file_no_cloud_is_asked(monkeypatch, tmp_path):
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "GOOGLE_CLOUD_PROJECT"):
         monkeypatch.setenv(name, "own")
     for ask in (network.ensure, eks.create, gke.create, cloud_nat.find, aws.credentials):
-        with pytest.raises(SettingsError, match=r"tutorial\.toml is missing\nTry: make up"):
+        with pytest.raises(SettingsError, match=r"tutorial\.toml is missing\nTry: run make up"):
             ask()
     assert settings.current().TUTORIAL_NAME == "istio-multicloud"
