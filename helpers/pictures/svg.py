@@ -138,7 +138,7 @@ def width_of(words: str, mono: bool = False, bold: bool = False) -> float:
 
 
 def wrapped(words: str, width: float, mono: bool = False) -> list[str]:
-    """The words in lines of at most that width; a name that is wider is broken after punctuation if it can be."""
+    """The words in lines of at most that width; a name that is wider breaks after punctuation."""
     lines = [""]
     for word in words.split():
         if lines[-1] and width_of(f"{lines[-1]} {word}", mono) > width:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from helpers.base import contents
-from helpers.base.contents import Thing, object_keys
+from helpers.base.contents import object_keys
 from helpers.base.tables import Table
 
 Phase = Literal["missing", "creating", "ready", "failed", "unknown"]

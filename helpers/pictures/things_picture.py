@@ -62,7 +62,10 @@ _INTERNET = (_GCP.right + _AWS.x) / 2
 _CROSS = 118  # the edge of the VPC
 _ROW = 324  # the middle of the gateways, where the paths between them are
 _LEGEND_Y = 640
-_LEGEND = "Solid: exists. Dashed: not ready yet. Green: created by this notebook. Faint: by the notebook named. Red: failed."
+_LEGEND = (
+    "Solid: exists. Dashed: not ready yet. Green: created by this notebook. "
+    "Faint: by the notebook named. Red: failed."
+)
 
 
 def draw(parts: Parts, here: str = "", title: str = "What exists now") -> svg.Picture:
@@ -168,7 +171,11 @@ def _lines(key: str, parts: Parts, here: str) -> list[tuple[str, str]]:
     bad = "note bad" if part.phase == "failed" else "note"
     if key == "alb":
         listeners = parts["listeners"].values or ("no listener",)
-        return [(part.state, bad), *((each, "mono") for each in part.values), *((each, "note") for each in listeners)]
+        return [
+            (part.state, bad),
+            *((each, "mono") for each in part.values),
+            *((each, "note") for each in listeners),
+        ]
     if key.endswith("/gateway"):
         return [(part.state, bad), *((_address(value), "note") for value in part.values)]
     if part.phase == "failed":
@@ -217,7 +224,7 @@ def _objects(picture: svg.Picture, parts: Parts, cluster: str, here: str) -> Non
     picture.text(
         place.x + _KIND,
         y,
-        f"objects in {objects.namespace}" + (f": {missing}" if phase == "missing" else ""),
+        f"{objects.namespace}: {missing}" if phase == "missing" else f"objects in {objects.namespace}",
         "note faint" if phase == "missing" else "note",
     )
     for key, (kind, name) in zip(keys, objects.names, strict=True):

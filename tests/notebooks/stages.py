@@ -63,7 +63,7 @@ def after(notebook: str) -> Parts:
     return made
 
 
-# What exists when these notebooks start, with places for what they create: file, the notebook before, notebook, title.
+# What exists when these notebooks start: file, the notebook before, notebook, title.
 _FILES = (
     ("01-lambda", "00", "01", "What exists before notebook 1, and what it creates"),
     ("02-istio-in-eks", "01", "02", "What exists before notebook 2, and what it creates"),
