@@ -55,11 +55,9 @@ def render(
     name = operation.removeprefix("wait ")
     wait = ["wait"] if name != operation else []
     words = ["aws", _SERVICES.get(service, service), *wait, name.replace("_", "-")]
-    code = parameters.get("Code")
-    if isinstance(code, dict) and "ZipFile" in code:  # lambda create-function has an option for it
-        parameters = dict(parameters, Code=code["ZipFile"])
-        words += _words("zip-file", parameters.pop("Code"), document or "code", line.files)
     for parameter, value in parameters.items():
+        if parameter == "Code" and "ZipFile" in value:  # of a function: an option of its own
+            parameter, value = "ZipFile", value["ZipFile"]
         option = _OPTIONS.get((service, parameter)) or xform_name(parameter, "-")
         words += _words(option, value, "-".join(filter(None, [document, option])), line.files)
     if show:
