@@ -27,9 +27,12 @@ _CLUSTER: dict[str, Phase] = {
 }
 
 
-def now() -> svg.Picture:
-    """A picture of what exists, what is being created, what failed and what does not exist yet."""
-    return things_picture.draw(gather())
+def now(notebook: str = "") -> svg.Picture:
+    """A picture of what exists, what is being created, what failed and what does not exist yet.
+
+    What the notebook of that number creates is highlighted.
+    """
+    return things_picture.draw(gather(), notebook)
 
 
 def gather() -> Parts:
