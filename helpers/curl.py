@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from ipaddress import ip_address
+from itertools import dropwhile
 from pathlib import Path
 from subprocess import CompletedProcess
 from typing import Literal, NamedTuple
@@ -27,6 +28,8 @@ _ANSWERED = (7, 35, 52, 55, 56, 60)
 _NOISE = re.compile(
     r"^[{}] \[|^\* +(TLSv|CAfile|CApath|ALPN|TLS header|old SSL|successfully set cert|Uses proxy env)"
 )
+
+_VARIABLE = re.compile(r"[A-Z_]+=")
 
 Run = Callable[[Sequence[str]], CompletedProcess[bytes]]  # a command line, somewhere
 
@@ -119,7 +122,9 @@ def inside_vpc(*args: str | Path) -> CurlResult:
         return _after([_with_vpc(word) for word in prefix], args, "VPC")
     _ensure_pod()
     hint = "look whether pod/curl is running, and whether its curl is 7.75 or newer."
-    return _curl(partial(curl_pod.run, eks.CONTEXT), [*_timeout(), *map(str, args)], "VPC", hint)
+    before = pods.exec_words(eks.CONTEXT, curl_pod.NAMESPACE, curl_pod.POD)
+    words = [*_timeout(), *map(str, args)]
+    return _curl(partial(curl_pod.run, eks.CONTEXT), words, "VPC", hint, shown_before=before)
 
 
 def _with_vpc(word: str) -> str:
@@ -168,13 +173,15 @@ def _timeout() -> list[str]:
 
 
 def _after(prefix: Sequence[str], args: Sequence[str | Path], origin: Origin) -> CurlResult:
-    """curl behind a prefix that leads to another place, and is not shown."""
+    """curl behind a prefix that leads to another place."""
 
     def run(argv: Sequence[str]) -> CompletedProcess[bytes]:
         return command.run_raw([*prefix, *argv])
 
     hint = f"run {shlex.join([*prefix, 'curl'])} --version in a terminal: 7.75 or newer is needed."
-    return _curl(run, [*_timeout(), *map(str, args)], origin, hint)
+    # A shell after `lab env` has these variables.
+    shown = [*dropwhile(lambda word: word == "env" or _VARIABLE.match(word), prefix)]
+    return _curl(run, [*_timeout(), *map(str, args)], origin, hint, shown_before=shown)
 
 
 def _curl(

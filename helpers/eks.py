@@ -4,7 +4,7 @@ from typing import Any
 
 from helpers import aws, classic_load_balancer, network
 from helpers.aws import cloudwatch_logs, deletion, ec2, iam, node_group
-from helpers.base import contents, folding, my_address
+from helpers.base import command, contents, folding, my_address
 from helpers.base.resource import Resource
 from helpers.base.settings import current
 from helpers.base.waiting import resume_after_lost_answer, wait_until
@@ -109,9 +109,9 @@ def ensure() -> Cluster:
     """The cluster, active, with its nodes and the context `eks` in the kubeconfig."""
     create()
     name = current().TUTORIAL_NAME
-    there = status()
+    fresh = status() != "ACTIVE" or not node_group.find()
     node_group.wait_until_made(f"EKS cluster {name}", describe, _LIMIT)
-    if there != "ACTIVE":
+    if fresh:
         aws.waited("eks", "cluster_active", name=name)
     _ensure_endpoint()
     node_group.ensure(network.get().private)
@@ -162,7 +162,9 @@ def cluster_tag() -> str:
 def connect() -> None:
     """Write the context `eks` into the kubeconfig, as `aws eks update-kubeconfig` would."""
     cluster = get()
-    kubeconfig.write(CONTEXT, cluster.url, cluster.ca)
+    words = ["aws", "eks", "update-kubeconfig", "--name", cluster.name, "--alias", CONTEXT]
+    by_hand = command.shell_join([*words, "--kubeconfig", current().KUBECONFIG])
+    kubeconfig.write(CONTEXT, cluster.url, cluster.ca, by_hand)
 
 
 def describe() -> dict[str, Any] | None:

@@ -156,7 +156,12 @@ def _ensure_access(found: container_v1.Cluster) -> None:
 def connect() -> None:
     """Write the context `gke` into the kubeconfig, as `gcloud container clusters get-credentials` would."""
     cluster = get()
-    kubeconfig.write(CONTEXT, cluster.url, cluster.ca)
+    words = ["gcloud", "container", "clusters", "get-credentials", *gcloud.path(_path())]
+    settings = current()
+    theirs = f"gke_{settings.GOOGLE_CLOUD_PROJECT}_{settings.GOOGLE_CLOUD_LOCATION}_{cluster.name}"
+    rename = ["kubectl", "config", "rename-context", theirs, CONTEXT]
+    by_hand = f"{command.shell_join(words)} && {command.shell_join(rename)}"
+    kubeconfig.write(CONTEXT, cluster.url, cluster.ca, by_hand)
 
 
 def delete() -> None:

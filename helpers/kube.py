@@ -218,21 +218,24 @@ def is_ready(context: str, namespace: str, pod: str) -> bool:
 def service_address(context: str, namespace: str, service: str, timeout: float = 300) -> str:
     """What the cloud gave to a Service of type LoadBalancer: an IP (GKE) or a host name (EKS)."""
 
-    def probe() -> str:
+    def probe() -> tuple[str, str]:
         found = require(context, namespace, f"service/{service}")
         [ingress, *_] = found.status.loadBalancer.ingress or [None]
-        return (ingress.ip or ingress.hostname) if ingress else ""
+        given = [(kind, getattr(ingress, kind, None) or "") for kind in ("ip", "hostname")]
+        return next((pair for pair in given if pair[1]), ("", ""))
 
-    address = wait_until(
+    kind, address = wait_until(
         f"an address for {service}",
         probe,
-        bool,
+        lambda found: bool(found[0]),
         timeout=timeout,
         state=lambda _: "pending",
         hint=f"kubectl --context {context} -n {namespace} describe service {service}",
     )
-    words = f"get service {service} -o jsonpath='{{.status.loadBalancer.ingress[0]}}'"
-    command.show(f"kubectl --context {context} -n {namespace} {words}", address)
+    # Waits, too: https://kubernetes.io/docs/reference/kubectl/generated/kubectl_wait/
+    path = f"{{.status.loadBalancer.ingress[0].{kind}}}"
+    words = ["wait", f"service/{service}", f"--for=jsonpath={path}", "-o", f"jsonpath={path}"]
+    command.show(_line(context, "-n", namespace, *words), address)
     return address
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import yaml
 
-from helpers.base import contents
-from helpers.base.command import relative
+from helpers.base import changes, contents
+from helpers.base.command import relative, show_change
 from helpers.base.errors import PrerequisiteError
 from helpers.base.settings import current
 from helpers.clusters import tokens
@@ -17,10 +17,10 @@ _NOTEBOOKS = {context: contents.notebook(context) for context in ("eks", "gke")}
 _KINDS = ("clusters", "users", "contexts")
 
 
-def write(context: str, server: str, ca_data: str) -> None:
+def write(context: str, server: str, ca_data: str, by_hand: str) -> None:
     """Put a cluster, its user and the context into $KUBECONFIG; other entries stay.
 
-    `ca_data` is base64, as both clouds give it.
+    `ca_data` is base64, as both clouds give it. `by_hand` is the command that the cloud has for it.
     """
     path = current().KUBECONFIG
     before = yaml.safe_load(path.read_text(encoding="utf-8")) if path.exists() else None
@@ -36,8 +36,9 @@ def write(context: str, server: str, ca_data: str) -> None:
     if config == before:
         print(f"{relative(path)} has the context {context}")
         return
+    changes.begin(by_hand)
     _save(path, config)
-    print(f"{relative(path)}: context {context}")
+    show_change(by_hand, f"{relative(path)} has the context {context}")
 
 
 def has(context: str) -> bool:
