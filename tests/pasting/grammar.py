@@ -21,6 +21,7 @@ _SENDS = (
     (S3TransferCommand, "_run_main"),
     (UpdateKubeconfigCommand, "_run_main"),
 )
+_EMPTY_ZIP = b"PK\5\6".ljust(22, b"\0")
 _CONNECTORS = {"|", "&&", ";"}
 _DISABLED = 1  # curl's exit code where the arguments are right and the protocol is not allowed
 
@@ -50,7 +51,7 @@ def _simple(command: str) -> Iterator[list[str]]:
 
 
 def _fault(words: list[str], programs: Path) -> str:
-    if words[0] == "env":
+    if words[0] == "xargs":
         words = words[2:]
     program, *arguments = words
     if program == "aws":
@@ -79,18 +80,21 @@ def _aws(arguments: list[str]) -> str:
         errors = stack.enter_context(contextlib.redirect_stderr(io.StringIO()))
         stack.enter_context(contextlib.redirect_stdout(io.StringIO()))
         try:
-            code = _driver().main(arguments)
+            code = _driver(*arguments[:2]).main(arguments)
         except SystemExit as refused:
             code = refused.code
     error = errors.getvalue().rpartition("aws: error: ")[2].strip()
     return error or f"exit status {code}" if code else ""
 
 
-_driver = functools.cache(create_clidriver)
+@functools.cache
+def _driver(service: str, operation: str) -> Any:
+    """One for each operation: some of them change how the session reads the arguments of others."""
+    return create_clidriver()
 
 
 def _files() -> dict[str, Any]:
-    return {"file://": (lambda *_, **__: "{}", {}), "fileb://": (lambda *_, **__: b"", {})}
+    return {"file://": (lambda *_, **__: "{}", {}), "fileb://": (lambda *_, **__: _EMPTY_ZIP, {})}
 
 
 def _errors(argv: list[str], expected: int = 0) -> str:

@@ -9,12 +9,13 @@ from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
 from tests.conftest import PROJECT
 from tests.pasting.transcript import Step
 
-_LATE = re.compile(r"(kubectl .* (logs|get) )|(istioctl .*proxy-)|(aws logs )|(aws s3 )", re.DOTALL)
+_LATE = re.compile(r"(kubectl .* (logs|get) )|(istioctl .*proxy-)|(aws logs filter)|(aws s3 )", re.DOTALL)
 _SECONDS = 60  # until a log, or an Envoy's configuration, has what is looked for
 _STATUS = re.compile(r"^HTTP/\S+ \d+", re.M)
 _REFUSED = re.compile(r"^curl: \(\d+\)", re.M)
 _PAGE = "Hello World from Lambda"
 _NOTHING = '"events": []'
+_WORD = re.compile(r"[\w.:/@+-]+")
 _ID = re.compile(r"(?=.*\d)\S{7,}")  # what AWS or a cluster names at random, and addresses
 
 
@@ -23,7 +24,7 @@ class Shell:
 
     def __init__(self, environment: dict[str, str], before: str, now: str) -> None:
         self.environment = environment
-        self.known = {f"build/{before}": f"build/{now}", f"LAB_NAME={before}": f"LAB_NAME={now}"}
+        self.known = {f"build/{before}": f"build/{now}"}
         self.cells_run: set[str] = set()
 
     def paste(self, step: Step) -> str:
@@ -82,8 +83,10 @@ class Shell:
                 copy.write_text(self._with_ids_of_now(made.read_text()))
 
     def _learn(self, step: Step, text: str) -> None:
-        before, now = " ".join(step.answers or step.output).split(), text.split()
+        before, now = _WORD.findall("\n".join(step.answers or step.output)), _WORD.findall(text)
         if len(before) == len(now):
+            # A hosted zone is "/hostedzone/Z…" in an answer, and "Z…" in commands.
+            before, now = ([*words, *(each.rpartition("/")[2] for each in words)] for words in (before, now))
             pairs = zip(before, now, strict=True)
             self.known |= {old: new for old, new in pairs if old != new and _ID.fullmatch(old)}
 

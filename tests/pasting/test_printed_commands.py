@@ -29,7 +29,8 @@ def test_each_printed_command_is_complete(programs, notebook):
         "kubectl create namespace a \\\n    --dry-run=client -o yaml \\\n    | kubectl apply -f -",
         "kubectl exec -n sleep deploy/sleep -c sleep -- curl -is lambda.external/hello-world",
         "istioctl --context gke proxy-config routes deploy/sleep.sleep --name 80",
-        "env LAB_NAME=lab .venv/bin/python -m lab exec outside -- curl -v --connect-timeout 3 https://a.b/",
+        "gcloud container operations list --limit 1 | xargs -r gcloud container operations wait --project p",
+        ".venv/bin/python -m lab exec outside -- curl -v --connect-timeout 3 https://a.b/",
     ],
 )
 def test_a_complete_command_is_taken(programs, command):
@@ -47,6 +48,8 @@ def test_a_complete_command_is_taken(programs, command):
         ("aws ec2 create-vpc --cidr-block a --query 'Vpc.['", "--query"),
         ("aws eks wait cluster-awake --name a", "cluster-active"),
         ("aws elbv2 create-target-group --name a --tags 'Key", "matching"),
+        ("gcloud container clusters create a --nodes 1", "--nodes"),
+        ("gcloud container clusters crate a --num-nodes 1", "gcloud"),
         ("$ kubectl get pods", "prompt"),
         ("kubectl get pods --contxt eks", "--contxt"),
         ("kubectl get pods | kubectl apply --server-sid -f -", "--server-sid"),
