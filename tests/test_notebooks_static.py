@@ -95,7 +95,7 @@ def test_it_starts_with_imports_and_ends_with_a_check(path):
 @each_notebook
 def test_it_shows_what_exists_before_its_check(path):
     code = cells(path, "code")
-    assert code[-2] == "state.now()"
+    assert code[-2] == f'state.now("{path.name[:2]}")'
     assert re.search(r"^## What exists now\n\n.*\n\n## Check$", prose(path), re.M)
 
 

@@ -60,7 +60,7 @@ def delete() -> None:
 def wait_deleted(timeout: float) -> None:
     """Wait until the cluster has no node group; raises TimedOutError."""
     leaving = names()
-    wait_until("the node groups to go", names, lambda left: not left, timeout=timeout)
+    wait_until("the node groups to be deleted", names, lambda left: not left, timeout=timeout)
     for name in leaving:
         words = {"clusterName": current().TUTORIAL_NAME, "nodegroupName": name}
         aws.waited("eks", "nodegroup_deleted", **words)

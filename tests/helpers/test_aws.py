@@ -236,7 +236,7 @@ def answering(monkeypatch):
 def test_expired_credentials_say_sign_in_and_go_on(answering, monkeypatch):
     error = "<Error><Code>ExpiredToken</Code><Message>The security token is expired</Message></Error>"
     monkeypatch.setattr(answering, "body", f"<ErrorResponse>{error}</ErrorResponse>")
-    with pytest.raises(ApiError, match=r"ExpiredToken: .*expired\nTry: sign in .*it goes on") as refused:
+    with pytest.raises(ApiError, match=r"ExpiredToken: .*expired\nTry: sign in .*it continues") as refused:
         aws.account_id()
     assert refused.value.code == "ExpiredToken"
 
