@@ -1,4 +1,4 @@
-"""The Lambda function: role, code from lambda/ as it is, direct calls and log lines."""
+"""The Lambda function: role, code from lambda/, direct invocations and log lines."""
 
 import base64
 import hashlib
@@ -37,7 +37,7 @@ class Function:
 
 @dataclass
 class Invocation:
-    """What the function answered when called directly."""
+    """The function's response to a direct invocation."""
 
     status: int
     headers: dict[str, str]
@@ -58,7 +58,7 @@ def log_group() -> str:
 
 
 def package() -> bytes:
-    """lambda/ as a zip whose bytes depend on the files alone, so that equal code has an equal sum."""
+    """lambda/ as a reproducible zip, so that equal code has an equal checksum."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
         for file in sorted(SOURCE.rglob("*")):
@@ -86,13 +86,13 @@ def find() -> Function | None:
 @folding.step()
 @resume_after_lost_answer
 def ensure() -> Function:
-    """Make the function, or update its code where lambda/ has changed; waits until it is active."""
+    """Create the function, or update its code if lambda/ has changed; waits until it is active."""
     role = iam.ensure("function", "lambda", "service-role/AWSLambdaBasicExecutionRole")
     cloudwatch_logs.ensure(log_group())
     code = package()
     there = find()
     if there is not None:
-        _wait()  # while it is Pending or being updated, Lambda refuses to call or change it
+        _wait()  # while it is Pending or being updated, Lambda refuses to invoke or change it
     if there is None:
         _create(role, code)
         _wait()
@@ -107,21 +107,21 @@ def ensure() -> Function:
 
 
 def delete() -> None:
-    """Delete the function, its log group and its role; fine when there are none."""
+    """Delete the function, its log group and its role, if they exist."""
     deletion.delete("lambda", "delete_function", FunctionName=name())
     cloudwatch_logs.delete(log_group())
     iam.delete("function")
 
 
 def leftovers() -> list[Resource]:
-    """The function, its log group and its role, where they exist."""
+    """The function, its log group and its role, if they exist."""
     found = [Resource("AWS", "function", name())] if find() else []
     return found + cloudwatch_logs.leftovers(log_group()) + iam.leftovers("function")
 
 
 @resume_after_lost_answer
 def allow_load_balancer(target_group_arn: str) -> None:
-    """Let this target group, and no other, call the function.
+    """Allow this target group, and no other, to invoke the function.
 
     https://docs.aws.amazon.com/elasticloadbalancing/latest/application/lambda-functions.html
     """
@@ -146,12 +146,12 @@ def allow_load_balancer(target_group_arn: str) -> None:
 
 
 def invoke(path: str = "/hello-world", **headers: str) -> Invocation:
-    """Call the function directly, with an event as the load balancer would send it.
+    """Invoke the function directly, with an event like the load balancer's.
 
-    Raises ApiError with the function's own error where it failed.
+    Raises ApiError with the function's own error if it failed.
     """
     event = {
-        "requestContext": {"elb": {"targetGroupArn": "none: called directly"}},
+        "requestContext": {"elb": {"targetGroupArn": "none: invoked directly"}},
         "httpMethod": "GET",
         "path": path,
         "queryStringParameters": {},
@@ -183,7 +183,7 @@ def log_lines(containing: str, timeout: float = 60) -> list[str]:
     hour_ago = int((time.time() - 3600) * 1000)
 
     def probe() -> list[str]:
-        # The filter runs on the service; quotes make it one literal term.
+        # The service applies the filter; quotes make it one literal term.
         parameters = {"logGroupName": log_group(), "startTime": hour_ago, "filterPattern": f'"{containing}"'}
         events = aws.list_all("logs", "filter_log_events", "events", **parameters)
         return [event["message"].rstrip() for event in events]
@@ -197,7 +197,7 @@ def log_lines(containing: str, timeout: float = 60) -> list[str]:
         bool,
         timeout=timeout,
         state=lambda lines: f"{len(lines)} lines",
-        hint="look whether the request reached the function at all.",
+        hint="check that the request reached the function.",
     )
 
 

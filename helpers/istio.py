@@ -1,4 +1,4 @@
-"""Istio by istioctl: install, look at proxies and routes, compare roots of trust."""
+"""Istio with istioctl: install it, show proxies and routes, compare root certificates."""
 
 import base64
 import json
@@ -23,7 +23,7 @@ KUBERNETES = ((1, 32), (1, 36))
 # What `istioctl install` writes that `manifest generate` does not, and what istiod sets once it is ready:
 # https://github.com/istio/istio/blob/1.30.0/manifests/charts/base/templates/defaultrevision-validatingwebhookconfiguration.yaml
 _SET_LATER = ("metadata.labels.install.operator.istio.io/", "webhooks[0].failurePolicy")
-# What istioctl says of an API server that does not answer, or not in time.
+# istioctl's messages if an API server does not answer, or not in time.
 _AWAY = re.compile(
     r"connection (refused|reset)|connection to the server .* was refused|\bEOF\b|connection lost"
     r"|(handshake|i/o) timeout|Client\.Timeout|context deadline exceeded|error when reading response body"
@@ -43,13 +43,13 @@ def istioctl(context: str, *args: str, check: bool = True, show: bool = True) ->
 def _run(
     argv: Sequence[str], *, check: bool = True, timeout: float = 600, patience: float = client.PATIENCE
 ) -> Output:
-    """Run istioctl, and again for `patience` seconds while the API server is away.
+    """Run istioctl, and again for `patience` seconds while the API server is unavailable.
 
-    Then CommandError, even without `check`: nobody has answered.
+    Raises CommandError in the end, even without `check`.
     """
 
     def once() -> Output:
-        # Else the reader's ~/.istioctl/config.yaml counts, and ~/.kube/cache is written.
+        # Otherwise the reader's ~/.istioctl/config.yaml is used, and ~/.kube/cache is written.
         home = current().TUTORIAL_BUILD_DIR / "home"
         output = command.run(argv, check=False, timeout=timeout, home=home)
         if output.exit_code and (check or _AWAY.search(output.errors)):
@@ -94,7 +94,7 @@ def _require_installed(context: str, line: str, flags: Sequence[str]) -> None:
 
 
 def proxy_status(context: str) -> Output:
-    """Every proxy of the mesh and whether it has what istiod knows."""
+    """Every proxy in the mesh and whether it is in sync with istiod."""
     return istioctl(
         context, "proxy-status", "--verbosity", "1", "--revision", current().TUTORIAL_ISTIO_REVISION
     )
@@ -103,22 +103,22 @@ def proxy_status(context: str) -> Output:
 def routes(context: str, workload: str, wanted: str, *args: str) -> Output:
     """The routes in an Envoy, e.g. of "deploy/istio-ingressgateway.istio-ingress", once `wanted` is there.
 
-    A proxy hears of a change some moments after it was made; raises TimedOutError after a minute.
+    Changes propagate to proxies within moments; raises TimedOutError after a minute.
     """
-    hint = "istioctl proxy-status says whether the proxy takes what istiod sends"
+    hint = "istioctl proxy-status shows whether the proxy is in sync with istiod"
     words = ("proxy-config", "routes", workload, *args)
     return _once(f"a route with {wanted} in {workload}", wanted, context, words, 60, hint)
 
 
 def endpoints(context: str, workload: str, host: str, port: int) -> Output:
-    """The addresses that an Envoy has for a port of a host which it looks up itself, once there is one.
+    """The addresses that an Envoy has resolved for a host, once there is one.
 
-    Where the name was missing when Envoy asked, Envoy and the resolvers remember that: for a minute
+    If the name was missing when Envoy queried it, Envoy and the resolvers cache that: for a minute
     here, and up to 15 in Route 53; raises TimedOutError after five.
     https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/SOA-NSrecords.html
     """
     cluster = f"outbound|{port}||{host}"
-    hint = f"does DNS know an address of {host}? A resolver may remember for some minutes that it did not"
+    hint = f"does DNS know an address of {host}? Resolvers cache a missing name for minutes"
     words = ("proxy-config", "endpoints", workload, "--cluster", cluster, "--status", "healthy")
     return _once(f"an address of {host} in {workload}", cluster, context, words, 300, hint)
 
@@ -138,7 +138,7 @@ def _once(what: str, wanted: str, context: str, words: Sequence[str], timeout: f
 
 
 def analyze(context: str, *args: str) -> Output:
-    """What istioctl finds doubtful in the objects of a cluster; its exit code is not an error here."""
+    """The findings of istioctl analyze; its exit code is not an error here."""
     return istioctl(context, "analyze", "--revision", current().TUTORIAL_ISTIO_REVISION, *args, check=False)
 
 
@@ -150,7 +150,7 @@ def version(context: str) -> str:
 
 
 def root_fingerprint(context: str) -> str:
-    """SHA-256 of the mesh's root certificate, "AB:CD:…"; each istiod makes a root of its own.
+    """SHA-256 of the mesh's root certificate, "AB:CD:…"; each istiod creates a root of its own.
 
     https://istio.io/latest/docs/concepts/security/#pki
     """

@@ -1,4 +1,4 @@
-"""Kubernetes: look, apply, wait, delete. Each prints the kubectl command that does the same."""
+"""Kubernetes objects: get, apply, wait, delete. Each prints the kubectl command that does the same."""
 
 import re
 from collections.abc import Mapping
@@ -37,7 +37,7 @@ def get(
 
 
 def _cell(value: Any, path: str) -> str:
-    """What is at a path of names, [0] and [*], as kubectl's custom columns have it."""
+    """The value at a path of names, [0] and [*], as in kubectl's custom columns."""
     found = [value]
     for step in re.findall(r"[^.\[\]]+", path):
         if step == "*":
@@ -70,16 +70,16 @@ def find(context: str, namespace: str, what: str) -> Any | None:
 
 
 def require(context: str, namespace: str, what: str) -> Any:
-    """Like `find`; where there is none, PrerequisiteError names the notebook that makes it."""
+    """Like `find`; if there is none, PrerequisiteError names the notebook that creates it."""
     missing = f"no {what} in {namespace} ({context})"
     return contents.require(find(context, namespace, what), contents.in_cluster(context, what), missing)
 
 
 def apply(context: str, path: str, **values: object) -> None:
-    """Apply a manifest by server-side apply, with its ${NAME}s filled in; as often as you like.
+    """Apply a manifest by server-side apply, with its ${NAME}s filled in; idempotent.
 
-    A field that somebody else set since is taken back, so that a second run ends as the first did.
-    Raises ApiError with the API server's words, and TutorialError for a ${NAME} without a value.
+    A field that somebody else has changed is reset, so that a second run has the same result as the first.
+    Raises ApiError with the API server's message, and TutorialError for a ${NAME} without a value.
     """
     file = manifests.write(path, context, **values)
     line = _line(context, *server_side.FLAGS, str(file))
@@ -134,7 +134,7 @@ def _name(document: dict[str, Any]) -> str:
 
 
 def delete(context: str, namespace: str, what: str, timeout: float = 300) -> None:
-    """Delete an object such as "service/web" and wait until it is gone; fine when there is none.
+    """Delete an object such as "service/web" and wait until it is gone, if it exists.
 
     Raises ApiError, UnreachableError, TimedOutError.
     """
@@ -144,7 +144,7 @@ def delete(context: str, namespace: str, what: str, timeout: float = 300) -> Non
         changes.begin(line)
         _delete(context, line, namespace, kind, name)
     gone = lambda: find(context, namespace, what) is None  # noqa: E731
-    wait_until(f"{what} to go", gone, bool, timeout=timeout, state=lambda _: "still there")
+    wait_until(f"{what} to be deleted", gone, bool, timeout=timeout, state=lambda _: "still there")
     command.show_change(line, f'{kind} "{name}" deleted')
 
 
@@ -160,7 +160,7 @@ def _delete(context: str, line: str, namespace: str, kind: str, name: str) -> No
 
 
 def rollout(context: str, namespace: str, workload: str, timeout: int = 180) -> None:
-    """Wait until a Deployment, e.g. "deploy/sleep", is ready; TimedOutError says what its pods wait for."""
+    """Wait until a Deployment, e.g. "deploy/sleep", is ready; TimedOutError has the reason."""
     line = _line(context, "-n", namespace, "rollout", "status", workload, f"--timeout={timeout}s")
     kind, _, name = workload.partition("/")
 
@@ -179,18 +179,18 @@ def rollout(context: str, namespace: str, workload: str, timeout: int = 180) -> 
 
 
 def _missing(deployment: Any) -> str:
-    """What a Deployment still waits for, by the rules of `kubectl rollout status`; "" when it is through.
+    """What a Deployment still waits for, by the rules of `kubectl rollout status`; "" if it is complete.
 
     https://github.com/kubernetes/kubectl/blob/master/pkg/polymorphichelpers/rollout_status.go
     """
     wanted, status = deployment.spec.replicas or 0, deployment.status
     if (status.observedGeneration or 0) < deployment.metadata.generation:
-        return "the change is not seen yet"
+        return "the change is not observed yet"
     updated, available = status.updatedReplicas or 0, status.availableReplicas or 0
     if updated < wanted:
-        return f"{updated} of {wanted} new pods made"
+        return f"{updated} of {wanted} new pods created"
     if (status.replicas or 0) > updated:
-        return "old pods are still there"
+        return "old pods still exist"
     return f"{available} of {wanted} pods available" if available < updated else ""
 
 
@@ -210,13 +210,13 @@ def wait_ready(context: str, namespace: str, pod: str, timeout: int = 300) -> No
 
 
 def is_ready(context: str, namespace: str, pod: str) -> bool:
-    """Whether there is such a pod and it is ready."""
+    """Whether this pod exists and is ready."""
     found = find(context, namespace, f"pods/{pod}")
     return found is not None and pods.is_ready(found)
 
 
 def service_address(context: str, namespace: str, service: str, timeout: float = 300) -> str:
-    """What the cloud gave to a Service of type LoadBalancer: an IP (GKE) or a host name (EKS)."""
+    """The external address of a Service of type LoadBalancer: an IP (GKE) or a host name (EKS)."""
 
     def probe() -> tuple[str, str]:
         found = require(context, namespace, f"service/{service}")

@@ -10,7 +10,7 @@ from helpers.base.resource import Resource
 from helpers.base.settings import current
 from helpers.base.waiting import resume_after_lost_answer, wait_until
 
-# A header that HTTP does not allow must not get past the balancer to what reads it otherwise.
+# Invalid headers must not reach a target that may parse them differently.
 ATTRIBUTES = {"routing.http.drop_invalid_header_fields.enabled": "true"}
 TLS_POLICY = "ELBSecurityPolicy-TLS13-1-2-2021-06"
 _ACTIVE_LIMIT = 600  # seconds; AWS takes two to three minutes
@@ -18,7 +18,7 @@ _ACTIVE_LIMIT = 600  # seconds; AWS takes two to three minutes
 
 @dataclass
 class LoadBalancer:
-    """The balancer and its target group."""
+    """The load balancer and its target group."""
 
     arn: str
     name: str
@@ -30,17 +30,17 @@ class LoadBalancer:
 
 
 def name() -> str:
-    """The balancer's name; AWS refuses names that start with "internal-"."""
+    """The load balancer's name; AWS refuses names that start with "internal-"."""
     return f"{current().TUTORIAL_NAME}-alb"
 
 
 def get() -> LoadBalancer:
-    """The balancer; raises PrerequisiteError where it or its target group is missing."""
+    """The load balancer; raises PrerequisiteError if it or its target group is missing."""
     return contents.require(find(), "alb", f"no load balancer {name()}")
 
 
 def find() -> LoadBalancer | None:
-    """The balancer, found by its name, or None where it or its target group is missing."""
+    """The load balancer, found by its name, or None if it or its target group is missing."""
     found, group = balancer(), target_group()
     if found is None or group is None:
         return None
@@ -56,7 +56,7 @@ def find() -> LoadBalancer | None:
 @folding.step()
 @resume_after_lost_answer
 def ensure() -> LoadBalancer:
-    """Make what is missing: security group, target group with the function, balancer, log, two listeners."""
+    """Create what is missing: security group, target group with the function, balancer, log, listeners."""
     place = network.get()
     security_group = _ensure_security_group(place.vpc_id)
     group = _ensure_target_group()
@@ -70,7 +70,7 @@ def ensure() -> LoadBalancer:
 
 
 def delete() -> None:
-    """Delete the balancer, its target group and its log's bucket; the security group goes with the VPC."""
+    """Delete the load balancer, its target group and bucket; the security group is deleted with the VPC."""
     if found := balancer():
         deletion.delete("elbv2", "delete_load_balancer", LoadBalancerArn=found["LoadBalancerArn"])
     if group := target_group():
@@ -79,7 +79,7 @@ def delete() -> None:
 
 
 def leftovers() -> list[Resource]:
-    """The balancer, its target group and the bucket of its log, where they exist."""
+    """The load balancer, its target group and the bucket of its log, if they exist."""
     found = [Resource("AWS", "load balancer", name())] if balancer() else []
     if target_group():
         found.append(Resource("AWS", "target group", function.name()))
@@ -102,9 +102,9 @@ def listeners() -> show.Table:
 
 
 def addresses(arn: str = "") -> list[str]:
-    """Its private addresses, one in each subnet: those of the network interfaces that AWS made for it.
+    """Its private addresses, one in each subnet: those of its network interfaces.
 
-    `arn` is the balancer's, where it was looked up already.
+    `arn` is the load balancer's, if already known.
     """
     description = "ELB " + (arn or get().arn).partition("loadbalancer/")[2]
     interfaces = ec2.found("network interface", description=description)
@@ -114,7 +114,7 @@ def addresses(arn: str = "") -> list[str]:
 def target_health(target_group_arn: str = "") -> tuple[str, str]:
     """State ("healthy", "unhealthy", "initial", …) and reason of the function as a target.
 
-    `target_group_arn` is the target group's, where it was looked up already.
+    `target_group_arn` is the target group's, if already known.
     """
     arn = target_group_arn or get().target_group_arn
     descriptions = aws.call("elbv2", "describe_target_health", TargetGroupArn=arn)["TargetHealthDescriptions"]
@@ -174,7 +174,7 @@ def _ensure_target_group() -> str:
     if group:
         print(f"Target group {function.name()} exists")
         return group["TargetGroupArn"]
-    # Off by default for functions; without them a target is never called healthy.
+    # Off by default for functions; without them a target never becomes healthy.
     checks: dict[str, Any] = {
         "HealthCheckEnabled": True,
         "HealthCheckPath": "/",
@@ -284,12 +284,12 @@ def _target_of(listener: dict[str, Any]) -> str:
 
 
 def listeners_of(arn: str) -> list[dict[str, Any]]:
-    """The balancer's listeners as AWS describes them."""
+    """The load balancer's listeners as AWS describes them."""
     return aws.list_all("elbv2", "describe_listeners", "Listeners", LoadBalancerArn=arn)
 
 
 def balancer() -> dict[str, Any] | None:
-    """The balancer as AWS describes it, or None."""
+    """The load balancer as AWS describes it, or None."""
     found = aws.found(
         "LoadBalancerNotFound", service="elbv2", operation="describe_load_balancers", Names=[name()]
     )

@@ -1,4 +1,4 @@
-"""One request, found again in an Envoy's log by the traceparent that curl sent."""
+"""One request, found in an Envoy's log by the traceparent that curl sent."""
 
 import json
 from typing import Any
@@ -18,7 +18,7 @@ def envoy(
 ) -> dict[str, Any]:
     """The access-log entry of that request in an Envoy.
 
-    Waits up to `timeout` seconds, since an Envoy writes its log up to 10 seconds late; raises TimedOutError.
+    Waits up to `timeout` seconds, because Envoy logs up to 10 seconds late; raises TimedOutError.
     """
 
     def probe() -> dict[str, Any]:
@@ -31,8 +31,8 @@ def envoy(
         probe,
         bool,
         timeout=timeout,
-        state=lambda _: "not there yet",
-        hint="look whether the request took this way, and whether access logs are on (meshConfig).",
+        state=lambda _: "not in the log yet",
+        hint="check that the request took this path, and that access logs are on (meshConfig).",
     )
 
 

@@ -1,4 +1,4 @@
-"""The VPC in AWS: three private and three public subnets, one of each in three zones."""
+"""The VPC in AWS: three private and three public subnets, one of each in three Availability Zones."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from helpers.base.waiting import resume_after_lost_answer, wait_until
 CIDR = "10.0.0.0/16"
 PRIVATE = ("10.0.1.0/24", "10.0.2.0/24", "10.0.3.0/24")
 PUBLIC = ("10.0.101.0/24", "10.0.102.0/24", "10.0.103.0/24")
-# By id, since a zone has another name in each account:
+# By id, because zone names differ between accounts:
 # https://docs.aws.amazon.com/eks/latest/userguide/network-reqs.html
 _ZONES_WITHOUT_EKS = ("use1-az3", "usw1-az2", "cac1-az3")
 _KINDS = (
@@ -28,7 +28,7 @@ _KINDS = (
     "internet gateway",
     "VPC",
 )
-# What controllers of Kubernetes and EKS make has no tag of ours; interfaces of pods outlive their nodes.
+# Resources of Kubernetes' and EKS's controllers lack our tag; interfaces of pods outlive their nodes.
 _BY_VPC: dict[str, dict[str, str]] = {
     "network interface": {"status": "available"},
     "subnet": {},
@@ -47,7 +47,7 @@ class Network:
     public: list[str]
 
     def table(self) -> show.Table:
-        """The subnets: zone, addresses, and whether a route leads to them from the internet."""
+        """The subnets: zone, addresses, and whether they have a route to the internet gateway."""
         by_id = {subnet["SubnetId"]: subnet for subnet in _subnets(self.vpc_id)}
         rows = [
             {"subnet": kind, "zone": by_id[id_]["AvailabilityZone"], "addresses": by_id[id_]["CidrBlock"]}
@@ -60,12 +60,12 @@ class Network:
 
 
 def get() -> Network:
-    """The VPC with its subnets; raises PrerequisiteError where it or one of them is missing."""
+    """The VPC with its subnets; raises PrerequisiteError if it or one of them is missing."""
     return contents.require(find(), "vpc", f"no VPC tagged Project={current().TUTORIAL_NAME}")
 
 
 def find() -> Network | None:
-    """The VPC with its subnets, found by its tag, or None where it or one of them is missing."""
+    """The VPC with its subnets, found by its tag, or None if it or one of them is missing."""
     for vpc in ec2.tagged("VPC"):
         by_cidr = {subnet["CidrBlock"]: subnet["SubnetId"] for subnet in _subnets(vpc["VpcId"])}
         if {*PRIVATE, *PUBLIC} <= set(by_cidr):
@@ -77,7 +77,7 @@ def find() -> Network | None:
 @folding.step()
 @resume_after_lost_answer
 def ensure() -> Network:
-    """Make what is missing of the network. Nodes in private subnets reach out by one NAT gateway."""
+    """Create what is missing of the network. Nodes in private subnets use one NAT gateway."""
     vpc_id = _ensure_vpc()
     internet_gateway = _ensure_internet_gateway(vpc_id)
     private, public = _ensure_subnets(vpc_id)
@@ -87,9 +87,9 @@ def ensure() -> Network:
 
 
 def delete() -> None:
-    """Delete it with all that is in the VPC, also what controllers of Kubernetes made there without our tag.
+    """Delete it with everything in the VPC, including what Kubernetes' controllers created without our tag.
 
-    Waits for what still uses it: a NAT gateway on its way out, a load balancer's network interfaces.
+    Waits for what still uses it: a NAT gateway being deleted, a load balancer's network interfaces.
     """
     for kind, thing in _existing():
         if kind == "route table":
@@ -101,22 +101,37 @@ def delete() -> None:
             for attachment in thing.get("Attachments", []):
                 deletion.delete("ec2", "detach_internet_gateway", **ids, VpcId=attachment["VpcId"])
         ec2.delete(kind, ec2.id_of(kind, thing))
+        if kind == "NAT gateway":
+            _wait_deleted(thing["NatGatewayId"])
+
+
+def _wait_deleted(gateway: str) -> None:
+    """Its address and its subnet are in use until then."""
+
+    def state() -> str:
+        missing, words = "NatGatewayNotFound", {"NatGatewayIds": [gateway]}
+        found = aws.found(missing, service="ec2", operation="describe_nat_gateways", **words)
+        return found["NatGateways"][0]["State"] if found and found["NatGateways"] else "deleted"
+
+    what = f"NAT gateway {gateway} to be deleted"
+    wait_until(what, state, lambda now: now == "deleted", timeout=_GATEWAY_LIMIT)
+    aws.waited("ec2", "nat_gateway_deleted", NatGatewayIds=[gateway])
 
 
 def leftovers() -> list[Resource]:
-    """What exists of it, in the order in which it is deleted."""
+    """What exists, in the order of deletion."""
     return [Resource("AWS", kind, ec2.id_of(kind, thing)) for kind, thing in _existing()]
 
 
 def _existing() -> Iterator[tuple[str, dict[str, Any]]]:
-    """Kinds and things, dependents first; each kind is listed when it is reached."""
+    """Kinds and resources, dependents first; each kind is listed when it is reached."""
     vpcs = [vpc["VpcId"] for vpc in ec2.tagged("VPC")]
     for kind in _KINDS:
         if kind in _BY_VPC:
             things = [thing for vpc in vpcs for thing in ec2.found(kind, **{"vpc-id": vpc}, **_BY_VPC[kind])]
         else:
             things = ec2.tagged(kind)
-        # The default security group goes with its VPC.
+        # The default security group is deleted with its VPC.
         yield from ((kind, thing) for thing in things if thing.get("GroupName") != "default")
 
 
@@ -159,14 +174,14 @@ def _ensure_subnets(vpc_id: str) -> tuple[list[str], list[str]]:
 
 
 def _zones() -> list[str]:
-    """Names of three zones in which EKS's control plane can be; raises SettingsError."""
-    # Not local or wavelength zones.
+    """Names of three zones that EKS's control plane supports; raises SettingsError."""
+    # No local or wavelength zones.
     ordinary = [{"Name": "zone-type", "Values": ["availability-zone"]}]
     zones = aws.list_all("ec2", "describe_availability_zones", "AvailabilityZones", Filters=ordinary)
     names = sorted(zone["ZoneName"] for zone in zones if zone["ZoneId"] not in _ZONES_WITHOUT_EKS)[:3]
     if len(names) < len(PRIVATE):
         region = current().AWS_REGION
-        answer = f"{region} has {len(names)} zones for EKS, and three are needed"
+        answer = f"{region} has {len(names)} zones for EKS, but three are needed"
         raise SettingsError("Choosing zones", answer, "set another AWS_REGION.")
     return names
 
@@ -175,7 +190,7 @@ def _ensure_subnet(vpc_id: str, cidr: str, zone: str, kind: str, there: dict[str
     if cidr in there:
         print(f"Subnet {there[cidr]} exists ({kind}, {zone}, {cidr})")
         return there[cidr]
-    # These tags tell EKS where balancers go:
+    # These tags tell EKS where to create load balancers:
     # https://docs.aws.amazon.com/eks/latest/userguide/network-load-balancing.html
     role = "kubernetes.io/role/elb" if kind == "public" else "kubernetes.io/role/internal-elb"
     cluster = f"kubernetes.io/cluster/{current().TUTORIAL_NAME}"
@@ -217,7 +232,7 @@ def _ensure_nat_gateway(subnet: str) -> str:
     )
     if found["State"] != "available":
         answer = f"its state is {found['State']}: {found.get('FailureMessage', '')}"
-        raise TutorialError(f"Making the NAT gateway {id_}", answer, "correct that, then run this again.")
+        raise TutorialError(f"Creating the NAT gateway {id_}", answer, "correct that, then run this again.")
     aws.waited("ec2", "nat_gateway_available", NatGatewayIds=[id_])
     return id_
 

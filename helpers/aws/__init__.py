@@ -17,7 +17,7 @@ from helpers.base.tags import project_tags
 
 _RETRIES = {"mode": "standard", "max_attempts": 8}  # throttling, 5xx, dropped connections
 _SIGN_IN = (
-    "sign in (aws sso login, aws login, or fresh keys in the environment), then run this again: it goes on."
+    "sign in (aws sso login, aws login, or fresh keys in the environment), then run this again: it continues."
 )
 _TIMEOUTS = {"connect_timeout": 10, "read_timeout": 120}  # seconds
 _ONCE = {"connect_timeout": 3, "read_timeout": 5, "retries": {"total_max_attempts": 1}}
@@ -192,5 +192,5 @@ class _translated:
             raise UnreachableError(
                 self.action,
                 str(error),
-                "look whether AWS_ENDPOINT_URL is right, what it names is running, and the network is there.",
+                "check that AWS_ENDPOINT_URL is right, what it names is running, and the network is up.",
             ) from error

@@ -126,7 +126,7 @@ def entry(client: str, timeout: float = 400, *, since: datetime | None = None, h
         timeout=timeout,
         interval=2,
         state=lambda _: "not delivered yet",
-        hint="wait, as AWS delivers every five minutes; and look whether the request got that far: "
+        hint="wait, because AWS delivers every five minutes, and check that the request got that far: "
         "one that fails in the TLS handshake is in no access log.",
     )
 

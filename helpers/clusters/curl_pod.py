@@ -1,4 +1,4 @@
-"""A place inside the VPC for who has no machine there: a pod of the EKS cluster, in its private subnets."""
+"""A place inside the VPC, if you have no host there: a pod of the EKS cluster, in its private subnets."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +12,7 @@ NAMESPACE = "default"
 
 
 def run(context: str, argv: Sequence[str]) -> CompletedProcess[bytes]:
-    """Run a program in the pod, which has to be there; files of this machine are copied there."""
+    """Run a program in the pod, which must exist; files of this machine that it names are copied there."""
     files = {word for word in argv if Path(word).is_absolute() and Path(word).is_file()}
     words = [_copied(context, Path(word)) if word in files else word for word in argv]
     return pods.execute(context, NAMESPACE, POD, words)
@@ -21,7 +21,7 @@ def run(context: str, argv: Sequence[str]) -> CompletedProcess[bytes]:
 def _copied(context: str, file: Path) -> str:
     there = f"/tmp/{file.name}"
     content = file.read_text(encoding="ascii")  # certificates and keys in PEM
-    # What exec is given gets lost at times, without an error, so the file is read back:
+    # exec's input is sometimes lost without an error, so the file is read back:
     # https://github.com/containerd/containerd/issues/13934
     copy = ["sh", "-c", f"umask 077; cat > {there} && cat {there}"]
     wait_until(

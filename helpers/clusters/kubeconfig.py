@@ -13,12 +13,12 @@ from helpers.base.errors import PrerequisiteError
 from helpers.base.settings import current
 from helpers.clusters import tokens
 
-_NOTEBOOKS = {context: contents.notebook(context) for context in ("eks", "gke")}  # which makes the cluster
+_NOTEBOOKS = {context: contents.notebook(context) for context in ("eks", "gke")}  # which creates the cluster
 _KINDS = ("clusters", "users", "contexts")
 
 
 def write(context: str, server: str, ca_data: str, by_hand: str) -> None:
-    """Put a cluster, its user and the context into $KUBECONFIG; other entries stay.
+    """Put a cluster, its user and the context into $KUBECONFIG; other entries are kept.
 
     `ca_data` is base64, as both clouds give it. `by_hand` is the command that the cloud has for it.
     """
@@ -47,7 +47,7 @@ def has(context: str) -> bool:
 
 
 def require_context(context: str) -> str:
-    """The context's name again, when the kubeconfig has it; raises PrerequisiteError where not."""
+    """The same name if the kubeconfig has this context; raises PrerequisiteError otherwise."""
     if not has(context):
         raise PrerequisiteError(
             f"no cluster {context} in the kubeconfig", _NOTEBOOKS.get(context, "00-introduction")
@@ -67,15 +67,15 @@ def entries(context: str) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def server(context: str) -> str:
-    """The URL of the API server of that context; "" where there is none."""
+    """The URL of the API server of that context; "" if there is none."""
     clusters = [entry for entry in _read().get("clusters") or [] if entry["name"] == context]
     return clusters[0]["cluster"]["server"] if clusters else ""
 
 
 def remove(context: str) -> None:
-    """Take a context with its cluster and user out; fine when it is not there.
+    """Remove a context with its cluster and user, if it exists.
 
-    The file goes with its last entry. A reader's own contexts stay, and none of them becomes the current one.
+    The file is deleted with its last entry. A reader's own contexts are kept; none becomes the current one.
     """
     path, config = current().KUBECONFIG, _read()
     names = [entry["name"] for entry in config.get("contexts") or []]

@@ -16,18 +16,18 @@ _WIDTH = 110
 def render(path: str, **values: object) -> str:
     """The manifest's text; `path` is relative to the project's root.
 
-    ${NAME} comes from `values`, else from the setting of that name. Raises TutorialError where
-    neither knows it, or where there is no such file.
+    ${NAME} comes from `values`, else from the setting of that name. Raises TutorialError if
+    neither has it, or if there is no such file.
     """
     file = ROOT / path
     if not file.is_file():
-        raise TutorialError(f"Reading {path}", "there is no such file", "look into manifests/ for its name.")
+        raise TutorialError(f"Reading {path}", "there is no such file", "check its name in manifests/.")
     settings = current().model_dump(exclude_none=True)
     try:
         return Template(file.read_text(encoding="utf-8")).substitute(settings, **values)
     except KeyError as missing:
         raise TutorialError(
-            f"Filling in {path}", f"nothing gives ${{{missing.args[0]}}} a value", "pass it by that name."
+            f"Filling in {path}", f"there is no value for ${{{missing.args[0]}}}", "pass it by that name."
         ) from None
     except ValueError as wrong:
         raise TutorialError(f"Filling in {path}", str(wrong), "write $$ for a dollar sign.") from None

@@ -28,10 +28,10 @@ _PASSING = (
     auth.TransportError,
 )
 _RETRY = {"initial": 0.5, "maximum": 20.0, "timeout": 60.0}
-_ENDPOINT = "look whether {} is right and what it names is running."
+_ENDPOINT = "check that {} is right, and that what it names is running."
 # An API that is not enabled. The project may be the credentials' own (quota_project_id).
 _DISABLED = re.compile(r"in project (\S+) before or it is disabled.*?([a-z]+\.googleapis\.com)/", re.DOTALL)
-_SIGN_IN = "gcloud auth application-default login, then run this again: it goes on."
+_SIGN_IN = "gcloud auth application-default login, then run this again: it continues."
 
 Client = TypeVar("Client")
 T = TypeVar("T")
@@ -136,7 +136,7 @@ def _says(error: BaseException, reason: str) -> bool:
 
 def _where() -> str:
     given = gcp.overridden()
-    return _ENDPOINT.format(" and ".join(given)) if given else "look whether this machine is online."
+    return _ENDPOINT.format(" and ".join(given)) if given else "check that this machine is online."
 
 
 @functools.lru_cache(maxsize=8)

@@ -160,6 +160,7 @@ def test_acm_issues_once_the_domain_has_its_record(moto, monkeypatch, capsys):
     mine = mine["HostedZone"]["Id"].rpartition("/")[2]
     network.ensure()
     arn = acm.ensure()
+    assert f"\n# → /hostedzone/{mine}\n" in capsys.readouterr().out  # asked, as commands name it
     described = aws.call("acm", "describe_certificate", CertificateArn=arn)["Certificate"]
     assert (described["Type"], described["Status"]) == ("AMAZON_ISSUED", "ISSUED")
     wanted = described["DomainValidationOptions"][0]["ResourceRecord"]
@@ -235,7 +236,7 @@ def answering(monkeypatch):
 def test_expired_credentials_say_sign_in_and_go_on(answering, monkeypatch):
     error = "<Error><Code>ExpiredToken</Code><Message>The security token is expired</Message></Error>"
     monkeypatch.setattr(answering, "body", f"<ErrorResponse>{error}</ErrorResponse>")
-    with pytest.raises(ApiError, match=r"ExpiredToken: .*expired\nTry: sign in .*it goes on") as refused:
+    with pytest.raises(ApiError, match=r"ExpiredToken: .*expired\nTry: sign in .*it continues") as refused:
         aws.account_id()
     assert refused.value.code == "ExpiredToken"
 

@@ -199,7 +199,7 @@ def test_expired_sign_in_at_google_says_how_to_go_on(account_file):
     with web.serving(web.on_loopback(Revoked)) as server:
         account_file(f"http://127.0.0.1:{server.server_port}/token")
         with pytest.raises(
-            UnreachableError, match=r"Token has been expired(.|\n)*application-default login.*goes on"
+            UnreachableError, match=r"Token has been expired(.|\n)*application-default login.*continues"
         ):
             client.identity()
 

@@ -242,7 +242,7 @@ def test_what_is_deleted_is_gone_and_nothing_to_delete_is_fine(place, service, c
 def test_what_will_not_go_is_a_time_out(place):
     finalizer = f"{{name: kept, namespace: {place}, finalizers: [example.com/kept]}}"
     kube.apply_text("eks", f"{{apiVersion: v1, kind: Secret, metadata: {finalizer}}}")
-    with pytest.raises(TimedOutError, match="secret/kept to go: still “still there”"):
+    with pytest.raises(TimedOutError, match="secret/kept to be deleted: still “still there”"):
         kube.delete("eks", place, "secret/kept", timeout=0)
     assert (
         kubectl("-n", place, "patch", "secret", "kept", "-p", '{"metadata":{"finalizers":null}}').returncode

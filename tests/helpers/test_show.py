@@ -74,7 +74,7 @@ def test_value_given_wins_over_the_setting(manifest):
 
 
 def test_name_without_a_value_is_an_error_and_nothing_is_written(manifest):
-    with pytest.raises(TutorialError, match=r"nothing gives \$\{HOST\} a value"):
+    with pytest.raises(TutorialError, match=r"there is no value for \$\{HOST\}"):
         manifests.write(manifest, "eks")
     assert not (current().TUTORIAL_BUILD_DIR / "manifests").exists() or not list(
         (current().TUTORIAL_BUILD_DIR / "manifests").rglob("*.yaml")
