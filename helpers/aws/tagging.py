@@ -1,4 +1,4 @@
-"""Resources with the tutorial's tags, from the Resource Groups Tagging API, and those that it omits.
+"""Resources with the tutorial's tags, from the Resource Groups Tagging API, and those that it omits."""
 
 from collections.abc import Iterator
 from typing import Any
