@@ -21,11 +21,11 @@ from helpers.base.waiting import resume_after_lost_answer
 def ensure() -> str:
     """Create the zone if there is none, point alb.<domain> to the load balancer; returns the host name."""
     balancer, host = load_balancer.get(), current().alb_host
-    zone_id = route53.ensure(network.get().vpc_id)
     there = find()
     if there and _alias(there) == balancer.dns_name.lower():
         print(f"Record {host} exists, an alias of {balancer.dns_name}")
         return host
+    zone_id = route53.ensure(network.get().vpc_id)
     target = {
         "HostedZoneId": balancer.zone_id,
         "DNSName": balancer.dns_name,

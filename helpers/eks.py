@@ -122,12 +122,14 @@ def ensure() -> Cluster:
 def delete() -> None:
     """Delete the cluster, wait until it is gone, and delete what it left, if it exists."""
     node_group.delete()
-    wait_until("the node groups to be deleted", node_group.names, lambda left: not left, timeout=_LIMIT)
+    node_group.wait_deleted(_LIMIT)
     busy = ("CREATING", "UPDATING")  # EKS refuses to delete a cluster that it is still creating
     wait_until("the EKS cluster to be deletable", status, lambda now: now not in busy, timeout=_LIMIT)
     if status() not in ("", "DELETING"):
         deletion.delete("eks", "delete_cluster", name=current().TUTORIAL_NAME)
-    wait_until("the EKS cluster to be deleted", status, lambda now: now == "", timeout=_LIMIT)
+    if status():
+        wait_until("the EKS cluster to be deleted", status, lambda now: now == "", timeout=_LIMIT)
+        aws.waited("eks", "cluster_deleted", name=current().TUTORIAL_NAME)
     kubeconfig.remove(CONTEXT)
     for name in classic_load_balancer.names(cluster_tag()):
         deletion.delete("elb", "delete_load_balancer", LoadBalancerName=name)

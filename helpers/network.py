@@ -101,6 +101,21 @@ def delete() -> None:
             for attachment in thing.get("Attachments", []):
                 deletion.delete("ec2", "detach_internet_gateway", **ids, VpcId=attachment["VpcId"])
         ec2.delete(kind, ec2.id_of(kind, thing))
+        if kind == "NAT gateway":
+            _wait_deleted(thing["NatGatewayId"])
+
+
+def _wait_deleted(gateway: str) -> None:
+    """Its address and its subnet are in use until then."""
+
+    def state() -> str:
+        missing, words = "NatGatewayNotFound", {"NatGatewayIds": [gateway]}
+        found = aws.found(missing, service="ec2", operation="describe_nat_gateways", **words)
+        return found["NatGateways"][0]["State"] if found and found["NatGateways"] else "deleted"
+
+    what = f"NAT gateway {gateway} to be deleted"
+    wait_until(what, state, lambda now: now == "deleted", timeout=_GATEWAY_LIMIT)
+    aws.waited("ec2", "nat_gateway_deleted", NatGatewayIds=[gateway])
 
 
 def leftovers() -> list[Resource]:

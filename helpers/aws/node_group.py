@@ -57,6 +57,15 @@ def delete() -> None:
             deletion.delete("eks", "delete_nodegroup", **words)
 
 
+def wait_deleted(timeout: float) -> None:
+    """Wait until the cluster has no node group; raises TimedOutError."""
+    leaving = names()
+    wait_until("the node groups to be deleted", names, lambda left: not left, timeout=timeout)
+    for name in leaving:
+        words = {"clusterName": current().TUTORIAL_NAME, "nodegroupName": name}
+        aws.waited("eks", "nodegroup_deleted", **words)
+
+
 def leftovers() -> list[Resource]:
     """The cluster's node groups."""
     return [Resource("AWS", "EKS node group", name) for name in names()]

@@ -51,7 +51,14 @@ def zones(private: bool) -> list[str]:
 
 def ensure(vpc_id: str = "") -> str:
     """The zone's id; a tagged zone is created if there is none. A private one belongs to that VPC."""
-    return find() or _create(vpc_id)
+    zone = find()
+    if zone is None:
+        return _create(vpc_id)
+    kinds = {"private": "Config.PrivateZone", "public": "!(Config.PrivateZone)"}
+    if kind := kinds.get(current().TUTORIAL_ROUTE53_ZONE):  # otherwise the settings have its id
+        show, name = f"HostedZones[?{kind}].Id | [0]", current().TUTORIAL_DOMAIN
+        aws.shown("route53", "list_hosted_zones_by_name", show=show, DNSName=name)
+    return zone
 
 
 def records(zone: str) -> list[dict[str, Any]]:

@@ -160,6 +160,7 @@ def test_acm_issues_once_the_domain_has_its_record(moto, monkeypatch, capsys):
     mine = mine["HostedZone"]["Id"].rpartition("/")[2]
     network.ensure()
     arn = acm.ensure()
+    assert f"\n# → /hostedzone/{mine}\n" in capsys.readouterr().out  # asked, as commands name it
     described = aws.call("acm", "describe_certificate", CertificateArn=arn)["Certificate"]
     assert (described["Type"], described["Status"]) == ("AMAZON_ISSUED", "ISSUED")
     wanted = described["DomainValidationOptions"][0]["ResourceRecord"]
