@@ -9,6 +9,7 @@ from pathlib import Path
 from helpers.base.contents import object_keys
 from helpers.pictures import svg, things_picture
 from helpers.pictures.things import Part, Parts
+from tests.notebooks.drawings import all_drawings
 
 IMAGES = Path(__file__).parents[2] / "notebooks" / "images"
 HOST = "a0c3393cd19ad4432b92ef2ff475adab-1234567890.us-east-1.elb.amazonaws.com"
@@ -72,7 +73,7 @@ _FILES = (
 DRAWN: dict[Path, svg.Picture] = {
     IMAGES / f"{name}.svg": things_picture.draw(after(before), here, title)
     for name, before, here, title in _FILES
-}
+} | {IMAGES / f"{name}.svg": picture for name, picture in all_drawings().items()}
 
 
 if __name__ == "__main__":

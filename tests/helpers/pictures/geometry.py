@@ -49,8 +49,11 @@ def texts(root: ET.Element) -> list[Box]:
 
 
 def boxes(root: ET.Element) -> list[Box]:
-    """All rectangles; the card is the first."""
+    """All rectangles and circles."""
     found = []
+    for one in root.iter(f"{_SPACE}circle"):
+        x, y, radius = (float(one.get(name, "0")) for name in ("cx", "cy", "r"))
+        found.append(Box(x - radius, y - radius, x + radius, y + radius))
     for one in root.iter(f"{_SPACE}rect"):
         x, y, width, height = (float(one.get(name, "0")) for name in ("x", "y", "width", "height"))
         found.append(Box(x, y, x + width, y + height))
@@ -65,6 +68,12 @@ def lines(root: ET.Element) -> list[tuple[str, list[tuple[float, float]]]]:
         if len(points) > 1 and "z" not in one.get("d", ""):
             found.append((one.get("class", ""), [(float(x), float(y)) for x, y in points]))
     return found
+
+
+def _on(point: tuple[float, float], way: list[tuple[float, float]]) -> bool:
+    """Whether the point is on a line that is horizontal."""
+    x, y = point
+    return any(y == one[1] == other[1] and one[0] <= x <= other[0] for one, other in itertools.pairwise(way))
 
 
 def faults(picture: str) -> list[str]:
@@ -97,5 +106,10 @@ def faults(picture: str) -> list[str]:
                 f"a line through: {text.words}" for text in all_texts if straight and segment.meets(text)
             ]
         ends = [points[0], *([] if kind == "no" else [points[-1]])]  # a cross may stand before the box
-        found += [f"a loose end at {end}" for end in ends if not any(one.touches(*end) for one in all_boxes)]
+        others = [way for _, way in lines(root) if way != points]
+        found += [
+            f"a loose end at {end}"
+            for end in ends
+            if not any(one.touches(*end) for one in all_boxes) and not any(_on(end, way) for way in others)
+        ]
     return found

@@ -153,3 +153,4 @@ def test_steps_that_are_finished_have_a_tick(parts, here, ticks):
 def test_a_committed_picture_is_what_the_code_draws(path):
     advice = "python -m tests.notebooks.stages draws it anew"
     assert path.read_text(encoding="utf-8") == str(stages.DRAWN[path]), advice
+    assert geometry.faults(str(stages.DRAWN[path])) == []
