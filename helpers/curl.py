@@ -124,7 +124,8 @@ def inside_vpc(*args: str | Path) -> CurlResult:
     hint = "check that pod/curl is running, and that its curl is 7.75 or newer."
     before = pods.exec_words(eks.CONTEXT, curl_pod.NAMESPACE, curl_pod.POD)
     words = [*_timeout(), *map(str, args)]
-    return _curl(partial(curl_pod.run, eks.CONTEXT), words, "VPC", hint, shown_before=before)
+    run = partial(curl_pod.run, eks.CONTEXT)
+    return _curl(run, words, "VPC", hint, shown_before=before, shown_as=curl_pod.there)
 
 
 def _with_vpc(word: str) -> str:
@@ -185,7 +186,12 @@ def _after(prefix: Sequence[str], args: Sequence[str | Path], origin: Origin) ->
 
 
 def _curl(
-    run: Run, args: Sequence[str], origin: Origin, hint: str, shown_before: Sequence[str] = ()
+    run: Run,
+    args: Sequence[str],
+    origin: Origin,
+    hint: str,
+    shown_before: Sequence[str] = (),
+    shown_as: Callable[[str], str] = str,
 ) -> CurlResult:
     """Run curl and print it as in a terminal.
 
@@ -193,7 +199,7 @@ def _curl(
         TutorialError: curl did not start, or is too old.
     """
     done = run(["curl", *_MORE, *args])
-    shown = command.shell_join([*shown_before, "curl", *args])
+    shown = command.shell_join([*shown_before, "curl", *map(shown_as, args)])
     if _MARK.encode() not in done.stdout:
         errors = done.stderr.decode(errors="replace").strip()
         raise TutorialError(shown, errors or f"exit code {done.returncode}", hint)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+import sys
 from typing import TYPE_CHECKING, Any
 
 from helpers import gcp
 from helpers.base import command, contents, folding, my_address
-from helpers.base.errors import ApiError, TutorialError
+from helpers.base.errors import ApiError, TutorialError, for_people
 from helpers.base.resource import Resource
 from helpers.base.settings import current
 from helpers.base.tags import project_tags
@@ -154,13 +155,12 @@ def _ensure_access(found: container_v1.Cluster) -> None:
 
 
 def connect() -> None:
-    """Write the context `gke` into the kubeconfig, as `gcloud container clusters get-credentials` would."""
+    """Write the context `gke` into the kubeconfig; `python -m helpers.gke` does only that.
+
+    `gcloud container clusters get-credentials` would write one that needs gke-gcloud-auth-plugin.
+    """
     cluster = get()
-    words = ["gcloud", "container", "clusters", "get-credentials", *gcloud.path(_path())]
-    settings = current()
-    theirs = f"gke_{settings.GOOGLE_CLOUD_PROJECT}_{settings.GOOGLE_CLOUD_LOCATION}_{cluster.name}"
-    rename = ["kubectl", "config", "rename-context", theirs, CONTEXT]
-    by_hand = f"{command.shell_join(words)} && {command.shell_join(rename)}"
+    by_hand = command.shell_join([sys.executable, "-m", "helpers.gke"])
     kubeconfig.write(CONTEXT, cluster.url, cluster.ca, by_hand)
 
 
@@ -221,3 +221,7 @@ def _labels() -> dict[str, str]:
 
 def _path() -> str:
     return f"{container.parent()}/clusters/{current().TUTORIAL_NAME}"
+
+
+if __name__ == "__main__":
+    for_people(connect)()

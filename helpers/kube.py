@@ -256,9 +256,10 @@ def run_in_pod(
     output = Output(
         done.stdout.decode(errors="replace"), done.returncode, done.stderr.decode(errors="replace")
     )
-    line = command.shell_join(
-        [*pods.exec_words(context, namespace, target, container, input is not None), *argv]
-    )
+    words = [*pods.exec_words(context, namespace, target, container, input is not None), *argv]
+    line = command.shell_join(words)
+    if input is not None:
+        line += f" < {command.shell_join([manifests.write_text('standard-input.txt', context, input)])}"
     if check and output.exit_code:
         raise CommandError(line, output.exit_code, output.errors or output.text)
     command.show(line, output.text + output.errors)

@@ -23,11 +23,6 @@ class Step:
     answers: list[str] = field(default_factory=list)
     output: list[str] = field(default_factory=list)
 
-    @property
-    def program(self) -> str:
-        """The first of the tutorial's programs in it."""
-        return next(word for word in self.command.split() if word in PROGRAMS)
-
 
 def steps(notebook: Path) -> list[Step]:
     """The commands that an executed notebook shows, in the order of printing."""
