@@ -11,10 +11,11 @@ import typer
 
 from helpers import acm, dns, eks, function, gke, kube, load_balancer, network, show
 from helpers.aws import node_group, tagging
-from helpers.base import runs
+from helpers.base import folding, runs
 from helpers.base.errors import ApiError, TimedOutError, UnreachableError, for_people
 from helpers.base.resource import Resource
 from helpers.base.settings import current
+from helpers.base.tables import Rich
 from helpers.base.waiting import wait_until
 from helpers.gcp import cloud_nat, container
 
@@ -61,10 +62,16 @@ def listing() -> list[Resource]:
     return found + [Resource("AWS", "tagged", arn) for arn in others]
 
 
-def table() -> show.Table:
-    """What is left, as a table."""
-    rows = [(resource.cloud, resource.kind, resource.name) for resource in listing()]
-    return show.table(rows, ("cloud", "what", "name"))
+def table() -> Rich:
+    """What is left, as a table; folded by cloud in a notebook."""
+    found, folds = listing(), ""
+    for cloud in dict.fromkeys(resource.cloud for resource in found):
+        rows = [(resource.kind, resource.name) for resource in found if resource.cloud == cloud]
+        inside = show.table(rows, ("what", "name"))._repr_html_()
+        folds += f"<details><summary>{cloud}: {len(rows)} resources</summary>{inside}</details>"
+    rows_of_all = [(resource.cloud, resource.kind, resource.name) for resource in found]
+    text = repr(show.table(rows_of_all, ("cloud", "what", "name")))
+    return Rich(text, html=folds or "<p>Nothing exists in either cloud.</p>")
 
 
 def plan() -> list[Resource]:
@@ -80,6 +87,7 @@ def plan() -> list[Resource]:
     return services + listing()
 
 
+@folding.step()
 def everything() -> None:
     """Delete everything, wait until it is gone, and check that nothing is listed.
 

@@ -87,13 +87,12 @@ def leftovers() -> list[Resource]:
 
 
 def listeners() -> show.Table:
-    """Both listeners: port, protocol, TLS policy and certificate."""
+    """Both listeners: port, protocol, TLS policy and target group."""
     rows = [
         {
             "port": listener["Port"],
             "protocol": listener["Protocol"],
             "TLS policy": listener.get("SslPolicy") if listener["Protocol"] == "HTTPS" else "",
-            "certificate": _certificate_of(listener),
             "forwards to": _target_of(listener).partition("targetgroup/")[2].split("/")[0],
         }
         for listener in sorted(listeners_of(get().arn), key=lambda listener: listener["Port"])

@@ -78,11 +78,15 @@ def find() -> Network | None:
 @resume_after_lost_answer
 def ensure() -> Network:
     """Create what is missing of the network. Nodes in private subnets use one NAT gateway."""
+    existing = find()
     vpc_id = _ensure_vpc()
     internet_gateway = _ensure_internet_gateway(vpc_id)
     private, public = _ensure_subnets(vpc_id)
     _ensure_routes(vpc_id, "public", public, GatewayId=internet_gateway)
     _ensure_routes(vpc_id, "private", private, NatGatewayId=_ensure_nat_gateway(public[0]))
+    if existing:
+        subnets = len(existing.private) + len(existing.public)
+        print(f"VPC {vpc_id} with its {subnets} subnets, gateways and routes exists")
     return get()
 
 
@@ -138,7 +142,6 @@ def _existing() -> Iterator[tuple[str, dict[str, Any]]]:
 def _ensure_vpc() -> str:
     if vpcs := ec2.tagged("VPC"):
         vpc_id = vpcs[0]["VpcId"]
-        print(f"VPC {vpc_id} exists")
     else:
         tags = ec2.tags("vpc")
         made = aws.change("ec2", "create_vpc", show="Vpc.VpcId", CidrBlock=CIDR, TagSpecifications=tags)
@@ -155,7 +158,6 @@ def _ensure_vpc() -> str:
 def _ensure_internet_gateway(vpc_id: str) -> str:
     if gateways := ec2.tagged("internet gateway"):
         gateway, id_ = gateways[0], gateways[0]["InternetGatewayId"]
-        print(f"Internet gateway {id_} exists")
     else:
         tags, show = ec2.tags("internet-gateway"), "InternetGateway.InternetGatewayId"
         made = aws.change("ec2", "create_internet_gateway", show=show, TagSpecifications=tags)
@@ -188,7 +190,6 @@ def _zones() -> list[str]:
 
 def _ensure_subnet(vpc_id: str, cidr: str, zone: str, kind: str, there: dict[str, str]) -> str:
     if cidr in there:
-        print(f"Subnet {there[cidr]} exists ({kind}, {zone}, {cidr})")
         return there[cidr]
     # These tags tell EKS where to create load balancers:
     # https://docs.aws.amazon.com/eks/latest/userguide/network-load-balancing.html
@@ -211,7 +212,6 @@ def _ensure_nat_gateway(subnet: str) -> str:
     gateways = [each for each in ec2.tagged("NAT gateway") if each["State"] in ("pending", "available")]
     if gateways:
         id_ = gateways[0]["NatGatewayId"]
-        print(f"NAT gateway {id_} exists")
         if gateways[0]["State"] == "available":
             return id_
     else:
@@ -249,7 +249,6 @@ def _ensure_address() -> str:
 def _ensure_routes(vpc_id: str, kind: str, subnets: list[str], **target: str) -> None:
     if tables := ec2.tagged("route table", Name=f"{current().TUTORIAL_NAME}-{kind}"):
         table = tables[0]
-        print(f"Route table {table['RouteTableId']} exists ({kind})")
     else:
         tags, show = ec2.tags("route-table", f"-{kind}"), "RouteTable.RouteTableId"
         made = aws.change("ec2", "create_route_table", show=show, VpcId=vpc_id, TagSpecifications=tags)

@@ -65,12 +65,16 @@ def ensure() -> Certificates:
         changes.begin(line := f"mkdir -p {relative(folder)}")
         folder.mkdir(parents=True)
         command.show_change(line)
-    _authority("mtls-ca", "Lambda external CA")
-    _leaf("server", SERVER, "mtls-ca", ExtendedKeyUsageOID.SERVER_AUTH)
-    _leaf("client", CLIENT, "mtls-ca", ExtendedKeyUsageOID.CLIENT_AUTH)
-    _authority("stranger-ca", "A stranger's CA")
-    _leaf("stranger", CLIENT, "stranger-ca", ExtendedKeyUsageOID.CLIENT_AUTH)
-    {"private-ca": _load_balancer, "acm": _acm_roots}[current().TUTORIAL_CERTIFICATE]()
+    kept = [
+        _authority("mtls-ca", "Lambda external CA"),
+        _leaf("server", SERVER, "mtls-ca", ExtendedKeyUsageOID.SERVER_AUTH),
+        _leaf("client", CLIENT, "mtls-ca", ExtendedKeyUsageOID.CLIENT_AUTH),
+        _authority("stranger-ca", "A stranger's CA"),
+        _leaf("stranger", CLIENT, "stranger-ca", ExtendedKeyUsageOID.CLIENT_AUTH),
+        *{"private-ca": _load_balancer, "acm": _acm_roots}[current().TUTORIAL_CERTIFICATE](),
+    ]
+    if any(kept):
+        print(f"{sum(kept)} certificates in {relative(folder)} exist")
     pairs = {
         f"{name}_{kind}": path(name)
         for name in ("server", "client", "stranger", "alb")
@@ -106,12 +110,14 @@ def table() -> show.Table:
     return show.table(rows)
 
 
-def _load_balancer() -> None:
-    _authority("alb-ca", "Private CA of the load balancer")
-    _leaf("alb", current().alb_host, "alb-ca", ExtendedKeyUsageOID.SERVER_AUTH)
+def _load_balancer() -> list[bool]:
+    return [
+        _authority("alb-ca", "Private CA of the load balancer"),
+        _leaf("alb", current().alb_host, "alb-ca", ExtendedKeyUsageOID.SERVER_AUTH),
+    ]
 
 
-def _acm_roots() -> None:
+def _acm_roots() -> list[bool]:
     """The roots that ACM's certificates chain to, and no others, from the system's trust store.
 
     https://docs.aws.amazon.com/acm/latest/userguide/acm-concepts.html#ACM-root-CAs
@@ -125,12 +131,13 @@ def _acm_roots() -> None:
         _cert(name).with_name(name).unlink(missing_ok=True)
     _write(_cert("alb-ca"), b"".join(roots), 0o644)
     print(f"{relative(_cert('alb-ca'))}: the roots that ACM's certificates chain to")
+    return []
 
 
-def _authority(name: str, common_name: str) -> None:
+def _authority(name: str, common_name: str) -> bool:
+    """Whether it exists already; otherwise it is issued."""
     if _fits(name, name):
-        print(f"{relative(_cert(name))} exists: {common_name}")
-        return
+        return True
     line = _openssl(name, common_name, _CA_DAYS, "CA:true,pathlen:0", "keyUsage=critical,keyCertSign,cRLSign")
     changes.begin(line)
     key = _new_key(name)
@@ -140,12 +147,13 @@ def _authority(name: str, common_name: str) -> None:
     builder = builder.add_extension(_usage(key_cert_sign=True, crl_sign=True), critical=True)
     _write(_cert(name), builder.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM), 0o644)
     command.show_change(line)
+    return False
 
 
-def _leaf(name: str, host: str, ca: str, purpose: x509.ObjectIdentifier) -> None:
+def _leaf(name: str, host: str, ca: str, purpose: x509.ObjectIdentifier) -> bool:
+    """Whether it exists already; otherwise it is issued."""
     if _fits(name, ca, host):
-        print(f"{relative(_cert(name))} exists: {host}")
-        return
+        return True
     uses = ("keyUsage=critical,digitalSignature", f"extendedKeyUsage={_PURPOSES[purpose]}")
     line = _openssl(name, host, _LEAF_DAYS, "CA:false", *uses, f"subjectAltName=DNS:{host}", ca=ca)
     changes.begin(line)
@@ -164,6 +172,7 @@ def _leaf(name: str, host: str, ca: str, purpose: x509.ObjectIdentifier) -> None
     signed = builder.sign(_read_key(_key(ca)), hashes.SHA256())
     _write(_cert(name), signed.public_bytes(Encoding.PEM), 0o644)
     command.show_change(line)
+    return False
 
 
 def _openssl(name: str, common_name: str, days: int, constraints: str, *extensions: str, ca: str = "") -> str:

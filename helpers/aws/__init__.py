@@ -1,4 +1,4 @@
-"""Calls to AWS by boto3: one door, where errors become messages and commands are shown."""
+"""All calls to AWS with boto3: errors become messages, and commands are printed."""
 
 import functools
 import re
@@ -34,7 +34,7 @@ _HINTS = {
 }
 
 
-# No credentials, or none that are valid any more: not a question of the network.
+# Missing or expired credentials, which are no network problem.
 _NO_CREDENTIALS = (
     botocore_exceptions.NoCredentialsError,
     botocore_exceptions.PartialCredentialsError,
@@ -48,7 +48,7 @@ _NO_CREDENTIALS = (
 
 @functools.lru_cache(maxsize=64)
 def _client(service: str, endpoint: str | None, region: str, once: bool, *keys: str | None) -> Any:
-    import boto3  # takes a quarter of a second, so it waits for the first call
+    import boto3  # takes a quarter of a second, so it is imported by the first call
     from botocore.config import Config
 
     config = Config(**_ONCE) if once else Config(retries=_RETRIES, **_TIMEOUTS)
@@ -57,7 +57,7 @@ def _client(service: str, endpoint: str | None, region: str, once: bool, *keys: 
 
 
 def client(service: str, region: str | None = None, once: bool = False) -> Any:
-    """A boto3 client of that service, by the settings in force; with `once`, one that does not insist."""
+    """A boto3 client of that service, by the settings in force; with `once`, one that does not retry."""
     settings = of_named_clouds()
     return _client(
         service,
@@ -71,7 +71,7 @@ def client(service: str, region: str | None = None, once: bool = False) -> Any:
 
 
 def credentials() -> Any:
-    """The credentials in force, as botocore signs with; raises UnreachableError where there are none."""
+    """The credentials in force, as botocore signs with; raises UnreachableError if there are none."""
     import boto3
     from botocore.exceptions import NoCredentialsError
 
@@ -87,7 +87,7 @@ def credentials() -> Any:
 def call(service: str, operation: str, **parameters: Any) -> dict[str, Any]:
     """One call, e.g. call("ec2", "create_vpc", CidrBlock=…).
 
-    Raises ApiError with AWS's own error code, or Unreachable when there was no answer.
+    Raises ApiError with AWS's own error code, or Unreachable if there was no response.
     """
     with _translated(f"aws {service} {operation.replace('_', '-')}"):
         return getattr(client(service), operation)(**parameters)
@@ -131,7 +131,7 @@ def waited(service: str, waiter: str, **parameters: Any) -> None:
 
 
 def ask_once(service: str, region: str, operation: str, **parameters: Any) -> dict[str, Any]:
-    """Like `call`, in that region, for what one can do without: a few seconds, and no second attempt."""
+    """Like `call`, in that region, for optional data: a few seconds, and no retry."""
     with _translated(f"aws {service} {operation.replace('_', '-')}"):
         return getattr(client(service, region, once=True), operation)(**parameters)
 
@@ -147,7 +147,7 @@ def list_all(service: str, operation: str, key: str, **parameters: Any) -> list[
 
 
 def found(*codes: str, service: str, operation: str, **parameters: Any) -> dict[str, Any] | None:
-    """Like `call`, but None where AWS answers with one of these codes for "there is none"."""
+    """Like `call`, but None if AWS returns one of these codes for "not found"."""
     try:
         return call(service, operation, **parameters)
     except ApiError as refused:
@@ -180,7 +180,7 @@ class _translated:
         if isinstance(error, ClientError):
             code, message = error.response["Error"]["Code"], error.response["Error"].get("Message", "")
             if _HINTS.get(code) == _SIGN_IN:
-                _client.cache_clear()  # who has signed in again is asked for the new credentials
+                _client.cache_clear()  # after a new sign-in, the new credentials are used
             if _MADE.search(code) and error.response["ResponseMetadata"].get("RetryAttempts"):
                 raise AlreadyExistsError(self.action, code, message) from error
             hint = denied.advice(message) or _HINTS.get(code, "")

@@ -34,9 +34,9 @@ FIELDS = (
 )  # fmt: skip
 _DELIVERY = "logdelivery.elasticloadbalancing.amazonaws.com"
 _RECENT = timedelta(minutes=15)  # entries come up to five minutes late, sometimes later
-_SKEW = timedelta(milliseconds=10)  # of the clocks of who asked and the load balancer
-_SETTLING = 120  # seconds until all of AWS knows a new bucket and its policy
-# S3 has not done with the bucket yet; ELB does not see it or its policy yet.
+_SKEW = timedelta(milliseconds=10)  # difference between the clocks of the caller and the load balancer
+_SETTLING = 120  # seconds until a new bucket and its policy have propagated
+# S3 is still busy with the bucket; ELB does not see it or its policy yet.
 _UNSET = (
     "NoSuchBucketPolicy",
     "NoSuchLifecycleConfiguration",
@@ -48,19 +48,19 @@ _NOT_YET = {"OperationAborted", "NoSuchBucket", "InvalidConfigurationRequest"}
 
 
 def bucket() -> str:
-    """The bucket's name: with account and region in it, nobody else on earth has it."""
+    """The bucket's name: account and region make it globally unique."""
     return _bucket(aws.account_id())
 
 
 def find() -> str | None:
-    """The bucket's name, or None where there is no such bucket."""
+    """The bucket's name, or None if there is no such bucket."""
     name = bucket()
     found = aws.found("NoSuchBucket", service="s3", operation="list_objects_v2", Bucket=name, MaxKeys=1)
     return name if found else None
 
 
 def ensure(load_balancer_arn: str) -> None:
-    """The bucket, closed to all but the load balancer's log delivery, and the log switched on."""
+    """The bucket, writable by the load balancer's log delivery only, and the log switched on."""
     name, fresh = bucket(), find() is None
     if fresh:
         _create(name)
@@ -77,7 +77,7 @@ def ensure(load_balancer_arn: str) -> None:
 
 
 def delete() -> None:
-    """Delete the bucket with what is in it; the load balancer's last entries may come meanwhile."""
+    """Delete the bucket and its contents; the load balancer's last entries may arrive meanwhile."""
     name = find()
     if not name:
         return
@@ -93,7 +93,7 @@ def delete() -> None:
 
 
 def leftovers() -> list[Resource]:
-    """The bucket, where it exists."""
+    """The bucket, if it exists."""
     name = find()
     return [Resource("AWS", "bucket", name)] if name else []
 
@@ -103,7 +103,7 @@ def entry(client: str, timeout: float = 400, *, since: datetime | None = None, h
 
     Envoy logs that address as %UPSTREAM_LOCAL_ADDRESS%. A connection serves several requests: with `since`
     (Envoy's %START_TIME%, with its time zone), it is the first one made from then on; without, the last.
-    Waits up to `timeout` seconds, as AWS delivers every five minutes; raises TimedOutError.
+    Waits up to `timeout` seconds, because AWS delivers every five minutes; raises TimedOutError.
     With `host`, the printed command looks for all requests to it: curl does not say its port.
     """
     account = aws.account_id()
@@ -146,12 +146,12 @@ def _create(name: str) -> None:
 
 
 def _configure(name: str, fresh: bool) -> None:
-    """Set what differs; of a fresh bucket, all."""
+    """Set what differs; for a new bucket, everything."""
     set_ = partial(_set, name, fresh)
     closed = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
     public = {"PublicAccessBlockConfiguration": dict.fromkeys(closed, True)}
     set_("public_access_block", public, public)
-    # The one kind of encryption with which ELB can write.
+    # The only type of encryption that ELB supports.
     rule = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}
     encryption = {"ServerSideEncryptionConfiguration": {"Rules": [rule]}}
     set_("bucket_encryption", encryption, encryption)
@@ -164,7 +164,7 @@ def _configure(name: str, fresh: bool) -> None:
 
 
 def _set(name: str, fresh: bool, setting: str, wanted: dict[str, Any], shown: dict[str, Any]) -> None:
-    """Set it unless the bucket shows it already."""
+    """Set it unless the bucket already has it."""
     if not fresh:
         found = aws.found(*_UNSET, service="s3", operation=f"get_{setting}", Bucket=name)
         if found and _includes(found, shown):
@@ -173,7 +173,7 @@ def _set(name: str, fresh: bool, setting: str, wanted: dict[str, Any], shown: di
 
 
 def _includes(found: Any, wanted: Any) -> bool:
-    """Whether all that is wanted is found; S3 adds fields of its own."""
+    """Whether everything wanted is found; S3 adds fields of its own."""
     if isinstance(wanted, dict):
         return all(key in found and _includes(found[key], value) for key, value in wanted.items())
     if isinstance(wanted, list):
@@ -205,7 +205,7 @@ def _policy(name: str) -> dict[str, Any]:
 
 
 def _settled(service: str, operation: str, **parameters: Any) -> None:
-    """One change, again while AWS is busy with what came before; fine where the bucket is ours already."""
+    """One change, retried while AWS is busy with the previous one; an existing bucket of ours is accepted."""
     try:
         retry_while(
             f"{service} {operation.replace('_', '-')}",

@@ -1,4 +1,4 @@
-"""Log groups in CloudWatch: made before the service makes them, which would be without a tag and for ever."""
+"""Log groups in CloudWatch: created before the service does, which would set neither tags nor an expiry."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ def find(name: str) -> dict[str, Any] | None:
 
 
 def ensure(name: str) -> None:
-    """The log group, tagged, encrypted with CloudWatch's own key, its lines kept for a week."""
+    """The log group, tagged, encrypted with CloudWatch's own key, with a retention of a week."""
     there = find(name)
     if there is None:
         aws.change("logs", "create_log_group", logGroupName=name, tags=aws.project_tags())
@@ -25,10 +25,10 @@ def ensure(name: str) -> None:
 
 
 def delete(name: str) -> None:
-    """Delete the log group; fine when there is none."""
+    """Delete the log group, if it exists."""
     deletion.delete("logs", "delete_log_group", logGroupName=name)
 
 
 def leftovers(name: str) -> list[Resource]:
-    """The log group, where it exists."""
+    """The log group, if it exists."""
     return [Resource("AWS", "log group", name)] if find(name) else []

@@ -33,7 +33,7 @@ def test_second_run_changes_nothing_and_says_so(moto, capsys):
     assert make_all() == first
     again = capsys.readouterr().out
     assert "aws " not in again
-    assert f"VPC {first[0].vpc_id} exists" in again
+    assert f"VPC {first[0].vpc_id} with its 6 subnets, gateways and routes exists" in again
     assert "Listener HTTPS 443 exists" in again
 
 
@@ -119,7 +119,10 @@ def test_listeners_speak_http_and_https_with_our_certificate(moto):
     make_all()
     rows = load_balancer.listeners().rows
     assert [row[:3] for row in rows] == [["80", "HTTP", ""], ["443", "HTTPS", load_balancer.TLS_POLICY]]
-    assert rows[1][3] == acm.get()
+    (listener,) = [
+        each for each in load_balancer.listeners_of(load_balancer.get().arn) if each["Port"] == 443
+    ]
+    assert [each["CertificateArn"] for each in listener["Certificates"]] == [acm.get()]
 
 
 def test_record_is_an_alias_in_the_zone_of_the_domain(moto, monkeypatch):
