@@ -1,4 +1,4 @@
-"""Container images that a reader brings: archives, for all clusters of a lab."""
+"""Your own container images: archives, for all clusters of a lab."""
 
 import hashlib
 import json
@@ -20,10 +20,10 @@ _NAMES = ("io.containerd.image.name", "org.opencontainers.image.ref.name")
 
 @contextmanager
 def kept(folder: Path, file: int) -> Iterator[tuple[Path, list[str]]]:
-    """A copy of an open archive, and its images' names; it stays if all goes well, in place of one so named.
+    """Copy an open archive; returns the copy and its images' names. Replaces earlier ones of these names.
 
     Raises:
-        LabError: it is no archive of an image.
+        LabError: it is not an image archive.
     """
     folder.mkdir(exist_ok=True)
     descriptor, name = tempfile.mkstemp(dir=folder)
@@ -40,7 +40,7 @@ def kept(folder: Path, file: int) -> Iterator[tuple[Path, list[str]]]:
 
 
 def names(archive: Path) -> list[str]:
-    """What the images are called in an archive of Docker's or of the OCI; LabError where it is none."""
+    """The names of the images in a Docker or OCI archive; LabError if it is neither."""
     try:
         with tarfile.open(archive) as tar:
             if "manifest.json" in tar.getnames():
@@ -50,7 +50,7 @@ def names(archive: Path) -> list[str]:
                 found = [next(note[name] for name in _NAMES if name in note) for note in notes]
     except (tarfile.TarError, LookupError, ValueError, StopIteration, AttributeError, TypeError) as error:
         raise LabError(
-            "reading an image", f"this is no archive of an image with a name: {error}", _HINT
+            "reading an image", f"this is not an archive of a named image: {error}", _HINT
         ) from None
     if not found:
         raise LabError("reading an image", "it has no name", "docker save NAME:TAG, not an id")
