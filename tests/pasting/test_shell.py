@@ -14,12 +14,8 @@ def shell() -> Shell:
 
 
 def test_ids_are_those_of_now(shell):
-    assert (
-        shell.paste(
-            Step("echo vpc-0000001 /hostedzone/Z0000001", answers=["vpc-9999999 /hostedzone/Z9999999"])
-        )
-        == ""
-    )
+    returned = Step("echo vpc-0000001 /hostedzone/Z0000001", answers=["vpc-9999999 /hostedzone/Z9999999"])
+    assert shell.paste(returned) == ""
     assert shell.paste(Step("test vpc-9999999:Z9999999:build/before = vpc-0000001:Z0000001:build/now")) == ""
     assert shell.paste(Step("test vpc-99999990 = vpc-00000010"))  # another id that begins with it
 
