@@ -63,13 +63,11 @@ def _run(
 def install(context: str, path: str, **values: object) -> Output:
     """Install what an IstioOperator file asks for; installing it again changes nothing.
 
-    The revision, the image hub and tag, and further values where set, come from the settings; all but the
-    revision are in the file that the command names. Where the settings allow no change, it raises
-    ChangeNeededError for the first object that is missing or different.
+    Where the settings allow no change, it raises ChangeNeededError for the first object that differs.
     https://istio.io/latest/docs/reference/commands/istioctl/#istioctl-install
     """
-    file = manifests.write_operator(path, context, **values)
-    flags = ["-r", current().TUTORIAL_ISTIO_REVISION, "-f", str(file)]
+    file = manifests.write(path, context, **values)
+    flags = ["-f", str(file)]  # which has the revision
     argv = ["istioctl", "--context", kubeconfig.require_context(context), "install", "-y", *flags]
     if current().TUTORIAL_READ_ONLY:
         _require_installed(context, command.shell_join(argv), flags)

@@ -26,18 +26,6 @@ _NOT_FOR_PROGRAMS = {
 _LOOPBACK = "localhost,127.0.0.1,::1"
 MARK = "# Written by `python -m lab up`"
 
-# Stock Envoy lacks Istio's own filters, so the settings that use them are off (lab/README.md).
-ISTIO_VALUES = [
-    "values.telemetry.enabled=false",
-    "values.pilot.env.PILOT_ENABLE_METADATA_EXCHANGE=false",
-    "values.pilot.env.PILOT_ENABLE_ALPN_FILTER=false",
-    "values.global.imagePullPolicy=IfNotPresent",
-    "values.global.proxy.resources.requests.cpu=10m",
-    "values.global.proxy.resources.requests.memory=64Mi",
-    "values.pilot.resources.requests.cpu=50m",
-    "values.pilot.resources.requests.memory=128Mi",
-]
-
 
 def settings_file(lab: Lab) -> Path:
     """The tutorial's settings file for this lab."""
@@ -74,7 +62,6 @@ def values(
         "TUTORIAL_TOOLS": str(binaries.folder(lab.cache)),
         "TUTORIAL_ISTIO_HUB": binaries.ISTIO_HUB,
         "TUTORIAL_ISTIO_TAG": binaries.ISTIO_VERSION,
-        "TUTORIAL_ISTIO_VALUES": ISTIO_VALUES,
         "TUTORIAL_CURL_IMAGE": images.CURL,
     }
 

@@ -95,17 +95,11 @@ def _words(value: object) -> object:
     return shlex.split(value) if isinstance(value, str) else value
 
 
-def _items(value: object) -> object:
-    """In the environment, several values are one string, separated by spaces."""
-    return value.split() if isinstance(value, str) else value
-
-
 def _from_root(value: object) -> object:
     return ROOT / Path(str(value)).expanduser() if value not in (None, "") else None
 
 
 Command = Annotated[list[str], NoDecode, BeforeValidator(_words)]
-Items = Annotated[list[str], NoDecode, BeforeValidator(_items)]
 FromRoot = Annotated[Path, BeforeValidator(_from_root)]
 OptionalPath = Annotated[Path | None, BeforeValidator(_from_root)]
 
@@ -165,7 +159,6 @@ class Settings(BaseSettings):
     TUTORIAL_ISTIO_HUB: str = "docker.io/istio"
     TUTORIAL_ISTIO_TAG: str = "1.30.5"
     TUTORIAL_ISTIO_REVISION: str = "1-30"
-    TUTORIAL_ISTIO_VALUES: Items = []
 
     @classmethod
     def settings_customise_sources(

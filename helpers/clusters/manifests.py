@@ -1,16 +1,10 @@
 """Manifests with ${NAME}s, filled in from values and settings."""
 
-import re
 from pathlib import Path
 from string import Template
-from typing import Any
 
-import yaml
-
-from helpers.base.errors import SettingsError, TutorialError
+from helpers.base.errors import TutorialError
 from helpers.base.settings import ROOT, current
-
-_WIDTH = 110
 
 
 def render(path: str, **values: object) -> str:
@@ -44,44 +38,3 @@ def write_text(name: str, context: str, text: str) -> Path:
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(text, encoding="utf-8")
     return file
-
-
-def write_operator(path: str, context: str, **values: object) -> Path:
-    """Like `write`, for an IstioOperator: with the images' hub and tag, and with TUTORIAL_ISTIO_VALUES.
-
-    A value is `path=value`, as istioctl's --set has it; its path is one below spec, without list indexes.
-    Raises SettingsError for any other.
-    """
-    settings = current()
-    operator = yaml.safe_load(render(path, **values))
-    images = [f"hub={settings.TUTORIAL_ISTIO_HUB}", f"tag={settings.TUTORIAL_ISTIO_TAG}"]
-    for setting in [*images, *settings.TUTORIAL_ISTIO_VALUES]:
-        _set(operator["spec"], setting)
-    head = f"# {path} with the settings TUTORIAL_ISTIO_HUB, TUTORIAL_ISTIO_TAG and TUTORIAL_ISTIO_VALUES.\n"
-    text = yaml.dump(operator, Dumper=_Readable, sort_keys=False, width=_WIDTH)
-    return write_text(Path(path).name, context, head + text)
-
-
-def _set(spec: dict[str, Any], setting: str) -> None:
-    field, _, text = setting.partition("=")
-    *parents, last = (name.replace("\\.", ".") for name in re.split(r"(?<!\\)\.", field))
-    if not text or "[" in field:
-        raise SettingsError(
-            "Filling in an IstioOperator",
-            f"TUTORIAL_ISTIO_VALUES has {setting!r}",
-            "write path=value, such as values.global.imagePullPolicy=IfNotPresent.",
-        )
-    for parent in parents:
-        spec = spec.setdefault(parent, {})
-    spec[last] = yaml.safe_load(text)
-
-
-class _Readable(yaml.SafeDumper):
-    """Texts of several lines stay as they are."""
-
-
-def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
-
-
-_Readable.add_representer(str, _text)
