@@ -67,12 +67,12 @@ class Operations(LongRunning):
             return [entry.copy() for entry in self._entries.values() if where.covers(entry.where)]
 
     def cancel(self, where: Location, name: str) -> None:
-        """GKE cancels only what it can roll back, such as node pool upgrades; the lab has no such operations."""
+        """GKE cancels only what it can roll back, such as node pool upgrades; the lab has none."""
         kind = self.get(where, name).operation_type
         raise invalid(f"Operation {name} of type {kind.name} cannot be cancelled.")
 
     def refuse_while_busy(self, target: str, name: str) -> None:
-        """FAILED_PRECONDITION while another operation on the cluster `name` (path: `target`) is in progress."""
+        """FAILED_PRECONDITION while another operation on the cluster `name` (path: `target`) runs."""
         with self._lock:
             for entry in self._entries.values():
                 operation = entry.resource
