@@ -80,7 +80,7 @@ setup: $(VENV)/ready  ## install what is missing and build the programs
 machines: setup  ## run everything in new virtual machines, Debian 12 and 13 (80 minutes without KVM)
 	@$(BIN)/python -m tests.machines
 
-handouts: $(VENV)/base  ## HTML and PDF of the series, and participants' notebooks, in build/handouts
+handouts: $(VENV)/base  ## create HTML and PDF of the series, and participants' notebooks, in build/handouts
 	@$(BIN)/python -m series.handouts
 
 bench: setup  ## measure times and memory, and print them
@@ -98,7 +98,7 @@ outputs: down  ## run the whole series on a new lab and save the outputs in note
 	@$(MAKE) --no-print-directory up
 	@eval "$$($(LAB) env)" && $(BIN)/python -m series.run --write
 
-lint: $(VENV)/ready  ## style, types, declared imports, and the direction of imports
+lint: $(VENV)/ready  ## check style, types, declared imports, and the direction of imports
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/deptry . && $(BIN)/lint-imports
 
 format: $(VENV)/ready  ## format the code and sort its imports

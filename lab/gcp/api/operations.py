@@ -14,7 +14,7 @@ class Entry:
 
     where: Any  # a Location or a Region
     target: str
-    resource: Any  # an Operation; mypy takes proto-plus's enums for int
+    resource: Any  # an Operation; for mypy, proto-plus's enums are int
     done: Event = field(default_factory=Event)
 
     def copy(self) -> Any:

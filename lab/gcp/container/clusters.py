@@ -27,7 +27,7 @@ _DIGITS = string.ascii_lowercase + string.digits
 @dataclass
 class _Entry:
     where: Location
-    resource: Any  # a Cluster; mypy takes proto-plus's enums for int
+    resource: Any  # a Cluster; for mypy, proto-plus's enums are int
     machines: Machines | None = None
     nodes: dict[str, str] = field(default_factory=dict)  # node name by pool
 
@@ -66,7 +66,7 @@ class Clusters:
             return self._start(Operation.Type.CREATE_CLUSTER, entry, _CREATING, self._bring_up)
 
     def delete(self, where: Location, name: str) -> Operation:
-        """STOPPING, then gone."""
+        """STOPPING, then deleted."""
         with self._lock:
             entry = self._idle(where, name)
             entry.resource.status = Cluster.Status.STOPPING
@@ -119,7 +119,7 @@ class Clusters:
             return self._start(Operation.Type.CREATE_NODE_POOL, entry, _NODES, self._start_nodes)
 
     def delete_pool(self, where: Location, name: str, pool_name: str) -> Operation:
-        """STOPPING, then gone; the cluster is RECONCILING meanwhile."""
+        """STOPPING, then deleted; the cluster is RECONCILING meanwhile."""
 
         def work(entry: _Entry, step: Step) -> None:
             step(*_NODES)

@@ -56,7 +56,7 @@ def refuse(service: Service) -> None:
     """Raise LabError for an annotation that GKE supports and the lab does not."""
     for name, value in (service.metadata.annotations or {}).items():
         if name.startswith(_PREFIXES) and name not in _TYPES:
-            raise LabError(f"the annotation {name}: {value}", "the lab does not offer it", "leave it out")
+            raise LabError(f"the annotation {name}: {value}", "the lab does not offer it", "remove it")
 
 
 def is_internal(service: Service) -> bool:

@@ -139,7 +139,7 @@ def check_labels(labels: dict[str, str]) -> None:
 
 def provisioning_cluster(asked: Cluster, where: Location, endpoint_url: str) -> Cluster:
     """The cluster as GKE shows it right after the create call: defaults filled in, no endpoint yet."""
-    cluster: Any = Cluster(asked)  # mypy takes proto-plus's enums for int
+    cluster: Any = Cluster(asked)  # for mypy, proto-plus's enums are int
     path = f"{where.path}/clusters/{asked.name}"
     private = asked.network_config.default_enable_private_nodes
     private = private or asked.private_cluster_config.enable_private_nodes

@@ -18,7 +18,7 @@ INVOCATION = re.compile(r"/2018-06-01/runtime/invocation/([^/]+)/(response|error
 
 @dataclass(frozen=True)
 class Ready:
-    """The runtime asked for its first invocation: init is over."""
+    """The runtime requested its first invocation: init is over."""
 
 
 @dataclass(frozen=True)

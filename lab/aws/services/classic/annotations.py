@@ -17,7 +17,7 @@ def refuse(service: Service) -> None:
     """Raise LabError for what Kubernetes' controller refuses, in its words, or the lab does not offer."""
     for name, value in _annotations(service).items():
         if name.startswith(_PREFIX) and name not in (_INTERNAL, _CROSS_ZONE):
-            raise LabError(f"the annotation {name}: {value}", "the lab does not offer it", "leave it out")
+            raise LabError(f"the annotation {name}: {value}", "the lab does not offer it", "remove it")
     spec = service.spec
     if spec.session_affinity not in (None, "None"):
         raise LabError("load balancer", f"unsupported load balancer affinity: {spec.session_affinity}")
