@@ -279,7 +279,7 @@ def test_a_reader_owns_settings_written_by_hand(before):
     assert "AWS_ENDPOINT_URL" in settings.read_text()
     settings.write_text("TUTORIAL_DOMAIN = 'mine.example.org'\n")
     lab("down")
-    assert "was left alone" in lab("up")
+    assert "is kept" in lab("up")
     assert settings.read_text() == "TUTORIAL_DOMAIN = 'mine.example.org'\n"
     settings.unlink()
 
