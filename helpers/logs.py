@@ -33,6 +33,7 @@ def envoy(
         probe,
         bool,
         timeout=timeout,
+        event=True,
         state=lambda _: "not there yet",
         hint="look whether the request took this way, and whether access logs are on (meshConfig).",
     )

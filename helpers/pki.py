@@ -22,6 +22,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from helpers import show
 from helpers.base import changes, command, folding
+from helpers.base import changes
 from helpers.base.command import relative
 from helpers.base.settings import current
 
@@ -239,6 +240,9 @@ def _new_key(name: str) -> ec.EllipticCurvePrivateKey:
 
 
 def _write(path: Path, content: bytes, mode: int) -> None:
+    if path.exists() and path.read_bytes() == content:
+        return
+    changes.begin(f"the file {relative(path)}")
     path.parent.mkdir(parents=True, exist_ok=True)
     path.unlink(missing_ok=True)  # an existing file would keep its mode
     with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:

@@ -9,6 +9,7 @@ from botocore import exceptions as botocore_exceptions
 from botocore.exceptions import BotoCoreError, ClientError
 
 from helpers.aws import denied
+from helpers.base import changes
 from helpers.base.errors import AlreadyExistsError, ApiError, UnreachableError
 from helpers.base.settings import of_named_clouds
 from helpers.base.tags import project_tags
@@ -19,6 +20,7 @@ _SIGN_IN = (
 )
 _TIMEOUTS = {"connect_timeout": 10, "read_timeout": 120}  # seconds
 _ONCE = {"connect_timeout": 3, "read_timeout": 5, "retries": {"total_max_attempts": 1}}
+_READS = re.compile("(describe|filter|get|invoke|list|simulate)(_|$)")
 _MADE = re.compile("Already|Duplicate|Conflict|Exists|InUse")
 _HINTS = {
     # Each service has its own name for it.
@@ -87,7 +89,10 @@ def call(service: str, operation: str, **parameters: Any) -> dict[str, Any]:
 
     Raises ApiError with AWS's own error code, or Unreachable when there was no answer.
     """
-    with _translated(f"aws {service} {operation.replace('_', '-')}"):
+    line = f"aws {service} {operation.replace('_', '-')}"
+    if not _READS.match(operation):
+        changes.begin(line)
+    with _translated(line):
         return getattr(client(service), operation)(**parameters)
 
 

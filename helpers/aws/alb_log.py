@@ -122,6 +122,7 @@ def entry(client: str, timeout: float = 400, *, since: datetime | None = None) -
         bool,
         timeout=timeout,
         interval=2,
+        event=True,
         state=lambda _: "not delivered yet",
         hint="wait, as AWS delivers every five minutes; and look whether the request got that far: "
         "one that fails in the TLS handshake is in no access log.",

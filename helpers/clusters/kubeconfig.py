@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from helpers.base import contents
+from helpers.base import changes, contents
 from helpers.base.command import relative
 from helpers.base.errors import PrerequisiteError
 from helpers.base.settings import current
@@ -36,6 +36,7 @@ def write(context: str, server: str, ca_data: str) -> None:
     if config == before:
         print(f"{relative(path)} has the context {context}")
         return
+    changes.begin(f"the context {context} in {relative(path)}")
     _save(path, config)
     print(f"{relative(path)}: context {context}")
 
