@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from helpers import gcp
-from helpers.base import contents, folding, my_address
+from helpers.base import command, contents, folding, my_address
 from helpers.base.errors import ApiError, TutorialError
 from helpers.base.resource import Resource
 from helpers.base.settings import current
@@ -14,7 +14,7 @@ from helpers.base.tags import project_tags
 from helpers.base.waiting import resume_after_lost_answer, wait_until
 from helpers.clusters import kubeconfig
 from helpers.clusters.model import Cluster
-from helpers.gcp import cloud_nat, container
+from helpers.gcp import cloud_nat, container, gcloud
 
 if TYPE_CHECKING:
     from google.cloud import container_v1  # takes half a second, so it waits for the first call
@@ -66,7 +66,7 @@ def create() -> None:
     if there:
         print(f"GKE cluster {name} exists: {there}")
         return
-    wanted = {
+    cluster = {
         "name": name,
         "initial_node_count": 1,
         "network_config": {"default_enable_private_nodes": True},
@@ -76,14 +76,15 @@ def create() -> None:
         "resource_labels": _labels(),
         "master_authorized_networks_config": _authorized(),
     }
-    container.ask(
-        f"Making the GKE cluster {name}",
-        lambda gke: gke.create_cluster(
-            request={"parent": container.parent(), "cluster": wanted}, timeout=gcp.TIMEOUT
+    action = f"Creating the GKE cluster {name}"
+    gcloud.change(
+        "create_cluster",
+        {"parent": container.parent(), "cluster": cluster},
+        lambda request: container.ask(
+            action, lambda gke: gke.create_cluster(request=request, timeout=gcp.TIMEOUT)
         ),
+        answer=status,
     )
-    where = f"--location {current().GOOGLE_CLOUD_LOCATION}"
-    print(f"gcloud container clusters create {name} {where} --enable-private-nodes …  → {status()}")
 
 
 @folding.step()
@@ -103,16 +104,32 @@ def ensure() -> Cluster:
     if found.status.name != "RUNNING":
         reason = f"its status is {found.status.name} {found.status_message}".strip()
         raise TutorialError("Making the GKE cluster", reason, "run 99-clean-up, then start again.")
-    version = found.current_master_version
-    print(f"gcloud container clusters describe {name}  → {found.status.name}, Kubernetes {version}")
+    _show_wait()
+    shown = command.broken([*_describe(), "--format", "value(status,currentMasterVersion)"])
+    command.show(shown, f"{found.status.name}\t{found.current_master_version}")
     connect()
     return get()
 
 
+def _show_wait() -> None:
+    """Print what waits until the cluster has been created: `clusters create --async` names no operation."""
+    where = gcloud.path(container.parent())
+    created = f"operationType=CREATE_CLUSTER AND targetLink~/{current().TUTORIAL_NAME}$"
+    last = ["--filter", created, "--sort-by", "~startTime", "--limit", "1", "--format", "value(name)"]
+    operations = ["gcloud", "container", "operations"]
+    listing = command.shell_join([*operations, "list", *where, *last])
+    wait = command.shell_join(["xargs", "-r", *operations, "wait", *where])
+    command.show(f"{listing} | {wait} --format none")
+
+
+def _describe() -> list[str]:
+    return ["gcloud", "container", "clusters", "describe", *gcloud.path(_path())]
+
+
 def _authorized() -> dict[str, Any]:
     """Who reaches the API server from outside: the reader, and not Google's other customers."""
-    block = {"display_name": "the reader", "cidr_block": my_address.cidr()}
-    return {"enabled": True, "cidr_blocks": [block], "gcp_public_cidrs_access_enabled": False}
+    blocks = [{"cidr_block": my_address.cidr()}]
+    return {"enabled": True, "cidr_blocks": blocks, "gcp_public_cidrs_access_enabled": False}
 
 
 def _ensure_access(found: container_v1.Cluster) -> None:
@@ -128,9 +145,12 @@ def _ensure_access(found: container_v1.Cluster) -> None:
         return
     update = {"desired_master_authorized_networks_config": wanted}
     action = "Letting this machine reach the GKE cluster"
-    container.ask(action, lambda gke: gke.update_cluster(request={"name": _path(), "update": update}))
+    gcloud.change(
+        "update_cluster",
+        {"name": _path(), "update": update},
+        lambda request: container.ask(action, lambda gke: gke.update_cluster(request=request)),
+    )
     wait_until("GKE to let this machine in", describe, there, timeout=_LIMIT, state=lambda _: "updating")
-    print(f"gcloud container clusters update {found.name} --master-authorized-networks {my_address.cidr()}")
 
 
 def connect() -> None:
@@ -145,8 +165,7 @@ def delete() -> None:
     busy = ("PROVISIONING", "RECONCILING")
     wait_until(f"the GKE cluster {name} to be deletable", status, lambda now: now not in busy, timeout=_LIMIT)
     if status() not in ("", "STOPPING"):
-        _start_deleting(name)
-        print(f"gcloud container clusters delete {name}  → {status() or 'gone'}")
+        gcloud.change("delete_cluster", {"name": _path()}, _start_deleting)
     kubeconfig.remove(CONTEXT)
 
 
@@ -155,10 +174,10 @@ def leftovers() -> list[Resource]:
     return [Resource("Google Cloud", "GKE cluster", current().TUTORIAL_NAME)] if status() else []
 
 
-def _start_deleting(name: str) -> None:
-    action = f"Deleting the GKE cluster {name}"
+def _start_deleting(request: dict[str, Any]) -> None:
+    action = f"Deleting the GKE cluster {current().TUTORIAL_NAME}"
     try:
-        container.ask(action, lambda gke: gke.delete_cluster(name=_path(), timeout=gcp.TIMEOUT))
+        container.ask(action, lambda gke: gke.delete_cluster(request=request, timeout=gcp.TIMEOUT))
     except ApiError:
         if status() not in ("", "STOPPING"):  # else it was asked before, and the answer got lost
             raise

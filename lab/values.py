@@ -130,6 +130,7 @@ def exports(lab: Lab, named: dict[str, str | list[str]]) -> str:
         "CLOUDSDK_CONFIG": str(Path(exported["KUBECONFIG"]).with_name("gcloud")),
         "CLOUDSDK_AUTH_CREDENTIAL_FILE_OVERRIDE": str(key),
         "CLOUDSDK_AUTH_TOKEN_HOST": f"{gke}token",
+        "CLOUDSDK_API_ENDPOINT_OVERRIDES_SERVICEUSAGE": str(gke),
         "CLOUDSDK_CORE_UNIVERSE_DOMAIN": "lab.internal",
         "CLOUDSDK_CORE_PROJECT": GOOGLE_PROJECT,
     }

@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import nbformat
 from nbformat.v4 import new_code_cell
@@ -13,14 +14,23 @@ _CODE = re.compile(r"```python\n(.*?)```", re.S)
 def of(notebook: Path) -> list[str]:
     """The code of each solution, in order; "" where one has none."""
     cells = nbformat.read(notebook, as_version=4).cells
-    prose = "\n\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
-    return ["\n".join(_CODE.findall(text)).rstrip() for text in _FOLDED.findall(prose)]
+    return [code for cell in cells for code in _solutions(cell)]
+
+
+def _solutions(cell: Any) -> list[str]:
+    if cell.cell_type != "markdown":
+        return []
+    return ["\n".join(_CODE.findall(text)).rstrip() for text in _FOLDED.findall(cell.source)]
 
 
 def as_cells(notebook: Path, folder: Path) -> Path:
-    """A copy of the notebook, of the same name, whose cells are followed by its solutions, one cell each."""
+    """A copy of the notebook, of the same name, in which a cell with its solution follows each exercise."""
     copy = nbformat.read(notebook, as_version=4)
-    copy.cells += [new_code_cell(code, id=f"solution-{n}") for n, code in enumerate(of(notebook), 1) if code]
+    cells = []
+    for cell in copy.cells:
+        codes = [code for code in _solutions(cell) if code]
+        cells += [cell, *(new_code_cell(code, id=f"{cell.id}-{n}") for n, code in enumerate(codes, 1))]
+    copy.cells = cells
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / notebook.name
     nbformat.write(copy, path)

@@ -13,7 +13,7 @@ from helpers.base.resource import Resource
 from helpers.base.settings import current
 from helpers.base.tags import TUTORIAL, project_tags
 from helpers.base.waiting import resume_after_lost_answer, retry_while, wait_until
-from helpers.gcp import compute, container, pages, project, region
+from helpers.gcp import compute, container, gcloud, pages, project, region
 
 # All that a node sends, its pods' packets too; addresses are Google's choice.
 _NAT = {
@@ -48,7 +48,13 @@ def ensure() -> None:
     network = f"projects/{project()}/global/networks/{compute.NETWORK}"
     router = {"name": name, "description": _description(), "network": network, "nats": [_NAT]}
     try:
-        _work(f"Making the Cloud Router {name}", "POST", _routers(), router)
+        gcloud.change(
+            "insert_router",
+            {"parent": _parent(), "router_resource": router},
+            lambda request: _work(
+                f"Creating the Cloud Router {name}", "POST", _routers(), request["router_resource"]
+            ),
+        )
     except ApiError as refused:
         begun = find()
         strange = begun is not None and not is_ours(begun)
@@ -63,8 +69,6 @@ def ensure() -> None:
             state=lambda found: "there" if found else "not there yet",
             hint="run 99-clean-up, then start again.",
         )
-    print(f"gcloud compute routers create {name} --network {compute.NETWORK} --region {region()}")
-    print(f"gcloud compute routers nats create {_NAT['name']} --router {name} --region {region()} …")
 
 
 def delete() -> None:
@@ -77,13 +81,16 @@ def delete() -> None:
     if others := container.neighbors():
         print(f"Cloud NAT stays, {', '.join(others)} calls out by it")
         return
-    name = current().TUTORIAL_NAME
+    gcloud.change("delete_router", {"name": f"{_parent()}/routers/{current().TUTORIAL_NAME}"}, _delete)
+
+
+def _delete(request: dict[str, Any]) -> None:
+    name = request["name"].rpartition("/")[2]
     try:
         _work(f"Deleting the Cloud Router {name}", "DELETE", _routers(name))
     except ApiError as refused:
         if refused.code != "NotFound":  # else it was deleted before, and the answer got lost
             raise
-    print(f"gcloud compute routers delete {name} --region {region()}")
 
 
 def leftovers() -> list[Resource]:
@@ -136,6 +143,10 @@ def _serves_nodes(nat: dict[str, Any]) -> bool:
 def _routers(name: str = "") -> str:
     """The path of that router, or of all in the region."""
     return f"regions/{region()}/routers" + (f"/{name}" if name else "")
+
+
+def _parent() -> str:
+    return f"projects/{project()}/regions/{region()}"
 
 
 def _description() -> str:

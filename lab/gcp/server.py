@@ -1,4 +1,4 @@
-"""Google Cloud on 127.0.0.1: one HTTP server for the GKE API, Compute Engine's and OAuth's tokens."""
+"""Google Cloud on 127.0.0.1: one HTTP server for the GKE API, other APIs and OAuth's tokens."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -6,6 +6,7 @@ from pathlib import Path
 from lab.cluster.cluster import MakeCluster
 from lab.gcp.api.app import Api
 from lab.gcp.api.oauth import ServiceAccount, Tokens
+from lab.gcp.api.service_usage import ServiceUsage
 from lab.gcp.compute.project import ProjectInfo
 from lab.gcp.compute.region_operations import RegionOperations
 from lab.gcp.compute.routers import Routers
@@ -55,7 +56,7 @@ class Gcp:
         routers = Routers(self._region_operations, self._network.set_nat, compute_url)
         container = container_methods(self._clusters, self._operations)
         compute = compute_methods(routers, self._region_operations, ProjectInfo(compute_url))
-        api = Api(tokens, [*container, *compute])
+        api = Api(tokens, [*container, *compute, ServiceUsage()])
         self._server = Server(listener, api)
         account.write_credentials(
             self.credentials_file, token_uri, (self._lab.owner_uid, self._lab.owner_gid)

@@ -88,7 +88,8 @@ def _solutions(body: BeautifulSoup, number: str) -> list[Solution]:
             continue
         anchor = f"{number}-solution-{len(solutions) + 1}"
         text = "".join(str(part) for part in folded.contents if part is not folded.summary)
-        solutions.append(Solution(anchor, _name(folded, title), text.strip()))
+        exercises = sum(each.name.startswith("Exercise") for each in solutions)
+        solutions.append(Solution(anchor, _name(folded, title, exercises + 1), text.strip()))
         folded["class"] = "answer"
         folded.insert_after(
             markup.parse(
@@ -99,12 +100,12 @@ def _solutions(body: BeautifulSoup, number: str) -> list[Solution]:
     return solutions
 
 
-def _name(folded: Tag, title: str) -> str:
-    """E.g. "Exercise 2", by the number in bold above it; one that is for several has its title only."""
+def _name(folded: Tag, title: str, exercise: int) -> str:
+    """E.g. "Exercise 1", or "Question 2" by the number in bold above it; several at once: the title only."""
+    if title == "Solution":
+        return f"Exercise {exercise}"
     asked = folded.find_previous(string=re.compile(r"^\d+\.$"))
-    if not asked or title.endswith("s"):
-        return title
-    return f"{'Exercise' if title == 'Solution' else 'Question'} {asked.rstrip('.')}"
+    return f"Question {asked.rstrip('.')}" if asked and title == "Answer" else title
 
 
 def _versions(notebook: nbformat.NotebookNode) -> str:

@@ -1,5 +1,6 @@
-"""Notebooks for a workshop's participants: no outputs, no solutions, room for answers."""
+"""Notebooks for a workshop's participants: no outputs, no solutions, a cell to fill in for each exercise."""
 
+import ast
 import re
 import shutil
 from collections.abc import Sequence
@@ -12,6 +13,8 @@ from nbformat.v4 import new_code_cell, new_markdown_cell
 from series.handouts.chapter import ANSWERS
 
 ANSWER = re.compile(rf"<details>\s*<summary>\s*({'|'.join(ANSWERS)})\s*</summary>(.*?)</details>", re.S)
+CODE = re.compile(r"```python\n(.*?)```", re.S)
+TO_FILL_IN = "# your code here"
 
 
 def write_all(notebooks: Sequence[Path], images: Path, out: Path) -> None:
@@ -39,11 +42,11 @@ def _cells(cell: Any) -> list[Any]:
         return [cell]
     if cell.cell_type != "markdown" or not ANSWER.search(cell.source):
         return [cell]
-    return _with_room(cell)
+    return _without_answers(cell)
 
 
-def _with_room(cell: Any) -> list[Any]:
-    """The cell without its answers; below each exercise there is an empty cell for one's own."""
+def _without_answers(cell: Any) -> list[Any]:
+    """The cell without its answers; below each exercise there is a cell to fill in."""
     asked: list[Any] = []
     start, text = 0, ""
     for number, answer in enumerate(ANSWER.finditer(cell.source), 1):
@@ -51,9 +54,30 @@ def _with_room(cell: Any) -> list[Any]:
         start = answer.end()
         if answer[1].startswith("Solution"):
             name = f"{cell.id}-{number}"
-            asked.append(new_markdown_cell(f"{text.strip()}\n\n*Your answer:*", id=name))
-            asked.append(new_code_cell(id=f"{name}-answer"))
+            asked.append(new_markdown_cell(text.strip(), id=name))
+            asked.append(_to_fill_in(text, answer[2], f"{name}-answer"))
             text = ""
     if rest := (text + cell.source[start:]).strip():
         asked.append(new_markdown_cell(rest, id=cell.id))
     return asked
+
+
+def _to_fill_in(question: str, solution: str, name: str) -> Any:
+    """A cell for the answer; Jupyter's "Run All" goes on after it, whether it is filled in or not."""
+    asserts = _asserts(question, "\n".join(CODE.findall(solution)))
+    source = "\n\n".join([TO_FILL_IN, "\n".join(asserts)]) if asserts else TO_FILL_IN
+    return new_code_cell(source, id=name, metadata={"tags": ["raises-exception"]})
+
+
+def _asserts(question: str, code: str) -> list[str]:
+    """The solution's last assertions, where the question names (in `code`) the variables that they check."""
+    body = ast.parse(code).body
+    assigned = {
+        n.id for n in ast.walk(ast.parse(code)) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)
+    }
+    found: list[str] = []
+    while body and isinstance(last := body.pop(), ast.Assert):
+        checked = {n.id for n in ast.walk(last) if isinstance(n, ast.Name)} & assigned
+        if checked and checked <= set(re.findall(r"`(\w+)`", question)):
+            found.insert(0, ast.get_source_segment(code, last) or "")
+    return found

@@ -153,7 +153,8 @@ def test_participants_have_the_same_cells_without_outputs_and_solutions(path, ou
     nbformat.validate(copy)
     original = nbformat.read(path, as_version=4)
     code = [cell for cell in copy.cells if cell.cell_type == "code"]
-    assert [cell.source for cell in code if cell.source] == [
+    to_fill_in = [cell for cell in code if cell.source.startswith(participants.TO_FILL_IN)]
+    assert [cell.source for cell in code if cell not in to_fill_in] == [
         cell.source for cell in original.cells if cell.cell_type == "code"
     ]
     assert all(cell.outputs == [] and cell.execution_count is None for cell in code)
@@ -162,8 +163,7 @@ def test_participants_have_the_same_cells_without_outputs_and_solutions(path, ou
     assert answers and not participants.ANSWER.search(text)
     for _, answer in answers:
         assert all(block not in text for block in answer.strip().split("\n\n"))
-    exercises = sum(name.startswith("Solution") for name, _ in answers)
-    assert exercises == sum(not cell.source for cell in code) == text.count("*Your answer:*")
+    assert sum(name.startswith("Solution") for name, _ in answers) == len(to_fill_in)
 
 
 @each_notebook
@@ -175,15 +175,41 @@ def test_participants_links_lead_where_the_originals_do(path, out):
             assert (out / "participants" / target.partition("#")[0]).exists(), target
 
 
+def participants_cells(markdown: str, folder: Path) -> list[tuple[str, str]]:
+    """Kind and source of the cells that a participant gets instead of this one."""
+    cells = [nbformat.v4.new_markdown_cell(markdown, id="x"), nbformat.v4.new_code_cell("1 + 1", id="y")]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), folder / "a.ipynb")
+    (folder / "out").mkdir()
+    copy = nbformat.read(participants.write(folder / "a.ipynb", folder / "out"), as_version=4)
+    return [(cell.cell_type, cell.source) for cell in copy.cells]
+
+
 def test_text_after_the_last_answer_stays(tmp_path):
-    cells = [nbformat.v4.new_markdown_cell(
+    markdown = (
         "**1.** A?\n\n<details><summary>Answer</summary>\n\nSecret.\n\n</details>\n\n**2.** B?\n\n"
-        "<details><summary>Solution</summary>\n\nHidden.\n\n</details>\n\nEnd.", id="x"
-    )]  # fmt: skip
-    nbformat.write(nbformat.v4.new_notebook(cells=cells), tmp_path / "a.ipynb")
-    (tmp_path / "out").mkdir()
-    copy = nbformat.read(participants.write(tmp_path / "a.ipynb", tmp_path / "out"), as_version=4)
-    assert [cell.source for cell in copy.cells] == ["**1.** A?\n\n**2.** B?\n\n*Your answer:*", "", "End."]
+        "<details><summary>Solution</summary>\n\nHidden.\n\n</details>\n\nEnd."
+    )
+    code = ("code", participants.TO_FILL_IN)
+    assert participants_cells(markdown, tmp_path) == [
+        ("markdown", "**1.** A?\n\n**2.** B?"), code, ("markdown", "End."), ("code", "1 + 1"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("question", "filled_in"),
+    [
+        ("Ask. Put what you get into `answer`.", f"{participants.TO_FILL_IN}\n\nassert answer == 2"),
+        ("Ask.", participants.TO_FILL_IN),  # nobody could know what the assertion calls it
+    ],
+)
+def test_a_cell_to_fill_in_has_the_assertion_if_the_exercise_names_what_it_checks(
+    question, filled_in, tmp_path
+):
+    solution = "```python\nanswer = 1 + 1\nassert answer == 2\n```"
+    markdown = f"**Exercise.** {question}\n\n<details><summary>Solution</summary>\n\n{solution}\n\n</details>"
+    assert participants_cells(markdown, tmp_path) == [
+        ("markdown", f"**Exercise.** {question}"), ("code", filled_in), ("code", "1 + 1"),
+    ]  # fmt: skip
 
 
 def pieces(page) -> list[tuple[str, float, float]]:

@@ -31,6 +31,8 @@ COMPUTE = Service(
     "compute.googleapis.com", frozenset({CLOUD_PLATFORM, "https://www.googleapis.com/auth/compute"})
 )
 
+SERVICE_USAGE = Service("serviceusage.googleapis.com")
+
 
 def authenticate(tokens: Tokens, service: Service, request: Request) -> AccessToken:
     """Whose request it is; or the refusal of the front end that all Google APIs share."""

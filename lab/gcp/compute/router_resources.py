@@ -51,6 +51,10 @@ def described(asked: Any, region: Region, compute_url: str) -> Router:
     router.region = f"{compute_url}/{region.path}"
     router.self_link = f"{compute_url}/{region.path}/routers/{router.name}"
     router.encrypted_interconnect_router = False  # set, else it would not be shown; so is the NAT's field
+    return with_nat_defaults(router)
+
+
+def with_nat_defaults(router: Any) -> Router:
     for nat in router.nats:
         nat.type_ = nat.type_ or "PUBLIC"
         nat.endpoint_types = nat.endpoint_types or ["ENDPOINT_TYPE_VM"]

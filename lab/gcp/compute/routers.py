@@ -25,7 +25,7 @@ from lab.gcp.api import lists
 from lab.gcp.api.errors import ComputeError, bad_value, no_resource, not_ready
 from lab.gcp.api.locations import Location, Region
 from lab.gcp.compute.region_operations import RegionOperations
-from lab.gcp.compute.router_resources import check_router, described, nat_exists
+from lab.gcp.compute.router_resources import check_router, described, nat_exists, with_nat_defaults
 from lab.settings import GOOGLE_LOCATION
 
 _UUID = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
@@ -71,6 +71,29 @@ class Routers:
             entry = _Entry(region, described(asked, region, self._url))
             self._entries[region.name, asked.name] = entry
             return self._start("insert", entry, request_id, user, lambda: self._finish_insert(entry))
+
+    def patch(self, region: Region, name: str, asked: Any, request_id: str, user: str) -> Operation:
+        """Replace its NATs and its description, where they are given: the lab has no other field to change.
+
+        https://cloud.google.com/compute/docs/reference/rest/v1/routers/patch
+        """
+        with self._lock:
+            if known := self._repeated(request_id):
+                return known
+            entry = self._entry(region, name)
+            if entry.busy:
+                raise not_ready(entry.path)
+            wanted: Any = Router(entry.router)
+            wanted.name, wanted.network = asked.name or name, asked.network or wanted.network
+            wanted.nats = asked.nats or wanted.nats
+            wanted.description = asked.description or wanted.description
+            check_router(wanted, region)
+            if wanted.name != name:
+                raise bad_value("resource.name", asked.name, f"Must be the router's name, '{name}'.")
+            if wanted.nats and any(one.router.nats for one in self._in(region) if one is not entry):
+                raise nat_exists(0)
+            entry.busy = True
+            return self._start("patch", entry, request_id, user, lambda: self._finish_patch(entry, wanted))
 
     def delete(self, region: Region, name: str, request_id: str, user: str) -> Operation:
         """Its NAT works until the operation is DONE."""
@@ -130,6 +153,11 @@ class Routers:
             except Exception:
                 self._forget(entry)
                 raise
+
+    def _finish_patch(self, entry: _Entry, router: Router) -> None:
+        with self._lock:
+            entry.router, entry.busy = with_nat_defaults(router), False
+        self._tell(entry.region)
 
     def _forget(self, entry: _Entry) -> None:
         with self._lock:

@@ -101,6 +101,13 @@ def compute_methods(routers: Routers, operations: RegionOperations, project: Pro
             lambda to: routers.get(to.region, to.name),
         ),
         Method(
+            "PATCH", _ROUTER, "compute.routers.update", types.PatchRouterRequest,
+            lambda to: routers.patch(
+                to.region, to.name, to.asked.router_resource, to.asked.request_id, to.user
+            ),
+            resource="router_resource",
+        ),
+        Method(
             "DELETE", _ROUTER, "compute.routers.delete", types.DeleteRouterRequest,
             lambda to: routers.delete(to.region, to.name, to.asked.request_id, to.user),
         ),

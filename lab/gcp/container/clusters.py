@@ -95,12 +95,12 @@ class Clusters:
         resources.check_update(update)
         with self._lock:
             entry = self._idle(where, name)
-            asked = update.desired_master_authorized_networks_config
+            asked = resources.update_networks(update)
             entry.resource.status = Cluster.Status.RECONCILING
 
             def work(entry: _Entry, step: Step) -> None:
                 with self._lock:
-                    entry.resource.master_authorized_networks_config = asked
+                    resources.show_networks(entry.resource, asked)
                     entry.resource.status = Cluster.Status.RUNNING
 
             return self._start(Operation.Type.UPDATE_CLUSTER, entry, (), work)

@@ -48,7 +48,7 @@ def check_cluster(cluster: Cluster, where: Location) -> None:
         if name.rpartition("/")[2] not in ("", "default"):
             raise invalid(f'Network "{name}" does not exist.')
     check_labels(dict(cluster.resource_labels))
-    check_networks(cluster.master_authorized_networks_config)
+    check_networks(_networks(cluster))
     _check_private_nodes(cluster)
     for pool in cluster.node_pools:
         _check_name("node_pool.name", pool.name)
@@ -65,11 +65,33 @@ def _check_private_nodes(cluster: Any) -> None:
         )
 
 
+def _networks(cluster: Any) -> Any:
+    newer = cluster.control_plane_endpoints_config.ip_endpoints_config
+    given = "authorized_networks_config" in newer
+    return newer.authorized_networks_config if given else cluster.master_authorized_networks_config
+
+
 def check_update(update: Any) -> None:
-    """The lab offers one field of it."""
+    """The lab offers the authorized networks of it."""
     if not type(update).pb(update).ListFields():
         raise invalid("Must specify a field to update.")
-    check_networks(update.desired_master_authorized_networks_config)
+    check_networks(update_networks(update))
+
+
+def update_networks(update: Any) -> Any:
+    """The authorized networks that an update asks for: gcloud uses the newer of the two fields."""
+    newer = update.desired_control_plane_endpoints_config.ip_endpoints_config
+    given = "authorized_networks_config" in newer
+    return newer.authorized_networks_config if given else update.desired_master_authorized_networks_config
+
+
+def show_networks(cluster: Any, networks: Any) -> None:
+    """GKE shows them in both fields, the older one included. The endpoint by name is closed by default."""
+    cluster.master_authorized_networks_config = networks
+    endpoints = cluster.control_plane_endpoints_config
+    endpoints.ip_endpoints_config.authorized_networks_config = networks
+    endpoints.ip_endpoints_config.enabled = endpoints.ip_endpoints_config.enable_public_endpoint = True
+    endpoints.dns_endpoint_config.allow_external_traffic = False
 
 
 def check_networks(config: Any) -> None:
@@ -150,6 +172,7 @@ def provisioning_cluster(asked: Cluster, where: Location, endpoint_url: str) -> 
     cluster.status = Cluster.Status.PROVISIONING
     cluster.endpoint = cluster.status_message = ""
     cluster.conditions = []
+    show_networks(cluster, _networks(asked))
     set_labels(cluster, dict(cluster.resource_labels))
     return cluster
 

@@ -380,6 +380,13 @@ def test_who_reaches_the_api_server_may_change(gke):
     gke.wait(operation)
     assert gke.get().master_authorized_networks_config.cidr_blocks[0].cidr_block == "203.0.113.8/32"
     assert gke.get().status == Cluster.Status.RUNNING
+    newer = {"ip_endpoints_config": {"authorized_networks_config": first}}  # gcloud's field
+    update = {"desired_control_plane_endpoints_config": newer}
+    gke.wait(gke.client.update_cluster(request={"name": GKE, "update": update}))
+    shown = gke.get()
+    assert shown.master_authorized_networks_config.cidr_blocks[0].cidr_block == "203.0.113.7/32"
+    again = shown.control_plane_endpoints_config.ip_endpoints_config.authorized_networks_config
+    assert again == shown.master_authorized_networks_config
     old: dict[str, Any] = {"project_id": "lab-project", "zone": "us-central1-a", "cluster_id": "gke"}
     gke.wait(gke.client.update_cluster(request=old | {"update": update}))
 

@@ -3,8 +3,10 @@
 from collections.abc import Iterator
 from typing import Any
 
+import google.auth
 import pytest
 from google.api_core import exceptions
+from google.auth.transport.requests import AuthorizedSession
 from google.cloud import compute_v1
 
 from lab.network import Internet
@@ -53,3 +55,13 @@ def test_a_region_has_quotas(options):
     assert limits["CPUS"] == 24
     with pytest.raises(exceptions.BadRequest, match="Unknown region"):
         regions.get(project=PROJECT, region="moon")
+
+
+def test_which_services_are_enabled(options):
+    session = AuthorizedSession(
+        google.auth.default(scopes=["https://www.googleapis.com/auth/cloud-platform"])[0]
+    )
+    url = options["client_options"]["api_endpoint"] + "/v1/projects/{}/services/{}.googleapis.com"
+    for name, state in (("container", "ENABLED"), ("compute", "ENABLED"), ("run", "DISABLED")):
+        assert session.get(url.format(PROJECT, name)).json()["state"] == state
+    assert session.get(url.format("another", "run")).status_code == 403

@@ -1,6 +1,7 @@
 """Cloud Routers with Cloud NAT as Google's own client of Compute Engine sees them."""
 
 import os
+import re
 import shutil
 import subprocess
 import uuid
@@ -108,6 +109,30 @@ def errors(error: exceptions.GoogleAPICallError) -> tuple[int, str]:
     assert one["message"] == document["message"] == error.response.json()["error"]["message"]
     assert one["domain"] == "global"
     return document["code"], one["reason"]
+
+
+def test_a_nat_is_added_to_a_router_later_as_gcloud_does(compute):
+    compute.done(compute.insert(description="the way out", nats=[]))
+    before = compute.get()
+    before.nats = [NAT]
+    names = {"project": PROJECT, "region": REGION, "router": "nat"}
+    operation = compute.routers.patch(**names, router_resource=before)
+    with pytest.raises(exceptions.BadRequest, match="is not ready"):
+        compute.delete()
+    assert not compute.get().nats, "it is not there before the operation is done"
+    compute.done(operation)
+    (nat,) = compute.get().nats
+    assert (nat.name, nat.type_, compute.get().description) == ("everything", "PUBLIC", "the way out")
+    compute.done(compute.insert(name="second", nats=[]))
+    for changed, message in (
+        ({"router": "second", "router_resource": {"nats": [NAT]}}, CONFLICT),
+        ({"router_resource": {"name": "other"}}, "Must be the router's name, 'nat'"),
+        ({"router_resource": {"nats": [NAT | {"name": "?"}]}}, "Must be a match of regex"),
+    ):
+        with pytest.raises(exceptions.BadRequest, match=re.escape(message)):
+            compute.routers.patch(**names | changed)
+    with pytest.raises(exceptions.NotFound):
+        compute.routers.patch(**names | {"router": "none", "router_resource": {"nats": [NAT]}})
 
 
 def test_a_router_is_inserted_and_deleted(compute):
@@ -400,6 +425,10 @@ def test_gcloud_makes_lists_and_deletes_a_router(compute, tmp_path):
     made = gcloud("create", "nat", "--network=default", f"--region={REGION}")
     assert made.returncode == 0, made.stderr
     assert compute.listed() == ["nat"]
+    named = ("--router=nat", f"--region={REGION}", "--auto-allocate-nat-external-ips")
+    nat = gcloud("nats", "create", "everything", *named, "--nat-all-subnet-ip-ranges")
+    assert nat.returncode == 0, nat.stderr
+    assert [nat.name for nat in compute.get().nats] == ["everything"]
     listed = gcloud("list", "--format=value(name)")
     assert listed.stdout.strip() == "nat", listed.stderr
     assert "already exists" in gcloud("create", "nat", "--network=default", f"--region={REGION}").stderr

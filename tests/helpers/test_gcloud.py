@@ -1,0 +1,177 @@
+"""gcloud's commands that helpers print: held against the requests that were sent, and run by gcloud."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import requests
+from google.cloud.container_v1.types import Cluster, ClusterUpdate
+
+from helpers import gke
+from helpers.base.errors import ChangeNeededError
+from helpers.gcp import cloud_nat, gcloud
+from lab.gcp.api.oauth import UNIVERSE
+from lab.network import Internet
+from tests.gcloud import read
+from tests.lab.gcp.stand_in import Google, internet_in
+
+PLACE = {"project": "lab-project", "location": "us-central1-a"}
+REGION = {"project": "lab-project", "region": "us-central1"}
+
+
+@pytest.fixture(scope="module")
+def internet(tmp_path_factory) -> Iterator[Internet]:
+    with internet_in(tmp_path_factory.mktemp("gcloud-run")) as internet:
+        yield internet
+
+
+@pytest.fixture
+def google(tmp_path, internet, monkeypatch) -> Iterator[Google]:
+    google = Google(tmp_path, internet)
+    google.gcp.start()
+    endpoint = google.gcp.endpoint_url
+    for name, value in {
+        "GOOGLE_CLOUD_PROJECT": "lab-project",
+        "GOOGLE_APPLICATION_CREDENTIALS": str(google.gcp.credentials_file),
+        "CLOUDSDK_API_ENDPOINT_OVERRIDES_COMPUTE": f"{endpoint}/compute/v1/",
+        "CLOUDSDK_API_ENDPOINT_OVERRIDES_CONTAINER": f"{endpoint}/",
+        "TUTORIAL_AUTHORIZED_CIDR": "203.0.113.7/32",
+    }.items():
+        monkeypatch.setenv(name, value)
+    yield google
+    google.gcp.stop()
+
+
+@pytest.fixture
+def sent(google, monkeypatch) -> list[tuple[str, Any]]:
+    """Method and body of each request that changes something."""
+    seen: list[tuple[str, Any]] = []
+    send = requests.Session.send
+
+    def recorded(self, request, **options):
+        if request.method != "GET" and "/token" not in request.url:
+            seen.append((request.method, json.loads(request.body or "{}")))
+        return send(self, request, **options)
+
+    monkeypatch.setattr(requests.Session, "send", recorded)
+    return seen
+
+
+def commands(printed: str) -> list[str]:
+    """The printed commands; answers are comments."""
+    lines = printed.replace(" \\\n", " ").splitlines()
+    return [
+        line for line in lines if line.startswith("gcloud") and " | " not in line and "describe" not in line
+    ]
+
+
+def whole_life(google: Google, monkeypatch) -> None:
+    """Each change that helpers make in Google Cloud, but of the kubeconfig."""
+    gke.create()
+    google.until(lambda: gke.status() == "RUNNING")
+    monkeypatch.setenv("TUTORIAL_AUTHORIZED_CIDR", "203.0.113.8/32")
+    found = gke.describe()
+    assert found
+    gke._ensure_access(found)
+    gke.delete()
+    google.until(lambda: gke.status() == "")
+    cloud_nat.delete()
+
+
+def test_each_command_is_the_request_that_was_sent(google, sent, monkeypatch, capsys):
+    whole_life(google, monkeypatch)
+    (insert, create, update, delete, last), lines = (
+        sent,
+        [read(line) for line in commands(capsys.readouterr().out)],
+    )
+    router, nat, created, updated, gone, removed = lines
+    made = insert[1]
+    [sent_nat] = made.pop("nats")
+    assert router == ("compute routers create", made | REGION)
+    assert nat == ("compute routers nats create", sent_nat | REGION | {"router": made["name"]})
+    cluster = Cluster.from_json(json.dumps(create[1]["cluster"]))
+    asked = {name: value for name, value in created[1].items() if name not in PLACE}
+    assert Cluster(asked) == cluster
+    assert (created[0], created[1].items() >= PLACE.items()) == ("container clusters create", True)
+    change = {name: value for name, value in updated[1].items() if name not in {*PLACE, "name"}}
+    assert ClusterUpdate(change) == ClusterUpdate.from_json(json.dumps(update[1]["update"]))
+    assert gone == ("container clusters delete", {"name": "istio-multicloud", **PLACE})
+    assert removed == ("compute routers delete", {"name": "istio-multicloud", **REGION})
+    assert [delete[0], last[0]] == ["DELETE", "DELETE"]
+
+
+def test_a_field_that_has_no_flag_is_not_left_out():
+    request = {"parent": "projects/p/locations/l", "cluster": {"name": "c", "enable_tpu": True}}
+    with pytest.raises(ValueError, match="no flag of gcloud is known here for the field enable_tpu"):
+        gcloud.change("create_cluster", request, lambda request: pytest.fail("it was sent"))
+    request["cluster"] = {
+        "name": "c",
+        "master_authorized_networks_config": {"cidr_blocks": [{"display_name": "me"}]},
+    }
+    with pytest.raises(ValueError, match="ranges only"):
+        gcloud.change("create_cluster", request, lambda request: pytest.fail("it was sent"))
+    nat = {"name": "n", "natIpAllocateOption": "MANUAL_ONLY"}
+    request = {"parent": "projects/p/regions/r", "router_resource": {"name": "r", "nats": [nat]}}
+    with pytest.raises(ValueError, match="stands for AUTO_ONLY"):
+        gcloud.change("insert_router", request, lambda request: pytest.fail("it was sent"))
+
+
+def test_in_check_mode_nothing_is_sent(sent, monkeypatch):
+    monkeypatch.setenv("TUTORIAL_READ_ONLY", "1")
+    with pytest.raises(ChangeNeededError, match="gcloud compute routers create istio-multicloud"):
+        gke.create()
+    assert sent == []
+
+
+@pytest.mark.skipif(
+    not shutil.which("gcloud"), reason="gcloud is not installed; the test above reads its lines"
+)
+def test_gcloud_takes_each_command_and_ends_in_the_same_state(google, monkeypatch, tmp_path, capsys):
+    gke.create()
+    google.until(lambda: gke.status() == "RUNNING")
+    gke._show_wait()
+    printed = capsys.readouterr().out
+    by_helpers = _state()
+    gke.delete()
+    google.until(lambda: gke.status() == "")
+    cloud_nat.delete()
+    removal = capsys.readouterr().out
+    environment = os.environ | {
+        "CLOUDSDK_CONFIG": str(tmp_path / "gcloud"),
+        "CLOUDSDK_CORE_DISABLE_USAGE_REPORTING": "1",
+        "CLOUDSDK_CORE_UNIVERSE_DOMAIN": UNIVERSE,
+        "CLOUDSDK_AUTH_CREDENTIAL_FILE_OVERRIDE": str(google.gcp.credentials_file),
+        "CLOUDSDK_AUTH_TOKEN_HOST": f"{google.gcp.endpoint_url}/token",
+        "CLOUDSDK_API_ENDPOINT_OVERRIDES_SERVICEUSAGE": f"{google.gcp.endpoint_url}/",
+    }
+
+    def paste(block: str) -> str:
+        block = re.sub("^….*\n", "", block, flags=re.M)  # of waiting, which a notebook wipes
+        done = subprocess.run(["bash", "-ec", block], env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    paste(printed)
+    assert gke.status() == "RUNNING", "the pasted block has waited"
+    assert _state() == by_helpers
+    paste(removal.replace("--async ", ""))
+    assert (gke.status(), cloud_nat.find()) == ("", None)
+
+
+def _state() -> tuple[Any, ...]:
+    """What was asked for, without names that the cloud chooses and without times."""
+    cluster, router = gke.describe(), cloud_nat.find()
+    assert cluster and router
+    labels = dict(cluster.resource_labels)
+    pool = cluster.node_pools[0]
+    return (
+        cluster.name, pool.initial_node_count, pool.config.machine_type, labels,
+        cluster.network_config.default_enable_private_nodes, cluster.release_channel,
+        cluster.master_authorized_networks_config, cluster.ip_allocation_policy.use_ip_aliases,
+        router["description"], router["network"], router["nats"],
+    )  # fmt: skip
