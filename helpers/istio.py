@@ -4,21 +4,33 @@ import base64
 import json
 import re
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
+import yaml
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 
 from helpers import kube
-from helpers.base import command
+from helpers.base import changes, command
 from helpers.base.command import Output
 from helpers.base.errors import CommandError, TutorialError
 from helpers.base.settings import current
 from helpers.base.waiting import retry_while, wait_until
-from helpers.clusters import client, kubeconfig, manifests
+from helpers.clusters import client, dry_run, kubeconfig, manifests
+
+if TYPE_CHECKING:
+    from helpers.clusters.connection import Client
 
 # Lowest and highest minor version of Kubernetes that Istio 1.30 supports:
 # https://istio.io/latest/docs/releases/supported-releases/
 KUBERNETES = ((1, 32), (1, 36))
+_OWNER = "install.operator.istio.io/owning-resource"  # a label that `manifest generate` leaves open
+# istiod changes its webhooks (caBundle, failurePolicy); the kinds are many, and nobody edits them.
+_NOT_COMPARED = (
+    "CustomResourceDefinition",
+    "MutatingWebhookConfiguration",
+    "ValidatingWebhookConfiguration",
+)
 # What istioctl says of an API server that does not answer, or not in time.
 _AWAY = re.compile(
     r"connection (refused|reset)|connection to the server .* was refused|\bEOF\b|connection lost"
@@ -66,13 +78,30 @@ def install(context: str, path: str, **values: object) -> Output:
     file = manifests.write(path, context, **values)
     images = [f"hub={settings.TUTORIAL_ISTIO_HUB}", f"tag={settings.TUTORIAL_ISTIO_TAG}"]
     sets = [word for value in [*images, *settings.TUTORIAL_ISTIO_VALUES] for word in ("--set", value)]
-    argv = ["istioctl", "--context", kubeconfig.require_context(context), "install", "-y"]
-    argv += ["-r", settings.TUTORIAL_ISTIO_REVISION, "-f", str(file), *sets]
+    asked = ["-r", settings.TUTORIAL_ISTIO_REVISION, "-f", str(file), *sets]
+    argv = ["istioctl", "--context", kubeconfig.require_context(context), "install", "-y", *asked]
+    if settings.TUTORIAL_READ_ONLY and not _differs(context, asked):
+        return Output("", 0)
+    changes.begin(command.shell_join(argv))
     output = _run(argv, timeout=900, patience=900)
     # Drop istioctl's progress output; keep the lines that say what was done.
     ticks = [line for line in (output.text + output.errors).replace("\r", "\n").splitlines() if "✔" in line]
     command.show_change(command.shell_join(argv), "\n".join(line.strip() for line in ticks))
     return output
+
+
+def _differs(context: str, asked: Sequence[str]) -> bool:
+    """Whether the cluster has anything else than what `istioctl install` with these words would apply."""
+    text = _run(["istioctl", "manifest", "generate", *asked]).text
+    text = text[text.index("apiVersion:") :]  # istioctl's warnings come first
+    documents = [each for each in yaml.safe_load_all(text) if each and each["kind"] not in _NOT_COMPARED]
+    for document in documents:
+        document["metadata"].get("labels", {}).pop(_OWNER, None)
+
+    def do(api: "Client") -> bool:
+        return any(dry_run.differs(api, each, kube.MANAGER) for each in documents)
+
+    return client.call(context, "Comparing Istio's installation", do)
 
 
 def proxy_status(context: str) -> Output:

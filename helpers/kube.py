@@ -8,16 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from helpers.base import command, contents
+from helpers.base import changes, command, contents
 from helpers.base.command import Output
 from helpers.base.errors import ApiError, CommandError, TimedOutError, TutorialError
+from helpers.base.settings import current
 from helpers.base.waiting import wait_until
-from helpers.clusters import client, manifests, pods
+from helpers.clusters import client, dry_run, manifests, pods
 
 if TYPE_CHECKING:
     from helpers.clusters.connection import Client
 
-_MANAGER = "istio-multicloud-lambda"  # whose fields an apply sets
+MANAGER = "istio-multicloud-lambda"  # whose fields an apply sets
 _APPLY = "apply --server-side --force-conflicts -f"
 
 
@@ -127,22 +128,23 @@ def _applied(context: str, line: str, text: str) -> str:
         documents = [each for each in yaml.safe_load_all(text) if each]
     except yaml.YAMLError as wrong:
         raise TutorialError(line, f"this is no YAML: {wrong}") from None
-    return client.call(
-        context, line, lambda api: "\n".join(_apply_one(api, document) for document in documents)
-    )
+
+    def do(api: "Client") -> str:
+        if current().TUTORIAL_READ_ONLY and not any(
+            dry_run.differs(api, each, MANAGER) for each in documents
+        ):
+            return ""
+        changes.begin(line)
+        return "\n".join(_apply_one(api, each) for each in documents)
+
+    return client.call(context, line, do)
 
 
 def _apply_one(api: "Client", document: dict[str, Any]) -> str:
-    kind, metadata = api.kind(document["apiVersion"], document["kind"]), document["metadata"]
-    kind.server_side_apply(
-        body=document,
-        namespace=metadata.get("namespace", "default"),
-        field_manager=_MANAGER,
-        force_conflicts=True,
-        query_params=[("fieldValidation", "Strict")],  # a misspelled field is refused, as kubectl has it
-    )
+    dry_run.apply(api, document, MANAGER)
+    kind = api.kind(document["apiVersion"], document["kind"])
     group = f".{kind.group}" if kind.group else ""
-    return f"{kind.kind.lower()}{group}/{metadata['name']} serverside-applied"
+    return f"{kind.kind.lower()}{group}/{document['metadata']['name']} serverside-applied"
 
 
 def delete(context: str, namespace: str, what: str, timeout: float = 300) -> None:
@@ -154,6 +156,7 @@ def delete(context: str, namespace: str, what: str, timeout: float = 300) -> Non
     line = _line(context, "-n", namespace, "delete", what)
 
     def do(api: "Client") -> None:
+        changes.begin(line)
         api.resource(kind).delete(name=name, namespace=namespace, propagation_policy="Background")
 
     try:

@@ -22,7 +22,6 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from helpers import show
 from helpers.base import changes, command, folding
-from helpers.base import changes
 from helpers.base.command import relative
 from helpers.base.settings import current
 

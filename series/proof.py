@@ -35,13 +35,16 @@ class Claim(NamedTuple):
 
 def exists() -> Parts:
     """What exists in both clouds and both clusters, whatever the kubeconfig has."""
-    with tempfile.TemporaryDirectory() as folder, redirect_stdout(io.StringIO()):
-        with override(KUBECONFIG=Path(folder) / "kubeconfig"):
-            if eks.status() == "ACTIVE":
-                eks.connect()
-            if current().GOOGLE_CLOUD_PROJECT and gke.status() == "RUNNING":
-                gke.connect()
-            return state.gather()
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        override(KUBECONFIG=Path(folder) / "kubeconfig"),
+        redirect_stdout(io.StringIO()),
+    ):
+        if eks.status() == "ACTIVE":
+            eks.connect()
+        if current().GOOGLE_CLOUD_PROJECT and gke.status() == "RUNNING":
+            gke.connect()
+        return state.gather()
 
 
 def begun(parts: Parts) -> list[str]:
