@@ -1,7 +1,9 @@
 # `make help` lists the targets.
-# Chosen on make's command line only: a variable TARGET or PYTHON in the environment is another program's.
+# Chosen on make's command line only: a variable TARGET, TO or PYTHON in the environment is another program's.
 PYTHON := python3
 TARGET := lab
+FROM :=
+TO :=
 SETTINGS := cloud.toml
 ARGS :=
 VENV := .venv
@@ -25,7 +27,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 
-.PHONY: tutorial destroy test test-all lab up down status doctor setup handouts bench machines outputs faults kills lint format lock clean help
+.PHONY: tutorial check destroy test test-all lab up down status doctor setup handouts bench machines outputs faults kills lint format lock clean help
 
 # Where the notebooks run: the lab, which comes up first, or, after a look and a question, the accounts of $(SETTINGS).
 # INSTALLED is what that needs of Python's packages: `ready` has all, `base` what helpers and the series need.
@@ -43,11 +45,15 @@ else
 $(error TARGET is lab or cloud, not "$(TARGET)")
 endif
 
-tutorial: $(READY)  ## run notebooks 00-06; with TARGET=cloud on real accounts (docs/real-accounts.md)
-	@$(PLACE) && $(LOOK) && $(BIN)/python -m series.run && $(BIN)/python -m series.handouts --executed
+tutorial: $(READY)  ## run notebooks 00-06; TO=03 only what is missing of 00-03; FROM=04 TO=04 that one; TARGET=cloud on real accounts
+	@$(PLACE) && $(LOOK) && $(BIN)/python -m series.run $(if $(FROM),--from "$(FROM)") $(if $(TO),--to "$(TO)")
+	@$(if $(FROM)$(TO),,$(PLACE) && $(BIN)/python -m series.handouts --executed)
 
-destroy: $(INSTALLED)  ## delete what the tutorial made in both clouds; ARGS=--dry-run only lists it; TARGET as above
-	@$(PLACE) && $(BIN)/python -m helpers.cleanup $(ARGS)
+check: $(INSTALLED)  ## prove the claims of each notebook that was run, changing nothing; TARGET as above
+	@$(PLACE) && $(BIN)/python -m series.check
+
+destroy: $(INSTALLED)  ## delete what the tutorial made in both clouds; FROM=04 what 04 and later made; ARGS=--dry-run only lists it
+	@$(PLACE) && $(BIN)/python -m helpers.cleanup $(if $(FROM),--from "$(FROM)") $(ARGS)
 
 test: setup  ## run all tests, as CI does (by sudo where you are not root); ARGS="tests/helpers -k curl" runs a part of them
 	@$(PYTEST) $(or $(ARGS),$(WORKERS))
