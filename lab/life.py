@@ -16,7 +16,7 @@ from lab.leftovers import clean_up
 from lab.progress import Progress
 from lab.settings import Lab
 
-START_LIMIT = 180  # seconds for the daemon to answer; it takes about 3, on an emulated machine 54
+START_LIMIT = 300  # seconds for the daemon to answer; it takes about 3, on an emulated machine 54 to over 180
 STOP_LIMIT = 90  # seconds for clusters, functions and networks to end
 
 
@@ -168,9 +168,15 @@ def _start(lab: Lab) -> None:
 def _wait_until_running(lab: Lab, daemon: "subprocess.Popen[bytes]", said: Callable[[], str]) -> None:
     deadline = time.monotonic() + START_LIMIT
     while not running(lab):
-        if daemon.poll() is not None or time.monotonic() > deadline:
-            tail = "\n".join(said().splitlines()[-15:])
-            raise LabError("starting the lab's daemon", f"it ended. Its last lines:\n{tail}", "make doctor")
+        late = time.monotonic() > deadline
+        if daemon.poll() is not None or late:
+            tail = "\n".join(said().splitlines()[-15:]) or "(none)"
+            end = (
+                f"it was not ready after {START_LIMIT} s"
+                if late
+                else f"it ended with status {daemon.returncode}"
+            )
+            raise LabError("starting the lab's daemon", f"{end}. Its last lines:\n{tail}", "make doctor")
         time.sleep(0.1)
 
 

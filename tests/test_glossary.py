@@ -15,8 +15,8 @@ ROWS = re.findall(
 )
 # Acronyms that need no entry, by the reason.
 KNOWN = {
-    "whoever knows Kubernetes knows them": "API CNI DNS HTTP HTTPS ID IP JSON MB REST TCP URI VPN CNAME",
-    "the clouds themselves, and a part of one": "AWS GCP EC2",
+    "whoever knows Kubernetes knows them": "API CNI DNS HTTP HTTPS ID IP GB JSON MB REST TCP URI URL VPN",
+    "the clouds themselves, and a part of one": "AWS GCP",
     "those who publish a standard, and its name": "W3C RFC PROXY",
     "a file's name": "README",
 }

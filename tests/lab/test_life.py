@@ -20,6 +20,7 @@ from botocore.exceptions import ClientError
 
 from lab import as_root, cgroups, life
 from lab.errors import LabError
+from lab.progress import Progress
 from lab.settings import Lab
 from tests.conftest import exports
 
@@ -222,6 +223,25 @@ def test_up_that_is_interrupted_leaves_nothing(before):
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
     assert process.wait(timeout=60) != 0
+    assert not LAB.run.exists() and not cgroups.processes(LAB.cgroup)
+    lab("up")
+
+
+@pytest.mark.parametrize(
+    ("program", "said"),
+    [
+        ("exit 3", "it ended with status 3. Its last lines:\nno port left"),
+        ("sleep 60", "it was not ready after"),
+    ],
+)
+def test_a_daemon_that_does_not_come_up_says_why(before, monkeypatch, program, said):
+    """The one is waited for no longer, the other to the end; neither stays."""
+    lab("down")
+    monkeypatch.setattr(life, "START_LIMIT", 2)
+    monkeypatch.setattr(as_root, "python", lambda *_: ["/bin/sh", "-c", f"echo no port left; {program}"])
+    with pytest.raises(LabError) as refused:
+        life.up(LAB, Progress())
+    assert said in str(refused.value)
     assert not LAB.run.exists() and not cgroups.processes(LAB.cgroup)
     lab("up")
 
