@@ -90,6 +90,17 @@ def install(context: str, path: str, **values: object) -> Output:
     return output
 
 
+def uninstall(context: str) -> None:
+    """Remove all of Istio's installations from the cluster, the kinds of its objects excepted.
+
+    https://istio.io/latest/docs/reference/commands/istioctl/#istioctl-uninstall
+    """
+    argv = ["istioctl", "--context", kubeconfig.require_context(context), "uninstall", "--purge", "-y"]
+    changes.begin(command.shell_join(argv))
+    _run(argv)
+    command.show_change(command.shell_join(argv))
+
+
 def _differs(context: str, asked: Sequence[str]) -> bool:
     """Whether the cluster has anything else than what `istioctl install` with these words would apply."""
     text = _run(["istioctl", "manifest", "generate", *asked]).text

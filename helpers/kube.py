@@ -65,7 +65,7 @@ def _aligned(rows: list[list[str]]) -> str:
 def find(context: str, namespace: str, what: str) -> Any | None:
     """An object such as "virtualservice/vs-lambda", or None."""
     kind, _, name = what.partition("/")
-    line = _line(context, "-n", namespace, "get", what)
+    line = _line(context, *(["-n", namespace] if namespace else []), "get", what)
     try:
         return client.call(context, line, lambda api: api.resource(kind).get(name=name, namespace=namespace))
     except ApiError as refused:
@@ -153,7 +153,7 @@ def delete(context: str, namespace: str, what: str, timeout: float = 300) -> Non
     Raises ApiError, UnreachableError, TimedOutError.
     """
     kind, _, name = what.partition("/")
-    line = _line(context, "-n", namespace, "delete", what)
+    line = _line(context, *(["-n", namespace] if namespace else []), "delete", what)
 
     def do(api: "Client") -> None:
         changes.begin(line)

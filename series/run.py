@@ -129,13 +129,7 @@ def main(
 
 def _between(first: str, last: str) -> list[Path]:
     """The notebooks from one number to another; raises SettingsError for what is no number of one."""
-    numbers = [number for number in contents.NOTEBOOKS if number != CLEAN_UP[:2]]
-    for name, value in (("FROM", first), ("TO", last)):
-        if value and value not in numbers:
-            raise SettingsError(
-                "Choosing the notebooks", f"{name}={value} is none of {', '.join(numbers)}", "FROM=04 TO=05"
-            )
-    first, last = first or numbers[0], last or numbers[-1]
+    first, last = contents.chosen("FROM", first or "00"), contents.chosen("TO", last or "06")
     if first > last:
         raise SettingsError("Choosing the notebooks", f"FROM={first} comes after TO={last}", "FROM=04 TO=05")
     return [notebook for notebook in notebooks() if first <= notebook.name[:2] <= last]

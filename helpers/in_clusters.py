@@ -1,0 +1,71 @@
+"""What notebooks 02 to 05 put into the clusters, to be taken back while the clusters stay."""
+
+from dataclasses import dataclass
+
+from helpers import istio, kube
+from helpers.base.contents import OBJECTS
+from helpers.base.resource import Resource
+
+
+@dataclass(frozen=True)
+class Object:
+    """An Istio object or a Secret."""
+
+    context: str
+    namespace: str
+    kind: str
+    name: str
+
+    def leftovers(self) -> list[Resource]:
+        """It, where it exists."""
+        found = kube.find(self.context, self.namespace, f"{self.kind}/{self.name}")
+        return [Resource(self.context, self.kind, f"{self.namespace}/{self.name}")] if found else []
+
+    def delete(self) -> None:
+        """Delete it; fine when there is none."""
+        if self.leftovers():
+            kube.delete(self.context, self.namespace, f"{self.kind.lower()}/{self.name}")
+
+
+@dataclass(frozen=True)
+class Namespace:
+    """A namespace with all that is in it: the cloud takes a Service's load balancer back before it goes."""
+
+    context: str
+    name: str
+
+    def leftovers(self) -> list[Resource]:
+        """It, where it exists."""
+        found = kube.find(self.context, "", f"namespace/{self.name}")
+        return [Resource(self.context, "Namespace", self.name)] if found else []
+
+    def delete(self) -> None:
+        """Delete it and wait until it is gone; fine when there is none."""
+        if self.leftovers():
+            kube.delete(self.context, "", f"namespace/{self.name}")
+
+
+@dataclass(frozen=True)
+class ControlPlane(Namespace):
+    """istiod in its namespace, and what it has outside of it; the kinds of its objects stay."""
+
+    def delete(self) -> None:
+        """Uninstall it and wait until it is gone; fine when there is none."""
+        if self.leftovers():
+            istio.uninstall(self.context)
+        super().delete()
+
+
+# Dependents first. The keys are those of `contents.THINGS`.
+NOUNS: dict[str, Object | Namespace] = {
+    **{
+        f"{context}/{kind}/{name}": Object(context, OBJECTS[context].namespace, kind, name)
+        for context in ("gke", "eks")
+        for kind, name in reversed(OBJECTS[context].names)
+    },
+    "gke/sleep": Namespace("gke", "sleep"),
+    "gke/gateway": Namespace("gke", OBJECTS["gke"].namespace),
+    "gke/istiod": ControlPlane("gke", "istio-system"),
+    "eks/gateway": Namespace("eks", OBJECTS["eks"].namespace),
+    "eks/istiod": ControlPlane("eks", "istio-system"),
+}
