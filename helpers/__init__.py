@@ -1,4 +1,4 @@
-"""What a notebook imports, one module per noun of the clouds; the folders have how it is done."""
+"""What a notebook imports: one module per cloud noun. The subfolders contain the implementation."""
 
 from helpers.base import errors, settings
 

@@ -1,6 +1,6 @@
-"""The load balancer's certificate in ACM: imported from a private CA, or issued for a domain of the reader's.
+"""The load balancer's certificate in ACM: imported from a private CA, or issued for the reader's domain.
 
-TUTORIAL_CERTIFICATE says which. In both cases its signer is verified with `pki.ensure().alb_ca`.
+TUTORIAL_CERTIFICATE says which. In both cases `pki.ensure().alb_ca` is what verifies it.
 """
 
 from typing import Any
@@ -8,23 +8,22 @@ from typing import Any
 from helpers import aws, pki
 from helpers.aws import deletion, route53
 from helpers.base import contents, folding
-from helpers.base.command import relative
 from helpers.base.errors import TutorialError
 from helpers.base.resource import Resource
 from helpers.base.settings import current
 from helpers.base.waiting import resume_after_lost_answer, wait_until
 
-_ISSUE_LIMIT = 1800  # seconds; ACM says within 30 minutes, most often it takes two or three
+_ISSUE_LIMIT = 1800  # seconds; ACM says up to 30 minutes, usually two or three
 _TYPES = {"private-ca": "IMPORTED", "acm": "AMAZON_ISSUED"}
 
 
 def get() -> str:
-    """The ARN of our certificate for alb.<domain>; raises PrerequisiteError where there is none."""
+    """The ARN of our certificate for alb.<domain>; raises PrerequisiteError if there is none."""
     return contents.require(find(), "certificate", f"no certificate for {current().alb_host} in ACM")
 
 
 def find() -> str | None:
-    """The ARN of our certificate for alb.<domain>, of the kind that TUTORIAL_CERTIFICATE says, or None."""
+    """The ARN of our certificate for alb.<domain>, of the type in TUTORIAL_CERTIFICATE, or None."""
     wanted = _TYPES[current().TUTORIAL_CERTIFICATE]
     for summary in _listed():
         arn = summary["CertificateArn"]
@@ -41,21 +40,21 @@ def ensure() -> str:
 
 
 def delete() -> None:
-    """Delete the tutorial's certificates, of whatever domain; waits while a listener still uses one."""
+    """Delete the tutorial's certificates, whatever their domain; waits while a listener uses one."""
     for resource in leftovers():
         deletion.delete("acm", "delete_certificate", CertificateArn=resource.name)
 
 
 def leftovers() -> list[Resource]:
-    """The tutorial's certificates, of whatever domain."""
+    """The tutorial's certificates, whatever their domain."""
     arns = [summary["CertificateArn"] for summary in _listed()]
     return [Resource("AWS", "certificate", arn) for arn in arns if _is_ours(arn)]
 
 
 def validation_names() -> set[str]:
-    """Names of the records that ACM asks for the tutorial's certificates, and for no other of alb.<domain>.
+    """Names of the validation records of the tutorial's certificates that no other certificate needs.
 
-    For the same name ACM asks each of an account's certificates for the same record.
+    All certificates of an account for the same name share one validation record.
     """
     names: dict[bool, set[str]] = {True: set(), False: set()}
     for summary in _listed():
@@ -68,44 +67,42 @@ def validation_names() -> set[str]:
 
 
 def _ensure_imported() -> str:
-    """Import the certificate, or import it anew where the file is another one than ACM holds."""
+    """Import the certificate, or import it again if the file differs from the one in ACM."""
     files = pki.ensure()
-    pem, chain = files.alb_cert.read_bytes(), files.alb_ca.read_bytes()
     arn = find()
     held = aws.call("acm", "get_certificate", CertificateArn=arn)["Certificate"] if arn else ""
-    if arn and held.strip() == pem.decode().strip():
+    if arn and held.strip() == files.alb_cert.read_text().strip():
         print(f"Certificate {arn} exists ({current().alb_host})")
         return arn
     # With an ARN the import replaces that certificate, and listeners take it over; tags are refused then.
     again = {"CertificateArn": arn} if arn else {"Tags": aws.tag_list(Name=current().alb_host)}
-    arn = aws.call(
+    return aws.change(
         "acm",
         "import_certificate",
-        Certificate=pem,
-        PrivateKey=files.alb_key.read_bytes(),
-        CertificateChain=chain,
+        show="CertificateArn",
+        Certificate=files.alb_cert,
+        PrivateKey=files.alb_key,
+        CertificateChain=files.alb_ca,
         **again,
     )["CertificateArn"]
-    aws.said(f"acm import-certificate --certificate fileb://{relative(files.alb_cert)} …", arn)
-    return arn
 
 
 def _ensure_issued() -> str:
-    """Ask for a certificate, show that the domain is ours by a record in its zone, and wait.
+    """Request a certificate, prove control of the domain with a record in its zone, and wait.
 
     https://docs.aws.amazon.com/acm/latest/userguide/dns-validation.html
     """
     arn, host = find(), current().alb_host
     if arn is None:
-        arn = aws.call(
+        arn = aws.change(
             "acm",
             "request_certificate",
+            show="CertificateArn",
             DomainName=host,
             ValidationMethod="DNS",
             KeyAlgorithm="EC_prime256v1",
             Tags=aws.tag_list(Name=host),
         )["CertificateArn"]
-        aws.said(f"acm request-certificate --domain-name {host} --validation-method DNS", arn)
     elif _describe(arn)["Status"] == "ISSUED":
         print(f"Certificate {arn} exists ({host})")
         return arn
@@ -117,29 +114,30 @@ def _ensure_issued() -> str:
         timeout=_ISSUE_LIMIT,
         interval=3,
         state=lambda now: now["Status"],
-        hint=f"the registrar of {current().TUTORIAL_DOMAIN} has to point to the zone's name servers: "
+        hint=f"delegate {current().TUTORIAL_DOMAIN} at its registrar to the zone's name servers: "
         f"dig NS {current().TUTORIAL_DOMAIN}",
     )
     if found["Status"] != "ISSUED":
         answer = f"its status is {found['Status']} {found.get('FailureReason', '')}".strip()
         raise TutorialError(f"Having ACM issue {host}", answer, "run 99-clean-up, then start again.")
-    aws.said("acm describe-certificate", found["Status"])
+    aws.waited("acm", "certificate_validated", CertificateArn=arn)
     return arn
 
 
 def _validate(arn: str) -> None:
-    """Write the record that ACM asked for into the domain's zone."""
+    """Write ACM's validation record into the domain's zone."""
     option = wait_until(
-        "the record that ACM wants to see",
+        "the validation record of ACM",
         lambda: _describe(arn).get("DomainValidationOptions", [{}])[0],
-        lambda option: "ResourceRecord" in option,  # it takes ACM some seconds to think of one
+        lambda option: "ResourceRecord" in option,  # ACM returns it some seconds after the request
         timeout=120,
         state=lambda _: "not there yet",
     )
     wanted = option["ResourceRecord"]
     record = {"Name": wanted["Name"], "Type": wanted["Type"], "TTL": 300}
-    route53.upsert(route53.ensure(), {**record, "ResourceRecords": [{"Value": wanted["Value"]}]})
-    aws.said(f"route53 change-resource-record-sets: {wanted['Name']} {wanted['Type']}", wanted["Value"])
+    route53.upsert(
+        route53.ensure(), {**record, "ResourceRecords": [{"Value": wanted["Value"]}]}, "validation"
+    )
 
 
 def _describe(arn: str) -> dict[str, Any]:

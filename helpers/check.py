@@ -1,4 +1,4 @@
-"""What a notebook claims, checked at its end."""
+"""The check at the end of a notebook."""
 
 from collections.abc import Mapping
 
@@ -6,7 +6,7 @@ from helpers.base.errors import CheckError
 
 
 def check(claims: Mapping[str, object]) -> None:
-    """Print each claim with ✓ or ✗; raises CheckError, which lists the ones that do not hold."""
+    """Print each claim with ✓ or ✗; raises CheckError, which lists those that do not hold."""
     if not claims:
         raise CheckError("Checking this notebook", "there is nothing to check")
     for claim, holds in claims.items():
@@ -15,6 +15,6 @@ def check(claims: Mapping[str, object]) -> None:
     if failed:
         raise CheckError(
             "Checking this notebook",
-            "; ".join(f"not so: {claim}" for claim in failed),
-            "look at the cell above that shows it, then run the notebook again.",
+            "; ".join(f"failed: {claim}" for claim in failed),
+            "check the cell above that shows it, then run the notebook again.",
         )

@@ -1,4 +1,4 @@
-"""Classic Load Balancers: what the EKS cluster makes for its Services of type LoadBalancer.
+"""Classic Load Balancers: what the EKS cluster creates for its Services of type LoadBalancer.
 
 https://docs.aws.amazon.com/elasticloadbalancing/latest/classic/introduction.html
 """
@@ -13,11 +13,14 @@ _LIMIT = 300  # seconds; AWS checks every ten, needs two passes, and takes a min
 
 
 def wait_in_service(host_name: str, timeout: float = _LIMIT) -> None:
-    """Wait until a node behind the load balancer passes its health checks: before, connections are closed.
+    """Wait until a node behind the load balancer passes its health checks; before, connections are closed.
 
-    Raises TimedOutError, which has the reason that AWS gives, and TutorialError for an unknown host name.
+    Raises TimedOutError, with AWS's reason, and TutorialError for an unknown host name.
     """
-    name = _name(host_name)
+    found = _named(host_name)
+    name = found["LoadBalancerName"]
+    ours = f"LoadBalancerDescriptions[?DNSName=='{found['DNSName']}'].LoadBalancerName"
+    aws.shown("elb", "describe_load_balancers", show=ours)
     words = f"elb describe-instance-health --load-balancer-name {name}"
     wait_until(
         f"a node behind the load balancer {name}",
@@ -26,14 +29,14 @@ def wait_in_service(host_name: str, timeout: float = _LIMIT) -> None:
         timeout=timeout,
         hint=f"does anything listen? A Gateway object opens the port in Envoy (notebook 04). aws {words}",
     )
-    aws.said(words, "InService")
+    aws.waited("elb", "any_instance_in_service", LoadBalancerName=name)
 
 
 def names(tag: str) -> list[str]:
-    """Of those with the tag's key, e.g. kubernetes.io/cluster/<name>."""
+    """The load balancers with that tag key, e.g. kubernetes.io/cluster/<name>."""
     every = [balancer["LoadBalancerName"] for balancer in _listed()]
     found = []
-    for start in range(0, len(every), 20):  # the call takes 20 names
+    for start in range(0, len(every), 20):  # the call accepts 20 names
         answer = aws.call("elb", "describe_tags", LoadBalancerNames=every[start : start + 20])
         found += [
             balancer["LoadBalancerName"]
@@ -44,21 +47,21 @@ def names(tag: str) -> list[str]:
 
 
 def _health(name: str) -> str:
-    """InService as soon as one node is, otherwise the reasons why none is."""
+    """InService once one node is, otherwise the reasons why none is."""
     states = aws.call("elb", "describe_instance_health", LoadBalancerName=name)["InstanceStates"]
     if any(each["State"] == "InService" for each in states):
         return "InService"
     return "; ".join(f"{each['State']}: {each['Description']}" for each in states) or "no node is registered"
 
 
-def _name(host_name: str) -> str:
+def _named(host_name: str) -> dict[str, Any]:
     for balancer in _listed():
         if balancer["DNSName"].lower() == host_name.lower():
-            return balancer["LoadBalancerName"]
+            return balancer
     raise TutorialError(
         "Looking for a Classic Load Balancer",
         f"none has the host name {host_name}",
-        "a Service that another controller serves has another kind of load balancer: "
+        "another controller creates another type of load balancer: "
         "is the AWS Load Balancer Controller installed?",
     )
 

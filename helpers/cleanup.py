@@ -1,4 +1,4 @@
-"""Deletes all that the tutorial made, in both clouds, found by tag and name; as often as you like.
+"""Deletes everything that the tutorial created in both clouds, found by tag and name; idempotent.
 
 On the command line: `python -m helpers.cleanup --help`.
 """
@@ -11,26 +11,27 @@ import typer
 
 from helpers import acm, dns, eks, function, gke, in_clusters, kube, load_balancer, network, show
 from helpers.aws import node_group, tagging
-from helpers.base import contents, runs
+from helpers.base import contents, folding, runs
 from helpers.base.errors import ApiError, SettingsError, TimedOutError, UnreachableError, for_people
 from helpers.base.resource import Resource
 from helpers.base.settings import current
+from helpers.base.tables import Rich
 from helpers.base.waiting import wait_until
 from helpers.clusters import kubeconfig
 from helpers.gcp import cloud_nat, container
 
 
 class Noun(Protocol):
-    """What the tutorial makes of one kind, in one cloud."""
+    """One kind of resource that the tutorial creates, in one cloud."""
 
     def delete(self) -> None:
-        """Delete it; fine when there is none. Waits where the next deletion needs it."""
+        """Delete it, if it exists. Waits if the next deletion depends on it."""
 
     def leftovers(self) -> list[Resource]:
-        """What exists of it, by the cloud's own listings."""
+        """What exists, from the cloud's own listings."""
 
 
-# Dependents first, and early what takes its time. The keys are those of `contents.THINGS`, which says which
+# Dependents first, and slow deletions early. The keys are those of `contents.THINGS`, which says which
 # notebook makes it.
 NOUNS: dict[str, Noun] = {
     "gke": gke,
@@ -57,25 +58,31 @@ def _nouns(since: str = "00") -> list[Noun]:
 
 
 def listing() -> list[Resource]:
-    """What is left in both clouds; [] when all is gone.
+    """What is left in both clouds; [] if nothing is.
 
-    The tagging API does not know roles, and nothing of what Kubernetes made, so each service is asked too.
+    The tagging API lists neither roles nor what Kubernetes created, so each service is queried too.
     """
     found = [resource for noun in _nouns() for resource in noun.leftovers()]
     others = [arn for arn in tagging.arns() if not any(resource.name in arn for resource in found)]
     return found + [Resource("AWS", "tagged", arn) for arn in others]
 
 
-def table() -> show.Table:
-    """What is left, as a table."""
-    rows = [(resource.cloud, resource.kind, resource.name) for resource in listing()]
-    return show.table(rows, ("cloud", "what", "name"))
+def table() -> Rich:
+    """What is left, as a table; folded by cloud in a notebook."""
+    found, folds = listing(), ""
+    for cloud in dict.fromkeys(resource.cloud for resource in found):
+        rows = [(resource.kind, resource.name) for resource in found if resource.cloud == cloud]
+        inside = show.table(rows, ("what", "name"))._repr_html_()
+        folds += f"<details><summary>{cloud}: {len(rows)} resources</summary>{inside}</details>"
+    rows_of_all = [(resource.cloud, resource.kind, resource.name) for resource in found]
+    text = repr(show.table(rows_of_all, ("cloud", "what", "name")))
+    return Rich(text, html=folds or "<p>Nothing exists in either cloud.</p>")
 
 
 def plan() -> list[Resource]:
-    """What the clean-up would delete, in its order; deletes nothing.
+    """What the clean-up would delete, in order; deletes nothing.
 
-    Services of type LoadBalancer come first, where their cluster answers.
+    Services of type LoadBalancer come first, if their cluster's API server answers.
     """
     services = [
         Resource(context, "Service", f"{namespace}/{name}")
@@ -85,15 +92,16 @@ def plan() -> list[Resource]:
     return services + listing()
 
 
+@folding.step()
 def everything() -> None:
-    """Delete all of it, wait until it is gone and prove it; says so when there was nothing.
+    """Delete everything, wait until it is gone, and check that nothing is listed.
 
-    Raises TimedOutError with a list of what would not go; run again, it goes on from there.
+    Raises TimedOutError with a list of what is left; another run continues from there.
     """
     if not listing():
         print("Nothing exists: nothing to delete")
         return
-    # First what Kubernetes asked the clouds for: without its cluster nobody would take it back.
+    # First what Kubernetes created in the clouds: without its cluster, nothing would delete it.
     _delete_services()
     for noun in _nouns():
         noun.delete()
@@ -103,7 +111,7 @@ def everything() -> None:
         lambda left: not left,
         timeout=_LIMIT,
         state=_named,
-        hint="run the clean-up again: it goes on from here.",
+        hint="run the clean-up again: it continues from here.",
     )
     print("Nothing is left in either cloud")
 
@@ -155,12 +163,12 @@ def _named(left: list[Resource]) -> str:
 
 
 def runs_older_than(age: str) -> list[runs.Run]:
-    """Runs of whatever name that both clouds have something of, all of it older than `age`, e.g. "24h"."""
+    """Runs, whatever their name, all of whose resources are older than `age`, e.g. "24h"."""
     return runs.older_than(age, _tags_of_all_runs())
 
 
 def _tags_of_all_runs() -> Iterator[dict[str, str]]:
-    """The tags of all that any run made, in the settings' region and project."""
+    """The tags of everything that any run created, in the settings' region and project."""
     yield from tagging.of_all_runs()
     if current().GOOGLE_CLOUD_PROJECT:
         yield from map(cloud_nat.tags, cloud_nat.of_all_runs())
@@ -170,7 +178,7 @@ def _tags_of_all_runs() -> Iterator[dict[str, str]]:
 
 
 def _ready() -> list[str]:
-    """Contexts of the clusters that can be asked, written into the kubeconfig."""
+    """Contexts of the reachable clusters, written into the kubeconfig."""
     ready = []
     if eks.status() == "ACTIVE":
         eks.connect()
@@ -182,12 +190,12 @@ def _ready() -> list[str]:
 
 
 def _services(context: str) -> list[tuple[str, str]]:
-    """Namespaces and names of the Services for which the cluster made a load balancer."""
+    """Namespaces and names of the Services for which the cluster created a load balancer."""
     try:
         found = kube.get(context, "services")
     except (ApiError, UnreachableError) as failed:
-        # A cluster that does not answer any more must not keep all the rest alive.
-        print(f"{context} does not answer, its load balancers are looked for in the cloud: {failed}")
+        # A cluster that no longer answers must not stop the clean-up.
+        print(f"{context} does not answer, so the cloud is searched for its load balancers: {failed}")
         return []
     return [
         (each.metadata.namespace, each.metadata.name) for each in found if each.spec.type == "LoadBalancer"
@@ -200,20 +208,20 @@ def _delete_services() -> None:
             try:
                 kube.delete(context, namespace, f"service/{name}")
             except (ApiError, UnreachableError, TimedOutError) as failed:
-                print(f"{context} keeps {namespace}/{name}, its load balancer is looked for: {failed}")
+                print(f"{context} keeps {namespace}/{name}, so it is searched for in the cloud: {failed}")
 
 
 @for_people
 def main(
-    dry_run: Annotated[bool, typer.Option(help="only list what would go, in its order")] = False,
+    dry_run: Annotated[bool, typer.Option(help="only list what would be deleted, in order")] = False,
     older_than: Annotated[
-        str, typer.Option(help="instead of this run, every run whose youngest part is older, e.g. 24h or 7d")
+        str, typer.Option(help="instead of this run, all runs whose newest resource is older, e.g. 24h or 7d")
     ] = "",
     first: Annotated[
         str, typer.Option("--from", help="only what this notebook and those after it made, e.g. 04")
     ] = "",
 ) -> None:
-    """Delete what this run of the tutorial made in both clouds; exit code 1 if anything is left."""
+    """Delete what this run of the tutorial created in both clouds; exit code 1 if anything is left."""
     if first and older_than:
         raise SettingsError("Choosing what to delete", "--from and --older-than do not go together")
     if not older_than:
@@ -221,7 +229,7 @@ def main(
     else:
         left = []
         for run in runs_older_than(older_than):
-            print(f"Run {run.name}, last made something {run.newest:%Y-%m-%d %H:%M} UTC")
+            print(f"Run {run.name}, last created something {run.newest:%Y-%m-%d %H:%M} UTC")
             with runs.settings_of(run):
                 left += _clean(dry_run)
     if left:
@@ -229,7 +237,7 @@ def main(
 
 
 def _clean(dry_run: bool, number: str = "00") -> list[Resource]:
-    """What is left afterwards; a dry run leaves everything, which is no failure."""
+    """What is left afterwards; a dry run leaves everything, which is not a failure."""
     all_of_it = number == "00"
     if not dry_run:
         everything() if all_of_it else back_to(number)

@@ -1,7 +1,7 @@
-"""What a run costs on real accounts, roughly: US dollars without taxes.
+"""The approximate cost of a run on real accounts, in US dollars without taxes.
 
-Each price is that of today and of the settings' region where its cloud tells it, else the table's, which has
-those of us-east-1 and us-central1 and says when each was last read.
+Each price is today's for the settings' region if the cloud provides it; otherwise it is the table's, for
+us-east-1 or us-central1, with the month in which it was last read.
 """
 
 import functools
@@ -31,9 +31,9 @@ Quantities = dict[Sku, float]
 
 
 class Price(NamedTuple):
-    """Dollars for each unit, when that was last seen, and where today's price is found.
+    """Dollars per unit, when that was last read, and where to find today's price.
 
-    An hour is paid by the second; an "hour begun" is paid as a whole one. The other units are paid per run.
+    An hour is billed by the second; an "hour begun" as a whole one. The other units are per run.
     """
 
     cloud: str
@@ -45,7 +45,7 @@ class Price(NamedTuple):
     source: Product | Quantities | None = None
 
     def dollars(self, hours: float) -> float:
-        """For all of them, in a run of that many hours."""
+        """The sum for a run of that many hours."""
         amounts = {"hour": hours, "hour begun": math.ceil(hours)}
         return self.number * self.each * amounts.get(self.unit, 1)
 
@@ -80,7 +80,7 @@ _AWS = (
 
 
 def _google() -> tuple[Price, ...]:
-    """A monthly credit of 74.40 dollars pays for one zonal cluster of a billing account."""
+    """A monthly credit of 74.40 dollars covers one zonal cluster per billing account."""
     nodes, kind = gcp.zones(), "Zonal" if gcp.zones() == 1 else "Regional"
     core, memory = Sku(COMPUTE, "E2 Instance Core"), Sku(COMPUTE, "E2 Instance Ram")
     disk = {Sku(COMPUTE, "Balanced PD Capacity"): gke.NODE_DISK / _MONTH}
@@ -99,7 +99,7 @@ def _google() -> tuple[Price, ...]:
 
 
 def prices() -> tuple[Price, ...]:
-    """All of them; the clouds are asked once in a process."""
+    """All items; the clouds are queried once per process."""
     settings = current()
     return _prices(
         settings.AWS_ENDPOINT_URL, settings.AWS_REGION,
@@ -115,9 +115,9 @@ def _prices(*_: str | None) -> tuple[Price, ...]:
 def _today(
     table: tuple[Price, ...], ask: Callable[[tuple[Price, ...]], Iterable[float | None]], source: str
 ) -> tuple[Price, ...]:
-    """With the prices that a cloud tells, as far as it does."""
+    """The items with the prices that a cloud provides."""
     found: list[float | None] = []
-    with suppress(TutorialError):  # no permission, no answer, or not the cloud itself: the table will do
+    with suppress(TutorialError):  # no permission, no response, or not the cloud itself: use the table
         for price in ask(table):
             found.append(price)
     seen = f"{datetime.now(UTC):%Y-%m-%d}, {source}"
@@ -146,17 +146,17 @@ def _of_google(table: tuple[Price, ...]) -> Iterable[float | None]:
 
 
 def per_hour() -> float:
-    """US dollars for each hour that everything exists."""
+    """US dollars per hour while everything exists."""
     return round(sum(price.dollars(1) for price in prices() if price.unit.startswith("hour")), 2)
 
 
 def per_run(hours: float = HOURS) -> float:
-    """US dollars for one run from the first notebook to an empty listing."""
+    """US dollars for one run, from the first notebook to the end of the clean-up."""
     return round(sum(price.dollars(hours) for price in prices()), 2)
 
 
 def table() -> show.Table:
-    """What is paid for, and the sums."""
+    """The items and their sums."""
     rows = [
         {
             "cloud": price.cloud,

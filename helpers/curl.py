@@ -1,4 +1,4 @@
-"""Requests by the real curl: from outside the VPC, from inside, from a pod."""
+"""Requests with the real curl: from outside the VPC, from inside, from a pod."""
 
 import json
 import re
@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from ipaddress import ip_address
+from itertools import dropwhile
 from pathlib import Path
 from subprocess import CompletedProcess
 from typing import Literal, NamedTuple
@@ -19,14 +20,16 @@ from helpers.base.settings import current
 from helpers.clusters import curl_pod, kubeconfig, pods
 
 _MARK = "\ncurl-says:"
-# First of all no .curlrc, wherever it runs: an "insecure" in it would undo what notebooks show. Then more
-# than the reader's own arguments ask for, to learn what happened: https://curl.se/docs/manpage.html
+# First -q, because an "insecure" in a .curlrc would change what notebooks show. Then more output than the
+# reader's own arguments request, to learn what happened: https://curl.se/docs/manpage.html
 _MORE = ["--disable", "--silent", "--show-error", "--include", "--verbose", "--write-out", _MARK + "%{json}"]
 # Refused, or a TLS handshake that fails: https://curl.se/docs/manpage.html#EXIT
 _ANSWERED = (7, 35, 52, 55, 56, 60)
 _NOISE = re.compile(
     r"^[{}] \[|^\* +(TLSv|CAfile|CApath|ALPN|TLS header|old SSL|successfully set cert|Uses proxy env)"
 )
+
+_VARIABLE = re.compile(r"[A-Z_]+=")
 
 Run = Callable[[Sequence[str]], CompletedProcess[bytes]]  # a command line, somewhere
 
@@ -44,10 +47,10 @@ Origin = Literal["outside", "VPC"] | Pod
 
 @dataclass(frozen=True)
 class CurlResult:
-    """What came back, or why nothing did. It was printed already, so it shows nothing in a notebook.
+    """The response, or why there is none. It was already printed, so a notebook displays nothing for it.
 
-    `seconds` go until the response was complete; `local` and `remote` are the connection's addresses with
-    their ports; `head` is the status line with the headers, `verbose` what curl -v says.
+    `seconds` is the time until the response was complete; `local` and `remote` are the connection's addresses
+    with their ports; `head` is the status line with the headers, `verbose` the output of curl -v.
     """
 
     exit_code: int
@@ -82,26 +85,26 @@ class CurlResult:
 
     @property
     def strayed(self) -> bool:
-        """Whether something answered, but not what was asked for: it refused, or had another certificate."""
+        """Whether another host answered: it refused the connection, or presented another certificate."""
         return self.exit_code in _ANSWERED
 
     @property
     def unreachable(self) -> bool:
-        """Whether curl looked for private addresses only, and got nothing from what was asked for.
+        """Whether curl tried only private addresses, and the target did not answer.
 
-        No address (6), no packet (28), or something else has the addresses where curl ran (`strayed`).
+        No address (6), no packet (28), or another host has the addresses where curl ran (`strayed`).
         """
         public = [address for address in self.trying if ip_address(address).is_global]
         return not public and (self.exit_code in (6, 28) or self.strayed)
 
     @property
     def traceparent(self) -> str:
-        """The trace context that was sent along, if any."""
+        """The trace context that was sent, if any."""
         sent = (word.partition(":") for word in self.args if word.lower().startswith("traceparent:"))
         return next((value.strip() for _, _, value in sent), "")
 
     def said(self, pattern: str) -> str:
-        """The part of what curl -v says of the connection that is in the pattern's parentheses."""
+        """The first group of a pattern in curl -v's output about the connection."""
         found = re.search(rf"^\* +{pattern}", self.verbose, re.MULTILINE)
         return found[1] if found else ""
 
@@ -109,17 +112,20 @@ class CurlResult:
 
 
 def outside(*args: str | Path) -> CurlResult:
-    """curl from outside the VPC: from where the reader sits."""
+    """curl from outside the VPC, from the reader's machine."""
     return _after(current().TUTORIAL_OUTSIDE_COMMAND, args, "outside")
 
 
 def inside_vpc(*args: str | Path) -> CurlResult:
-    """curl from a machine inside the VPC: by TUTORIAL_INSIDE_VPC_COMMAND, or else from a pod in EKS."""
+    """curl from inside the VPC, with TUTORIAL_INSIDE_VPC_COMMAND or from a pod in EKS."""
     if prefix := current().TUTORIAL_INSIDE_VPC_COMMAND:
         return _after([_with_vpc(word) for word in prefix], args, "VPC")
     _ensure_pod()
-    hint = "look whether pod/curl is running, and whether its curl is 7.75 or newer."
-    return _curl(partial(curl_pod.run, eks.CONTEXT), [*_timeout(), *map(str, args)], "VPC", hint)
+    hint = "check that pod/curl is running, and that its curl is 7.75 or newer."
+    before = pods.exec_words(eks.CONTEXT, curl_pod.NAMESPACE, curl_pod.POD)
+    words = [*_timeout(), *map(str, args)]
+    run = partial(curl_pod.run, eks.CONTEXT)
+    return _curl(run, words, "VPC", hint, shown_before=before, shown_as=curl_pod.there)
 
 
 def _with_vpc(word: str) -> str:
@@ -128,7 +134,7 @@ def _with_vpc(word: str) -> str:
 
 
 def _ensure_pod() -> None:
-    """Make the pod where it is missing; waits for the cluster and its node where need be."""
+    """Create the pod if it is missing; waits for the cluster and its node if necessary."""
     if kubeconfig.has(eks.CONTEXT) and kube.is_ready(eks.CONTEXT, curl_pod.NAMESPACE, curl_pod.POD):
         return
     eks.ensure()
@@ -141,14 +147,14 @@ def in_pod(context: str, namespace: str, target: str, *args: str, container: str
     kubeconfig.require_context(context)
     before = pods.exec_words(context, namespace, target, container)
     run = partial(pods.execute, context, namespace, target, container=container)
-    hint = "look whether that pod is running."
+    hint = "check that this pod is running."
     return _curl(run, args, Pod(context, namespace, target), hint, shown_before=before)
 
 
 def resolve(host: str, port: int, address: str) -> list[str]:
-    """curl's arguments that send requests for host:port to an address.
+    """The arguments with which curl sends requests for host:port to an address.
 
-    EKS gives a gateway a host name instead; that one is resolved outside, by curl too.
+    In EKS a gateway has a host name instead, which curl resolves.
     """
     if re.fullmatch(r"[0-9.]+", address):
         return ["--resolve", f"{host}:{port}:{address}"]
@@ -156,7 +162,7 @@ def resolve(host: str, port: int, address: str) -> list[str]:
 
 
 def traceparent() -> str:
-    """A fresh W3C trace context, by which a request is found again in every log.
+    """A new W3C trace context, which identifies a request in every log.
 
     https://www.w3.org/TR/trace-context/#traceparent-header
     """
@@ -168,25 +174,32 @@ def _timeout() -> list[str]:
 
 
 def _after(prefix: Sequence[str], args: Sequence[str | Path], origin: Origin) -> CurlResult:
-    """curl behind a prefix that leads to another place, and is not shown."""
+    """curl behind a prefix that leads to another place."""
 
     def run(argv: Sequence[str]) -> CompletedProcess[bytes]:
         return command.run_raw([*prefix, *argv])
 
     hint = f"run {shlex.join([*prefix, 'curl'])} --version in a terminal: 7.75 or newer is needed."
-    return _curl(run, [*_timeout(), *map(str, args)], origin, hint)
+    # A shell after `lab env` has these variables.
+    shown = [*dropwhile(lambda word: word == "env" or _VARIABLE.match(word), prefix)]
+    return _curl(run, [*_timeout(), *map(str, args)], origin, hint, shown_before=shown)
 
 
 def _curl(
-    run: Run, args: Sequence[str], origin: Origin, hint: str, shown_before: Sequence[str] = ()
+    run: Run,
+    args: Sequence[str],
+    origin: Origin,
+    hint: str,
+    shown_before: Sequence[str] = (),
+    shown_as: Callable[[str], str] = str,
 ) -> CurlResult:
-    """Run curl and show it as it looks in a terminal.
+    """Run curl and print it as in a terminal.
 
     Raises:
-        TutorialError: curl was not started, or is too old.
+        TutorialError: curl did not start, or is too old.
     """
     done = run(["curl", *_MORE, *args])
-    shown = command.shell_join([*shown_before, "curl", *args])
+    shown = command.shell_join([*shown_before, "curl", *map(shown_as, args)])
     if _MARK.encode() not in done.stdout:
         errors = done.stderr.decode(errors="replace").strip()
         raise TutorialError(shown, errors or f"exit code {done.returncode}", hint)
@@ -196,7 +209,7 @@ def _curl(
 
 
 def _parse(output: bytes, errors: bytes, args: tuple[str, ...], origin: Origin) -> CurlResult:
-    """What curl with _MORE wrote: head and body, then what it reports in JSON."""
+    """Parses curl's output with _MORE: head and body, then its report in JSON."""
     content, _, report = output.rpartition(_MARK.encode())
     facts = json.loads(report)
     head, body = content[: facts["size_header"]], content[facts["size_header"] :]
@@ -216,14 +229,14 @@ def _parse(output: bytes, errors: bytes, args: tuple[str, ...], origin: Origin) 
         remote=remote,
         http_version=facts["http_version"] if facts["http_code"] else "",
         status=facts["http_code"],
-        # After a redirect or a "100 Continue" there are several; the last is that of the answer.
+        # After a redirect or a "100 Continue" there are several; the last one is the response's.
         head=head.decode("latin-1").replace("\r", "").strip().split("\n\n")[-1],
         body=body.decode(errors="replace"),
     )
 
 
 def _as_in_a_terminal(result: CurlResult) -> str:
-    """What curl prints with the reader's own arguments."""
+    """The output of curl with the reader's own arguments only."""
     short = "".join(word[1:] for word in result.args if re.fullmatch(r"-[a-zA-Z]+", word))
     parts = []
     if "v" in short or "--verbose" in result.args:

@@ -4,7 +4,7 @@ from typing import Any
 
 from helpers import aws, classic_load_balancer, network
 from helpers.aws import cloudwatch_logs, deletion, ec2, iam, node_group
-from helpers.base import contents, folding, my_address
+from helpers.base import command, contents, folding, my_address
 from helpers.base.resource import Resource
 from helpers.base.settings import current
 from helpers.base.waiting import resume_after_lost_answer, wait_until
@@ -19,7 +19,7 @@ _LIMIT = 1800  # seconds; AWS takes about ten minutes, and up to fifteen to dele
 
 
 def status() -> str:
-    """The state that EKS gives: CREATING, ACTIVE, DELETING, FAILED; "" where there is no cluster."""
+    """The state that EKS gives: CREATING, ACTIVE, DELETING, FAILED; "" if there is no cluster."""
     found = describe()
     return found["status"] if found else ""
 
@@ -48,46 +48,47 @@ def find() -> Cluster | None:
 @folding.step()
 @resume_after_lost_answer
 def create() -> None:
-    """Start making the cluster and come back at once: on AWS it takes ten minutes."""
+    """Start creating the cluster and return immediately: on AWS it takes ten minutes."""
     name, place = current().TUTORIAL_NAME, network.get()
     role = iam.ensure("eks-cluster", "eks", "AmazonEKSClusterPolicy")
     if status() == "DELETING":
-        what = f"the old EKS cluster {name} to go"
+        what = f"the old EKS cluster {name} to be deleted"
         wait_until(what, status, lambda now: now == "", timeout=_LIMIT)
     there = status()
     if there:
         print(f"EKS cluster {name} exists: {there}")
         return
     cloudwatch_logs.ensure(log_group())
-    wanted = {
+    wanted: dict[str, Any] = {
         "name": name,
         "version": VERSION,
         "roleArn": role,
         "resourcesVpcConfig": {"subnetIds": place.private + place.public, **_endpoint()},
         "logging": {"clusterLogging": [{"types": list(LOGS), "enabled": True}]},
-        # Who creates it administers it, by an access entry and not by the old aws-auth ConfigMap.
+        # Its creator administers it, through an access entry instead of the older aws-auth ConfigMap.
         "accessConfig": {"authenticationMode": "API", "bootstrapClusterCreatorAdminPermissions": True},
-        # Moved to a newer Kubernetes rather than billed sixfold once support ends.
+        # Upgraded automatically when standard support ends, rather than billed sixfold.
         "upgradePolicy": {"supportType": "STANDARD"},
         "tags": aws.project_tags(),
     }
-    made = iam.retry_until_propagated(role, lambda: aws.call("eks", "create_cluster", **wanted)["cluster"])
-    aws.said(f"eks create-cluster --name {name}", made["status"])
+    iam.retry_until_propagated(
+        role, lambda: aws.change("eks", "create_cluster", show="cluster.status", **wanted)
+    )
 
 
 def log_group() -> str:
-    """Where the control plane writes its logs; EKS would make it without a tag, and keep them for ever."""
+    """The control plane's log group; EKS would create it without tags and without an expiry."""
     return f"/aws/eks/{current().TUTORIAL_NAME}/cluster"
 
 
 def _endpoint() -> dict[str, Any]:
-    """The API server: nodes reach it inside the VPC, from outside nobody but the reader does."""
+    """API server access: nodes inside the VPC, and from outside only the reader."""
     public = {"endpointPublicAccess": True, "publicAccessCidrs": [my_address.cidr()]}
     return {**public, "endpointPrivateAccess": True}
 
 
 def _ensure_endpoint() -> None:
-    """Let the reader in from where they are today, e.g. another network than yesterday's."""
+    """Allow the reader's current address, which may differ from yesterday's."""
     name, wanted = current().TUTORIAL_NAME, _endpoint()
 
     def there() -> bool:
@@ -96,10 +97,10 @@ def _ensure_endpoint() -> None:
 
     if there():
         return
-    aws.call("eks", "update_cluster_config", name=name, resourcesVpcConfig=wanted)
+    aws.change("eks", "update_cluster_config", name=name, resourcesVpcConfig=wanted)
     waiting = f"EKS to let {wanted['publicAccessCidrs'][0]} in"
     wait_until(waiting, there, bool, timeout=_LIMIT, state=lambda _: "updating")
-    aws.said(f"eks update-cluster-config --name {name}: publicAccessCidrs", wanted["publicAccessCidrs"][0])
+    aws.waited("eks", "cluster_active", name=name)
 
 
 @folding.step()
@@ -108,8 +109,10 @@ def ensure() -> Cluster:
     """The cluster, active, with its nodes and the context `eks` in the kubeconfig."""
     create()
     name = current().TUTORIAL_NAME
-    found = node_group.wait_until_made(f"EKS cluster {name}", describe, _LIMIT)
-    aws.said(f"eks describe-cluster --name {name}", f"{found['status']}, Kubernetes {found['version']}")
+    fresh = status() != "ACTIVE" or not node_group.find()
+    node_group.wait_until_made(f"EKS cluster {name}", describe, _LIMIT)
+    if fresh:
+        aws.waited("eks", "cluster_active", name=name)
     _ensure_endpoint()
     node_group.ensure(network.get().private)
     connect()
@@ -117,27 +120,29 @@ def ensure() -> Cluster:
 
 
 def delete() -> None:
-    """Delete the cluster, wait until it is gone, and delete what it left; fine when there is none."""
+    """Delete the cluster, wait until it is gone, and delete what it left, if it exists."""
     node_group.delete()
-    wait_until("the node groups to go", node_group.names, lambda left: not left, timeout=_LIMIT)
-    busy = ("CREATING", "UPDATING")  # EKS refuses to delete what it is still making
+    node_group.wait_deleted(_LIMIT)
+    busy = ("CREATING", "UPDATING")  # EKS refuses to delete a cluster that it is still creating
     wait_until("the EKS cluster to be deletable", status, lambda now: now not in busy, timeout=_LIMIT)
     if status() not in ("", "DELETING"):
         deletion.delete("eks", "delete_cluster", name=current().TUTORIAL_NAME)
-    wait_until("the EKS cluster to go", status, lambda now: now == "", timeout=_LIMIT)
+    if status():
+        wait_until("the EKS cluster to be deleted", status, lambda now: now == "", timeout=_LIMIT)
+        aws.waited("eks", "cluster_deleted", name=current().TUTORIAL_NAME)
     kubeconfig.remove(CONTEXT)
     for name in classic_load_balancer.names(cluster_tag()):
         deletion.delete("elb", "delete_load_balancer", LoadBalancerName=name)
     for disk in _disks():
         ec2.delete("disk", disk)
-    # Only now, as the cluster would write into it again.
+    # Only now, because the cluster would write into it again.
     cloudwatch_logs.delete(log_group())
     for purpose in _ROLES:
         iam.delete(purpose)
 
 
 def leftovers() -> list[Resource]:
-    """The cluster, what its controllers made for Services and volumes, its log group and its roles."""
+    """The cluster, what its controllers created for Services and volumes, its log group and its roles."""
     found = [("EKS cluster", current().TUTORIAL_NAME)] if status() else []
     found += [("classic load balancer", name) for name in classic_load_balancer.names(cluster_tag())]
     found += [("disk", disk) for disk in _disks()]
@@ -150,14 +155,16 @@ def _disks() -> list[str]:
 
 
 def cluster_tag() -> str:
-    """The tag that Kubernetes' AWS controllers put on what they make."""
+    """The tag that Kubernetes' AWS controllers add to what they create."""
     return f"kubernetes.io/cluster/{current().TUTORIAL_NAME}"
 
 
 def connect() -> None:
     """Write the context `eks` into the kubeconfig, as `aws eks update-kubeconfig` would."""
     cluster = get()
-    kubeconfig.write(CONTEXT, cluster.url, cluster.ca)
+    words = ["aws", "eks", "update-kubeconfig", "--name", cluster.name, "--alias", CONTEXT]
+    by_hand = command.shell_join([*words, "--kubeconfig", current().KUBECONFIG])
+    kubeconfig.write(CONTEXT, cluster.url, cluster.ca, by_hand)
 
 
 def describe() -> dict[str, Any] | None:

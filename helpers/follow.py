@@ -1,8 +1,8 @@
-"""The path of one request, from the logs of everything that it passed.
+"""The path of one request, from the logs of every hop.
 
-Where it stopped is decided from evidence: an Envoy says whether an answer came from the next hop
+Where it stopped is decided from evidence: an Envoy logs whether a response came from the next hop
 (%RESPONSE_CODE_DETAILS% is via_upstream) or was its own, the load balancer whether its target answered;
-before the first log there is what curl saw. So nobody waits for a log in which the request cannot be.
+before the first log there is curl's result. So no log is searched that cannot contain the request.
 """
 
 from collections.abc import Callable
@@ -32,10 +32,10 @@ _INGRESS = Pod("eks", "istio-ingress", "deploy/istio-ingressgateway")
 
 
 class Search(NamedTuple):
-    """How a log is searched for the request.
+    """How to search a log for the request.
 
-    `timeout` is in seconds, 0 is one look. Where `expected`, the request did get there, and an entry that is
-    missing is late; else it may have stopped before.
+    `timeout` is in seconds, 0 searches once. If `expected`, the request did get there, so a missing entry
+    is late; otherwise it may have stopped before.
     """
 
     timeout: float
@@ -44,22 +44,20 @@ class Search(NamedTuple):
 
 @dataclass(frozen=True)
 class Missing:
-    """No entry was found, and why."""
+    """No entry was found, with the reason."""
 
     reason: str
 
 
-Stop = Callable[
-    [CurlResult, Hop, Search | None], Hop
-]  # the hop that it was called by; None: no log is searched
-_UNMARKED = Missing("the request had no traceparent by which its log could be searched")
+Stop = Callable[[CurlResult, Hop, Search | None], Hop]  # the hop that called it; None: no log is searched
+_UNMARKED = Missing("the request had no traceparent to search its log for")
 
 
 def request(result: CurlResult, timeout: float = 600) -> RequestPath:
-    """The path of the request that this result is of; shown as a picture.
+    """The path of this result's request, displayed as a picture.
 
     Waits up to `timeout` seconds for the load balancer's log, which AWS delivers every five minutes, and less
-    for the others. A log that is late is said to be.
+    for the others. A late log is reported as late.
     """
     hops = [_curl(result)]
     for stop in _stops(result):
@@ -71,7 +69,7 @@ def request(result: CurlResult, timeout: float = 600) -> RequestPath:
 
 
 def _stops(result: CurlResult) -> list[Stop]:
-    """What is on the path, by where curl ran and which name it asked for."""
+    """The hops of the path, depending on where curl ran and which name it requested."""
     behind: list[Stop] = [_balancer, _function]
     if urlsplit(result.url).hostname == current().alb_host:
         return [_edge, *behind] if result.origin == "outside" else behind
@@ -86,7 +84,7 @@ def _stops(result: CurlResult) -> list[Stop]:
 
 
 def _search(hops: list[Hop], result: CurlResult, timeout: float) -> Search | None:
-    """How to search the next log; None where the request cannot be in it."""
+    """How to search the next log; None if it cannot contain the request."""
     last = next((one for one in reversed(hops) if one.state != "unknown"), hops[0])
     if last.state == "never" or (last is hops[0] and last.state == "refused"):
         return None
@@ -98,7 +96,7 @@ def _search(hops: list[Hop], result: CurlResult, timeout: float) -> Search | Non
 
 
 def _curl(result: CurlResult) -> Hop:
-    """The first hop; what curl knows of the next one is in its entry by the names of an Envoy's log."""
+    """The first hop; its entry has curl's result under the field names of an Envoy log."""
     http = f"HTTP/{result.http_version}" if result.status else ""
     own = explain.is_curls_own(result.exit_code) or _strayed(result)
     return Hop(
@@ -125,13 +123,13 @@ def _in_words(result: CurlResult) -> str:
 
 
 def _strayed(result: CurlResult) -> bool:
-    """Whether another machine that the caller's own network has at the VPC's addresses answered."""
+    """Whether another host answered, because the caller's network uses the VPC's addresses."""
     private = result.origin == "outside" and urlsplit(result.url).hostname == current().alb_host
     return private and result.strayed
 
 
 def _refused_unlogged(first: Hop, result: CurlResult) -> Hop:
-    """Nothing logs a connection that ends before HTTP begins: what curl saw is all there is."""
+    """No log has a connection that ends before HTTP begins: only curl's result is known."""
     client = ""
     if result.url.startswith("https:") and first.name != _EDGE:
         given = next((file for word, file in pairwise(result.args) if word in ("--cert", "-E")), "")
@@ -151,7 +149,11 @@ def _envoy(name: str, where: str, at: Pod, result: CurlResult, caller: Hop, sear
         return reached
     trace, timeout = result.traceparent, min(search.timeout, _SOON)
     entry = _found(lambda: logs.envoy(*at, trace, timeout=timeout)) if trace else _UNMARKED
-    return _missing(reached, entry, search) if isinstance(entry, Missing) else hop.envoy(reached, entry)
+    if isinstance(entry, Missing):
+        return _missing(reached, entry, search)
+    if at == _INGRESS:  # who looks by hand needs the address that the load balancer was called from
+        logs.show_field(*at, trace, entry, "upstream_local")
+    return hop.envoy(reached, entry)
 
 
 def _balancer(result: CurlResult, caller: Hop, search: Search | None) -> Hop:
@@ -160,9 +162,10 @@ def _balancer(result: CurlResult, caller: Hop, search: Search | None) -> Hop:
         return reached
     client, since = caller.entry.get("upstream_local"), caller.entry.get("start")
     if not client:
-        return _missing(reached, Missing("it is not known from which address it was called"), search)
+        return _missing(reached, Missing("the caller's address is unknown"), search)
     start = datetime.fromisoformat(since) if since else None
-    entry = _found(lambda: alb_log.entry(client, search.timeout, since=start))
+    host = current().alb_host if caller.name == "curl" else ""
+    entry = _found(lambda: alb_log.entry(client, search.timeout, since=start, host=host))
     if isinstance(entry, Missing):
         return _missing(reached, Missing(f"{entry.reason}; AWS delivers it every five minutes"), search)
     return hop.load_balancer(reached, entry)

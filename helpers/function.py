@@ -1,4 +1,4 @@
-"""The Lambda function: role, code from lambda/ as it is, direct calls and log lines."""
+"""The Lambda function: role, code from lambda/, direct invocations and log lines."""
 
 import base64
 import hashlib
@@ -37,7 +37,7 @@ class Function:
 
 @dataclass
 class Invocation:
-    """What the function answered when called directly."""
+    """The function's response to a direct invocation."""
 
     status: int
     headers: dict[str, str]
@@ -58,7 +58,7 @@ def log_group() -> str:
 
 
 def package() -> bytes:
-    """lambda/ as a zip whose bytes depend on the files alone, so that equal code has an equal sum."""
+    """lambda/ as a reproducible zip, so that equal code has an equal checksum."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
         for file in sorted(SOURCE.rglob("*")):
@@ -86,40 +86,42 @@ def find() -> Function | None:
 @folding.step()
 @resume_after_lost_answer
 def ensure() -> Function:
-    """Make the function, or update its code where lambda/ has changed; waits until it is active."""
+    """Create the function, or update its code if lambda/ has changed; waits until it is active."""
     role = iam.ensure("function", "lambda", "service-role/AWSLambdaBasicExecutionRole")
     cloudwatch_logs.ensure(log_group())
     code = package()
     there = find()
     if there is not None:
-        _wait()  # while it is Pending or being updated, Lambda refuses to call or change it
+        _wait()  # while it is Pending or being updated, Lambda refuses to invoke or change it
     if there is None:
         _create(role, code)
-        aws.said(f"lambda create-function --function-name {name()}", _wait())
+        _wait()
+        aws.waited("lambda", "function_active_v2", FunctionName=name())
     elif there.code_sha256 != base64.b64encode(hashlib.sha256(code).digest()).decode():
-        aws.call("lambda", "update_function_code", FunctionName=name(), ZipFile=code)
-        aws.said(f"lambda update-function-code --function-name {name()}", _wait())
+        aws.change("lambda", "update_function_code", FunctionName=name(), ZipFile=code)
+        _wait()
+        aws.waited("lambda", "function_updated_v2", FunctionName=name())
     else:
         print(f"Function {name()} exists, its code is that of lambda/")
     return get()
 
 
 def delete() -> None:
-    """Delete the function, its log group and its role; fine when there are none."""
+    """Delete the function, its log group and its role, if they exist."""
     deletion.delete("lambda", "delete_function", FunctionName=name())
     cloudwatch_logs.delete(log_group())
     iam.delete("function")
 
 
 def leftovers() -> list[Resource]:
-    """The function, its log group and its role, where they exist."""
+    """The function, its log group and its role, if they exist."""
     found = [Resource("AWS", "function", name())] if find() else []
     return found + cloudwatch_logs.leftovers(log_group()) + iam.leftovers("function")
 
 
 @resume_after_lost_answer
 def allow_load_balancer(target_group_arn: str) -> None:
-    """Let this target group, and no other, call the function.
+    """Allow this target group, and no other, to invoke the function.
 
     https://docs.aws.amazon.com/elasticloadbalancing/latest/application/lambda-functions.html
     """
@@ -131,8 +133,8 @@ def allow_load_balancer(target_group_arn: str) -> None:
     if ours and f'"{target_group_arn}"' in json.dumps(ours[0].get("Condition", {})):
         return
     if ours:  # it names a target group that is gone
-        aws.call("lambda", "remove_permission", FunctionName=name(), StatementId=_STATEMENT)
-    aws.call(
+        aws.change("lambda", "remove_permission", FunctionName=name(), StatementId=_STATEMENT)
+    aws.change(
         "lambda",
         "add_permission",
         FunctionName=name(),
@@ -141,20 +143,15 @@ def allow_load_balancer(target_group_arn: str) -> None:
         Principal="elasticloadbalancing.amazonaws.com",
         SourceArn=target_group_arn,
     )
-    aws.said(
-        f"lambda add-permission --function-name {name()} --action lambda:InvokeFunction "
-        "--principal elasticloadbalancing.amazonaws.com",
-        f"for {target_group_arn.rpartition(':')[2]}",
-    )
 
 
 def invoke(path: str = "/hello-world", **headers: str) -> Invocation:
-    """Call the function directly, with an event as the load balancer would send it.
+    """Invoke the function directly, with an event like the load balancer's.
 
-    Raises ApiError with the function's own error where it failed.
+    Raises ApiError with the function's own error if it failed.
     """
     event = {
-        "requestContext": {"elb": {"targetGroupArn": "none: called directly"}},
+        "requestContext": {"elb": {"targetGroupArn": "none: invoked directly"}},
         "httpMethod": "GET",
         "path": path,
         "queryStringParameters": {},
@@ -162,16 +159,19 @@ def invoke(path: str = "/hello-world", **headers: str) -> Invocation:
         "body": "",
         "isBase64Encoded": False,
     }
-    answer = aws.call(
-        "lambda", "invoke", FunctionName=name(), Payload=json.dumps(event).encode(), LogType="Tail"
+    answer = aws.shown(
+        "lambda",
+        "invoke",
+        show="StatusCode",
+        FunctionName=name(),
+        Payload=json.dumps(event, indent=2).encode(),
+        LogType="Tail",
     )
     payload = json.loads(answer["Payload"].read())
     log = base64.b64decode(answer.get("LogResult", "")).decode(errors="replace")
     if "FunctionError" in answer:
         message = f"{payload.get('errorMessage')}\n{log}" if isinstance(payload, dict) else str(payload)
         raise ApiError(f"Calling {name()}", answer["FunctionError"], message, "correct the code in lambda/.")
-    size = len(payload["body"].encode())
-    aws.said(f"lambda invoke --function-name {name()}", f"{payload['statusCode']}, {size} bytes")
     return Invocation(payload["statusCode"], payload.get("headers", {}), payload["body"], log)
 
 
@@ -183,12 +183,13 @@ def log_lines(containing: str, timeout: float = 60) -> list[str]:
     hour_ago = int((time.time() - 3600) * 1000)
 
     def probe() -> list[str]:
-        # The filter runs on the service; quotes make it one literal term.
+        # The service applies the filter; quotes make it one literal term.
         parameters = {"logGroupName": log_group(), "startTime": hour_ago, "filterPattern": f'"{containing}"'}
         events = aws.list_all("logs", "filter_log_events", "events", **parameters)
         return [event["message"].rstrip() for event in events]
 
-    words = ("--log-group-name", log_group(), "--filter-pattern", f'"{containing}"')
+    words = ["--log-group-name", log_group(), "--filter-pattern", f'"{containing}"']
+    words += ["--query", "events[].message", "--output", "text"]
     command.show(command.shell_join(["aws", "logs", "filter-log-events", *words]))
     return wait_until(
         f"“{containing}” in {log_group()}",
@@ -197,7 +198,7 @@ def log_lines(containing: str, timeout: float = 60) -> list[str]:
         timeout=timeout,
         event=True,
         state=lambda lines: f"{len(lines)} lines",
-        hint="look whether the request reached the function at all.",
+        hint="check that the request reached the function.",
     )
 
 
@@ -211,9 +212,10 @@ def _configuration() -> dict[str, Any] | None:
 def _create(role: str, code: bytes) -> None:
     iam.retry_until_propagated(
         role,
-        lambda: aws.call(
+        lambda: aws.change(
             "lambda",
             "create_function",
+            show="FunctionArn",
             FunctionName=name(),
             Runtime=RUNTIME,
             Role=role,
@@ -226,11 +228,11 @@ def _create(role: str, code: bytes) -> None:
     )
 
 
-def _wait() -> str:
+def _wait() -> None:
     def state() -> str:
         found = _configuration() or {}
         if found.get("LastUpdateStatus") == "InProgress":
             return "updating"
         return found.get("State", "Active")
 
-    return wait_until(f"function {name()}", state, lambda now: now == "Active", timeout=120)
+    wait_until(f"function {name()}", state, lambda now: now == "Active", timeout=120)

@@ -1,13 +1,14 @@
-"""The GKE cluster: in a project of Google's, with no link to the VPC in AWS."""
+"""The GKE cluster, in a Google Cloud project without a link to the VPC in AWS."""
 
 from __future__ import annotations
 
 import re
+import sys
 from typing import TYPE_CHECKING, Any
 
 from helpers import gcp
 from helpers.base import command, contents, folding, my_address
-from helpers.base.errors import ApiError, TutorialError
+from helpers.base.errors import ApiError, TutorialError, for_people
 from helpers.base.resource import Resource
 from helpers.base.settings import current
 from helpers.base.tags import project_tags
@@ -17,18 +18,18 @@ from helpers.clusters.model import Cluster
 from helpers.gcp import cloud_nat, container, gcloud
 
 if TYPE_CHECKING:
-    from google.cloud import container_v1  # takes half a second, so it waits for the first call
+    from google.cloud import container_v1  # takes half a second, so it is imported by the first call
 
 CONTEXT = "gke"
 CHANNEL = "REGULAR"
 MACHINE_TYPE = "e2-standard-2"
-# Of each node, memory and disk in GB. The disk is GKE's default, a balanced one.
+# Memory and disk of each node, in GB. The disk is GKE's default, a balanced one.
 NODE_CPUS, NODE_MEMORY, NODE_DISK = 2, 8, 100
 _LIMIT = 1800  # seconds; Google takes about five minutes
 
 
 def status() -> str:
-    """PROVISIONING, RUNNING, RECONCILING, STOPPING, ERROR, …; "" where there is no cluster."""
+    """PROVISIONING, RUNNING, RECONCILING, STOPPING, ERROR, …; "" if there is no cluster."""
     found = describe()
     return found.status.name if found else ""
 
@@ -57,10 +58,10 @@ def find() -> Cluster | None:
 @folding.step()
 @resume_after_lost_answer
 def create() -> None:
-    """Start making the cluster and come back at once: Google takes five minutes."""
+    """Start creating the cluster and return immediately: Google takes five minutes."""
     name = current().TUTORIAL_NAME
     if status() == "STOPPING":
-        wait_until(f"the old GKE cluster {name} to go", status, lambda now: now == "", timeout=_LIMIT)
+        wait_until(f"the old GKE cluster {name} to be deleted", status, lambda now: now == "", timeout=_LIMIT)
     cloud_nat.ensure()
     there = status()
     if there:
@@ -97,13 +98,13 @@ def ensure() -> Cluster:
         describe,
         lambda cluster: cluster is not None and cluster.status.name not in ("PROVISIONING", "RECONCILING"),
         timeout=_LIMIT,
-        state=lambda cluster: cluster.status.name if cluster else "not there yet",
+        state=lambda cluster: cluster.status.name if cluster else "does not exist yet",
     )
     assert found is not None
     _ensure_access(found)
     if found.status.name != "RUNNING":
         reason = f"its status is {found.status.name} {found.status_message}".strip()
-        raise TutorialError("Making the GKE cluster", reason, "run 99-clean-up, then start again.")
+        raise TutorialError("Creating the GKE cluster", reason, "run 99-clean-up, then start again.")
     _show_wait()
     shown = command.broken([*_describe(), "--format", "value(status,currentMasterVersion)"])
     command.show(shown, f"{found.status.name}\t{found.current_master_version}")
@@ -127,13 +128,13 @@ def _describe() -> list[str]:
 
 
 def _authorized() -> dict[str, Any]:
-    """Who reaches the API server from outside: the reader, and not Google's other customers."""
+    """API server access from outside: the reader, and not Google's other customers."""
     blocks = [{"cidr_block": my_address.cidr()}]
     return {"enabled": True, "cidr_blocks": blocks, "gcp_public_cidrs_access_enabled": False}
 
 
 def _ensure_access(found: container_v1.Cluster) -> None:
-    """Let the reader in from where they are today, e.g. another network than yesterday's."""
+    """Allow the reader's current address, which may differ from yesterday's."""
     wanted = _authorized()
     ranges = [block["cidr_block"] for block in wanted["cidr_blocks"]]
 
@@ -144,23 +145,27 @@ def _ensure_access(found: container_v1.Cluster) -> None:
     if found.status.name != "RUNNING" or there(found):
         return
     update = {"desired_master_authorized_networks_config": wanted}
-    action = "Letting this machine reach the GKE cluster"
+    action = "Allowing this machine to reach the GKE cluster"
     gcloud.change(
         "update_cluster",
         {"name": _path(), "update": update},
         lambda request: container.ask(action, lambda gke: gke.update_cluster(request=request)),
     )
-    wait_until("GKE to let this machine in", describe, there, timeout=_LIMIT, state=lambda _: "updating")
+    wait_until("GKE to allow this machine", describe, there, timeout=_LIMIT, state=lambda _: "updating")
 
 
 def connect() -> None:
-    """Write the context `gke` into the kubeconfig, as `gcloud container clusters get-credentials` would."""
+    """Write the context `gke` into the kubeconfig; `python -m helpers.gke` does only that.
+
+    `gcloud container clusters get-credentials` would write one that needs gke-gcloud-auth-plugin.
+    """
     cluster = get()
-    kubeconfig.write(CONTEXT, cluster.url, cluster.ca)
+    by_hand = command.shell_join([sys.executable, "-m", "helpers.gke"])
+    kubeconfig.write(CONTEXT, cluster.url, cluster.ca, by_hand)
 
 
 def delete() -> None:
-    """Start deleting the cluster; fine when there is none. One that is being made has to be awaited."""
+    """Start deleting the cluster, if it exists. If it is still being created, wait first."""
     name = current().TUTORIAL_NAME
     busy = ("PROVISIONING", "RECONCILING")
     wait_until(f"the GKE cluster {name} to be deletable", status, lambda now: now not in busy, timeout=_LIMIT)
@@ -170,7 +175,7 @@ def delete() -> None:
 
 
 def leftovers() -> list[Resource]:
-    """The cluster, where it exists."""
+    """The cluster, if it exists."""
     return [Resource("Google Cloud", "GKE cluster", current().TUTORIAL_NAME)] if status() else []
 
 
@@ -179,7 +184,7 @@ def _start_deleting(request: dict[str, Any]) -> None:
     try:
         container.ask(action, lambda gke: gke.delete_cluster(request=request, timeout=gcp.TIMEOUT))
     except ApiError:
-        if status() not in ("", "STOPPING"):  # else it was asked before, and the answer got lost
+        if status() not in ("", "STOPPING"):  # else an earlier call succeeded, and its response was lost
             raise
 
 
@@ -210,9 +215,13 @@ def default_version(config: container_v1.ServerConfig) -> str:
 
 
 def _labels() -> dict[str, str]:
-    """AWS's tags as labels, which have lower-case letters, digits, - and _ only."""
+    """AWS's tags as labels, which allow lower-case letters, digits, - and _ only."""
     return {key.lower(): re.sub(r"[^a-z0-9_-]", "-", value.lower()) for key, value in project_tags().items()}
 
 
 def _path() -> str:
     return f"{container.parent()}/clusters/{current().TUTORIAL_NAME}"
+
+
+if __name__ == "__main__":
+    for_people(connect)()

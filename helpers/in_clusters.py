@@ -47,7 +47,7 @@ class Namespace:
 
 @dataclass(frozen=True)
 class ControlPlane(Namespace):
-    """istiod in its namespace, and what it has outside of it; the kinds of its objects stay."""
+    """istiod in its namespace, and what it has outside of it."""
 
     def delete(self) -> None:
         """Uninstall it and wait until it is gone; fine when there is none."""

@@ -1,10 +1,9 @@
-"""Istio by istioctl: install, look at proxies and routes, compare roots of trust."""
+"""Istio with istioctl: install it, show proxies and routes, compare root certificates."""
 
 import base64
 import json
 import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import yaml
 from cryptography import x509
@@ -16,22 +15,15 @@ from helpers.base.command import Output
 from helpers.base.errors import CommandError, TutorialError
 from helpers.base.settings import current
 from helpers.base.waiting import retry_while, wait_until
-from helpers.clusters import client, dry_run, kubeconfig, manifests
-
-if TYPE_CHECKING:
-    from helpers.clusters.connection import Client
+from helpers.clusters import client, kubeconfig, manifests, server_side
 
 # Lowest and highest minor version of Kubernetes that Istio 1.30 supports:
 # https://istio.io/latest/docs/releases/supported-releases/
 KUBERNETES = ((1, 32), (1, 36))
-_OWNER = "install.operator.istio.io/owning-resource"  # a label that `manifest generate` leaves open
-# istiod changes its webhooks (caBundle, failurePolicy); the kinds are many, and nobody edits them.
-_NOT_COMPARED = (
-    "CustomResourceDefinition",
-    "MutatingWebhookConfiguration",
-    "ValidatingWebhookConfiguration",
-)
-# What istioctl says of an API server that does not answer, or not in time.
+# What `istioctl install` writes that `manifest generate` does not, and what istiod sets once it is ready:
+# https://github.com/istio/istio/blob/1.30.0/manifests/charts/base/templates/defaultrevision-validatingwebhookconfiguration.yaml
+_SET_LATER = ("metadata.labels.install.operator.istio.io/", "webhooks[0].failurePolicy")
+# istioctl's messages if an API server does not answer, or not in time.
 _AWAY = re.compile(
     r"connection (refused|reset)|connection to the server .* was refused|\bEOF\b|connection lost"
     r"|(handshake|i/o) timeout|Client\.Timeout|context deadline exceeded|error when reading response body"
@@ -51,13 +43,13 @@ def istioctl(context: str, *args: str, check: bool = True, show: bool = True) ->
 def _run(
     argv: Sequence[str], *, check: bool = True, timeout: float = 600, patience: float = client.PATIENCE
 ) -> Output:
-    """Run istioctl, and again for `patience` seconds while the API server is away.
+    """Run istioctl, and again for `patience` seconds while the API server is unavailable.
 
-    Then CommandError, even without `check`: nobody has answered.
+    Raises CommandError in the end, even without `check`.
     """
 
     def once() -> Output:
-        # Else the reader's ~/.istioctl/config.yaml counts, and ~/.kube/cache is written.
+        # Otherwise the reader's ~/.istioctl/config.yaml is used, and ~/.kube/cache is written.
         home = current().TUTORIAL_BUILD_DIR / "home"
         output = command.run(argv, check=False, timeout=timeout, home=home)
         if output.exit_code and (check or _AWAY.search(output.errors)):
@@ -71,16 +63,15 @@ def _run(
 def install(context: str, path: str, **values: object) -> Output:
     """Install what an IstioOperator file asks for; installing it again changes nothing.
 
-    The revision, the image hub and tag, and further values where set, come from the settings:
+    Where the settings allow no change, it raises ChangeNeededError for the first object that differs.
     https://istio.io/latest/docs/reference/commands/istioctl/#istioctl-install
     """
-    settings = current()
     file = manifests.write(path, context, **values)
-    images = [f"hub={settings.TUTORIAL_ISTIO_HUB}", f"tag={settings.TUTORIAL_ISTIO_TAG}"]
-    sets = [word for value in [*images, *settings.TUTORIAL_ISTIO_VALUES] for word in ("--set", value)]
-    asked = ["-r", settings.TUTORIAL_ISTIO_REVISION, "-f", str(file), *sets]
-    argv = ["istioctl", "--context", kubeconfig.require_context(context), "install", "-y", *asked]
-    if settings.TUTORIAL_READ_ONLY and not _differs(context, asked):
+    flags = ["-f", str(file)]  # which has the revision
+    argv = ["istioctl", "--context", kubeconfig.require_context(context), "install", "-y", *flags]
+    if current().TUTORIAL_READ_ONLY:
+        _require_installed(context, command.shell_join(argv), flags)
+        command.show_change(command.shell_join(argv), "unchanged")
         return Output("", 0)
     changes.begin(command.shell_join(argv))
     output = _run(argv, timeout=900, patience=900)
@@ -91,7 +82,7 @@ def install(context: str, path: str, **values: object) -> Output:
 
 
 def uninstall(context: str) -> None:
-    """Remove all of Istio's installations from the cluster, the kinds of its objects excepted.
+    """Remove every installation of Istio from the cluster, with the kinds of its objects.
 
     https://istio.io/latest/docs/reference/commands/istioctl/#istioctl-uninstall
     """
@@ -101,22 +92,18 @@ def uninstall(context: str) -> None:
     command.show_change(command.shell_join(argv))
 
 
-def _differs(context: str, asked: Sequence[str]) -> bool:
-    """Whether the cluster has anything else than what `istioctl install` with these words would apply."""
-    text = _run(["istioctl", "manifest", "generate", *asked]).text
-    text = text[text.index("apiVersion:") :]  # istioctl's warnings come first
-    documents = [each for each in yaml.safe_load_all(text) if each and each["kind"] not in _NOT_COMPARED]
-    for document in documents:
-        document["metadata"].get("labels", {}).pop(_OWNER, None)
-
-    def do(api: "Client") -> bool:
-        return any(dry_run.differs(api, each, kube.MANAGER) for each in documents)
-
-    return client.call(context, "Comparing Istio's installation", do)
+def _require_installed(context: str, line: str, flags: Sequence[str]) -> None:
+    """Compare what istioctl would apply with what the cluster has, by dry runs."""
+    # Without warnings, which it writes among the objects.
+    quiet = ["--log_output_level", "all:error"]
+    generated = _run(["istioctl", "manifest", "generate", *flags, *quiet]).text
+    for document in yaml.load_all(generated, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
+        if document and (found := server_side.difference(context, line, document, _SET_LATER)):
+            changes.begin(f"{line}\n# {found}")
 
 
 def proxy_status(context: str) -> Output:
-    """Every proxy of the mesh and whether it has what istiod knows."""
+    """Every proxy in the mesh and whether it is in sync with istiod."""
     return istioctl(
         context, "proxy-status", "--verbosity", "1", "--revision", current().TUTORIAL_ISTIO_REVISION
     )
@@ -125,22 +112,22 @@ def proxy_status(context: str) -> Output:
 def routes(context: str, workload: str, wanted: str, *args: str) -> Output:
     """The routes in an Envoy, e.g. of "deploy/istio-ingressgateway.istio-ingress", once `wanted` is there.
 
-    A proxy hears of a change some moments after it was made; raises TimedOutError after a minute.
+    Changes propagate to proxies within moments; raises TimedOutError after a minute.
     """
-    hint = "istioctl proxy-status says whether the proxy takes what istiod sends"
+    hint = "istioctl proxy-status shows whether the proxy is in sync with istiod"
     words = ("proxy-config", "routes", workload, *args)
     return _once(f"a route with {wanted} in {workload}", wanted, context, words, 60, hint)
 
 
 def endpoints(context: str, workload: str, host: str, port: int) -> Output:
-    """The addresses that an Envoy has for a port of a host which it looks up itself, once there is one.
+    """The addresses that an Envoy has resolved for a host, once there is one.
 
-    Where the name was missing when Envoy asked, Envoy and the resolvers remember that: for a minute
+    If the name was missing when Envoy queried it, Envoy and the resolvers cache that: for a minute
     here, and up to 15 in Route 53; raises TimedOutError after five.
     https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/SOA-NSrecords.html
     """
     cluster = f"outbound|{port}||{host}"
-    hint = f"does DNS know an address of {host}? A resolver may remember for some minutes that it did not"
+    hint = f"does DNS know an address of {host}? Resolvers cache a missing name for minutes"
     words = ("proxy-config", "endpoints", workload, "--cluster", cluster, "--status", "healthy")
     return _once(f"an address of {host} in {workload}", cluster, context, words, 300, hint)
 
@@ -160,7 +147,7 @@ def _once(what: str, wanted: str, context: str, words: Sequence[str], timeout: f
 
 
 def analyze(context: str, *args: str) -> Output:
-    """What istioctl finds doubtful in the objects of a cluster; its exit code is not an error here."""
+    """The findings of istioctl analyze; its exit code is not an error here."""
     return istioctl(context, "analyze", "--revision", current().TUTORIAL_ISTIO_REVISION, *args, check=False)
 
 
@@ -172,7 +159,7 @@ def version(context: str) -> str:
 
 
 def root_fingerprint(context: str) -> str:
-    """SHA-256 of the mesh's root certificate, "AB:CD:…"; each istiod makes a root of its own.
+    """SHA-256 of the mesh's root certificate, "AB:CD:…"; each istiod creates a root of its own.
 
     https://istio.io/latest/docs/concepts/security/#pki
     """

@@ -1,6 +1,5 @@
-"""Kubernetes: look, apply, wait, delete. Each prints the kubectl command that does the same."""
+"""Kubernetes objects: get, apply, wait, delete. Each prints the kubectl command that does the same."""
 
-import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,15 +10,11 @@ import yaml
 from helpers.base import changes, command, contents
 from helpers.base.command import Output
 from helpers.base.errors import ApiError, CommandError, TimedOutError, TutorialError
-from helpers.base.settings import current
 from helpers.base.waiting import wait_until
-from helpers.clusters import client, dry_run, manifests, pods
+from helpers.clusters import client, manifests, pods, server_side
 
 if TYPE_CHECKING:
     from helpers.clusters.connection import Client
-
-MANAGER = "istio-multicloud-lambda"  # whose fields an apply sets
-_APPLY = "apply --server-side --force-conflicts -f"
 
 
 def get(
@@ -42,7 +37,7 @@ def get(
 
 
 def _cell(value: Any, path: str) -> str:
-    """What is at a path of names, [0] and [*], as kubectl's custom columns have it."""
+    """The value at a path of names, [0] and [*], as in kubectl's custom columns."""
     found = [value]
     for step in re.findall(r"[^.\[\]]+", path):
         if step == "*":
@@ -69,38 +64,42 @@ def find(context: str, namespace: str, what: str) -> Any | None:
     try:
         return client.call(context, line, lambda api: api.resource(kind).get(name=name, namespace=namespace))
     except ApiError as refused:
-        if refused.code != "NotFound":
+        if refused.code not in ("NotFound", "404"):  # 404: its kind was uninstalled meanwhile
             raise
         return None
 
 
 def require(context: str, namespace: str, what: str) -> Any:
-    """Like `find`; where there is none, PrerequisiteError names the notebook that makes it."""
+    """Like `find`; if there is none, PrerequisiteError names the notebook that creates it."""
     missing = f"no {what} in {namespace} ({context})"
     return contents.require(find(context, namespace, what), contents.in_cluster(context, what), missing)
 
 
 def apply(context: str, path: str, **values: object) -> None:
-    """Apply a manifest by server-side apply, with its ${NAME}s filled in; as often as you like.
+    """Apply a manifest by server-side apply, with its ${NAME}s filled in; idempotent.
 
-    A field that somebody else set since is taken back, so that a second run ends as the first did.
-    Raises ApiError with the API server's words, and TutorialError for a ${NAME} without a value.
+    A field that somebody else has changed is reset, so that a second run has the same result as the first.
+    Raises ApiError with the API server's message, and TutorialError for a ${NAME} without a value.
     """
     file = manifests.write(path, context, **values)
-    line = _line(context, *_APPLY.split(), str(file))
-    command.show_change(line, _applied(context, line, file.read_text(encoding="utf-8")))
+    line = _line(context, *server_side.FLAGS, str(file))
+    documents = _documents(line, file.read_text(encoding="utf-8"))
+    command.show_change(line, server_side.apply(context, line, documents))
 
 
 def apply_text(context: str, text: str) -> None:
-    """Like `apply`, for objects that are in no file."""
-    line = _line(context, *_APPLY.split(), "-")
-    command.show_change(line, _applied(context, line, text))
+    """Like `apply`, for objects that are in no file yet: one is written, for the command to name."""
+    documents = _documents("Applying an object", text)
+    name = "-".join(_name(document) for document in documents[:1])
+    file = manifests.write_text(f"{name}.yaml", context, text)
+    line = _line(context, *server_side.FLAGS, str(file))
+    command.show_change(line, server_side.apply(context, line, documents))
 
 
-def namespace(context: str, name: str, **labels: str) -> None:
-    """Make the namespace where it is missing."""
-    body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
-    _create(context, f"create namespace {name}", body)
+def namespace(context: str, name: str) -> None:
+    """Create the namespace where it is missing."""
+    body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
+    _create(context, ["create", "namespace", name], body)
 
 
 def secret(context: str, namespace: str, name: str, files: dict[str, Path]) -> None:
@@ -112,65 +111,56 @@ def secret(context: str, namespace: str, name: str, files: dict[str, Path]) -> N
         "type": "Opaque",
         "stringData": {key: file.read_text(encoding="ascii") for key, file in files.items()},
     }
-    sources = " ".join(f"--from-file={key}={command.relative(file)}" for key, file in files.items())
-    _create(context, f"-n {namespace} create secret generic {name} {sources}", body)
+    sources = [f"--from-file={key}={command.relative(file)}" for key, file in files.items()]
+    _create(context, ["-n", namespace, "create", "secret", "generic", name, *sources], body)
 
 
-def _create(context: str, words: str, body: dict[str, Any]) -> None:
+def _create(context: str, words: list[str], body: dict[str, Any]) -> None:
     # `kubectl create` fails on what exists; so it is shown as kubectl's own page has it: create, then apply.
-    line = f"kubectl --context {context} {words} --dry-run=client -o yaml"
-    applied = _applied(context, line, json.dumps(body))
-    command.show_change(f"{line} | kubectl --context {context} {_APPLY} -", applied)
+    line = _line(context, *words, "--dry-run=client", "-o", "yaml")
+    line += " | " + _line(context, *server_side.FLAGS, "-")
+    command.show_change(line, server_side.apply(context, line, [body]))
 
 
-def _applied(context: str, line: str, text: str) -> str:
+def _documents(action: str, text: str) -> list[dict[str, Any]]:
     try:
-        documents = [each for each in yaml.safe_load_all(text) if each]
+        return [each for each in yaml.safe_load_all(text) if each]
     except yaml.YAMLError as wrong:
-        raise TutorialError(line, f"this is no YAML: {wrong}") from None
-
-    def do(api: "Client") -> str:
-        if current().TUTORIAL_READ_ONLY and not any(
-            dry_run.differs(api, each, MANAGER) for each in documents
-        ):
-            return ""
-        changes.begin(line)
-        return "\n".join(_apply_one(api, each) for each in documents)
-
-    return client.call(context, line, do)
+        raise TutorialError(action, f"this is no YAML: {wrong}") from None
 
 
-def _apply_one(api: "Client", document: dict[str, Any]) -> str:
-    dry_run.apply(api, document, MANAGER)
-    kind = api.kind(document["apiVersion"], document["kind"])
-    group = f".{kind.group}" if kind.group else ""
-    return f"{kind.kind.lower()}{group}/{document['metadata']['name']} serverside-applied"
+def _name(document: dict[str, Any]) -> str:
+    return f"{document['kind'].lower()}-{document['metadata']['name']}"
 
 
 def delete(context: str, namespace: str, what: str, timeout: float = 300) -> None:
-    """Delete an object such as "service/web" and wait until it is gone; fine when there is none.
+    """Delete an object such as "service/web" and wait until it is gone, if it exists.
 
     Raises ApiError, UnreachableError, TimedOutError.
     """
     kind, _, name = what.partition("/")
     line = _line(context, *(["-n", namespace] if namespace else []), "delete", what)
-
-    def do(api: "Client") -> None:
+    if find(context, namespace, what) is not None:
         changes.begin(line)
+        _delete(context, line, namespace, kind, name)
+    gone = lambda: find(context, namespace, what) is None  # noqa: E731
+    wait_until(f"{what} to be deleted", gone, bool, timeout=timeout, state=lambda _: "still there")
+    command.show_change(line, f'{kind} "{name}" deleted')
+
+
+def _delete(context: str, line: str, namespace: str, kind: str, name: str) -> None:
+    def do(api: "Client") -> None:
         api.resource(kind).delete(name=name, namespace=namespace, propagation_policy="Background")
 
     try:
         client.call(context, line, do)
     except ApiError as refused:
-        if refused.code != "NotFound":
+        if refused.code != "NotFound":  # else it was deleted before, and the answer got lost
             raise
-    gone = lambda: find(context, namespace, what) is None  # noqa: E731
-    wait_until(f"{what} to go", gone, bool, timeout=timeout, state=lambda _: "still there")
-    command.show_change(line, f'{kind} "{name}" deleted')
 
 
 def rollout(context: str, namespace: str, workload: str, timeout: int = 180) -> None:
-    """Wait until a Deployment, e.g. "deploy/sleep", is ready; TimedOutError says what its pods wait for."""
+    """Wait until a Deployment, e.g. "deploy/sleep", is ready; TimedOutError has the reason."""
     line = _line(context, "-n", namespace, "rollout", "status", workload, f"--timeout={timeout}s")
     kind, _, name = workload.partition("/")
 
@@ -189,18 +179,18 @@ def rollout(context: str, namespace: str, workload: str, timeout: int = 180) -> 
 
 
 def _missing(deployment: Any) -> str:
-    """What a Deployment still waits for, by the rules of `kubectl rollout status`; "" when it is through.
+    """What a Deployment still waits for, by the rules of `kubectl rollout status`; "" if it is complete.
 
     https://github.com/kubernetes/kubectl/blob/master/pkg/polymorphichelpers/rollout_status.go
     """
     wanted, status = deployment.spec.replicas or 0, deployment.status
     if (status.observedGeneration or 0) < deployment.metadata.generation:
-        return "the change is not seen yet"
+        return "the change is not observed yet"
     updated, available = status.updatedReplicas or 0, status.availableReplicas or 0
     if updated < wanted:
-        return f"{updated} of {wanted} new pods made"
+        return f"{updated} of {wanted} new pods created"
     if (status.replicas or 0) > updated:
-        return "old pods are still there"
+        return "old pods still exist"
     return f"{available} of {wanted} pods available" if available < updated else ""
 
 
@@ -220,29 +210,32 @@ def wait_ready(context: str, namespace: str, pod: str, timeout: int = 300) -> No
 
 
 def is_ready(context: str, namespace: str, pod: str) -> bool:
-    """Whether there is such a pod and it is ready."""
+    """Whether this pod exists and is ready."""
     found = find(context, namespace, f"pods/{pod}")
     return found is not None and pods.is_ready(found)
 
 
 def service_address(context: str, namespace: str, service: str, timeout: float = 300) -> str:
-    """What the cloud gave to a Service of type LoadBalancer: an IP (GKE) or a host name (EKS)."""
+    """The external address of a Service of type LoadBalancer: an IP (GKE) or a host name (EKS)."""
 
-    def probe() -> str:
+    def probe() -> tuple[str, str]:
         found = require(context, namespace, f"service/{service}")
         [ingress, *_] = found.status.loadBalancer.ingress or [None]
-        return (ingress.ip or ingress.hostname) if ingress else ""
+        given = [(kind, getattr(ingress, kind, None) or "") for kind in ("ip", "hostname")]
+        return next((pair for pair in given if pair[1]), ("", ""))
 
-    address = wait_until(
+    kind, address = wait_until(
         f"an address for {service}",
         probe,
-        bool,
+        lambda found: bool(found[0]),
         timeout=timeout,
         state=lambda _: "pending",
         hint=f"kubectl --context {context} -n {namespace} describe service {service}",
     )
-    words = f"get service {service} -o jsonpath='{{.status.loadBalancer.ingress[0]}}'"
-    command.show(f"kubectl --context {context} -n {namespace} {words}", address)
+    # Waits, too: https://kubernetes.io/docs/reference/kubectl/generated/kubectl_wait/
+    path = f"{{.status.loadBalancer.ingress[0].{kind}}}"
+    words = ["wait", f"service/{service}", f"--for=jsonpath={path}", "-o", f"jsonpath={path}"]
+    command.show(_line(context, "-n", namespace, *words), address)
     return address
 
 
@@ -263,9 +256,10 @@ def run_in_pod(
     output = Output(
         done.stdout.decode(errors="replace"), done.returncode, done.stderr.decode(errors="replace")
     )
-    line = command.shell_join(
-        [*pods.exec_words(context, namespace, target, container, input is not None), *argv]
-    )
+    words = [*pods.exec_words(context, namespace, target, container, input is not None), *argv]
+    line = command.shell_join(words)
+    if input is not None:
+        line += f" < {command.shell_join([manifests.write_text('standard-input.txt', context, input)])}"
     if check and output.exit_code:
         raise CommandError(line, output.exit_code, output.errors or output.text)
     command.show(line, output.text + output.errors)

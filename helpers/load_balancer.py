@@ -10,7 +10,7 @@ from helpers.base.resource import Resource
 from helpers.base.settings import current
 from helpers.base.waiting import resume_after_lost_answer, wait_until
 
-# A header that HTTP does not allow must not get past the balancer to what reads it otherwise.
+# Invalid headers must not reach a target that may parse them differently.
 ATTRIBUTES = {"routing.http.drop_invalid_header_fields.enabled": "true"}
 TLS_POLICY = "ELBSecurityPolicy-TLS13-1-2-2021-06"
 _ACTIVE_LIMIT = 600  # seconds; AWS takes two to three minutes
@@ -18,7 +18,7 @@ _ACTIVE_LIMIT = 600  # seconds; AWS takes two to three minutes
 
 @dataclass
 class LoadBalancer:
-    """The balancer and its target group."""
+    """The load balancer and its target group."""
 
     arn: str
     name: str
@@ -30,17 +30,17 @@ class LoadBalancer:
 
 
 def name() -> str:
-    """The balancer's name; AWS refuses names that start with "internal-"."""
+    """The load balancer's name; AWS refuses names that start with "internal-"."""
     return f"{current().TUTORIAL_NAME}-alb"
 
 
 def get() -> LoadBalancer:
-    """The balancer; raises PrerequisiteError where it or its target group is missing."""
+    """The load balancer; raises PrerequisiteError if it or its target group is missing."""
     return contents.require(find(), "alb", f"no load balancer {name()}")
 
 
 def find() -> LoadBalancer | None:
-    """The balancer, found by its name, or None where it or its target group is missing."""
+    """The load balancer, found by its name, or None if it or its target group is missing."""
     found, group = balancer(), target_group()
     if found is None or group is None:
         return None
@@ -56,7 +56,7 @@ def find() -> LoadBalancer | None:
 @folding.step()
 @resume_after_lost_answer
 def ensure() -> LoadBalancer:
-    """Make what is missing: security group, target group with the function, balancer, log, two listeners."""
+    """Create what is missing: security group, target group with the function, balancer, log, listeners."""
     place = network.get()
     security_group = _ensure_security_group(place.vpc_id)
     group = _ensure_target_group()
@@ -70,7 +70,7 @@ def ensure() -> LoadBalancer:
 
 
 def delete() -> None:
-    """Delete the balancer, its target group, its log's bucket and its security group."""
+    """Delete the load balancer, its target group, its bucket and its security group."""
     if found := balancer():
         deletion.delete("elbv2", "delete_load_balancer", LoadBalancerArn=found["LoadBalancerArn"])
     if group := target_group():
@@ -81,7 +81,7 @@ def delete() -> None:
 
 
 def leftovers() -> list[Resource]:
-    """The balancer, its target group and the bucket of its log, where they exist."""
+    """The load balancer, its target group and the bucket of its log, if they exist."""
     found = [Resource("AWS", "load balancer", name())] if balancer() else []
     if target_group():
         found.append(Resource("AWS", "target group", function.name()))
@@ -89,13 +89,12 @@ def leftovers() -> list[Resource]:
 
 
 def listeners() -> show.Table:
-    """Both listeners: port, protocol, TLS policy and certificate."""
+    """Both listeners: port, protocol, TLS policy and target group."""
     rows = [
         {
             "port": listener["Port"],
             "protocol": listener["Protocol"],
             "TLS policy": listener.get("SslPolicy") if listener["Protocol"] == "HTTPS" else "",
-            "certificate": _certificate_of(listener),
             "forwards to": _target_of(listener).partition("targetgroup/")[2].split("/")[0],
         }
         for listener in sorted(listeners_of(get().arn), key=lambda listener: listener["Port"])
@@ -104,9 +103,9 @@ def listeners() -> show.Table:
 
 
 def addresses(arn: str = "") -> list[str]:
-    """Its private addresses, one in each subnet: those of the network interfaces that AWS made for it.
+    """Its private addresses, one in each subnet: those of its network interfaces.
 
-    `arn` is the balancer's, where it was looked up already.
+    `arn` is the load balancer's, if already known.
     """
     description = "ELB " + (arn or get().arn).partition("loadbalancer/")[2]
     interfaces = ec2.found("network interface", description=description)
@@ -116,7 +115,7 @@ def addresses(arn: str = "") -> list[str]:
 def target_health(target_group_arn: str = "") -> tuple[str, str]:
     """State ("healthy", "unhealthy", "initial", …) and reason of the function as a target.
 
-    `target_group_arn` is the target group's, where it was looked up already.
+    `target_group_arn` is the target group's, if already known.
     """
     arn = target_group_arn or get().target_group_arn
     descriptions = aws.call("elbv2", "describe_target_health", TargetGroupArn=arn)["TargetHealthDescriptions"]
@@ -128,15 +127,16 @@ def target_health(target_group_arn: str = "") -> tuple[str, str]:
 
 def wait_healthy(timeout: float = 300) -> str:
     """Wait until a health check has passed; raises TimedOutError with the last reason."""
+    group = get().target_group_arn
     state, _ = wait_until(
         "a passed health check",
-        target_health,
+        lambda: target_health(group),
         lambda health: health[0] == "healthy",
         timeout=timeout,
         state=lambda health: ": ".join(filter(None, health)),
         hint="the function's log says why it fails: aws logs tail " + function.log_group(),
     )
-    aws.said("elbv2 describe-target-health", state)
+    aws.waited("elbv2", "target_in_service", TargetGroupArn=group)
     return state
 
 
@@ -146,21 +146,20 @@ def _ensure_security_group(vpc_id: str) -> str:
         id_, open_ = groups[0]["GroupId"], _ports_open_to_the_vpc(groups[0])
         print(f"Security group {id_} exists")
     else:
-        id_ = aws.call(
+        id_ = aws.change(
             "ec2",
             "create_security_group",
+            show="GroupId",
             GroupName=name(),
             Description="HTTP and HTTPS from inside the VPC",
             VpcId=vpc_id,
             TagSpecifications=ec2.tags("security-group", "-alb"),
         )["GroupId"]
         open_ = set()
-        aws.said(f"ec2 create-security-group --group-name {name()}", id_)
     ranges = [{"CidrIp": network.CIDR, "Description": "the VPC"}]
     for port in sorted({80, 443} - open_):
         rule = {"IpProtocol": "tcp", "FromPort": port, "ToPort": port, "IpRanges": ranges}
-        aws.call("ec2", "authorize_security_group_ingress", GroupId=id_, IpPermissions=[rule])
-        aws.said(f"ec2 authorize-security-group-ingress --port {port} --cidr {network.CIDR}")
+        aws.change("ec2", "authorize_security_group_ingress", GroupId=id_, IpPermissions=[rule])
     return id_
 
 
@@ -176,19 +175,27 @@ def _ensure_target_group() -> str:
     if group:
         print(f"Target group {function.name()} exists")
         return group["TargetGroupArn"]
-    # Off by default for functions; without them a target is never called healthy.
-    checks = {"HealthCheckEnabled": True, "HealthCheckPath": "/", "Matcher": {"HttpCode": "200"}}
-    times = {"HealthCheckIntervalSeconds": 10, "HealthCheckTimeoutSeconds": 5, "HealthyThresholdCount": 2}
-    made = aws.call(
+    # Off by default for functions; without them a target never becomes healthy.
+    checks: dict[str, Any] = {
+        "HealthCheckEnabled": True,
+        "HealthCheckPath": "/",
+        "Matcher": {"HttpCode": "200"},
+    }
+    times: dict[str, Any] = {
+        "HealthCheckIntervalSeconds": 10,
+        "HealthCheckTimeoutSeconds": 5,
+        "HealthyThresholdCount": 2,
+    }
+    made = aws.change(
         "elbv2",
         "create_target_group",
+        show="TargetGroups[0].TargetGroupArn",
         Name=function.name(),
         TargetType="lambda",
         Tags=aws.tag_list(),
         **checks,
         **times,
     )
-    aws.said(f"elbv2 create-target-group --name {function.name()} --target-type lambda")
     return made["TargetGroups"][0]["TargetGroupArn"]
 
 
@@ -197,8 +204,7 @@ def _ensure_target(group: str, function_arn: str) -> None:
     health = aws.call("elbv2", "describe_target_health", TargetGroupArn=group)["TargetHealthDescriptions"]
     if any(target["Target"]["Id"] == function_arn for target in health):
         return
-    aws.call("elbv2", "register_targets", TargetGroupArn=group, Targets=[{"Id": function_arn}])
-    aws.said(f"elbv2 register-targets --targets Id={function_arn}")
+    aws.change("elbv2", "register_targets", TargetGroupArn=group, Targets=[{"Id": function_arn}])
 
 
 def _ensure_balancer(subnets: list[str], security_group: str) -> str:
@@ -206,9 +212,10 @@ def _ensure_balancer(subnets: list[str], security_group: str) -> str:
     if found:
         print(f"Load balancer {name()} exists")
     else:
-        found = aws.call(
+        found = aws.change(
             "elbv2",
             "create_load_balancer",
+            show="LoadBalancers[0].[LoadBalancerArn,DNSName,CanonicalHostedZoneId]",
             Name=name(),
             Scheme="internal",
             Type="application",
@@ -216,7 +223,7 @@ def _ensure_balancer(subnets: list[str], security_group: str) -> str:
             SecurityGroups=[security_group],
             Tags=aws.tag_list(),
         )["LoadBalancers"][0]
-        aws.said(f"elbv2 create-load-balancer --name {name()} --scheme internal", found["DNSName"])
+    arn = found["LoadBalancerArn"]
     _ensure_settings(found, subnets, security_group)
     wait_until(
         f"load balancer {name()}",
@@ -224,40 +231,39 @@ def _ensure_balancer(subnets: list[str], security_group: str) -> str:
         lambda state: state == "active",
         timeout=_ACTIVE_LIMIT,
     )
-    return found["LoadBalancerArn"]
+    if found["State"]["Code"] != "active":
+        aws.waited("elbv2", "load_balancer_available", LoadBalancerArns=[arn])
+    return arn
 
 
 def _ensure_settings(found: dict[str, Any], subnets: list[str], security_group: str) -> None:
     """What a balancer is created with, and its attributes: somebody may have changed them since."""
     arn = found["LoadBalancerArn"]
     if found.get("SecurityGroups") != [security_group]:
-        aws.call("elbv2", "set_security_groups", LoadBalancerArn=arn, SecurityGroups=[security_group])
-        aws.said(f"elbv2 set-security-groups --security-groups {security_group}")
+        aws.change("elbv2", "set_security_groups", LoadBalancerArn=arn, SecurityGroups=[security_group])
     if {zone["SubnetId"] for zone in found["AvailabilityZones"]} != set(subnets):
-        aws.call("elbv2", "set_subnets", LoadBalancerArn=arn, Subnets=subnets)
-        aws.said(f"elbv2 set-subnets --subnets {' '.join(subnets)}")
+        aws.change("elbv2", "set_subnets", LoadBalancerArn=arn, Subnets=subnets)
     wanted = [{"Key": key, "Value": value} for key, value in ATTRIBUTES.items()]
     shown = aws.call("elbv2", "describe_load_balancer_attributes", LoadBalancerArn=arn)["Attributes"]
     if not all(attribute in shown for attribute in wanted):
-        aws.call("elbv2", "modify_load_balancer_attributes", LoadBalancerArn=arn, Attributes=wanted)
+        aws.change("elbv2", "modify_load_balancer_attributes", LoadBalancerArn=arn, Attributes=wanted)
 
 
 def _ensure_listener(arn: str, group: str, port: int, **parameters: Any) -> None:
     there = next((listener for listener in listeners_of(arn) if listener["Port"] == port), None)
     wanted = parameters.get("Certificates", [{}])[0].get("CertificateArn", "")
     forward = [{"Type": "forward", "TargetGroupArn": group}]
-    verb = f"--port {port} --protocol {parameters['Protocol']}"
     if there is None:
-        aws.call(
+        aws.change(
             "elbv2",
             "create_listener",
+            show="Listeners[0].ListenerArn",
             LoadBalancerArn=arn,
             Port=port,
             DefaultActions=forward,
             Tags=aws.tag_list(),
             **parameters,
         )
-        aws.said(f"elbv2 create-listener {verb}")
     elif not (
         _target_of(there) == group
         and _certificate_of(there) == wanted
@@ -265,8 +271,7 @@ def _ensure_listener(arn: str, group: str, port: int, **parameters: Any) -> None
         and parameters.get("SslPolicy") in (None, there.get("SslPolicy"))
     ):
         listener = there["ListenerArn"]
-        aws.call("elbv2", "modify_listener", ListenerArn=listener, DefaultActions=forward, **parameters)
-        aws.said(f"elbv2 modify-listener {verb}")
+        aws.change("elbv2", "modify_listener", ListenerArn=listener, DefaultActions=forward, **parameters)
     else:
         print(f"Listener {parameters['Protocol']} {port} exists")
 
@@ -280,12 +285,12 @@ def _target_of(listener: dict[str, Any]) -> str:
 
 
 def listeners_of(arn: str) -> list[dict[str, Any]]:
-    """The balancer's listeners as AWS describes them."""
+    """The load balancer's listeners as AWS describes them."""
     return aws.list_all("elbv2", "describe_listeners", "Listeners", LoadBalancerArn=arn)
 
 
 def balancer() -> dict[str, Any] | None:
-    """The balancer as AWS describes it, or None."""
+    """The load balancer as AWS describes it, or None."""
     found = aws.found(
         "LoadBalancerNotFound", service="elbv2", operation="describe_load_balancers", Names=[name()]
     )

@@ -1,4 +1,4 @@
-"""One request, found again in an Envoy's log by the traceparent that curl sent."""
+"""One request, found in an Envoy's log by the traceparent that curl sent."""
 
 import json
 from typing import Any
@@ -18,25 +18,37 @@ def envoy(
 ) -> dict[str, Any]:
     """The access-log entry of that request in an Envoy.
 
-    Waits up to `timeout` seconds, since an Envoy writes its log up to 10 seconds late; raises TimedOutError.
+    Waits up to `timeout` seconds, because Envoy logs up to 10 seconds late; raises TimedOutError.
     """
 
     def probe() -> dict[str, Any]:
         lines = pods.logs(context, namespace, target, container).splitlines()
         return next((_entry(line) for line in reversed(lines) if traceparent in line), {})
 
-    command.show(
-        f"kubectl --context {context} logs -n {namespace} {target} -c {container} | grep {traceparent}"
-    )
+    command.show(_search(context, namespace, target, traceparent, container))
     return wait_until(
         f"the request in the log of {target}",
         probe,
         bool,
         timeout=timeout,
         event=True,
-        state=lambda _: "not there yet",
-        hint="look whether the request took this way, and whether access logs are on (meshConfig).",
+        state=lambda _: "not in the log yet",
+        hint="check that the request took this path, and that access logs are on (meshConfig).",
     )
+
+
+def show_field(
+    context: str, namespace: str, target: str, traceparent: str, entry: dict[str, Any], name: str
+) -> None:
+    """Print the command that finds one field of that entry, and the field."""
+    search = _search(context, namespace, target, traceparent)
+    command.show_change(f"""{search} | grep -o '"{name}":"[^"]*"'""", f'"{name}":"{entry.get(name)}"')
+
+
+def _search(
+    context: str, namespace: str, target: str, traceparent: str, container: str = "istio-proxy"
+) -> str:
+    return f"kubectl --context {context} logs -n {namespace} {target} -c {container} | grep {traceparent}"
 
 
 def _entry(line: str) -> dict[str, Any]:

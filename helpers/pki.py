@@ -36,10 +36,10 @@ _SKEW = datetime.timedelta(minutes=5)  # clocks of clusters differ a little
 
 @dataclass
 class Certificates:
-    """The files. The mTLS authority signs server and client; the other two are strangers to it.
+    """The files. The mTLS CA signs server and client; the other two CAs are unrelated.
 
-    `alb_ca` is what signed the load balancer's certificate; ACM keeps the key of one that it issued itself,
-    and then `alb_cert` and `alb_key` do not exist.
+    `alb_ca` verifies the load balancer's certificate; ACM keeps the key of one that it issued itself, so
+    then `alb_cert` and `alb_key` do not exist.
     """
 
     mtls_ca: Path
@@ -59,18 +59,22 @@ class Certificates:
 
 @folding.step()
 def ensure() -> Certificates:
-    """Issue what is missing, does not fit or ends within a day; leave the rest alone."""
+    """Issue what is missing, does not match or expires within a day; keep the rest."""
     folder = _cert("server").parent
     if not folder.exists():
         changes.begin(line := f"mkdir -p {relative(folder)}")
         folder.mkdir(parents=True)
         command.show_change(line)
-    _authority("mtls-ca", "Lambda external CA")
-    _leaf("server", SERVER, "mtls-ca", ExtendedKeyUsageOID.SERVER_AUTH)
-    _leaf("client", CLIENT, "mtls-ca", ExtendedKeyUsageOID.CLIENT_AUTH)
-    _authority("stranger-ca", "A stranger's CA")
-    _leaf("stranger", CLIENT, "stranger-ca", ExtendedKeyUsageOID.CLIENT_AUTH)
-    {"private-ca": _load_balancer, "acm": _acm_roots}[current().TUTORIAL_CERTIFICATE]()
+    kept = [
+        _authority("mtls-ca", "Lambda external CA"),
+        _leaf("server", SERVER, "mtls-ca", ExtendedKeyUsageOID.SERVER_AUTH),
+        _leaf("client", CLIENT, "mtls-ca", ExtendedKeyUsageOID.CLIENT_AUTH),
+        _authority("stranger-ca", "A stranger's CA"),
+        _leaf("stranger", CLIENT, "stranger-ca", ExtendedKeyUsageOID.CLIENT_AUTH),
+        *{"private-ca": _load_balancer, "acm": _acm_roots}[current().TUTORIAL_CERTIFICATE](),
+    ]
+    if any(kept):
+        print(f"{sum(kept)} certificates in {relative(folder)} exist")
     pairs = {
         f"{name}_{kind}": path(name)
         for name in ("server", "client", "stranger", "alb")
@@ -81,17 +85,17 @@ def ensure() -> Certificates:
 
 
 def another_client(host: str) -> tuple[Path, Path]:
-    """Certificate and key of one more client of the mTLS authority, in files named after it."""
+    """Certificate and key of another client, signed by the mTLS CA, in files named after it."""
     _leaf(host, host, "mtls-ca", ExtendedKeyUsageOID.CLIENT_AUTH)
     return _cert(host), _key(host)
 
 
 def table() -> show.Table:
-    """Who vouches for whom: subject, issuer, names and the days left."""
+    """The certificates: subject, issuer, names and the days left."""
     now = datetime.datetime.now(datetime.UTC)
     rows = []
     for name in ("mtls-ca", "server", "client", "stranger-ca", "stranger", "alb-ca", "alb"):
-        if not _cert(name).exists():  # ACM's own never leaves it
+        if not _cert(name).exists():  # ACM does not export its own
             continue
         certificate = _read_certificate(_cert(name))
         rows.append(
@@ -106,13 +110,15 @@ def table() -> show.Table:
     return show.table(rows)
 
 
-def _load_balancer() -> None:
-    _authority("alb-ca", "Private CA of the load balancer")
-    _leaf("alb", current().alb_host, "alb-ca", ExtendedKeyUsageOID.SERVER_AUTH)
+def _load_balancer() -> list[bool]:
+    return [
+        _authority("alb-ca", "Private CA of the load balancer"),
+        _leaf("alb", current().alb_host, "alb-ca", ExtendedKeyUsageOID.SERVER_AUTH),
+    ]
 
 
-def _acm_roots() -> None:
-    """The roots that ACM's certificates end at, and no others, as they are in every system's trust store.
+def _acm_roots() -> list[bool]:
+    """The roots that ACM's certificates chain to, and no others, from the system's trust store.
 
     https://docs.aws.amazon.com/acm/latest/userguide/acm-concepts.html#ACM-root-CAs
     """
@@ -124,13 +130,14 @@ def _acm_roots() -> None:
     for name in ("alb.crt", "alb.key"):  # of a private CA, from an earlier run
         _cert(name).with_name(name).unlink(missing_ok=True)
     _write(_cert("alb-ca"), b"".join(roots), 0o644)
-    print(f"{relative(_cert('alb-ca'))}: the roots that ACM's certificates end at")
+    print(f"{relative(_cert('alb-ca'))}: the roots that ACM's certificates chain to")
+    return []
 
 
-def _authority(name: str, common_name: str) -> None:
+def _authority(name: str, common_name: str) -> bool:
+    """Whether it exists already; otherwise it is issued."""
     if _fits(name, name):
-        print(f"{relative(_cert(name))} exists: {common_name}")
-        return
+        return True
     line = _openssl(name, common_name, _CA_DAYS, "CA:true,pathlen:0", "keyUsage=critical,keyCertSign,cRLSign")
     changes.begin(line)
     key = _new_key(name)
@@ -140,12 +147,13 @@ def _authority(name: str, common_name: str) -> None:
     builder = builder.add_extension(_usage(key_cert_sign=True, crl_sign=True), critical=True)
     _write(_cert(name), builder.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM), 0o644)
     command.show_change(line)
+    return False
 
 
-def _leaf(name: str, host: str, ca: str, purpose: x509.ObjectIdentifier) -> None:
+def _leaf(name: str, host: str, ca: str, purpose: x509.ObjectIdentifier) -> bool:
+    """Whether it exists already; otherwise it is issued."""
     if _fits(name, ca, host):
-        print(f"{relative(_cert(name))} exists: {host}")
-        return
+        return True
     uses = ("keyUsage=critical,digitalSignature", f"extendedKeyUsage={_PURPOSES[purpose]}")
     line = _openssl(name, host, _LEAF_DAYS, "CA:false", *uses, f"subjectAltName=DNS:{host}", ca=ca)
     changes.begin(line)
@@ -155,7 +163,7 @@ def _leaf(name: str, host: str, ca: str, purpose: x509.ObjectIdentifier) -> None
         (x509.BasicConstraints(ca=False, path_length=None), True),
         (_usage(digital_signature=True), True),
         (x509.ExtendedKeyUsage([purpose]), False),
-        # Only this is held against the host: the common name is not (RFC 9525).
+        # Only this is matched against the host name, not the common name (RFC 9525).
         (x509.SubjectAlternativeName([x509.DNSName(host)]), False),
         (x509.AuthorityKeyIdentifier.from_issuer_public_key(_public(authority)), False),
     ]
@@ -164,6 +172,7 @@ def _leaf(name: str, host: str, ca: str, purpose: x509.ObjectIdentifier) -> None
     signed = builder.sign(_read_key(_key(ca)), hashes.SHA256())
     _write(_cert(name), signed.public_bytes(Encoding.PEM), 0o644)
     command.show_change(line)
+    return False
 
 
 def _openssl(name: str, common_name: str, days: int, constraints: str, *extensions: str, ca: str = "") -> str:
@@ -177,7 +186,7 @@ def _openssl(name: str, common_name: str, days: int, constraints: str, *extensio
 
 
 def _fits(name: str, ca: str, host: str | None = None) -> bool:
-    """Whether the certificate lasts a day more, and has this key, this signer and (where given) this name."""
+    """Whether the certificate is valid for another day and has this key, signer and (if given) name."""
     try:
         certificate, authority = _read_certificate(_cert(name)), _read_certificate(_cert(ca))
         certificate.verify_directly_issued_by(authority)

@@ -1,4 +1,4 @@
-"""What a notebook shows besides commands: tables, versions, settings, the page, manifests."""
+"""What a notebook displays besides commands: tables, versions, settings, the page, manifests."""
 
 import html
 import re
@@ -28,14 +28,14 @@ _SECRET = ("AWS_SECRET_ACCESS_KEY", "AWS_ACCESS_KEY_ID", "AWS_SESSION_TOKEN")
 
 
 def versions() -> Table:
-    """The version of every tool and library that does the work."""
+    """The version of every tool and library used."""
     rows = [("Python", sys.version.split()[0]), *((name, version(name)) for name in _LIBRARIES)]
     rows += [(name, program_version(name)) for name in _PROGRAMS]
     return Table(("tool", "version"), rows)
 
 
 def program_version(name: str) -> str:
-    """What a program says of itself: its version, or why it does not say."""
+    """A program's version, or why it does not report one."""
     argv = _PROGRAMS[name]
     try:
         text = command.run(argv, timeout=60).text
@@ -50,7 +50,7 @@ def program_version(name: str) -> str:
 
 
 def settings(*names: str) -> Table:
-    """The settings in force, or those named, set or not; secrets are masked."""
+    """The current settings, or those named; secrets are masked."""
     rows = []
     for name, value in current().model_dump().items():
         unset = value in (None, [], "")
@@ -69,7 +69,7 @@ def _without_home(text: str) -> str:
 def page(markup: str) -> Rich:
     """A preview of an HTML page, in a frame of its own where no script runs.
 
-    GitHub, and JupyterLab until a cell has run, drop frames: the title below is what they show.
+    GitHub, and JupyterLab until a cell has run, drop frames and show only the title below.
     """
     frame = (
         f'<iframe sandbox srcdoc="{html.escape(markup)}" width="100%" height="200" '
@@ -82,7 +82,7 @@ def page(markup: str) -> Rich:
 
 
 def manifest(path: str, **values: str) -> Rich:
-    """A manifest as it will be applied, with its ${NAME}s filled in; a long one opens with a click."""
+    """A manifest as it will be applied, with its ${NAME}s filled in; a long one is folded."""
     text = manifests.render(path, **values).rstrip()
     shown, lines = f"```yaml\n{text}\n```", len(text.splitlines())
     if lines > _LONG:

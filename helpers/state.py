@@ -1,4 +1,4 @@
-"""What exists now, in both clouds and both clusters: only read, never changed. `state.now()` shows it."""
+"""What exists now, in both clouds and both clusters: read-only. `state.now()` shows it."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -27,13 +27,16 @@ _CLUSTER: dict[str, Phase] = {
 }
 
 
-def now() -> svg.Picture:
-    """A picture of what exists, what is being created, what failed and what does not exist yet."""
-    return things_picture.draw(gather())
+def now(notebook: str = "") -> svg.Picture:
+    """A picture of what exists, what is being created, what failed and what does not exist yet.
+
+    What the notebook of that number creates is highlighted.
+    """
+    return things_picture.draw(gather(), notebook)
 
 
 def gather() -> Parts:
-    """The phase of each thing. What does not exist is no error; a cloud that does not answer is."""
+    """The phase of each thing. A missing resource is not an error; a cloud that does not answer is."""
     asked = (_network, _front, _function, _eks, _gke, _cloud_nat)
     with ThreadPoolExecutor(len(asked)) as pool:
         answers = [pool.submit(one) for one in asked]
@@ -97,7 +100,7 @@ def _cloud_nat() -> dict[str, Part]:
 
 
 def _cluster(cluster: Cluster | None) -> dict[str, Part]:
-    """The cluster and, where the kubeconfig leads to this one and no other, what is in it."""
+    """The cluster and, if the kubeconfig points to this one, what is in it."""
     if cluster is None:
         return {}
     phase = _CLUSTER.get(cluster.status, "creating")

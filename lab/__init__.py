@@ -1,1 +1,1 @@
-"""Both clouds on one Linux machine: real Kubernetes, Istio and Envoy; the clouds' APIs stand in."""
+"""AWS and Google Cloud on one Linux machine: real Kubernetes, Istio and Envoy behind emulated cloud APIs."""

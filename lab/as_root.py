@@ -1,8 +1,8 @@
-"""What runs as root, and with which environment: nothing of either comes from whoever called.
+"""Which programs run as root, and in which environment; neither depends on the caller.
 
-A program is looked for in a fixed list of folders, as with the caller's PATH a program of the caller's own
-would run as root. An environment is made from scratch, as variables such as LD_PRELOAD, PYTHONPATH, BASH_ENV,
-GODEBUG, CONTAINERD_ADDRESS or HTTPS_PROXY would change what the programs of a lab do.
+Programs are looked up in a fixed list of folders: with the caller's PATH, the caller's own programs could run
+as root. The environment is built from scratch because variables such as LD_PRELOAD, PYTHONPATH, BASH_ENV,
+GODEBUG, CONTAINERD_ADDRESS or HTTPS_PROXY would change what the lab's programs do.
 """
 
 import os
@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from lab.errors import LabError
 from lab.settings import Lab
 
-# Where only root can write: Debian's packages, what an administrator installed, containerd's own archives.
+# Folders that only root can write to: Debian's packages, local installations, containerd's own archives.
 FOLDERS = (
     "/usr/local/sbin",
     "/usr/local/bin",
@@ -24,7 +24,7 @@ FOLDERS = (
     "/opt/containerd/bin",
 )
 PATH = os.pathsep.join(FOLDERS)
-# What says how to print for the terminal that `up` runs in.
+# How to print on the terminal that `up` runs in.
 _TERMINAL = ("TERM", "COLORTERM", "COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR")
 
 
@@ -37,7 +37,7 @@ def program(name: str) -> str:
     """The path of a program.
 
     Raises:
-        LabError: it is in none of the folders.
+        LabError: it is in none of the folders of PATH.
     """
     found = find(name)
     if found is None:
@@ -46,20 +46,20 @@ def program(name: str) -> str:
 
 
 def as_user(uid: int | str, gid: int | str) -> list[str]:
-    """The start of a command line that becomes the rest as another user, without further groups."""
+    """The start of a command line that runs the rest as another user, without supplementary groups."""
     return [program("setpriv"), f"--reuid={uid}", f"--regid={gid}", "--clear-groups", "--"]
 
 
 def environment(lab: Lab) -> dict[str, str]:
     """The whole environment of the lab's processes that run as root."""
     settings = {f"LAB_{name.upper()}": str(value) for name, value in lab.model_dump().items()}
-    # A home of its own: kubectl, containerd and others would look for settings in root's.
+    # A separate HOME: kubectl, containerd and others would read settings in root's.
     return {"PATH": PATH, "HOME": str(lab.data), "LANG": "C.UTF-8"} | settings
 
 
 def python(lab: Lab, *arguments: str) -> list[str]:
-    """The command line of `python -m lab`: -I keeps the working directory and the user's packages out."""
-    # Of another user, root's files in the checkout could not be deleted.
+    """The command line of `python -m lab`; -I ignores the working directory and the user's packages."""
+    # Another user could not delete root's bytecode files in the checkout.
     isolated = ["-I"] if lab.owner_uid == 0 else ["-I", "-B"]
     return [sys.executable, *isolated, "-m", "lab", *arguments]
 
@@ -77,7 +77,7 @@ def by_sudo(lab: Lab, arguments: Iterable[str]) -> list[str]:
             "network namespaces and containers need root, and there is no sudo",
             "run it as root",
         )
-    # sudo's own rules may let variables through, so all are set anew.
+    # sudo may be configured to pass variables on, so all are set explicitly.
     terminal = {name: os.environ[name] for name in _TERMINAL if name in os.environ}
     variables = [f"{name}={value}" for name, value in (environment(lab) | terminal).items()]
     return [sudo, program("env"), "-i", *variables, *python(lab, *arguments)]

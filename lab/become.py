@@ -1,7 +1,7 @@
-"""Becomes a program, by its caller's words, environment and folder: the last step of `lab exec`.
+"""Replaces itself by a program, with the caller's arguments, environment and folder: the end of `lab exec`.
 
-Run by path as the caller's user, with the number of a file that has all three as JSON. An argument would
-show the environment to every user of the machine, and a shell would not take every name over.
+It is run by path as the caller's user; its argument is the number of an open file that has all three as JSON.
+On the command line, every user could see the environment, and a shell would not accept every variable name.
 """
 
 import json
@@ -10,7 +10,7 @@ import sys
 
 
 def main(file: int) -> None:
-    """Does not return: 127 where there is no such program, 126 where it cannot be run, as in a shell."""
+    """Does not return. As in a shell, exits with 127 if there is no such program, 126 if it cannot be run."""
     with open(file, encoding="utf-8") as request:
         wanted = json.load(request)
     program, *_ = argv = wanted["argv"]

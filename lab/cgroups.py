@@ -18,11 +18,11 @@ from lab.errors import LabError
 
 
 def create(path: str) -> None:
-    """Make the group and its ancestors; what exists stays.
+    """Create the group and its ancestors; existing ones are kept.
 
-    Version 2: every controller is switched on above it and, as the kubelet wants of its cgroupRoot, in it;
-    that it is off again when a process enters makes it a leaf. `remove` leaves the root's on, as others may
-    have come to need them.
+    Version 2: every controller is enabled above the group and, as the kubelet requires of its cgroupRoot, in
+    it. When a process enters, they are disabled again, which makes the group a leaf. `remove` leaves the
+    root's controllers enabled, as other programs may need them by now.
     """
     for hierarchy in _hierarchies():
         new = not _group(hierarchy, path).exists()
@@ -40,7 +40,7 @@ def create(path: str) -> None:
 def entering(path: str) -> list[str]:
     """Return the prefix of a command line that enters the group and then becomes the command."""
     groups = _entrances(path)
-    # PWD: the shell's own, which is not in the environment that the command was given.
+    # PWD: set by the shell itself, not part of the command's environment.
     enter = 'for group in "$@"; do shift; [ "$group" = -- ] && break; echo $$ >"$group" || exit 1; done'
     script = f'{enter}; unset PWD; exec "$@"'
     return [program("sh"), "-c", script, "sh", *map(str, groups), "--"]
@@ -52,9 +52,9 @@ def processes(path: str) -> list[int]:
 
 
 def kill(path: str, timeout: float = 10) -> None:
-    """End every process in the group and below it, but never this one, by SIGKILL.
+    """SIGKILL every process in the group and below it, except this one.
 
-    Repeated until none is left, as a process may fork meanwhile; LabError if some outlast `timeout` seconds.
+    Repeated until none is left, as processes may fork; LabError if some remain after `timeout` seconds.
     """
     if not _relative(path):
         raise ValueError("the root cgroup holds the machine's processes, not the lab's")
@@ -64,7 +64,7 @@ def kill(path: str, timeout: float = 10) -> None:
             raise LabError(
                 f"ending the processes of the cgroup {path}",
                 f"{len(left)} remain: {', '.join(map(_describe, left[:5]))}",
-                "see `ps -o pid,stat,wchan,args -p <pid>`: state D waits for a device or a file system",
+                "check `ps -o pid,stat,wchan,args -p <pid>`: state D is a wait for a device or file system",
             )
         for pid in left:
             with contextlib.suppress(ProcessLookupError):
@@ -73,7 +73,7 @@ def kill(path: str, timeout: float = 10) -> None:
 
 
 def remove(path: str, timeout: float = 5) -> None:
-    """Delete the group and all below it in every hierarchy; nothing to do is fine.
+    """Delete the group and all below it in every hierarchy, if it exists.
 
     LabError if a process is still in it after `timeout` seconds.
     """
@@ -85,7 +85,7 @@ def remove(path: str, timeout: float = 5) -> None:
 
 
 def limit_memory(path: str, size: int) -> None:
-    """Let the group's processes use at most `size` bytes, swap included; beyond that the kernel kills one."""
+    """Limit the memory of the group's processes to `size` bytes with swap; the kernel kills beyond."""
     for hierarchy in _hierarchies():
         group = _group(hierarchy, path)
         v1, v2 = group / "memory.limit_in_bytes", group / "memory.max"
@@ -98,7 +98,7 @@ def limit_memory(path: str, size: int) -> None:
 
 
 def out_of_memory(path: str) -> bool:
-    """Whether the kernel has killed a process of the group because it used more memory than it may."""
+    """Whether the kernel has killed a process of the group for exceeding its memory limit."""
     for hierarchy in _hierarchies():
         for name in ("memory.oom_control", "memory.events"):  # versions 1 and 2
             counters = _group(hierarchy, path) / name
@@ -109,7 +109,7 @@ def out_of_memory(path: str) -> bool:
 
 @cache
 def _hierarchies() -> tuple[Path, ...]:
-    """Where each hierarchy is mounted: controllers may be joined ('cpu,cpuacct') and systemd has its own."""
+    """Each hierarchy's mount point: controllers may be joined ('cpu,cpuacct'), and systemd has its own."""
     found: dict[str, Path] = {}
     for line in Path("/proc/self/mountinfo").read_text().splitlines():
         mount, source = line.split(" - ", 1)
@@ -124,7 +124,7 @@ def _hierarchies() -> tuple[Path, ...]:
 
 
 def _is_v2(hierarchy: Path) -> bool:
-    """Beside version 1 there is often an idle version 2 hierarchy: its controllers are nobody's business."""
+    """With version 1 there is often an idle version 2 hierarchy; its controllers are ignored."""
     return len(_hierarchies()) == 1 and (hierarchy / "cgroup.controllers").exists()
 
 
@@ -137,7 +137,7 @@ def _group(hierarchy: Path, path: str) -> Path:
 
 
 def _lineage(hierarchy: Path, path: str) -> list[Path]:
-    """The group after its ancestors, without the root."""
+    """The group and its ancestors, from the top, without the root."""
     parts = Path(_relative(path)).parts
     return [hierarchy.joinpath(*parts[: length + 1]) for length in range(len(parts))]
 
@@ -145,7 +145,7 @@ def _lineage(hierarchy: Path, path: str) -> list[Path]:
 def _entrances(path: str) -> list[Path]:
     groups = [_group(hierarchy, path) for hierarchy in _hierarchies()]
     if _is_v2(_hierarchies()[0]) and _relative(path) and groups[0].exists():
-        # Version 2: a group that hands controllers to its children may hold no process itself.
+        # Version 2: a group that delegates controllers to its children must not contain processes.
         _switch_controllers(groups[0], "-")
     return [group / "cgroup.procs" for group in groups]
 
@@ -159,14 +159,14 @@ def _switch_controllers(group: Path, sign: str) -> None:
         (group / "cgroup.subtree_control").write_text(" ".join(sign + name for name in controllers))
     except OSError as error:
         raise LabError(
-            f"switching {sign}{','.join(controllers)} in {group}/cgroup.subtree_control",
+            f"writing {sign}{','.join(controllers)} in {group}/cgroup.subtree_control",
             str(error),
-            "a cgroup holds processes or passes controllers on, not both: move the processes to a leaf",
+            "a cgroup contains processes or delegates controllers, not both: move the processes to a leaf",
         ) from error
 
 
 def _copy_cpuset(group: Path) -> None:
-    """Version 1: a new cpuset is empty, and no process can enter it before it has processors and memory."""
+    """Version 1: no process can enter a new cpuset before it has processors and memory nodes."""
     for name in ("cpuset.cpus", "cpuset.mems"):
         value = group / name
         if (group / "tasks").exists() and value.exists() and not value.read_text().strip():
@@ -174,7 +174,7 @@ def _copy_cpuset(group: Path) -> None:
 
 
 def _tree(group: Path) -> Iterator[Path]:
-    """The group and all below it, the deepest first."""
+    """The group and all below it, deepest first."""
     for directory, _, _ in os.walk(group, topdown=False):
         yield Path(directory)
 
@@ -194,9 +194,9 @@ def _remove_one(group: Path, timeout: float) -> None:
             return group.rmdir()
         except FileNotFoundError:
             return None
-        except OSError as error:  # EBUSY also for a moment after the last process has ended
+        except OSError as error:  # EBUSY can last a moment after the last process has ended
             if time.monotonic() > deadline:
-                names = ", ".join(map(_describe, _members(group))) or "no process that can be seen"
+                names = ", ".join(map(_describe, _members(group))) or "no visible process"
                 raise LabError(f"removing the cgroup {group}", f"{error.strerror}: {names}") from error
         time.sleep(0.02)
 

@@ -25,7 +25,7 @@ def setup() -> None:
 
 @app.command()
 def up() -> None:
-    """Bring the lab up; harmless when it is up."""
+    """Start the lab; does nothing if it is up."""
     _as_root()
     progress = Progress()
     lab = Lab()
@@ -37,7 +37,7 @@ def up() -> None:
 
 @app.command()
 def down() -> None:
-    """Take the lab down and leave nothing of it."""
+    """Stop the lab and delete everything it created, except the caches."""
     _as_root()
     lab = Lab()
     life.down(lab, Progress())
@@ -46,7 +46,7 @@ def down() -> None:
 
 @app.command()
 def status() -> None:
-    """Show what runs."""
+    """Show what is running."""
     lab, progress = Lab(), Progress()
     answer = life.running(lab)
     if not answer:
@@ -66,20 +66,20 @@ def status() -> None:
 
 @app.command(name="doctor")
 def diagnose() -> None:
-    """Show what this machine has and lacks."""
+    """Check this machine's prerequisites."""
     raise typer.Exit(doctor.report(Lab(), Progress()))
 
 
 @app.command()
 def env() -> None:
-    """Print shell exports that let your own aws, kubectl and istioctl into the running lab."""
+    """Print shell exports that point your own aws, kubectl and istioctl to the running lab."""
     lab = Lab()
     typer.echo(values.exports(lab, control.ask(lab.run, {"command": "values"})["values"]))
 
 
 @app.command(name="exec", context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
 def run_in(network: str, command: Annotated[list[str], typer.Argument()]) -> None:
-    """Run a program in a network of the lab: `outside` (a reader's laptop), `vpc` or a VPC's id, `gcp`."""
+    """Run a program in a network of the lab: `outside` (on the internet), `vpc` or a VPC's id, `gcp`."""
     request = {
         "command": "exec",
         "network": network,
@@ -93,23 +93,31 @@ def run_in(network: str, command: Annotated[list[str], typer.Argument()]) -> Non
     raise typer.Exit(answer["exit"])
 
 
+@app.command(name="image")
+def add_image(file: Annotated[typer.FileBinaryRead, typer.Argument()]) -> None:
+    """Add an image for your pods, until `down`: an archive of `docker save`, or - for standard input."""
+    answer = control.ask(Lab().run, {"command": "image"}, files=[file.fileno()], timeout=None)
+    for name in answer["names"]:
+        typer.echo(name)
+
+
 @app.command(hidden=True)
 def daemon() -> None:
-    """The process behind `up`."""
+    """The daemon that `up` starts."""
     from lab.daemon import main
 
     main(Lab())
 
 
 def _as_root() -> None:
-    """Namespaces and containers need root: ask for it once, here, and carry the lab's settings over."""
+    """Namespaces and containers need root: run sudo once, here, and pass the lab's settings on."""
     if os.getuid() != 0:
         sys.exit(subprocess.call(as_root.by_sudo(Lab(), sys.argv[1:])))
-    os.umask(0o022)  # of a stricter one, sudo would keep it: the owner could not reach the lab's folders
+    os.umask(0o022)  # sudo keeps a stricter one, and the owner could not read the lab's folders
 
 
 def main() -> None:
-    """A LabError is a message, not a traceback."""
+    """Print a LabError as a message, without a traceback."""
     try:
         app()
     except LabError as error:

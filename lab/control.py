@@ -1,7 +1,7 @@
-"""How the command line talks to the daemon: one JSON line each way over a Unix socket.
+"""Requests from the command line to the daemon: one JSON line each way over a Unix socket.
 
-`exec` also passes the caller's stdin, stdout and stderr, so that a program in a namespace of the lab
-reads and writes where the caller does. Only root and the lab's owner can open the socket.
+`exec` also passes the caller's stdin, stdout and stderr, so that a program in a namespace of the lab uses
+the caller's files. Only root and the lab's owner can open the socket.
 """
 
 import array
@@ -29,7 +29,7 @@ class NoDaemonError(LabError):
 
 
 def owner(run: Path) -> int | None:
-    """The id of the user whose lab it is; None where there is no daemon's socket."""
+    """The id of the lab's owner; None if there is no daemon's socket."""
     try:
         return path(run).stat().st_uid
     except FileNotFoundError:
@@ -37,25 +37,23 @@ def owner(run: Path) -> int | None:
 
 
 def foreign(action: str, uid: int | None) -> LabError:
-    """What to say of a lab that belongs to another user."""
+    """The error for a lab that belongs to another user."""
     try:
         name = pwd.getpwuid(uid).pw_name if uid is not None else "another user"
     except KeyError:
         name = f"user {uid}"
-    hint = (
-        "a lab of your own, by another name: LAB_NAME=mine make up (and LAB_NAME=mine for all that follows)"
-    )
+    hint = "create your own lab: LAB_NAME=mine make up (and LAB_NAME=mine in every later command)"
     return LabError(action, f"it is up and belongs to {name}", hint)
 
 
 def ask(
     run: Path, request: dict[str, Any], files: list[int] | None = None, timeout: float | None = 10
 ) -> Answer:
-    """Send one request to the daemon and wait for its answer; `timeout` is in seconds, None is forever.
+    """Send one request to the daemon and wait for its answer; `timeout` is in seconds, None means no limit.
 
     Raises:
         NoDaemonError: no process listens.
-        LabError: the lab is another user's, its daemon does not answer, or it says what went wrong.
+        LabError: the lab is another user's, its daemon does not answer, or it returns an error.
     """
     connection = socket.socket(socket.AF_UNIX)
     connection.settimeout(timeout)
@@ -82,7 +80,7 @@ def ask(
 class Server:
     """Answers requests, one thread each, by the handler of the request's `command`.
 
-    A handler takes the request, the files passed with it, and a function: has the caller gone?
+    A handler takes the request, the files passed with it, and a function: is the caller gone?.
     """
 
     def __init__(self, run: Path, owner: int, handlers: dict[str, Callable[..., Answer]]) -> None:
@@ -113,12 +111,16 @@ class Server:
                 answer = {"error": [error.action, error.answer, error.hint]}
             except Exception as error:
                 answer = {
-                    "error": ["answering in the daemon", repr(error), "see the daemon's log: make status"]
+                    "error": [
+                        "handling the request in the daemon",
+                        repr(error),
+                        "see the daemon's log: make status",
+                    ]
                 }
             finally:
                 for file in files:
                     os.close(file)
-            with suppress(OSError):  # the caller has gone
+            with suppress(OSError):  # the caller is gone
                 connection.sendall(json.dumps(answer).encode() + b"\n")
 
     def close(self) -> None:

@@ -8,8 +8,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from weakref import WeakSet
 
-from lab import binaries, cgroups, control, execution, images, values
+from lab import binaries, cgroups, control, execution, images, own_images, values
 from lab.aws.server import Aws
 from lab.cluster import runtime
 from lab.cluster.cluster import Cluster
@@ -25,7 +26,7 @@ log = logging.getLogger(__name__)
 
 
 class Daemon:
-    """Everything of one lab. `run` returns once it has been told to stop and nothing runs any more."""
+    """One lab. `run` returns after the lab has been told to stop and everything has ended."""
 
     def __init__(self, lab: Lab) -> None:
         self.lab = lab
@@ -34,13 +35,16 @@ class Daemon:
         self.programs = binaries.folder(lab.cache)
         self.images = images.build(self.programs, lab.cache)
         self.processes = Processes(lab)
+        self.clusters: WeakSet[Cluster] = WeakSet()
         self.internet = Internet(lab.run)
         self.dns = Dns(self.internet, self.processes, self.programs, lab.data / "dns")
         self.aws = Aws(lab, self.internet, self.dns, self.make_cluster, port=lab.aws_port)
         self.gcp = Gcp(lab, self.internet, self.make_cluster, self.dns.start_resolver, port=lab.gke_port)
 
     def make_cluster(self, spec, vpc, load_balancers) -> Cluster:
-        return Cluster(spec, vpc, self.processes, self.lab, self.programs, self.images, load_balancers)
+        made = Cluster(spec, vpc, self.processes, self.lab, self.programs, self.images, load_balancers)
+        self.clusters.add(made)
+        return made
 
     def run(self) -> None:
         for signum in (signal.SIGTERM, signal.SIGINT):
@@ -51,10 +55,15 @@ class Daemon:
             self.aws.start()
             self.gcp.start()
             threading.Thread(target=self.import_images, daemon=True, name="images").start()
-            handlers = {"status": self.status, "exec": self.exec, "values": self.values}
+            handlers = {
+                "status": self.status,
+                "exec": self.exec,
+                "values": self.values,
+                "image": self.add_image,
+            }
             server = control.Server(self.lab.run, self.lab.owner_uid, handlers)
             log.info("the lab is up")
-            # Asked again, as a signal that another thread receives does not wake this one, which handles it.
+            # Polled, as a signal that another thread receives does not wake this one, which handles it.
             while not self.stopping.wait(timeout=0.5):
                 pass
             server.close()
@@ -62,7 +71,7 @@ class Daemon:
             self.stop()
 
     def import_images(self) -> None:
-        """The first time on a machine it takes 10 s; so it begins before the first cluster asks for it."""
+        """Takes 10 s once per machine, so it starts before the first cluster needs it."""
         runtime.image_store(self.images, self.lab.cache, self.processes, f"{self.lab.cgroup}/images")
 
     def stop(self) -> None:
@@ -70,8 +79,8 @@ class Daemon:
         for stop in (*clouds, self.dns.stop, self.processes.stop_all, self.internet.down):
             try:
                 stop()
-            except Exception:  # what this part leaves behind, `down` finds by the lab's cgroup and paths
-                log.exception("while the lab went down")
+            except Exception:  # `down` finds the rest by the lab's cgroup and paths
+                log.exception("stopping the lab")
 
     def values(
         self, request: dict[str, Any], files: list[int], has_gone: Callable[[], bool]
@@ -100,7 +109,7 @@ class Daemon:
         }
 
     def networks(self) -> dict[str, Network]:
-        """By the names that `exec` takes: `outside`, a VPC's id, and `vpc` while there is but one in AWS."""
+        """By the names that `exec` takes: `outside`, a VPC's id, and `vpc` while AWS has only one."""
         named = {vpc_id: Network(vpc.namespace, vpc.resolver) for vpc_id, vpc in self.aws.vpcs.items()}
         if len(named) == 1:
             named["vpc"] = next(iter(named.values()))
@@ -115,7 +124,7 @@ class Daemon:
             several = request["network"] == "vpc" and len(self.aws.vpcs) > 1
             raise LabError(
                 f"running {request['argv'][0]} in {request['network']}",
-                f"there is no such network now; there are {', '.join(sorted(self.networks()))}",
+                f"there is no such network; networks now: {', '.join(sorted(self.networks()))}",
                 "name the VPC by its id, as there are several"
                 if several
                 else "create the VPC first: a network appears with the first thing that needs it",
@@ -132,9 +141,18 @@ class Daemon:
         )
         return {"exit": status, "ended": self.processes.ended()}
 
+    def add_image(
+        self, request: dict[str, Any], files: list[int], has_gone: Callable[[], bool]
+    ) -> control.Answer:
+        """Add the image in the caller's open file to all clusters, including later ones."""
+        with own_images.kept(self.lab.own_images, files[0]) as (archive, names):
+            for cluster in list(self.clusters):
+                cluster.add_image(archive)
+        return {"names": names}
+
 
 def resident(pids: list[int]) -> int:
-    """Bytes of memory that these processes hold; what several share is counted once."""
+    """Bytes of memory that these processes use; shared memory is counted once."""
     total = 0
     for pid in pids:
         try:

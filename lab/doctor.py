@@ -1,4 +1,4 @@
-"""What the lab needs, what this machine has, and how to get the rest."""
+"""The lab's prerequisites, whether this machine meets them, and how to fix it."""
 
 import os
 import re
@@ -17,14 +17,14 @@ from lab.errors import LabError
 from lab.progress import Progress
 from lab.settings import Lab
 
-MEMORY = 4 * 2**30  # both clusters with both meshes hold about 2 GB
-DISK = 8 * 2**30  # Go's caches while building take most of it
-CURL = (7, 75)  # the first that reports a request as JSON with its exit code
+MEMORY = 4 * 2**30  # both clusters with both meshes use about 2 GB
+DISK = 8 * 2**30  # mostly Go's caches during the build
+CURL = (7, 75)  # the first whose JSON report has the exit code
 
 
 @dataclass(frozen=True)
 class Row:
-    """One prerequisite: what is wanted and why, what is there, and the command that fixes it."""
+    """One prerequisite: what is needed and why, what was found, and the command that fixes it."""
 
     met: bool
     wanted: str
@@ -33,10 +33,10 @@ class Row:
 
 
 def report(lab: Lab, progress: Progress) -> int:
-    """Print one line per prerequisite; returns the number of those that are not met."""
+    """Print one line per prerequisite; returns how many are not met."""
     table = Table("", "wanted", "found", "to fix")
     for column in table.columns[1:]:
-        column.overflow = "fold"  # a path that is cut off helps nobody
+        column.overflow = "fold"  # do not truncate paths
     rows = list(_rows(lab))
     for row in rows:
         table.add_row("✓" if row.met else "✗", row.wanted, row.found, "" if row.met else row.fix)
@@ -57,31 +57,31 @@ def _rows(lab: Lab) -> Iterator[Row]:
     yield _curl()
     yield _go(lab)
     free = _available()
-    yield Row(free > MEMORY, "4 GB of free memory", f"{free / 2**30:.1f} GB", "end something else")
+    yield Row(free > MEMORY, "4 GB of free memory", f"{free / 2**30:.1f} GB", "stop other programs")
     yield _disk(lab)
     yield _overlay()
     yield _inotify()
     yield _address()
     yield from _ports(lab)
     for need in packages.OPTIONAL:
-        found = need.found() or f"missing, and not needed: {packages.command([need])}"
+        found = need.found() or f"missing: {packages.command([need])}"
         yield Row(True, f"{need.what}: {need.why} (optional)", found, "")
 
 
 def _available() -> int:
-    """Bytes that programs can have; the page cache, which the kernel gives back, counts."""
+    """Memory that programs can use, in bytes, including the page cache."""
     text = Path("/proc/meminfo").read_text()
     return int(re.search(r"^MemAvailable: +(\d+) kB", text, re.M)[1]) * 1024  # type: ignore[index]
 
 
 def _curl() -> Row:
     wanted, fix = "curl 7.75 or newer", "install a newer curl"
-    if not (curl := shutil.which("curl")):  # the reader's own, as notebooks start it
+    if not (curl := shutil.which("curl")):  # on your PATH, as in the notebooks
         return Row(False, wanted, "missing", fix)
     text = subprocess.run([curl, "--version"], capture_output=True, text=True).stdout
     version = re.match(r"curl (\d+)\.(\d+)", text)
     met = bool(version) and (int(version[1]), int(version[2])) >= CURL  # type: ignore[index]
-    return Row(met, wanted, " ".join(text.split()[:2]) or "it does not start", fix)
+    return Row(met, wanted, " ".join(text.split()[:2]) or "does not start", fix)
 
 
 def _go(lab: Lab) -> Row:
@@ -98,14 +98,14 @@ def _disk(lab: Lab) -> Row:
     place = next(folder for folder in (lab.cache, *lab.cache.parents) if folder.exists())
     free = shutil.disk_usage(place).free
     met = free > DISK or binaries.is_built(lab.cache)
-    return Row(met, f"8 GB of disk for {place}", f"{free / 2**30:.0f} GB", "free some")
+    return Row(met, f"8 GB of disk for {place}", f"{free / 2**30:.0f} GB", "free disk space")
 
 
 def _overlay() -> Row:
     known = "overlay" in Path("/proc/filesystems").read_text()
     found = "in the kernel" if known else "missing"
     fix = f"{'' if os.getuid() == 0 else 'sudo '}modprobe overlay"
-    return Row(known, "the file system overlay: containers", found, fix)
+    return Row(known, "the overlay file system: containers", found, fix)
 
 
 def _inotify() -> Row:
@@ -115,8 +115,8 @@ def _inotify() -> Row:
 
 
 def _address() -> Row:
-    """istiod refuses an istioctl without one, as on a laptop that is offline."""
-    wanted = "an address besides 127.0.0.1: istioctl proxy-status"
+    """Without one, as on an offline laptop, istiod rejects istioctl."""
+    wanted = "an address other than 127.0.0.1: istioctl proxy-status"
     words = ["ip", "-brief", "address", "show", "up", "scope", "global"]
     ip = as_root.find("ip")
     found = subprocess.run([ip, *words[1:]], capture_output=True, text=True).stdout.split() if ip else []
@@ -133,9 +133,9 @@ def _address() -> Row:
 
 
 def _ports(lab: Lab) -> Iterator[Row]:
-    """The ports that the reader chose; with none chosen, the lab takes free ones."""
+    """The ports that are set; otherwise the lab uses free ones."""
     for name, port in (("LAB_AWS_PORT", lab.aws_port), ("LAB_GKE_PORT", lab.gke_port)):
-        if port and not lab.run.exists():  # else the lab itself listens there
+        if port and not lab.run.exists():  # otherwise the lab itself listens there
             free = _is_free(port)
             yield Row(free, f"{name}={port}", "free" if free else "taken", f"choose another {name}")
 

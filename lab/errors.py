@@ -1,8 +1,8 @@
-"""What the lab says when it cannot go on."""
+"""The lab's error."""
 
 
 class LabError(Exception):
-    """Something a reader can act on: what was being done, what came back, what to try."""
+    """An error to act on: what was being done, what came back, what to try."""
 
     def __init__(self, action: str, answer: str, hint: str = "") -> None:
         self.action, self.answer, self.hint = action, answer, hint

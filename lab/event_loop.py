@@ -1,4 +1,4 @@
-"""The event loop on which relays and load balancers serve their sockets, in a thread of its own."""
+"""The event loop of relays and load balancers, in its own thread."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -11,7 +11,7 @@ _starting = Lock()
 
 
 def run(work: Coroutine[Any, Any, T], timeout: float | None = None) -> T:
-    """Run it on that loop and return its result; not to be called from the loop itself.
+    """Run it on that loop and return its result. Do not call it from the loop itself.
 
     Raises what `work` raises, TimeoutError after `timeout` seconds.
     """

@@ -1,4 +1,4 @@
-"""Runs a program where it stands in a network of the lab: `python -m lab exec outside -- curl …`."""
+"""Runs a program in a network of the lab: `python -m lab exec outside -- curl …`."""
 
 import json
 import os
@@ -13,8 +13,8 @@ from typing import Any
 from lab.as_root import PATH, as_user, program
 from lab.network import Namespace
 
-# A network has its own DNS; the machine's files, nscd (which glibc asks first) and systemd's resolver would
-# lead elsewhere. The mounts are in a mount namespace of this one program and go with it.
+# A network has its own DNS; the machine's files, nscd (which glibc asks first) and systemd's resolver do not
+# know it. The mounts are in the program's own mount namespace and end with it.
 _DNS = {"nsswitch.conf": "hosts: files dns\n", "hosts": "127.0.0.1 localhost\n::1 localhost\n"}
 _WITH_DNS = """
 set -e
@@ -30,7 +30,7 @@ _BECOME = Path(__file__).with_name("become.py")
 
 @dataclass(frozen=True)
 class Network:
-    """A namespace, and the address of the resolver that its hosts are told to use."""
+    """A namespace, and the address of its hosts' resolver."""
 
     namespace: Namespace
     resolver: str
@@ -49,8 +49,8 @@ def run(
 ) -> int:
     """Run it as `user` (uid, gid) with these stdin, stdout and stderr; returns its exit status.
 
-    `etc` is a folder for the network's resolv.conf. When the caller has gone, the program and what it has
-    started are ended.
+    `etc` is a folder for the network's resolv.conf. When the caller is gone, the program and its children
+    are killed.
     """
     stdin, stdout, stderr = files
     request = _in_memory({"argv": argv, "cwd": cwd, "environment": environment})

@@ -1,6 +1,6 @@
-"""Container images made from this machine's own programs: no registry, no Docker, no base image.
+"""Container images from this machine's programs: no registry, no Docker, no base image.
 
-An image is a docker-archive, which `ctr images import` takes. The same inputs give the same bytes.
+An image is a docker-archive for `ctr images import`. The same inputs give the same bytes.
 """
 
 import hashlib
@@ -20,19 +20,21 @@ from lab.binaries.build import ENVOY_BOOTSTRAP, ISTIO_HUB, ISTIO_VERSION
 from lab.errors import LabError
 
 CURL, COREDNS, PAUSE = "lab.local/curl:1", "lab.local/coredns:1", "lab.local/pause:1"
+# For experiments: a server that returns what it received, and network tools.
+SERVER, TOOLS = "lab.local/server:1", "lab.local/tools:1"
 APPLETS = ("sh", "cat", "env", "grep", "head", "httpd", "id", "ls", "nc", "nslookup", "ps", "sleep", "wget")
 PATH = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"
-PROGRAMS = ("pause", "coredns", "pilot-discovery", "pilot-agent", ENVOY_BOOTSTRAP)
+PROGRAMS = ("pause", "coredns", "server", "pilot-discovery", "pilot-agent", ENVOY_BOOTSTRAP)
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 
-# A file (with what the machine's file holds, or these bytes), a symbolic link (to this name), or a folder.
+# A file (the machine's file, or these bytes), a symbolic link (to this name), or a folder.
 Source = Path | bytes | str | None
 Files = dict[str, Source]
 
 
 @dataclass(frozen=True)
 class Image:
-    """What one image holds: path in the image → source, and the OCI image configuration."""
+    """An image's content: path in the image → source, and the OCI image configuration."""
 
     name: str
     files: Files
@@ -45,7 +47,7 @@ class Image:
 
 
 def build(programs: Path, cache: Path) -> list[Path]:
-    """The lab's images as docker-archives under `cache`, written only where their content is new.
+    """Write the lab's images as docker-archives under `cache`, if their content has changed.
 
     `programs` holds the built programs and Envoy's bootstrap template. LabError names what is missing.
     """
@@ -62,6 +64,10 @@ def _images(programs: Path) -> list[Image]:
         Image(PAUSE, {"/pause": programs / "pause"}, {"Entrypoint": ["/pause"]}),
         Image(COREDNS, {**_base(), "/coredns": programs / "coredns"}, {"Entrypoint": ["/coredns"]}),
         Image(CURL, {**_base(), **_shell(), **_tool("curl")}, {"Env": [f"PATH={PATH}"], "Cmd": ["/bin/sh"]}),
+        Image(
+            SERVER, {**_base(), "/server": programs / "server"}, {"Entrypoint": ["/server"], "User": "1000"}
+        ),
+        Image(TOOLS, {**_base(), **_shell(), **_tools()}, {"Env": [f"PATH={PATH}"], "Cmd": ["/bin/sh"]}),
         _istio("pilot", "pilot-discovery", programs, {}),
         _istio("proxyv2", "pilot-agent", programs, _proxy()),
     ]
@@ -93,8 +99,9 @@ def _base() -> Files:
     return {
         "/tmp": None,
         "/etc/nsswitch.conf": b"hosts: files dns\n",
-        "/etc/passwd": b"root:x:0:0::/root:/bin/sh\nistio-proxy:x:1337:1337::/tmp:/bin/sh\n",
-        "/etc/group": b"root:x:0:\nistio-proxy:x:1337:\n",
+        "/etc/passwd": b"root:x:0:0::/root:/bin/sh\nistio-proxy:x:1337:1337::/tmp:/bin/sh\n"
+        b"tcpdump:x:100:100::/tmp:/bin/sh\n",  # Debian's tcpdump switches to this user
+        "/etc/group": b"root:x:0:\nistio-proxy:x:1337:\ntcpdump:x:100:\n",
         str(CERTIFICATES): _existing(CERTIFICATES, "ca-certificates").read_bytes(),
     }
 
@@ -103,8 +110,19 @@ def _shell() -> Files:
     return {**_tool("busybox", "busybox-static"), **{f"/bin/{name}": "/usr/bin/busybox" for name in APPLETS}}
 
 
+def _tools() -> Files:
+    packages = {
+        "curl": "curl",
+        "openssl": "openssl",
+        "tcpdump": "tcpdump",
+        "ip": "iproute2",
+        "ss": "iproute2",
+    }
+    return {path: file for name, package in packages.items() for path, file in _tool(name, package).items()}
+
+
 def _iptables() -> Files:
-    """Both variants, as istio-init picks one by itself; nft is the default, as on Debian."""
+    """Both variants, as istio-init chooses one itself; nft is the default, as on Debian."""
     nft, legacy = "xtables-nft-multi", "xtables-legacy-multi"
     files = {**_tool(nft, "iptables"), **_tool(legacy, "iptables"), **_tool("ip", "iproute2")}
     for tool in ("iptables", "ip6tables"):
@@ -125,7 +143,7 @@ def _envoy() -> Files:
 
 
 def _tool(name: str, package: str = "") -> Files:
-    """One of the machine's programs, with what it is linked to; `package` is Debian's if named otherwise."""
+    """One of the machine's programs, with its libraries; `package` is Debian's if it has another name."""
     program = _existing(Path(as_root.find(name) or name), package or name).resolve()
     return {f"/usr/bin/{name}": program, **_libraries(program)}
 
@@ -137,7 +155,7 @@ def _existing(path: Path, package: str) -> Path:
 
 
 def _libraries(program: Path) -> Files:
-    """The shared libraries and the loader of a program, where it looks for them."""
+    """A program's shared libraries and loader, at the paths where it looks for them."""
     return {str(path): path.resolve() for path in shared_libraries.of(program)}
 
 
@@ -217,6 +235,6 @@ def _folders(files: Files) -> set[str]:
 
 
 def _add(tar: tarfile.TarFile, name: str, data: BinaryIO, size: int, mode: int = 0o644) -> None:
-    entry = tarfile.TarInfo(name)  # owner root and time 0, whoever builds it and whenever
+    entry = tarfile.TarInfo(name)  # owner root and time 0, for reproducible bytes
     entry.size, entry.mode = size, mode
     tar.addfile(entry, data)

@@ -1,4 +1,4 @@
-"""The kernel gives each user so many inotify instances, 128 on Debian, and a cluster takes some of them.
+"""The kernel limits each user's inotify instances, to 128 on Debian, and a cluster uses some of them.
 
 https://man7.org/linux/man-pages/man7/inotify.7.html
 """
@@ -9,32 +9,32 @@ from pathlib import Path
 from lab.errors import LabError
 
 LIMIT = Path("/proc/sys/fs/inotify/max_user_instances")
-CLUSTER = 16  # what one cluster with its mesh holds
-FIX = "end another lab, or: sudo sysctl fs.inotify.max_user_instances=512"
+CLUSTER = 16  # used by one cluster with its mesh
+FIX = "stop another lab, or: sudo sysctl fs.inotify.max_user_instances=512"
 
 
 def limit() -> int:
-    """How many each user may have."""
+    """The limit per user."""
     return int(LIMIT.read_text())
 
 
 def used() -> int:
-    """How many root's processes hold; zero for whoever may not look into them."""
+    """How many root's processes use; 0 if this process may not inspect them."""
     return sum(_instances(process) for process in Path("/proc").glob("[0-9]*") if _is_roots(process))
 
 
 def free() -> int:
-    """How many root may still take."""
+    """How many are left for root."""
     return limit() - used()
 
 
 def refuse_a_cluster_too_many(name: str) -> None:
-    """Raises LabError where a cluster's programs would fail one by one with `too many open files`."""
+    """Raises LabError if too few are left for a cluster, which would fail with `too many open files`."""
     left = free()
     if left < CLUSTER:
         raise LabError(
             f"bringing up the cluster {name}",
-            f"root has {left} of {limit()} inotify instances left, and a cluster takes {CLUSTER}",
+            f"root has {left} of {limit()} inotify instances left, and a cluster needs {CLUSTER}",
             FIX,
         )
 

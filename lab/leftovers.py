@@ -1,4 +1,4 @@
-"""Removing what is left of a lab, whoever started it: after `kill -9`, all that is known is its settings."""
+"""Deletes what is left of a lab, for example after `kill -9`; only its settings need to be known."""
 
 import contextlib
 import os
@@ -13,14 +13,14 @@ from lab.settings import Lab
 
 
 def clean_up(lab: Lab) -> None:
-    """End its processes (but not this one), unmount, delete its cgroups and folders. Twice is harmless."""
+    """Kill its processes (except this one), unmount, delete its cgroups and folders. Idempotent."""
     cgroups.kill(lab.cgroup)
     for mount in _mounts_below(lab.run, lab.data):
         subprocess.run([program("umount"), "--lazy", mount], check=False, capture_output=True)
     if os.getpid() not in cgroups.processes(lab.cgroup):
         try:
             cgroups.remove(lab.cgroup, timeout=1)
-        except LabError:  # a daemon that an interrupted `up` was starting has entered meanwhile
+        except LabError:  # the daemon of an interrupted `up` has entered it meanwhile
             cgroups.kill(lab.cgroup)
             cgroups.remove(lab.cgroup)
     for folder in (lab.run, lab.data):
@@ -29,12 +29,12 @@ def clean_up(lab: Lab) -> None:
 
 
 def _mounts_below(*folders: Path) -> list[str]:
-    """Mount points in these folders, the last mounted first."""
+    """Mount points in these folders, last mounted first."""
     lines = Path("/proc/self/mountinfo").read_text().splitlines()
     points = [line.split(" ")[4].encode().decode("unicode_escape") for line in lines]  # a space is \040
     return [point for point in reversed(points) if any(map(Path(point).is_relative_to, folders))]
 
 
 def _remove_if_empty(folder: Path) -> None:
-    with contextlib.suppress(OSError):  # other labs are in it, or it was never there
+    with contextlib.suppress(OSError):  # other labs use it, or it never existed
         folder.rmdir()

@@ -1,4 +1,4 @@
-"""A lab's life from outside its daemon: up, down, and what a crash leaves."""
+"""A lab's life cycle from outside its daemon: up, down, and cleaning up after a crash."""
 
 import fcntl
 import os
@@ -21,7 +21,7 @@ STOP_LIMIT = 90  # seconds for clusters, functions and networks to end
 
 
 def setup(lab: Lab, progress: Progress) -> None:
-    """Install, build and prepare whatever is missing. Needs root only to install packages."""
+    """Install, build and prepare what is missing. Needs root only to install packages."""
     packages.install(progress)
     programs = binaries.build(lab.cache, progress)
     with progress.step("Container images"):
@@ -31,7 +31,7 @@ def setup(lab: Lab, progress: Progress) -> None:
 
 
 def up(lab: Lab, progress: Progress) -> dict:
-    """Bring the lab up, or find it up. Returns its values.
+    """Start the lab, unless it is up. Returns its values.
 
     Raises:
         LabError: something is missing (nothing was started), the daemon ended (with its last lines) or does
@@ -45,36 +45,36 @@ def up(lab: Lab, progress: Progress) -> dict:
                 progress.say(incomplete(answer["ended"]))
         else:
             _refuse_incomplete(lab)
-            clean_up(lab)  # what a crashed daemon left
+            clean_up(lab)  # after a crash
             with progress.step(f"Starting the lab {lab.name!r}"):
                 try:
                     _start(lab)
-                except BaseException:  # Ctrl-C, too: nothing half-started stays
+                except BaseException:  # also on Ctrl-C: leave nothing half-started
                     _end(lab)
                     raise
         named = _values(lab)
     if not values.write(lab, named):
         progress.say(
-            f"{values.settings_file(lab).name} is your own and was left alone. "
+            f"{values.settings_file(lab).name} was not written by the lab and is kept. "
             'To use the lab: eval "$(.venv/bin/python -m lab env)"'
         )
     return named
 
 
 def down(lab: Lab, progress: Progress) -> None:
-    """End the lab and everything it started; harmless when it is down.
+    """Stop the lab and everything it started, if it is up.
 
     Raises:
         LabError: the lab is another user's.
     """
     with _alone(lab, progress):
         _refuse_anothers(lab)
-        with progress.step(f"Taking the lab {lab.name!r} down"):
+        with progress.step(f"Stopping the lab {lab.name!r}"):
             _end(lab)
 
 
 def running(lab: Lab) -> dict | None:
-    """What the daemon says of itself; None if there is none.
+    """The daemon's status; None if there is no daemon.
 
     Raises:
         LabError: the lab is another user's, or its daemon does not answer.
@@ -86,8 +86,8 @@ def running(lab: Lab) -> dict | None:
 
 
 def incomplete(ended: list[str]) -> str:
-    """What to say of a lab of which some programs have ended."""
-    return "\n".join(["Not all of it runs:", *ended, "Try: make down, then make up"])
+    """The error for a lab some of whose programs have ended."""
+    return "\n".join(["Some programs have ended:", *ended, "Try: make down, then make up"])
 
 
 @contextmanager
@@ -100,15 +100,15 @@ def _alone(lab: Lab, progress: Progress) -> Iterator[None]:
     finally:
         path.unlink()
         os.close(lock)
-        with suppress(OSError):  # other labs are in it
+        with suppress(OSError):  # other labs use it
             path.parent.rmdir()
 
 
 def _lock(path: Path, waits: Callable[[], None]) -> int:
-    """A file that this process has locked; `waits` is called where another process has."""
+    """A file locked by this process; `waits` is called if another process has the lock."""
     while True:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with suppress(FileNotFoundError):  # the folder went with the last lab
+        with suppress(FileNotFoundError):  # the last lab deleted the folder
             lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -123,7 +123,7 @@ def _lock(path: Path, waits: Callable[[], None]) -> int:
 def _refuse_anothers(lab: Lab) -> None:
     owner = control.owner(lab.run)
     if owner not in (None, lab.owner_uid) and _daemons(lab):
-        raise control.foreign(f"looking at the lab {lab.name!r}", owner)
+        raise control.foreign(f"checking the lab {lab.name!r}", owner)
 
 
 def _values(lab: Lab) -> dict:
@@ -133,7 +133,7 @@ def _values(lab: Lab) -> dict:
 def _refuse_incomplete(lab: Lab) -> None:
     if needs := packages.missing():
         raise LabError(
-            "looking for what the lab needs",
+            "checking the lab's prerequisites",
             f"missing: {', '.join(need.what for need in needs)}",
             packages.command(needs),
         )
@@ -145,7 +145,7 @@ def _refuse_incomplete(lab: Lab) -> None:
 
 def _start(lab: Lab) -> None:
     lab.run.mkdir(parents=True, exist_ok=True)
-    lab.data.mkdir(mode=0o700, parents=True, exist_ok=True)  # logs, certificates, etcd: the owner's alone
+    lab.data.mkdir(mode=0o700, parents=True, exist_ok=True)  # logs, certificates, etcd: for the owner only
     os.chown(lab.data, lab.owner_uid, lab.owner_gid)
     (lab.data / "log").mkdir(exist_ok=True)
     log, group = lab.data / "log/daemon.log", f"{lab.cgroup}/daemon"
@@ -182,15 +182,15 @@ def _wait_until_running(lab: Lab, daemon: "subprocess.Popen[bytes]", said: Calla
 
 def _end(lab: Lab) -> None:
     for pid in _daemons(lab):
-        with suppress(ProcessLookupError):  # it ended just now
+        with suppress(ProcessLookupError):  # it has ended
             os.kill(pid, signal.SIGTERM)
-            os.kill(pid, signal.SIGCONT)  # a stopped one would not notice
+            os.kill(pid, signal.SIGCONT)  # a stopped process does not handle SIGTERM
             _wait_gone(pid)
     clean_up(lab)
 
 
 def _daemons(lab: Lab) -> list[int]:
-    """The daemon's id, from its cgroup, even if it no longer answers; not those of what it runs there."""
+    """The daemon's id, from its cgroup, even if it no longer answers; not those of its children."""
     return [pid for pid in cgroups.processes(f"{lab.cgroup}/daemon") if _is_daemon(pid)]
 
 

@@ -1,10 +1,10 @@
-"""The internet between the clouds, as network namespaces: nothing of it is in the machine's own network.
+"""The internet between the clouds, as network namespaces. The machine's own network is not used.
 
     outside ──┐
     lambda ───┼── internet ──┬── VPC (eth0: public addresses, bridge `vpc`: private addresses)
               │              └── VPC …
 
-A VPC's way in is by its public addresses, its way out by NAT, which it has only if it was given one.
+A VPC is reached through its public addresses; outbound connections need NAT, which is off by default.
 
 Each network has a /28 of 198.51.100.0/24 (TEST-NET-2, RFC 5737): the first address is the router's, in
 `internet`; the second is the network's own; the others are a VPC's public addresses.
@@ -23,7 +23,7 @@ from lab.sockets import in_namespace
 
 PUBLIC = IPv4Network("198.51.100.0/24")
 _NETWORKS = list(PUBLIC.subnets(new_prefix=28))
-_NAT = "NAT"  # a chain of the nat table, to which POSTROUTING leads while the VPC has a NAT
+_NAT = "NAT"  # a chain of the nat table, to which POSTROUTING jumps while the VPC has a NAT
 PUBLIC_DNS = str(_NETWORKS[0][1])  # the router's address towards `outside`, reachable from everywhere
 
 
@@ -38,16 +38,16 @@ class Namespace:
 
     @property
     def prefix(self) -> list[str]:
-        """What to put before a command that shall run inside; `ip netns exec` would hide the cgroups."""
+        """Command line prefix that runs a program inside; `ip netns exec` would hide the cgroups."""
         return [program("nsenter"), f"--net={self.path}"]
 
     def create(self) -> "Namespace":
-        """Make it, with `lo` up; LabError if it is there already."""
+        """Create it, with `lo` up; LabError if it exists."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         try:
             self.path.touch(exist_ok=False)
         except FileExistsError as error:
-            raise LabError(f"making the network namespace {self.name}", f"{self.path} exists") from error
+            raise LabError(f"creating the network namespace {self.name}", f"{self.path} exists") from error
         try:
             _run([program("unshare"), f"--net={self.path}", program("ip"), "link", "set", "lo", "up"])
         except LabError:
@@ -56,7 +56,7 @@ class Namespace:
         return self
 
     def run(self, *argv: str, check: bool = True, stdin: str | None = None) -> CompletedProcess[str]:
-        """Run a command inside and return its output as text; LabError if it fails and `check` is set."""
+        """Run a command inside and return its output; LabError if it fails and `check` is set."""
         return _run([*self.prefix, program(argv[0]), *argv[1:]], check, stdin)
 
     def ip(self, *commands: str) -> None:
@@ -64,19 +64,19 @@ class Namespace:
         self.run("ip", "-batch", "-", stdin="\n".join(commands) + "\n")
 
     def sysctl(self, key: str, value: int) -> None:
-        """Set a value such as net.ipv4.ip_forward: /proc/sys/net is that of the thread's own namespace."""
+        """Set a value such as net.ipv4.ip_forward: /proc/sys/net belongs to the thread's namespace."""
         file = Path("/proc/sys") / key.replace(".", "/")
         in_namespace(self.path, lambda: file.write_text(str(value)))
 
     def delete(self) -> None:
-        """Unbind and remove it; its interfaces go with its last process and socket. Twice is harmless."""
+        """Unmount and delete it; its interfaces exist until its last process and socket end. Idempotent."""
         while os.path.ismount(self.path):
             _run([program("umount"), "--lazy", str(self.path)])
         self.path.unlink(missing_ok=True)
 
 
 class Internet:
-    """One per lab. `outside` is a reader's laptop, `functions` the network where AWS runs functions."""
+    """One per lab. `outside` is a laptop on the internet, `functions` the network of Lambda functions."""
 
     def __init__(self, run_dir: Path) -> None:
         self._namespaces = run_dir / "net"
@@ -88,17 +88,17 @@ class Internet:
         self._lock = RLock()
 
     def up(self) -> None:
-        """Make the three namespaces. What a lab that crashed left in the same directory is deleted first."""
+        """Create the three namespaces. What a crashed lab left in the same directory is deleted first."""
         with self._lock:
             if self._slots:
                 return
             self.down()
             self.internet.create()
             _forward(self.internet)
-            # Private addresses mean nothing here (RFC 1918): what is for them, or by rp_filter from them, is
-            # dropped. Silently, as in AWS: a client runs into its time-out (curl's exit code 28).
+            # Private addresses are not routed (RFC 1918): packets to them, or (by rp_filter) from them, are
+            # dropped. Silently, as in AWS: a client times out (curl's exit code 28).
             self.internet.ip("route add blackhole default")
-            # For a public address that nobody has, the router would report that nobody answers its ARP.
+            # For an unassigned public address, the router would answer that the host is unreachable.
             silent = ("-p", "icmp", "--icmp-type", "host-unreachable", "-j", "DROP")
             self.internet.run("iptables", "-w", "-A", "OUTPUT", *silent)
             for namespace in (self.outside, self.functions):
@@ -115,9 +115,9 @@ class Internet:
             self._slots.clear()
 
     def attach(self, name: str, private: IPv4Network | str) -> "Vpc":
-        """Return the VPC of this name with the private range, made if it is not there yet.
+        """Return the VPC of this name with the private range; create it if it does not exist.
 
-        LabError if the name has another range, or there is no /28 left (there are 14).
+        LabError if the name has another range, or all 14 /28 ranges are in use.
         """
         private = IPv4Network(private)
         with self._lock:
@@ -139,7 +139,7 @@ class Internet:
             raise
 
     def _connect(self, namespace: Namespace) -> IPv4Network:
-        """Give a namespace a free /28, with eth0 and the default route over `internet`."""
+        """Give a namespace a free /28, with eth0 and the default route through `internet`."""
         slot = next((slot for slot in range(len(_NETWORKS)) if slot not in self._slots), None)
         if slot is None:
             raise LabError(
@@ -149,7 +149,7 @@ class Internet:
             )
         self._slots[slot] = namespace.name
         public = _NETWORKS[slot]
-        # Both ends are made where they belong: neither is ever in the machine's own namespace.
+        # Each end is created in its own namespace: neither is ever in the machine's network.
         self.internet.ip(
             f"link add net{slot} type veth peer name eth0 netns {namespace.path}",
             f"addr add {public[1]}/{public.prefixlen} dev net{slot}",
@@ -163,7 +163,7 @@ class Internet:
         return public
 
     def _disconnect(self, namespace: Namespace) -> None:
-        """Delete the veth pair at once, as a namespace lives on while a socket of it is open."""
+        """Delete the veth pair explicitly, as a namespace exists while one of its sockets is open."""
         for slot in [slot for slot, name in self._slots.items() if name == namespace.name]:
             self.internet.run("ip", "link", "delete", f"net{slot}", check=False)
             del self._slots[slot]
@@ -176,7 +176,7 @@ class Internet:
 
 
 class Vpc:
-    """A cloud's private network, one namespace; `router` is its private range's first address."""
+    """A cloud's private network: one namespace; `router` is the first address of its private range."""
 
     def __init__(
         self, internet: Internet, namespace: Namespace, public: IPv4Network, private: IPv4Network
@@ -184,7 +184,7 @@ class Vpc:
         self.namespace, self.name = namespace, namespace.name
         self.public, self.private = public, private
         self.router, self.resolver = str(private[1]), str(private[2])
-        self.nat = str(public[2])  # what the internet sees as the source of connections from inside
+        self.nat = str(public[2])  # the source address of outbound connections
         self._internet = internet
         self._free = [str(address) for address in list(public.hosts())[2:]]
         self._used: list[str] = []
@@ -193,7 +193,7 @@ class Vpc:
         self._build()
 
     def allocate_public(self) -> str:
-        """Take a public address for this VPC (on eth0) and return it; LabError when none is left."""
+        """Allocate a public address for this VPC (on eth0) and return it; LabError when none is left."""
         with self._lock:
             if not self._free:
                 raise LabError(
@@ -207,34 +207,34 @@ class Vpc:
             return address
 
     def release_public(self, address: str) -> None:
-        """Give a public address back; one that is not allocated is fine."""
+        """Release a public address, if it is allocated."""
         with self._lock:
             if address in self._used:
                 self.namespace.run("ip", "address", "delete", f"{address}/32", "dev", "eth0")
                 self._used.remove(address)
-                self._free.append(address)  # last in the row: caches may still know it
+                self._free.append(address)  # reused last: it may still be cached
 
     def add_private(self, address: str) -> None:
-        """Let a private address exist in the VPC (on the bridge); ValueError if it is outside the range."""
+        """Add a private address to the VPC (on the bridge); ValueError if it is outside the range."""
         if IPv4Address(address) not in self.private:
             raise ValueError(f"{address} is not in the VPC's range {self.private}")
         self.namespace.ip(
             f"address replace {address}/32 dev vpc",
-            # A program in this namespace is a host of the VPC: it does not call an address from itself.
+            # Programs in this namespace are hosts of the VPC: they must not connect from the address itself.
             f"route replace table local local {address} dev vpc proto kernel scope host src {self.router}",
         )
 
     def remove_private(self, address: str) -> None:
-        """Take a private address away; one that is not there is fine."""
+        """Delete a private address, if it exists."""
         route = ("table", "local", "local", address, "dev", "vpc")
         self.namespace.run("ip", "route", "delete", *route, check=False)
         self.namespace.run("ip", "address", "delete", f"{address}/32", "dev", "vpc", check=False)
 
     def set_nat(self, open: bool) -> None:
-        """Open or close the way out for private addresses; as it is already is fine.
+        """Enable or disable NAT for private addresses; idempotent.
 
-        Without it nothing comes back, as `internet` drops what comes from a private address: a client runs
-        into its time-out. A connection that is there already keeps its address.
+        Without it, `internet` drops packets from private addresses and a client times out.
+        Open connections keep their address.
         """
         with self._lock:
             if open != self._has_nat:
@@ -242,15 +242,15 @@ class Vpc:
                 self._has_nat = open
 
     def add_nat_range(self, addresses: str) -> None:
-        """Let more private addresses than the VPC's own out by the NAT, such as pods'."""
+        """Enable NAT for a range outside the VPC's own, such as pods'."""
         self._nat_rule("--append", _NAT, *_masquerade(addresses))
 
     def remove_nat_range(self, addresses: str) -> None:
-        """The opposite; a range that is not there is fine."""
+        """Disable it again, if it is enabled."""
         self._nat_rule("--delete", _NAT, *_masquerade(addresses), check=False)
 
     def delete(self) -> None:
-        """Delete the VPC and free its public range; programs in it should have ended. Twice is harmless."""
+        """Delete the VPC and release its public range; programs in it should have ended. Idempotent."""
         self._internet._forget(self)
 
     def _build(self) -> None:
@@ -261,14 +261,14 @@ class Vpc:
             "link set vpc up",
             f"addr add {self.router}/{self.private.prefixlen} dev vpc",
             f"addr add {self.resolver}/32 dev vpc",
-            # What is here has private addresses, also where a program does not choose: out by the NAT or not
-            # at all. The resolver is the cloud's own service, and reaches the public DNS anyway.
+            # By default, connections use private addresses: they need NAT to leave the VPC. The resolver
+            # is the cloud's own service and always reaches the public DNS.
             f"route replace default via {self.public[1]} src {self.router}",
             f"route add {PUBLIC_DNS} via {self.public[1]} src {self.nat}",
         )
         self._nat_rule("--new-chain", _NAT)
         self.add_nat_range(str(self.private))
-        # A NAT gateway takes answers only. Before kube-proxy's rules, which would open node ports on it.
+        # A NAT gateway accepts only replies. Before kube-proxy's rules, which would open node ports on it.
         new = ("-i", "eth0", "-d", self.nat, "-m", "conntrack", "--ctstate", "NEW", "-j", "DROP")
         self.namespace.run("iptables", "-w", "-t", "mangle", "-A", "PREROUTING", *new)
 
@@ -282,13 +282,13 @@ def _masquerade(addresses: str) -> list[str]:
 
 def _forward(namespace: Namespace) -> None:
     namespace.sysctl("net.ipv4.ip_forward", 1)
-    namespace.sysctl("net.ipv4.conf.all.rp_filter", 2)  # loose: answers may come in by another interface
-    # Ask for neighbours with eth0's address: `internet` does not answer a pod's, and all would wait for it.
+    namespace.sysctl("net.ipv4.conf.all.rp_filter", 2)  # loose: replies may arrive on another interface
+    # Send ARP requests from eth0's address: `internet` does not reply to a pod's, which would delay traffic.
     namespace.sysctl("net.ipv4.conf.all.arp_announce", 2)
 
 
 def _run(argv: list[str], check: bool = True, stdin: str | None = None) -> CompletedProcess[str]:
-    action, hint = f"running `{' '.join(argv)}`", "`python -m lab doctor` tells what is missing"
+    action, hint = f"running `{' '.join(argv)}`", "`python -m lab doctor` shows what is missing"
     done = subprocess.run(argv, capture_output=True, text=True, input=stdin)
     if check and done.returncode:
         answer = done.stderr.strip() or done.stdout.strip() or f"exit status {done.returncode}"

@@ -1,4 +1,4 @@
-"""What the lab needs of the machine: programs from Debian's packages. Nothing is ever removed or replaced."""
+"""The lab's Debian packages. Nothing is ever removed or replaced."""
 
 import os
 import shutil
@@ -13,15 +13,15 @@ from lab.progress import Progress
 
 @dataclass(frozen=True)
 class Need:
-    """One program or file, and the Debian package that has it."""
+    """One program or file, and its Debian package."""
 
     what: str
     package: str
     why: str
-    folders: str = ""  # where it is looked for, if not where root's programs are
+    folders: str = ""  # where to look for it, if not in root's PATH
 
     def found(self) -> str | None:
-        """Where it is on this machine, or None. What is there is used as it is, whoever installed it."""
+        """Its path on this machine, or None. An existing one is used, whoever installed it."""
         if self.what.startswith("/"):
             return self.what if Path(self.what).exists() else None
         return shutil.which(self.what, path=self.folders or as_root.PATH)
@@ -40,14 +40,15 @@ NEEDS = [
     Need("mount", "mount", "the namespaces' files"),
     Need("busybox", "busybox-static", "a shell in the pods' image"),
     Need("curl", "curl", "the requests of the tutorial"),
-    Need("openssl", "openssl", "a look at certificates"),
+    Need("openssl", "openssl", "inspecting certificates"),
+    Need("tcpdump", "tcpdump", "capturing packets, in the pods' image of tools"),
     Need("/etc/ssl/certs/ca-certificates.crt", "ca-certificates", "public certificate authorities"),
 ]
-# What the lab does without; `setup` leaves it alone, and `doctor` names it. The reader's own may be anywhere.
+# Optional: `setup` does not install these, `doctor` names them. They may be anywhere on your PATH.
 BROWSER = Need(
     "chromium",
     "chromium",
-    "PDFs of the handouts, and tests of what a reader sees",
+    "PDFs of the handouts, and browser tests",
     os.environ.get("PATH", ""),
 )
 OPTIONAL = [BROWSER]
@@ -55,18 +56,18 @@ _INSTALL = ("install", "--no-install-recommends")
 
 
 def missing(wanted: list[Need] | None = None) -> list[Need]:
-    """Those of the lab's needs, or of these, that this machine lacks."""
+    """Those of the lab's needs, or of `needs`, that this machine lacks."""
     return [need for need in (NEEDS if wanted is None else wanted) if not need.found()]
 
 
 def command(needs: list[Need]) -> str:
-    """The one command that installs them, for root where there is no sudo."""
+    """The one command that installs them, run as root or with sudo."""
     words = ["sudo"] if _by_sudo() else []
     return " ".join([*words, "apt-get", *_INSTALL, *_packages(needs)])
 
 
 def install(progress: Progress, wanted: list[Need] | None = None) -> None:
-    """Install what is missing of the lab's needs, or of these, by apt-get, if that removes nothing.
+    """Install what is missing of the lab's needs, or of `needs`, with apt-get, unless that removes packages.
 
     Raises:
         LabError: no apt-get, it would remove packages (Docker's containerd.io and Debian's containerd
@@ -78,9 +79,9 @@ def install(progress: Progress, wanted: list[Need] | None = None) -> None:
     names = ", ".join(need.what for need in needs)
     action = f"installing what is missing on this machine ({names})"
     if not as_root.find("apt-get"):
-        raise LabError(action, "there is no apt-get here", "install them with your system's package manager")
+        raise LabError(action, "there is no apt-get", "install them with your system's package manager")
     if os.getuid() != 0 and not _by_sudo():
-        raise LabError(action, "that needs root, and there is no sudo", f"as root: {command(needs)}")
+        raise LabError(action, "this needs root, and there is no sudo", f"as root: {command(needs)}")
     packages = _packages(needs)
     with progress.step(f"Installing {' '.join(packages)}"):
         _refresh_index(packages)
@@ -91,7 +92,7 @@ def install(progress: Progress, wanted: list[Need] | None = None) -> None:
     if still := missing(wanted):
         raise LabError(
             action,
-            f"apt-get ended well, but still missing: {', '.join(need.what for need in still)}",
+            f"apt-get succeeded, but still missing: {', '.join(need.what for need in still)}",
             command(needs),
         )
 
@@ -105,7 +106,7 @@ def _by_sudo() -> bool:
 
 
 def _apt(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """As root. A maintainer script must not ask; root's own variables may name a proxy."""
+    """As root. Maintainer scripts must not ask questions; root's environment may name a proxy."""
     sudo = [as_root.program("sudo")] if _by_sudo() else []
     environment = [as_root.program("env"), "DEBIAN_FRONTEND=noninteractive", f"PATH={as_root.PATH}"]
     words = [*sudo, *environment, as_root.program("apt-get"), *arguments]
@@ -119,7 +120,7 @@ def _simulate(packages: list[str]) -> subprocess.CompletedProcess[str]:
 
 
 def _refresh_index(packages: list[str]) -> None:
-    """A fresh machine's index is empty or old; ask for it only where the packages can't be found."""
+    """Run `apt-get update` only if packages can't be found: a new machine's index is empty or old."""
     if _simulate(packages).returncode:
         _apt("update", "--quiet")
 
@@ -132,5 +133,5 @@ def _refuse_removals(action: str, simulated: subprocess.CompletedProcess[str], n
         raise LabError(
             action,
             f"apt-get would remove {', '.join(removed)}, so nothing was installed",
-            f"put {', '.join(need.what for need in needs)} into /usr/local/bin in another way",
+            f"put {', '.join(need.what for need in needs)} into /usr/local/bin yourself",
         )

@@ -1,4 +1,4 @@
-"""Which connections an address of a VPC takes: packet filter rules in the VPC's namespace."""
+"""Which connections an address of a VPC accepts: packet filter rules in the VPC's namespace."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from lab.network import Namespace
 
 @dataclass(frozen=True)
 class Admission:
-    """Lets connections in from `source` (CIDR): to `ports` (first, last) of `protocol`, or of any kind."""
+    """Allows connections from `source` (CIDR): to `ports` (first, last) of `protocol`, or all."""
 
     source: str
     protocol: str = ""
@@ -16,10 +16,10 @@ class Admission:
 
 
 def apply(namespace: Namespace, admitted: Mapping[str, Iterable[Admission]]) -> None:
-    """Drop new connections to these addresses unless they are admitted, in place of all former rules.
+    """Drop new connections to these addresses unless they are allowed; replaces all previous rules.
 
-    Silently, as a security group does: a client runs into its time-out. Connections that are open live on.
-    The table is `mangle`, as kube-proxy's own rules in `filter` would come first and accept some.
+    Silently, as a security group does: a client times out. Open connections are kept. The table is `mangle`,
+    as kube-proxy's rules in `filter` would be evaluated first and accept some.
     """
     rules = []
     for address, admissions in admitted.items():

@@ -1,4 +1,4 @@
-"""Certificate authorities and what they issue, on P-256 keys (made in an instant)."""
+"""Certificate authorities and their certificates, with P-256 keys (fast to generate)."""
 
 import datetime
 import ipaddress
@@ -33,7 +33,7 @@ class KeyPair:
 
 
 class Authority:
-    """A root in memory, with its key: a cluster's CA, as kubeadm lays it out, or ACM's."""
+    """A root CA in memory, with its key: a cluster's CA, as kubeadm creates it, or ACM's."""
 
     def __init__(self, common_name: str, days: int = DAYS) -> None:
         self.name, self._key = common_name, ec.generate_private_key(ec.SECP256R1())
@@ -62,13 +62,13 @@ class Authority:
     def sign(
         self, subject: x509.Name, key: Any, usage: x509.ObjectIdentifier, names: Iterable[str], days: int
     ) -> x509.Certificate:
-        """A certificate for somebody's public key."""
+        """A certificate for an existing public key."""
         issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
         builder = (
             _builder(subject, self._issuer, key, days)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
-            .add_extension(issuer, critical=False)  # Python 3.13 accepts no certificate without
+            .add_extension(issuer, critical=False)  # Python 3.13 rejects certificates without it
         )
         if alternatives := [_san(name) for name in names]:
             builder = builder.add_extension(x509.SubjectAlternativeName(alternatives), critical=False)

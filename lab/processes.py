@@ -1,4 +1,4 @@
-"""The programs a lab runs: each with a log, in the lab's cgroup, in a session of its own."""
+"""The programs of a lab: each with a log, in the lab's cgroup, in its own session."""
 
 import logging
 import os
@@ -20,13 +20,13 @@ log = logging.getLogger(__name__)
 
 
 class Process:
-    """One program that was started."""
+    """One started program."""
 
     def __init__(self, name: str, popen: "subprocess.Popen[bytes]", log: Path) -> None:
         self.name, self.pid, self.log = name, popen.pid, log
         self._popen = popen
-        self.stopping = False  # its end is no news
-        # Waits from the first moment, so that a program that dies by itself leaves no zombie.
+        self.stopping = False  # its end is not reported
+        # Waits from the start, so that a program that ends by itself does not become a zombie.
         self._waiter = Thread(target=self._watch, name=f"wait-{name}", daemon=True)
         self._waiter.start()
 
@@ -35,7 +35,7 @@ class Process:
         return self._waiter.is_alive()
 
     def wait(self, timeout: float | None = None) -> int | None:
-        """Return the exit status (-9: ended by SIGKILL), or None if it runs on after `timeout` seconds."""
+        """Return the exit status (-9: SIGKILL), or None if it still runs after `timeout` seconds."""
         self._waiter.join(timeout)
         return None if self.alive() else self._popen.returncode
 
@@ -46,16 +46,18 @@ class Process:
             raise LabError(f"running {self.name}", answer, f"see {self.log}")
 
     def end(self) -> str:
-        """How a program that has ended did so."""
+        """How the program ended."""
         status = self._popen.returncode
-        return f"was ended by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
+        return (
+            f"was killed by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
+        )
 
     def tail(self, lines: int = 20) -> str:
         """Return the last lines of the log."""
         return _tail(self.log, lines)
 
     def stop(self, timeout: float = 10) -> None:
-        """SIGTERM, then after `timeout` seconds SIGKILL to its process group; returns when it has ended."""
+        """Send SIGTERM, then after `timeout` seconds SIGKILL to its process group; wait for its end."""
         self.stopping = True
         if self.alive():
             self._popen.terminate()
@@ -88,10 +90,11 @@ class Processes:
         cwd: str | Path | None = None,
         user: str | None = None,
     ) -> Process:
-        """Start a program; it runs when this returns, but need not be ready.
+        """Start a program; it runs when this returns, but may not be ready.
 
-        `name` (eks/etcd) names its log, <data>/log/eks/etcd.log, which is continued. `namespace` is a network
-        namespace; `env` the whole environment, as in subprocess. LabError if one of that name still runs.
+        `name` (eks/etcd) names its log, <data>/log/eks/etcd.log, which is appended to. `namespace` is a
+        network namespace; `env` the whole environment, as in subprocess. LabError if one of that name
+        still runs.
         """
         log = self._log(name)
         log.parent.mkdir(parents=True, exist_ok=True)
@@ -113,24 +116,24 @@ class Processes:
             return self._running[name]
 
     def stop(self, name: str, timeout: float = 10) -> None:
-        """End a program and wait for it (see Process.stop); one that has ended or never ran is fine."""
+        """Stop a program, if it runs, and wait for it (see Process.stop)."""
         with self._lock:
             process = self._running.pop(name, None)
         if process:
             process.stop(timeout)
 
     def stop_all(self, timeout: float = 10) -> None:
-        """End all programs, the last started first."""
+        """Stop all programs, last started first."""
         for name in reversed(list(self._running)):
             self.stop(name, timeout)
 
     def stopping(self, group: str) -> None:
-        """From now on the end of these programs (`eks`: all of eks/…) is no news."""
+        """From now on, do not report the end of these programs (`eks`: all of eks/…)."""
         for process in self._group(group):
             process.stopping = True
 
     def ended(self, group: str = "") -> list[str]:
-        """What ended although nobody stopped it, such as `eks/etcd was ended by SIGKILL`."""
+        """Programs that ended unexpectedly, such as `eks/etcd was killed by SIGKILL`."""
         ended = (one for one in self._group(group) if not one.alive() and not one.stopping)
         return [f"{one.name} {one.end()}" for one in ended]
 
@@ -148,7 +151,7 @@ class Processes:
         return self._logs / f"{name}.log"
 
     def _entering(self, namespace: NamespacePath | None, user: str | None) -> list[str]:
-        """The prefix of programs that each do one thing and then become the next: no process is added."""
+        """A command line prefix: each part does one thing and then runs the next, in the same process."""
         if not self._running:
             cgroups.create(self._cgroup)
         prefix = cgroups.entering(self._cgroup)
@@ -161,5 +164,5 @@ class Processes:
 
 def _tail(log: Path, lines: int) -> str:
     with log.open("rb") as file:
-        file.seek(max(0, log.stat().st_size - 400 * lines))  # logs grow large, their lines seldom
+        file.seek(max(0, log.stat().st_size - 400 * lines))  # logs can be large, lines rarely are
         return "\n".join(file.read().decode(errors="replace").splitlines()[-lines:])

@@ -1,4 +1,4 @@
-"""Long work shows how far it is: one line that updates on a terminal, plain lines in a log."""
+"""Progress of long work: one line that updates on a terminal, plain lines in a log."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -12,7 +12,7 @@ EVERY = 20  # seconds between two lines of a log
 
 
 class Progress:
-    """Where long work reports to."""
+    """Where progress is reported."""
 
     def __init__(self) -> None:
         self.console = Console(highlight=False, soft_wrap=True)
@@ -22,7 +22,7 @@ class Progress:
 
     @contextmanager
     def step(self, what: str) -> Iterator[None]:
-        """Work of unknown length: says what begins, and how long it took."""
+        """Work of unknown length: reports its start and how long it took."""
         start = time.monotonic()
         if self.console.is_terminal:
             with self.console.status(what):
@@ -34,7 +34,7 @@ class Progress:
 
     @contextmanager
     def bar(self, what: str, total: int) -> Iterator[Callable[[str], None]]:
-        """Work of `total` pieces. Yields a function to call with each piece's name as it ends."""
+        """Work of `total` pieces. Yields a function to call with each finished piece's name."""
         start = time.monotonic()
         if self.console.is_terminal:
             columns = (

@@ -1,4 +1,4 @@
-"""A TCP relay: what comes to a listening socket goes on over a connection made elsewhere, and back."""
+"""A TCP relay: copies between a listening socket's connections and connections made elsewhere."""
 
 import asyncio
 import contextlib
@@ -13,7 +13,7 @@ from functools import cache
 from lab import event_loop
 
 _BUFFER = 128 * 1024  # bytes, per direction
-_RESET = struct.pack("ii", 1, 0)  # SO_LINGER without time: closing sends RST instead of FIN
+_RESET = struct.pack("ii", 1, 0)  # SO_LINGER with time 0: closing sends RST instead of FIN
 _log = logging.getLogger(__name__)
 
 
@@ -26,8 +26,8 @@ class Relay:
     def start(self, listener: socket.socket, connect: Callable[[], socket.socket]) -> "Relay":
         """Relay every connection that `listener` accepts to the connected socket that `connect` returns.
 
-        `connect` runs in a thread and may block; where it fails, the near side is reset. The relay owns
-        both sockets from here on.
+        `connect` runs in a thread and may block; if it fails, the accepted connection is reset. The relay
+        owns both sockets from now on.
         """
         listener.setblocking(False)
 
@@ -38,7 +38,7 @@ class Relay:
         return self
 
     def close(self) -> None:
-        """Close the listening socket and reset all connections, and wait for it. Twice is harmless."""
+        """Close the listening socket and reset all connections, and wait for it. Idempotent."""
         serving, self._serving = self._serving, None
         if serving:
             event_loop.run(_cancel(serving))
@@ -46,7 +46,7 @@ class Relay:
 
 @cache
 def _connecting() -> ThreadPoolExecutor:
-    """Threads for `connect`: many, as one that meets silence holds its thread until its time is up."""
+    """Threads for `connect`: many, as an unreachable destination blocks one until it times out."""
     return ThreadPoolExecutor(max_workers=64, thread_name_prefix="relay-connect")
 
 
@@ -65,14 +65,14 @@ async def _serve(listener: socket.socket, connect: Callable[[], socket.socket]) 
                     near, _ = await loop.sock_accept(listener)
                 except OSError as error:
                     _log.warning("accepting a connection: %s", error)
-                    if error.errno != errno.ECONNABORTED:  # out of file descriptors: some may come free
+                    if error.errno != errno.ECONNABORTED:  # out of file descriptors: some may be released
                         await asyncio.sleep(0.1)
                     continue
                 connections.create_task(_carry(near, connect))
 
 
 async def _carry(near: socket.socket, connect: Callable[[], socket.socket]) -> None:
-    """One connection's life: ends quietly, or by a reset on both sides. Raises nothing but cancellation."""
+    """One connection: ends normally, or with a reset on both sides. Raises nothing but cancellation."""
     with near:
         try:
             with await asyncio.get_running_loop().run_in_executor(_connecting(), connect) as far:
@@ -102,7 +102,7 @@ async def _both_ways(near: socket.socket, far: socket.socket) -> None:
 
 
 async def _pump(source: socket.socket, sink: socket.socket) -> None:
-    """Copy until the end of the stream, then pass the end on: the other direction may go on (half-close)."""
+    """Copy until the end of the stream, then forward the end; the other direction may go on (half-close)."""
     loop = asyncio.get_running_loop()
     buffer = memoryview(bytearray(_BUFFER))
     while size := await loop.sock_recv_into(source, buffer):

@@ -1,4 +1,4 @@
-"""Where a lab keeps its things, and the few values that all of its parts share."""
+"""Where a lab keeps its files, and settings that all of its parts share."""
 
 import os
 import re
@@ -10,7 +10,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 PROJECT = "istio-multicloud-lambda"
 ACCOUNT_ID = "123456789012"
 REGION = "us-east-1"
-ACM_ROOT = "acm-root.pem"  # below a lab's data: the root of the certificates that its ACM issues
+ACM_ROOT = "acm-root.pem"  # below a lab's data: the root CA of its ACM
 GOOGLE_PROJECT = "lab-project"
 GOOGLE_LOCATION = "us-central1-a"
 
@@ -22,7 +22,7 @@ def _cache() -> Path:
 
 
 class Lab(BaseSettings):
-    """One lab on this machine. Labs of different names do not see each other."""
+    """One lab on this machine. Labs with different names are independent."""
 
     model_config = SettingsConfigDict(env_prefix="LAB_")
 
@@ -38,27 +38,32 @@ class Lab(BaseSettings):
     def _short(cls, name: str) -> str:
         # Part of cgroup names, of Unix socket paths (107 bytes at most) and of interface names.
         if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,19}", name):
-            raise ValueError("LAB_NAME takes 1 to 20 lower-case letters, digits and dashes")
+            raise ValueError("LAB_NAME must be 1 to 20 lower-case letters, digits and dashes")
         return name
 
     @field_validator("cache")
     @classmethod
     def _absolute(cls, cache: Path) -> Path:
         if not cache.is_absolute():
-            raise ValueError("LAB_CACHE takes an absolute path")  # the daemon is started in /
+            raise ValueError("LAB_CACHE must be an absolute path")  # the daemon is started in /
         return cache
 
     @property
     def run(self) -> Path:
-        """Sockets, namespaces and process ids; gone after a reboot."""
+        """Sockets, namespaces and process ids; deleted at a reboot."""
         return Path("/run/istio-lab") / self.name
 
     @property
     def data(self) -> Path:
-        """Everything else a running lab writes; `down` deletes it."""
+        """All other files of a running lab; `down` deletes it."""
         return Path("/var/lib/istio-lab") / self.name
 
     @property
+    def own_images(self) -> Path:
+        """Your own container images, as archives."""
+        return self.data / "images"
+
+    @property
     def cgroup(self) -> str:
-        """The cgroup that every process of this lab is in."""
+        """The cgroup of all of this lab's processes."""
         return f"istio-lab-{self.name}"

@@ -10,6 +10,6 @@ _PATH = re.compile(r"(?:^\s+|=> )(/.+?)(?= => | \(0x)", re.MULTILINE)
 
 
 def of(*programs: Path) -> set[Path]:
-    """The libraries and the loader, as `ldd` names them; none of a static program."""
+    """The libraries and the loader, as `ldd` names them; empty for a static program."""
     answer = subprocess.run([program("ldd"), *programs], capture_output=True, text=True, check=False).stdout
     return {Path(path) for path in _PATH.findall(answer)}

@@ -1,4 +1,4 @@
-"""TCP sockets in a network namespace: a socket stays in the namespace it was made in, whoever uses it."""
+"""TCP sockets in a network namespace: a socket stays in the namespace in which it was created."""
 
 import ctypes
 import os
@@ -21,10 +21,10 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def in_namespace(path: NamespacePath, make: Callable[[], T]) -> T:
-    """Return what `make` returns when it is called inside the network namespace bound at `path`.
+    """Call `make` inside the network namespace bound at `path` and return its result.
 
-    It runs in a thread of its own (setns(2) moves a thread, not a process) that then ends; what it raises
-    is raised here. OSError where the namespace is gone or may not be entered.
+    It runs in its own thread (setns(2) moves a thread, not a process); its exceptions are raised here.
+    OSError if the namespace does not exist or may not be entered.
     """
     result: list[T] = []
     error: list[BaseException] = []
@@ -45,7 +45,7 @@ def in_namespace(path: NamespacePath, make: Callable[[], T]) -> T:
 
 
 def _enter(path: NamespacePath) -> None:
-    """Move the calling thread; os.setns comes only with Python 3.12."""
+    """Move the calling thread; os.setns needs Python 3.12."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         if _libc.setns(descriptor, _CLONE_NEWNET):
@@ -58,7 +58,7 @@ def _enter(path: NamespacePath) -> None:
 def listen(
     address: Address, namespace: NamespacePath | None = None, family: int = socket.AF_INET
 ) -> socket.socket:
-    """Make a listening, non-blocking TCP socket; port 0: any free one. OSError if the address is taken."""
+    """Create a listening, non-blocking TCP socket; port 0: any free one. OSError if the address is taken."""
 
     def make() -> socket.socket:
         listener = socket.socket(family, socket.SOCK_STREAM)
@@ -81,7 +81,7 @@ def listen_locally(port: int, what: str, setting: str) -> socket.socket:
         return listen(("127.0.0.1", port))
     except OSError as error:
         action = f"listening on 127.0.0.1:{port} for {what}"
-        raise LabError(action, error.strerror or str(error), f"{setting}=0 takes a free one") from None
+        raise LabError(action, error.strerror or str(error), f"{setting}=0 uses a free port") from None
 
 
 def connect(address: Address, namespace: NamespacePath | None = None, timeout: float = 10) -> socket.socket:
@@ -96,7 +96,7 @@ def connect(address: Address, namespace: NamespacePath | None = None, timeout: f
 
 
 def owner(local: Address, remote: Address, namespace: NamespacePath | None = None) -> int | None:
-    """The id of the user who has the connection (IPv4, TCP) from `local` to `remote`; None: there is none."""
+    """The uid of the owner of the connection (IPv4, TCP) from `local` to `remote`; None: there is none."""
 
     def read() -> int | None:
         rows = (line.split() for line in Path("/proc/thread-self/net/tcp").read_text().splitlines())

@@ -1,4 +1,4 @@
-"""What a running lab tells the world: its endpoints, its keys, its programs."""
+"""A running lab's values for clients: its endpoints, keys and programs."""
 
 import json
 import os
@@ -15,9 +15,9 @@ from lab.network import PUBLIC
 from lab.settings import ACM_ROOT, GOOGLE_LOCATION, GOOGLE_PROJECT, REGION, Lab
 
 CHECKOUT = Path(__file__).parent.parent
-# Names that the clouds' tools read: in a shell that has others of them, they would ask other clouds.
+# Names that the clouds' tools read: if your shell has set others, the tools would call other clouds.
 _TOOLS = ("AWS_", "BOTO_CONFIG", "GOOGLE_", "CLOUDSDK_", "GCLOUD_", "ISTIOCTL_")
-# Proxies and certificates of the reader's own network; what sends glibc elsewhere for a name.
+# Proxies and certificates of your own network, and what changes glibc's name resolution.
 _NOT_FOR_PROGRAMS = {
     *("http_proxy", "https_proxy", "all_proxy", "no_proxy"),
     *("ssl_cert_file", "ssl_cert_dir", "curl_ca_bundle", "requests_ca_bundle"),
@@ -26,28 +26,16 @@ _NOT_FOR_PROGRAMS = {
 _LOOPBACK = "localhost,127.0.0.1,::1"
 MARK = "# Written by `python -m lab up`"
 
-# Stock Envoy has none of Istio's own filters, so what would configure them is off (lab/README.md).
-ISTIO_VALUES = [
-    "values.telemetry.enabled=false",
-    "values.pilot.env.PILOT_ENABLE_METADATA_EXCHANGE=false",
-    "values.pilot.env.PILOT_ENABLE_ALPN_FILTER=false",
-    "values.global.imagePullPolicy=IfNotPresent",
-    "values.global.proxy.resources.requests.cpu=10m",
-    "values.global.proxy.resources.requests.memory=64Mi",
-    "values.pilot.resources.requests.cpu=50m",
-    "values.pilot.resources.requests.memory=128Mi",
-]
-
 
 def settings_file(lab: Lab) -> Path:
-    """Where the tutorial reads its settings from for this lab."""
+    """The tutorial's settings file for this lab."""
     return CHECKOUT / ("tutorial.toml" if lab.name == "lab" else f"tutorial-{lab.name}.toml")
 
 
 def values(
     lab: Lab, aws_endpoint: str, aws_key: tuple[str, str], gke_endpoint: str, credentials: Path
 ) -> dict[str, str | list[str]]:
-    """Names are those that the clouds' own tools read, where they have one.
+    """The names are those that the clouds' own tools read, if there is one.
 
     `aws_key`: its id and its secret.
     """
@@ -74,7 +62,6 @@ def values(
         "TUTORIAL_TOOLS": str(binaries.folder(lab.cache)),
         "TUTORIAL_ISTIO_HUB": binaries.ISTIO_HUB,
         "TUTORIAL_ISTIO_TAG": binaries.ISTIO_VERSION,
-        "TUTORIAL_ISTIO_VALUES": ISTIO_VALUES,
         "TUTORIAL_CURL_IMAGE": images.CURL,
     }
 
@@ -82,14 +69,14 @@ def values(
 def write(lab: Lab, named: dict[str, str | list[str]]) -> Path | None:
     """Write the settings file, which only the lab's owner can read: it has AWS's secret key.
 
-    A file that the reader wrote is left alone: None.
+    A file without the lab's mark is kept: None.
 
     Raises:
         LabError: the file cannot be written.
     """
     path = settings_file(lab)
     lines = [f"{MARK}: the lab `{lab.name}`. Overwritten by the next one; a file without this line is not."]
-    # TOML's strings and lists are JSON's for everything that stands here.
+    # For these values, TOML's strings and lists are JSON's.
     lines += [f"{name} = {json.dumps(value)}" for name, value in named.items()]
     try:
         with _as_owner(lab):
@@ -100,20 +87,21 @@ def write(lab: Lab, named: dict[str, str | list[str]]) -> Path | None:
                 file.write("\n".join(lines) + "\n")
             os.replace(fresh, path)
     except OSError as error:
-        hint = f"is there space, and may you write in {path.parent}?"
+        hint = f"check the free space, and that you may write to {path.parent}"
         raise LabError(f"writing {path.name}", str(error), hint) from error
     return path
 
 
 def for_programs() -> dict[str, str]:
-    """The caller's environment, without what would lead a program past the network that it is started in."""
+    """The caller's environment, without variables that would bypass the network it is started in."""
     return {name: value for name, value in os.environ.items() if name.lower() not in _NOT_FOR_PROGRAMS}
 
 
 def exports(lab: Lab, named: dict[str, str | list[str]]) -> str:
-    """Shell lines for `eval`: with them, anyone's own aws, kubectl and istioctl work against the lab.
+    """Shell lines for `eval` that point your own aws, kubectl and istioctl to the lab.
 
-    What else this process has of the clouds' names is unset, and the tools' files at home do not count.
+    Other variables of the clouds in this process's environment are unset, and the tools' files in your home
+    folder are not used.
     """
     tools = f"{named['TUTORIAL_TOOLS']}:{Path(sys.executable).parent}"
     ours = (*_TOOLS, "KUBECONFIG")
@@ -122,10 +110,10 @@ def exports(lab: Lab, named: dict[str, str | list[str]]) -> str:
     exported |= {"LAB_NAME": lab.name, "AWS_DEFAULT_REGION": REGION}
     exported |= {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
     exported |= {"KUBECACHEDIR": str(Path(exported["KUBECONFIG"]).with_name("kube-cache"))}  # else in ~/.kube
-    exported |= {"KUBERC": "off"}  # ~/.kube/kuberc may ask before it deletes
+    exported |= {"KUBERC": "off"}  # ~/.kube/kuberc may ask for confirmation before a delete
     bypass = ",".join(filter(None, [os.environ.get("no_proxy") or os.environ.get("NO_PROXY"), _LOOPBACK]))
     exported |= {"no_proxy": bypass, "NO_PROXY": bypass}
-    # gcloud has names of its own, and without its token host would ask Google's real one.
+    # gcloud's names differ, and without a token its host would call Google's real one.
     exported |= {
         "CLOUDSDK_CONFIG": str(Path(exported["KUBECONFIG"]).with_name("gcloud")),
         "CLOUDSDK_AUTH_CREDENTIAL_FILE_OVERRIDE": str(key),
@@ -152,7 +140,7 @@ def remove(lab: Lab) -> None:
 
 @contextmanager
 def _as_owner(lab: Lab) -> Iterator[None]:
-    """The checkout is its owner's: root need not be able to write there (NFS), and follows nobody's links."""
+    """The checkout's owner writes the file: root may be unable to (NFS), and must not follow its links."""
     uid, gid = os.geteuid(), os.getegid()
     os.setegid(lab.owner_gid)
     os.seteuid(lab.owner_uid)

@@ -1,4 +1,4 @@
-"""A WSGI application on a listening socket, in threads of its own."""
+"""A WSGI application on a listening socket, in its own threads."""
 
 import logging
 import socket
@@ -12,15 +12,15 @@ log = logging.getLogger(__name__)
 
 class _Handler(WSGIRequestHandler):
     protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True  # a response is written in parts
+    disable_nagle_algorithm = True  # responses are written in parts
 
     def log(self, type: str, message: str, *args: object) -> None:
-        # Not Werkzeug's own log, which goes to stderr; and never a header: they hold tokens.
+        # Not Werkzeug's own log, which goes to stderr; headers are never logged: they contain tokens.
         log.debug("%s " + message, self.address_string(), *args)
 
 
 class Server:
-    """Serves `application` from now on, in whichever network namespace `listener` was made."""
+    """Serves `application` from now on, in the network namespace in which `listener` was created."""
 
     def __init__(self, listener: socket.socket, application: WSGIApplication) -> None:
         host, port = listener.getsockname()[:2]
@@ -34,7 +34,7 @@ class Server:
         self._thread.start()
 
     def close(self) -> None:
-        """Take no more connections; requests that are under way still get their answers."""
+        """Stop accepting connections; running requests are still answered."""
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()

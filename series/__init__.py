@@ -1,1 +1,1 @@
-"""What runs, reads and prints the notebooks; no notebook imports it."""
+"""Runs, checks and prints the notebooks; no notebook imports it."""

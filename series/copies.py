@@ -1,4 +1,4 @@
-"""The reader's copies of the notebooks, which `make lab` opens: what is edited there is the reader's."""
+"""The reader's copies of the notebooks, which `make lab` opens; the reader's edits are never overwritten."""
 
 import hashlib
 import shutil
@@ -14,13 +14,13 @@ from helpers.base.settings import ROOT
 from series import fingerprint, run
 
 FOLDER = ROOT / "my-notebooks"  # beside notebooks/, so that links to ../docs lead to the same files
-_MARK = "copied"  # in a copy's metadata: the cells that it was made from
+_MARK = "copied"  # in a copy's metadata: a hash of the cells that it was copied from
 
 
 def refresh(folder: Path = FOLDER, originals: Path = run.NOTEBOOKS) -> list[str]:
-    """Copy what is missing, and again what has changed since, unless the reader has edited the copy.
+    """Copy what is missing, and what has changed since, unless the reader has edited the copy.
 
-    Returns what the reader should know. What has come into the folder in another way stays as it is.
+    Returns messages for the reader. Files that came into the folder in another way are kept as they are.
 
     Raises:
         TutorialError: a copy is not a notebook.

@@ -1,4 +1,4 @@
-"""Which code a notebook's outputs came from: a hash of the code and of the notebook's own cells."""
+"""The code that a notebook's outputs came from: a hash of the code and of the notebook's own cells."""
 
 import hashlib
 from pathlib import Path
@@ -12,7 +12,7 @@ _CODE = ("helpers/**/*.py", "manifests/**/*.yaml", "lambda/*")
 
 
 def code_files(root: Path = ROOT) -> list[Path]:
-    """What an output can depend on: the helpers, the manifests and the function."""
+    """The files that an output can depend on: the helpers, the manifests and the function."""
     return sorted(path for pattern in _CODE for path in root.glob(pattern) if path.is_file())
 
 
@@ -24,7 +24,7 @@ def of(notebook: NotebookNode, root: Path = ROOT) -> str:
 
 
 def stamp(notebook: NotebookNode, run: str, seconds: list[float]) -> None:
-    """Note in the notebook what its outputs are from: code, run of the series, seconds of each code cell."""
+    """Record where the notebook's outputs come from: code, run of the series, seconds of each code cell."""
     notebook.metadata[KEY] = {"code": of(notebook), "run": run, "seconds": seconds}
 
 

@@ -1,4 +1,4 @@
-"""How far a run of the series is: notebook, step and cell, and how long that took on the lab."""
+"""The progress of a run of the series: notebook, step and cell, and how long each took in the lab."""
 
 import re
 import time
@@ -12,7 +12,7 @@ from series import fingerprint
 
 
 def expected(notebook: NotebookNode) -> list[float]:
-    """Seconds that each cell took when the committed outputs were made, on the lab; 0 where unknown."""
+    """Seconds that each cell took when the committed outputs were created, in the lab; 0 if unknown."""
     known = iter(notebook.metadata.get(fingerprint.KEY, {}).get("seconds", []))
     return [next(known, 0.0) if cell.cell_type == "code" else 0.0 for cell in notebook.cells]
 
@@ -77,7 +77,7 @@ class Shown:
         self.bar.update(self.task, advance=1, refresh=True)
 
     def write(self, text: str) -> None:
-        """What a cell prints: of that, the terminal hears once a minute what is waited for."""
+        """Output of a cell: once a minute, the terminal shows what it waits for."""
         for line, seconds in progress_lines(text):
             minute, self._minute = self._minute, seconds // 60
             if self._minute > minute:
@@ -93,4 +93,4 @@ class Shown:
             self.console.print(f"  {self.step}: {seconds:.1f} s{lab}", markup=False)
 
     def _lab(self, seconds: float) -> str:
-        return f" (on our lab {seconds:.1f} s)" if seconds else ""
+        return f" (in our lab {seconds:.1f} s)" if seconds else ""

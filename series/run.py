@@ -30,7 +30,7 @@ console = Console(highlight=False, soft_wrap=True)
 
 
 def notebooks() -> list[Path]:
-    """The series in the order in which it is read, the clean-up last."""
+    """The notebooks in reading order, the clean-up last."""
     return [NOTEBOOKS / f"{name}.ipynb" for name in contents.NOTEBOOKS.values()]
 
 
@@ -42,7 +42,7 @@ def executed() -> Path:
 def run(notebook: Path, out: Path, shown: Shown | None = None) -> Path:
     """Execute one notebook as a reader would, in its own folder; returns the executed copy.
 
-    `shown` is told which cell runs and what it prints, while it does.
+    `shown` is notified which cell runs and what it prints.
 
     Raises:
         PapermillExecutionError: a cell failed; the copy holds the output up to there.
@@ -52,18 +52,18 @@ def run(notebook: Path, out: Path, shown: Shown | None = None) -> Path:
     # papermill passes them on: https://nbclient.readthedocs.io/en/latest/client.html
     hooks = {"on_cell_start": shown.cell_begins, "on_cell_executed": shown.cell_ends} if shown else {}
     with _own_folder() as folder, environment.only(_of_the_kernel(folder)):
-        # Files instead of ports: the kernel is out of other users' reach, and says no word about that.
+        # Files instead of ports: other users cannot reach the kernel, and it prints no warning about that.
         local = Config({"KernelManager": {"transport": "ipc", "ip": f"{folder}/s"}})
         papermill.execute_notebook(
             notebook,
             copy,
             cwd=NOTEBOOKS,
             kernel_name="python3",
-            start_timeout=300,  # seconds; Python and its packages take a slow machine more than the usual 60
+            start_timeout=300,  # seconds; on a slow machine, Python takes more than the default 60
             progress_bar=False,
             request_save_on_cell_execute=False,
             config=local,
-            extra_arguments=["--log-level=CRITICAL"],  # that it is interrupted at its end is no error
+            extra_arguments=["--log-level=CRITICAL"],  # interrupting the kernel at the end is not an error
             stdout_file=shown,
             **hooks,
         )
@@ -71,13 +71,13 @@ def run(notebook: Path, out: Path, shown: Shown | None = None) -> Path:
 
 
 def _own_folder() -> "tempfile.TemporaryDirectory[str]":
-    """A folder whose path leaves room for a socket's name: with it, 107 bytes at most (unix(7))."""
+    """A folder with a short path: with a socket's name, 107 bytes at most (unix(7))."""
     long = len(os.fsencode(tempfile.gettempdir())) > _LONGEST
     return tempfile.TemporaryDirectory(prefix="kernel-", dir="/tmp" if long else None)
 
 
 def _of_the_kernel(folder: str) -> dict[str, str]:
-    """Without start-up files, kernels or configuration of the reader's IPython and Jupyter.
+    """An environment without start-up files, kernels or configuration of the reader's IPython and Jupyter.
 
     https://docs.jupyter.org/en/latest/use/jupyter-directories.html
     """
@@ -87,7 +87,7 @@ def _of_the_kernel(folder: str) -> dict[str, str]:
 
 
 def text_of(notebook: Path, tag: str) -> str:
-    """What the cells with this tag printed."""
+    """The output of the cells with this tag."""
     cells: list[Any] = nbformat.read(notebook, as_version=4).cells
     outputs = [o for cell in cells if tag in cell.metadata.get("tags", []) for o in cell.get("outputs", [])]
     return "".join(o.get("text") or o.get("data", {}).get("text/plain", "") for o in outputs)
@@ -122,7 +122,7 @@ def main(
         for notebook in chosen:
             _write_back(notebook, moment)
     if page := "".join(text_of(executed() / n.name, "the-page") for n in done):
-        console.print("\nThe answer that the pod in Google's cloud got from the private Lambda function:\n")
+        console.print("\nThe response that the pod in GKE got from the Lambda function:\n")
         console.print(page, markup=False)
         console.print("Read on: notebooks/00-introduction.ipynb, or `make lab` to run it cell by cell.")
 
@@ -158,7 +158,7 @@ def _run_with_progress(notebook: Path) -> None:
 
 
 def _write_back(notebook: Path, run: str) -> None:
-    """Outputs go into the committed notebook; what papermill adds does not, but for the seconds."""
+    """Copy outputs into the committed notebook, without what papermill adds, except the seconds."""
     made = nbformat.read(executed() / notebook.name, as_version=4)
     seconds = [round(cell.metadata.papermill.duration, 1) for cell in made.cells if cell.cell_type == "code"]
     fingerprint.stamp(made, run, seconds)
@@ -168,14 +168,14 @@ def _write_back(notebook: Path, run: str) -> None:
         cell.metadata.pop("execution", None)
         if cell.cell_type == "code":
             cell.outputs = as_seen(cell.outputs)
-        # papermill adds the key where the author gave no tags
+        # papermill adds the key if the author set no tags
         if not cell.metadata.get("tags"):
             cell.metadata.pop("tags", None)
     nbformat.write(made, notebook)
 
 
 def as_seen(outputs: list[Any]) -> list[Any]:
-    """What a reader sees in the end: prints in a row are one, and a line that was written over is gone."""
+    """The final output: consecutive prints are merged, and overwritten lines are removed."""
     seen: list[Any] = []
     for output in outputs:
         if seen and output.output_type == "stream" and output.get("name") == seen[-1].get("name"):

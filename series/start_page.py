@@ -41,7 +41,7 @@ def contents() -> Rich:
         seconds = sum(notebook.metadata.get("tutorial", {}).get("seconds", []))
         rows.append((path, title, f"{seconds:.0f} s", _how_far(path.name[:2], parts)))
     links = [(f"[{title}](../{copies.FOLDER.name}/{path.name})", *more) for path, title, *more in rows]
-    table = [("notebook", "on our lab", "what it makes"), (":--",) * 3, *links]
+    table = [("notebook", "in our lab", "what it creates"), (":--",) * 3, *links]
     return Rich(
         "\n".join(f"{title:<45} {seconds:>6}  {how_far}" for _, title, seconds, how_far in rows),
         markdown="\n".join(f"| {' | '.join(row)} |" for row in table),
@@ -49,7 +49,7 @@ def contents() -> Rich:
 
 
 def place() -> Rich:
-    """What the clouds behind these notebooks say of themselves; in accounts, what an hour costs."""
+    """Where these notebooks run; on real accounts, also what an hour costs."""
     if argv := current().TUTORIAL_STATUS_COMMAND:
         text = command.run(argv).text
     else:
@@ -59,7 +59,7 @@ def place() -> Rich:
 
 
 def write(page: Path = PAGE) -> Path:
-    """Make the page and run it, so that it opens filled in; returns its file."""
+    """Create the page and run it, so that it opens with results; returns its file."""
     cells: list[Any] = [
         new_markdown_cell(_INTRODUCTION),
         new_code_cell("from helpers import state\nfrom series import start_page"),
@@ -72,7 +72,7 @@ def write(page: Path = PAGE) -> Path:
     try:
         return run.run(page, page.parent)
     except PapermillExecutionError as error:
-        raise TutorialError("Making the start page", f"{error.ename}: {error.evalue}") from error
+        raise TutorialError("Creating the start page", f"{error.ename}: {error.evalue}") from error
 
 
 def _how_far(number: str, parts: Parts) -> str:
@@ -82,15 +82,15 @@ def _how_far(number: str, parts: Parts) -> str:
     if broken:
         return f"✗ broken: {', '.join(broken)}"
     if not made:
-        return "nothing of its own"
+        return "creates nothing"
     if there == len(made):
-        return "✓ all there"
-    return f"… {there} of {len(made)} there" if there else "not yet"
+        return "✓ complete"
+    return f"… {there} of {len(made)} exist" if there else "not yet"
 
 
 @for_people
 def main() -> None:
-    """What `make lab` starts with."""
+    """Run by `make lab` before JupyterLab."""
     for line in copies.refresh():
         print(line)
     write()

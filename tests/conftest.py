@@ -31,6 +31,7 @@ GROUPS = {
         "test_second_user.py",
         "test_series_in_jupyterlab.py",
         "test_series_removed.py",
+        "pasting/test_pasting.py",
     ],
     "real accounts": ["test_real_accounts.py"],
     "empty lab": ["test_base.py", "test_cleanup.py", "test_empty_lab.py", "test_faults.py"],
@@ -38,6 +39,7 @@ GROUPS = {
     "clusters": [
         "lab/cluster/test_admission.py",
         "lab/cluster/test_cluster.py",
+        "lab/cluster/test_images_in_pods.py",
         "lab/cluster/test_load_balancers.py",
     ],
 }

@@ -37,6 +37,14 @@ FLAGS: dict[str, dict[str, Field]] = {
         for flag, (field, read) in AUTHORIZED.items()
     },
     "container clusters delete": {},
+    "container clusters describe": {},
+    "container clusters get-credentials": {},
+    "container operations list": {
+        "--filter": ("filter", str),
+        "--sort-by": ("sort_by", str),
+        "--limit": ("limit", int),
+    },
+    "container operations wait": {},
     "compute routers create": {
         "--description": ("description", str),
         "--network": ("network", lambda name: f"projects/lab-project/global/networks/{name}"),
@@ -61,8 +69,8 @@ def read(line: str) -> tuple[str, dict[str, Any]]:
     gcloud, *words = shlex.split(line)
     assert gcloud == "gcloud"
     verb = max((verb for verb in FLAGS if words[: len(verb.split())] == verb.split()), key=len)
-    name, *rest = words[len(verb.split()) :]
-    request: dict[str, Any] = {"name": name}
+    rest = words[len(verb.split()) :]
+    request: dict[str, Any] = {"name": rest.pop(0)} if not rest[0].startswith("--") else {}
     while rest:
         flag = rest.pop(0)
         value = ON if flag in NO_VALUE or flag.startswith(("--enable", "--no-")) else rest.pop(0)

@@ -15,9 +15,9 @@ ROWS = re.findall(
 )
 # Acronyms that need no entry, by the reason.
 KNOWN = {
-    "whoever knows Kubernetes knows them": "API CNI DNS HTTP HTTPS ID IP GB JSON MB REST TCP URI URL VPN",
+    "whoever knows Kubernetes knows them": "API DNS HTTP HTTPS ID IP GB JSON MB SDK TCP TTL URL VPN",
     "the clouds themselves, and a part of one": "AWS GCP",
-    "those who publish a standard, and its name": "W3C RFC PROXY",
+    "those who publish a standard, and its name": "W3C RFC",
     "a file's name": "README",
 }
 EXCEPTIONS = {word for words in KNOWN.values() for word in words.split()}

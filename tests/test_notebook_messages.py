@@ -15,21 +15,18 @@ from tests.messages import in_program, in_stand_ins, literals, pieces, printed
 
 PROJECT = Path(__file__).parent.parent
 NOTEBOOKS = sorted((PROJECT / "notebooks").glob("*.ipynb"))
-TABLES = ("## Troubleshooting", "## What could go wrong here")
 PROGRAMS = ("Envoy", "curl", "istioctl", "kubectl")
-# Said by Kubernetes' scheduler and kubelet, and by iptables, where a node is too small or forbids it.
+# Said by Kubernetes' kubelet, or seen in a pod.
 ELSEWHERE = {
     "Failed to pull image",
-    "Insufficient memory",
     "istio-init",
-    "Permission denied (you must be root)",
 }
 
 
 def rows(path: Path) -> list[tuple[str, str]]:
     """Who says what, of the table in "Troubleshooting", where a notebook has one."""
     cells = nbformat.read(path, as_version=4).cells
-    text = "".join(cell.source for cell in cells if cell.source.startswith(TABLES))
+    text = "".join(cell.source for cell in cells if cell.source.startswith("## Troubleshooting"))
     if not text:
         return []
     table = re.findall(r"^\| (.+?) \| ([\w.]+) \| (.{30,}) \|$", text, re.M)

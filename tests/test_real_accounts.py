@@ -159,7 +159,8 @@ def test_make_without_settings_says_which_file_to_write():
 def test_a_shell_that_was_given_to_a_lab_is_refused(account, settings):
     refused = make(settings(AWS_ENDPOINT_URL=None), AWS_ENDPOINT_URL=account.lab["AWS_ENDPOINT_URL"])
     assert refused.returncode != 0
-    assert "AWS_ENDPOINT_URL in the environment would count, as cloud.toml has none" in refused.stderr
+    said = "AWS_ENDPOINT_URL in the environment would take effect, because cloud.toml does not set it"
+    assert said in refused.stderr
 
 
 def test_another_target_is_no_target():
@@ -169,8 +170,8 @@ def test_another_target_is_no_target():
 
 
 def stopped(asked, capsys, line: str) -> None:
-    """Nobody is asked where something is in the way, and the line says what."""
-    assert "in the way" in asked("y")
+    """A problem ends the run without a question, and the message names it."""
+    assert "to solve first" in asked("y")
     said = capsys.readouterr().out
     assert any(found.startswith("✗") and line in found for found in said.splitlines()), said
     assert "US dollars" not in said
@@ -198,7 +199,7 @@ def test_a_version_that_eks_no_longer_offers(settings, asked, capsys, monkeypatc
 
 def test_a_version_of_gke_that_istio_does_not_support(settings, asked, capsys, monkeypatch):
     monkeypatch.setattr(istio, "KUBERNETES", ((1, 20), (1, 24)))
-    stopped(asked, capsys, "is none that Istio 1-30 supports")
+    stopped(asked, capsys, "is not supported by Istio 1-30")
 
 
 def test_a_program_that_is_missing(settings, asked, capsys, monkeypatch, tmp_path):

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.messages import files, in_program, pieces, printed
+from tests.messages import in_program, pieces, printed
+from tests.test_notebook_messages import said
 
 PROJECT = Path(__file__).parent.parent
 PAGE = (PROJECT / "docs/troubleshooting.md").read_text()
@@ -47,7 +48,7 @@ def test_the_lab_says_so(message):
 
 def test_a_message_that_nobody_prints_is_noticed():
     assert not printed("helpers", "There is … not. Walk … first.")
-    assert not printed("lab", "LAB_NAME takes 1 to 21 lower-case letters, digits and dashes")
+    assert not printed("lab", "LAB_NAME must be 1 to 21 lower-case letters, digits and dashes")
 
 
 @pytest.mark.parametrize("message", messages("setup.sh"))
@@ -55,10 +56,11 @@ def test_the_set_up_says_so(message):
     assert message in (PROJECT / "setup.sh").read_text()
 
 
-@pytest.mark.parametrize("message", messages("AWS"))
-def test_the_stand_ins_say_it_as_aws_does(message):
-    sources = [path.read_text() for path in files("lab/aws")]
-    assert any(all(piece in text for piece in pieces(message)) for text in sources)
+@pytest.mark.parametrize(
+    ("who", "message"), [row for row in MESSAGES if row[0] in ("AWS", "Google", "Kubernetes", "botocore")]
+)
+def test_the_clouds_and_kubernetes_say_so(who, message):
+    assert said(who, message)
 
 
 @pytest.mark.parametrize(
@@ -107,7 +109,7 @@ def curl(*arguments, prefix=()):
 
 def test_curl_says_so(certificate):
     port = {kind: Server(kind, certificate).port for kind in ("silent", "closing", "tls")}
-    said = [
+    heard = [
         curl("http://no-such-host.invalid", prefix=("unshare", "--net")),
         curl("http://127.0.0.1:1"),
         curl(f"http://127.0.0.1:{port['silent']}"),
@@ -117,6 +119,6 @@ def test_curl_says_so(certificate):
     alerts = [message for message in messages("curl") if "alert" in message]
     for message in messages("curl"):
         if message not in alerts:
-            assert any(all(piece in text for piece in pieces(message)) for text in said), message
+            assert any(all(piece in text for piece in pieces(message)) for text in heard), message
     # Which alert is sent when is notebook 04's; here it counts that these are OpenSSL's words.
     assert [message for message in alerts if not in_program("curl", pieces(message)[1])] == []

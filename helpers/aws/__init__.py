@@ -1,26 +1,26 @@
-"""Calls to AWS by boto3: one door, where errors become messages and commands are shown."""
+"""All calls to AWS with boto3: errors become messages, and commands are printed."""
 
 import functools
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from botocore import exceptions as botocore_exceptions
 from botocore.exceptions import BotoCoreError, ClientError
 
-from helpers.aws import denied
-from helpers.base import changes
+from helpers.aws import command_line, denied
+from helpers.base import changes, command
 from helpers.base.errors import AlreadyExistsError, ApiError, UnreachableError
 from helpers.base.settings import of_named_clouds
 from helpers.base.tags import project_tags
 
 _RETRIES = {"mode": "standard", "max_attempts": 8}  # throttling, 5xx, dropped connections
 _SIGN_IN = (
-    "sign in (aws sso login, aws login, or fresh keys in the environment), then run this again: it goes on."
+    "sign in (aws sso login, aws login, or fresh keys in the environment), then run this again: it continues."
 )
 _TIMEOUTS = {"connect_timeout": 10, "read_timeout": 120}  # seconds
 _ONCE = {"connect_timeout": 3, "read_timeout": 5, "retries": {"total_max_attempts": 1}}
-_READS = re.compile("(describe|filter|get|invoke|list|simulate)(_|$)")
 _MADE = re.compile("Already|Duplicate|Conflict|Exists|InUse")
 _HINTS = {
     # Each service has its own name for it.
@@ -34,7 +34,7 @@ _HINTS = {
 }
 
 
-# No credentials, or none that are valid any more: not a question of the network.
+# Missing or expired credentials, which are no network problem.
 _NO_CREDENTIALS = (
     botocore_exceptions.NoCredentialsError,
     botocore_exceptions.PartialCredentialsError,
@@ -48,7 +48,7 @@ _NO_CREDENTIALS = (
 
 @functools.lru_cache(maxsize=64)
 def _client(service: str, endpoint: str | None, region: str, once: bool, *keys: str | None) -> Any:
-    import boto3  # takes a quarter of a second, so it waits for the first call
+    import boto3  # takes a quarter of a second, so it is imported by the first call
     from botocore.config import Config
 
     config = Config(**_ONCE) if once else Config(retries=_RETRIES, **_TIMEOUTS)
@@ -57,7 +57,7 @@ def _client(service: str, endpoint: str | None, region: str, once: bool, *keys: 
 
 
 def client(service: str, region: str | None = None, once: bool = False) -> Any:
-    """A boto3 client of that service, by the settings in force; with `once`, one that does not insist."""
+    """A boto3 client of that service, by the settings in force; with `once`, one that does not retry."""
     settings = of_named_clouds()
     return _client(
         service,
@@ -71,7 +71,7 @@ def client(service: str, region: str | None = None, once: bool = False) -> Any:
 
 
 def credentials() -> Any:
-    """The credentials in force, as botocore signs with; raises UnreachableError where there are none."""
+    """The credentials in force, as botocore signs with; raises UnreachableError if there are none."""
     import boto3
     from botocore.exceptions import NoCredentialsError
 
@@ -87,17 +87,51 @@ def credentials() -> Any:
 def call(service: str, operation: str, **parameters: Any) -> dict[str, Any]:
     """One call, e.g. call("ec2", "create_vpc", CidrBlock=…).
 
-    Raises ApiError with AWS's own error code, or Unreachable when there was no answer.
+    Raises ApiError with AWS's own error code, or Unreachable if there was no response.
     """
-    line = f"aws {service} {operation.replace('_', '-')}"
-    if not _READS.match(operation):
-        changes.begin(line)
-    with _translated(line):
+    with _translated(f"aws {service} {operation.replace('_', '-')}"):
         return getattr(client(service), operation)(**parameters)
 
 
+def change(
+    service: str, operation: str, *, show: str = "", document: str = "", **parameters: Any
+) -> dict[str, Any]:
+    """Like `call`, for what changes something; prints the complete command, and what it returned.
+
+    `show` is the query (JMESPath) of what later commands need. A Path stands for the bytes of that file.
+    `document` names the file for what is too deep for a word; see `command_line.render`.
+    Raises also ChangeNeededError, in read-only mode.
+    """
+    line = command_line.render(service, operation, parameters, show=show, document=document)
+    changes.begin(line.text)
+    return _shown(line, service, operation, show, parameters)
+
+
+def shown(service: str, operation: str, *, show: str, **parameters: Any) -> dict[str, Any]:
+    """Like `call`, for a question of which later commands need the answer; prints it like a change."""
+    line = command_line.render(service, operation, parameters, show=show)
+    return _shown(line, service, operation, show, parameters)
+
+
+def _shown(
+    line: command_line.CommandLine, service: str, operation: str, show: str, parameters: dict[str, Any]
+) -> dict[str, Any]:
+    read = {
+        key: value.read_bytes() if isinstance(value, Path) else value for key, value in parameters.items()
+    }
+    answer = call(service, operation, **read)
+    line.write_files()
+    command.show_change(line.text, command_line.text(show, answer) if show else "")
+    return answer
+
+
+def waited(service: str, waiter: str, **parameters: Any) -> None:
+    """Print the AWS CLI's command that waits for what has come true, e.g. waited("eks", "cluster_active")."""
+    command.show_change(command_line.render(service, f"wait {waiter}", parameters).text)
+
+
 def ask_once(service: str, region: str, operation: str, **parameters: Any) -> dict[str, Any]:
-    """Like `call`, in that region, for what one can do without: a few seconds, and no second attempt."""
+    """Like `call`, in that region, for optional data: a few seconds, and no retry."""
     with _translated(f"aws {service} {operation.replace('_', '-')}"):
         return getattr(client(service, region, once=True), operation)(**parameters)
 
@@ -113,7 +147,7 @@ def list_all(service: str, operation: str, key: str, **parameters: Any) -> list[
 
 
 def found(*codes: str, service: str, operation: str, **parameters: Any) -> dict[str, Any] | None:
-    """Like `call`, but None where AWS answers with one of these codes for "there is none"."""
+    """Like `call`, but None if AWS returns one of these codes for "not found"."""
     try:
         return call(service, operation, **parameters)
     except ApiError as refused:
@@ -125,11 +159,6 @@ def found(*codes: str, service: str, operation: str, **parameters: Any) -> dict[
 def account_id() -> str:
     """The account that the credentials belong to."""
     return call("sts", "get_caller_identity")["Account"]
-
-
-def said(command: str, answer: str = "") -> None:
-    """Print the AWS CLI command that a call stands for, and what came back."""
-    print(f"aws {command}" + (f"  → {answer}" if answer else ""))
 
 
 def tag_list(**more: str) -> list[dict[str, str]]:
@@ -151,7 +180,7 @@ class _translated:
         if isinstance(error, ClientError):
             code, message = error.response["Error"]["Code"], error.response["Error"].get("Message", "")
             if _HINTS.get(code) == _SIGN_IN:
-                _client.cache_clear()  # who has signed in again is asked for the new credentials
+                _client.cache_clear()  # after a new sign-in, the new credentials are used
             if _MADE.search(code) and error.response["ResponseMetadata"].get("RetryAttempts"):
                 raise AlreadyExistsError(self.action, code, message) from error
             hint = denied.advice(message) or _HINTS.get(code, "")
@@ -163,5 +192,5 @@ class _translated:
             raise UnreachableError(
                 self.action,
                 str(error),
-                "look whether AWS_ENDPOINT_URL is right, what it names is running, and the network is there.",
+                "check that AWS_ENDPOINT_URL is right, what it names is running, and the network is up.",
             ) from error

@@ -34,32 +34,33 @@ FIELDS = (
 )  # fmt: skip
 _DELIVERY = "logdelivery.elasticloadbalancing.amazonaws.com"
 _RECENT = timedelta(minutes=15)  # entries come up to five minutes late, sometimes later
-_SKEW = timedelta(milliseconds=10)  # of the clocks of who asked and the load balancer
-_SETTLING = 120  # seconds until all of AWS knows a new bucket and its policy
-# S3 has not done with the bucket yet; ELB does not see it or its policy yet.
+_SKEW = timedelta(milliseconds=10)  # difference between the clocks of the caller and the load balancer
+_SETTLING = 120  # seconds until a new bucket and its policy have propagated
+# S3 is still busy with the bucket; ELB does not see it or its policy yet.
 _UNSET = (
     "NoSuchBucketPolicy",
     "NoSuchLifecycleConfiguration",
     "NoSuchPublicAccessBlockConfiguration",
     "ServerSideEncryptionConfigurationNotFoundError",
 )
+_AT_ONCE = 1000  # objects that one call can delete
 _NOT_YET = {"OperationAborted", "NoSuchBucket", "InvalidConfigurationRequest"}
 
 
 def bucket() -> str:
-    """The bucket's name: with account and region in it, nobody else on earth has it."""
+    """The bucket's name: account and region make it globally unique."""
     return _bucket(aws.account_id())
 
 
 def find() -> str | None:
-    """The bucket's name, or None where there is no such bucket."""
+    """The bucket's name, or None if there is no such bucket."""
     name = bucket()
     found = aws.found("NoSuchBucket", service="s3", operation="list_objects_v2", Bucket=name, MaxKeys=1)
     return name if found else None
 
 
 def ensure(load_balancer_arn: str) -> None:
-    """The bucket, closed to all but the load balancer's log delivery, and the log switched on."""
+    """The bucket, writable by the load balancer's log delivery only, and the log switched on."""
     name, fresh = bucket(), find() is None
     if fresh:
         _create(name)
@@ -73,37 +74,37 @@ def ensure(load_balancer_arn: str) -> None:
         return
     target = {"LoadBalancerArn": load_balancer_arn, "Attributes": attributes}
     _settled("elbv2", "modify_load_balancer_attributes", **target)
-    written = " ".join(f"Key={each['Key']},Value={each['Value']}" for each in attributes)
-    aws.said(f"elbv2 modify-load-balancer-attributes --attributes {written}")
 
 
 def delete() -> None:
-    """Delete the bucket with what is in it; the load balancer's last entries may come meanwhile."""
+    """Delete the bucket and its contents; the load balancer's last entries may arrive meanwhile."""
     name = find()
     if not name:
         return
 
     def empty_and_delete() -> bool:
-        for each in aws.list_all("s3", "list_objects_v2", "Contents", Bucket=name):
-            deletion.undo("s3", "delete_object", Bucket=name, Key=each["Key"])
+        keys = [each["Key"] for each in aws.list_all("s3", "list_objects_v2", "Contents", Bucket=name)]
+        for start in range(0, len(keys), _AT_ONCE):
+            objects = {"Objects": [{"Key": key} for key in keys[start : start + _AT_ONCE]], "Quiet": True}
+            aws.change("s3", "delete_objects", document="alb-logs", Bucket=name, Delete=objects)
         return deletion.undo("s3", "delete_bucket", Bucket=name)
 
-    if deletion.retry_while_busy(f"delete-bucket {name}", empty_and_delete):
-        aws.said(f"s3 rb --force s3://{name}")
+    deletion.retry_while_busy(f"delete-bucket {name}", empty_and_delete)
 
 
 def leftovers() -> list[Resource]:
-    """The bucket, where it exists."""
+    """The bucket, if it exists."""
     name = find()
     return [Resource("AWS", "bucket", name)] if name else []
 
 
-def entry(client: str, timeout: float = 400, *, since: datetime | None = None) -> Entry:
+def entry(client: str, timeout: float = 400, *, since: datetime | None = None, host: str = "") -> Entry:
     """The log's entry whose `client:port` is `client`, e.g. "10.0.4.7:43210"; keys are AWS's field names.
 
     Envoy logs that address as %UPSTREAM_LOCAL_ADDRESS%. A connection serves several requests: with `since`
     (Envoy's %START_TIME%, with its time zone), it is the first one made from then on; without, the last.
-    Waits up to `timeout` seconds, as AWS delivers every five minutes; raises TimedOutError.
+    Waits up to `timeout` seconds, because AWS delivers every five minutes; raises TimedOutError.
+    With `host`, the printed command looks for all requests to it: curl does not say its port.
     """
     account = aws.account_id()
     read = functools.cache(lambda key: _read(account, key))  # each file is fetched once
@@ -114,8 +115,10 @@ def entry(client: str, timeout: float = 400, *, since: datetime | None = None) -
             return max(found, key=_made, default={})
         return min((one for one in found if _made(one) >= since - _SKEW), key=_made, default={})
 
-    folder = f"s3://{_bucket(account)}/{_folder(account, datetime.now(UTC))}"
-    command.show(f"aws s3 sync {folder} build/alb-logs && zgrep -h {client} build/alb-logs/*.gz")
+    copy = command.relative(current().TUTORIAL_BUILD_DIR / "alb-logs")
+    # In the bucket is a folder for each year, month and day.
+    search = f"zgrep -h {host or client} {copy}/*/*/*/*.gz"
+    command.show(f"aws s3 sync s3://{_bucket(account)}/{_folder(account)} {copy} && {search}")
     return wait_until(
         f"the request of {client} in the load balancer's log",
         probe,
@@ -124,7 +127,7 @@ def entry(client: str, timeout: float = 400, *, since: datetime | None = None) -
         interval=2,
         event=True,
         state=lambda _: "not delivered yet",
-        hint="wait, as AWS delivers every five minutes; and look whether the request got that far: "
+        hint="wait, because AWS delivers every five minutes, and check that the request got that far: "
         "one that fails in the TLS handshake is in no access log.",
     )
 
@@ -139,42 +142,39 @@ def _create(name: str) -> None:
     region = current().AWS_REGION
     where = {} if region == "us-east-1" else {"LocationConstraint": region}  # that one must not be named
     configuration = {**where, "Tags": aws.tag_list()}
+    aws.shown("sts", "get_caller_identity", show="Account")  # its name begins with it
     _settled("s3", "create_bucket", Bucket=name, CreateBucketConfiguration=configuration)
-    aws.said(f"s3api create-bucket --bucket {name}")
 
 
 def _configure(name: str, fresh: bool) -> None:
-    """Set what differs; of a fresh bucket, all."""
+    """Set what differs; for a new bucket, everything."""
     set_ = partial(_set, name, fresh)
     closed = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
     public = {"PublicAccessBlockConfiguration": dict.fromkeys(closed, True)}
-    set_("public_access_block", public, public, "nothing in it can be made public")
-    # The one kind of encryption with which ELB can write.
+    set_("public_access_block", public, public)
+    # The only type of encryption that ELB supports.
     rule = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}
     encryption = {"ServerSideEncryptionConfiguration": {"Rules": [rule]}}
-    set_("bucket_encryption", encryption, encryption, "encrypted with S3's own keys")
+    set_("bucket_encryption", encryption, encryption)
     policy = {"Policy": json.dumps(_policy(name))}
-    set_("bucket_policy", policy, policy, "load balancers' logs may be written; TLS only")
+    set_("bucket_policy", policy, policy)
     expire = {"ID": "expire", "Status": "Enabled", "Filter": {"Prefix": ""}}
     rules = {"Rules": [{**expire, "Expiration": {"Days": RETENTION}}]}
     lifecycle = {"LifecycleConfiguration": rules}
-    set_("bucket_lifecycle_configuration", lifecycle, rules, f"kept for {RETENTION} day")
+    set_("bucket_lifecycle_configuration", lifecycle, rules)
 
 
-def _set(
-    name: str, fresh: bool, setting: str, wanted: dict[str, Any], shown: dict[str, Any], answer: str
-) -> None:
-    """Set it unless the bucket shows it already."""
+def _set(name: str, fresh: bool, setting: str, wanted: dict[str, Any], shown: dict[str, Any]) -> None:
+    """Set it unless the bucket already has it."""
     if not fresh:
         found = aws.found(*_UNSET, service="s3", operation=f"get_{setting}", Bucket=name)
         if found and _includes(found, shown):
             return
     _settled("s3", f"put_{setting}", Bucket=name, **wanted)
-    aws.said(f"s3api put-{setting.replace('_', '-')} --bucket {name}", answer)
 
 
 def _includes(found: Any, wanted: Any) -> bool:
-    """Whether all that is wanted is found; S3 adds fields of its own."""
+    """Whether everything wanted is found; S3 adds fields of its own."""
     if isinstance(wanted, dict):
         return all(key in found and _includes(found[key], value) for key, value in wanted.items())
     if isinstance(wanted, list):
@@ -206,20 +206,23 @@ def _policy(name: str) -> dict[str, Any]:
 
 
 def _settled(service: str, operation: str, **parameters: Any) -> None:
-    """One call, again while AWS is busy with what came before; fine where the bucket is ours already."""
-    ours = "BucketAlreadyOwnedByYou"
-    retry_while(
-        f"{service} {operation.replace('_', '-')}",
-        lambda: aws.found(ours, service=service, operation=operation, **parameters),
-        lambda error: isinstance(error, ApiError) and error.code in _NOT_YET,
-        timeout=_SETTLING,
-    )
+    """One change, retried while AWS is busy with the previous one; an existing bucket of ours is accepted."""
+    try:
+        retry_while(
+            f"{service} {operation.replace('_', '-')}",
+            lambda: aws.change(service, operation, document="alb-logs", **parameters),
+            lambda error: isinstance(error, ApiError) and error.code in _NOT_YET,
+            timeout=_SETTLING,
+        )
+    except ApiError as refused:
+        if refused.code != "BucketAlreadyOwnedByYou":
+            raise
 
 
 def _entries(account: str, read: Callable[[str], list[Entry]]) -> Iterator[Entry]:
     now = datetime.now(UTC)
-    for folder in sorted({_folder(account, now - _RECENT), _folder(account, now)}):
-        listed = {"Bucket": _bucket(account), "Prefix": folder}
+    for day in sorted({f"{moment:%Y/%m/%d}/" for moment in (now - _RECENT, now)}):
+        listed = {"Bucket": _bucket(account), "Prefix": _folder(account) + day}
         for each in aws.list_all("s3", "list_objects_v2", "Contents", **listed):
             if each["LastModified"] >= now - _RECENT:
                 yield from read(each["Key"])
@@ -234,8 +237,8 @@ def _bucket(account: str) -> str:
     return f"{current().TUTORIAL_NAME}-alb-logs-{account}-{current().AWS_REGION}"
 
 
-def _folder(account: str, day: datetime) -> str:
-    return f"AWSLogs/{account}/elasticloadbalancing/{current().AWS_REGION}/{day:%Y/%m/%d}/"
+def _folder(account: str) -> str:
+    return f"AWSLogs/{account}/elasticloadbalancing/{current().AWS_REGION}/"
 
 
 def _made(one: Entry) -> datetime:

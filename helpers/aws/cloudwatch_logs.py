@@ -1,4 +1,4 @@
-"""Log groups in CloudWatch: made before the service makes them, which would be without a tag and for ever."""
+"""Log groups in CloudWatch: created before the service does, which would set neither tags nor an expiry."""
 
 from typing import Any
 
@@ -16,20 +16,19 @@ def find(name: str) -> dict[str, Any] | None:
 
 
 def ensure(name: str) -> None:
-    """The log group, tagged, encrypted with CloudWatch's own key, its lines kept for a week."""
-    found = find(name)
-    if found is None:
-        aws.call("logs", "create_log_group", logGroupName=name, tags=aws.project_tags())
-        aws.said(f"logs create-log-group --log-group-name {name}")
-    if found is None or found.get("retentionInDays") != RETENTION:
-        aws.call("logs", "put_retention_policy", logGroupName=name, retentionInDays=RETENTION)
+    """The log group, tagged, encrypted with CloudWatch's own key, with a retention of a week."""
+    there = find(name)
+    if there is None:
+        aws.change("logs", "create_log_group", logGroupName=name, tags=aws.project_tags())
+    if not there or there.get("retentionInDays") != RETENTION:
+        aws.change("logs", "put_retention_policy", logGroupName=name, retentionInDays=RETENTION)
 
 
 def delete(name: str) -> None:
-    """Delete the log group; fine when there is none."""
+    """Delete the log group, if it exists."""
     deletion.delete("logs", "delete_log_group", logGroupName=name)
 
 
 def leftovers(name: str) -> list[Resource]:
-    """The log group, where it exists."""
+    """The log group, if it exists."""
     return [Resource("AWS", "log group", name)] if find(name) else []

@@ -1,4 +1,4 @@
-"""Deletes what may be in use still or gone already, and prints the AWS CLI command of each deletion."""
+"""Deletes what may still be in use or already be gone, and prints the AWS CLI command of each deletion."""
 
 import re
 from collections.abc import Callable
@@ -8,8 +8,8 @@ from helpers import aws
 from helpers.base.errors import ApiError
 from helpers.base.waiting import retry_while
 
-_LIMIT = 600  # seconds; what still holds on to a thing lets go within minutes
-# Used by something that is on its way out: try again.
+_LIMIT = 600  # seconds; whatever still uses a resource is gone within minutes
+# Used by something that is being deleted: try again.
 _BUSY = {
     "AuthFailure",  # EC2's answer for an address whose NAT gateway is not gone yet
     "BucketNotEmpty",
@@ -25,22 +25,21 @@ _BUSY = {
 
 
 def delete(service: str, operation: str, **parameters: Any) -> None:
-    """Delete one thing, again while something still uses it; fine when it is gone already."""
+    """Delete one resource, retried while something still uses it; it may already be gone."""
     words = " ".join([operation.replace("_", "-"), *(str(value) for value in parameters.values())])
-    if retry_while_busy(words, lambda: undo(service, operation, **parameters)):
-        aws.said(f"{service} {words}")
+    retry_while_busy(words, lambda: undo(service, operation, **parameters))
 
 
 def retry_while_busy(what: str, do: Callable[[], bool]) -> bool:
-    """Do something, again for ten minutes while it is refused because a thing is in use; what `do` says."""
+    """Retry for ten minutes while it is refused because a resource is in use; returns what `do` returns."""
     busy = lambda error: isinstance(error, ApiError) and error.code in _BUSY  # noqa: E731
     return retry_while(what, do, busy, timeout=_LIMIT)
 
 
 def undo(service: str, operation: str, **parameters: Any) -> bool:
-    """Whether there was something to undo; none is fine: it may have been this very call that undid it."""
+    """Whether there was something to undo; an earlier attempt of this call may have undone it."""
     try:
-        aws.call(service, operation, **parameters)
+        aws.change(service, operation, **parameters)
     except ApiError as refused:
         if not re.search("NotFound|NoSuch|NotAttached", refused.code) and "not found" not in refused.answer:
             raise

@@ -1,4 +1,4 @@
-"""What AWS says when a permission is missing, and which statement of policies/aws.json gives it."""
+"""AWS's errors for a missing permission, and the statement of policies/aws.json that grants it."""
 
 import json
 import re
@@ -12,11 +12,11 @@ _MISSING = re.compile(
     r"not authorized to perform: ([\w-]+:\w+)"
     r'(?: on resource: "?(.+?)"?)?(?: because| with|$)'  # S3 puts it in quotes
 )
-_FAILED = re.compile(r"missing permissions for '([\w-]+:\w+)'")  # EKS's own way to say it
+_FAILED = re.compile(r"missing permissions for '([\w-]+:\w+)'")  # EKS's own wording
 
 
 def denied(message: str) -> tuple[str, str] | None:
-    """The action that a refusal of AWS names, and its resource or ""; None of any other error."""
+    """The action in AWS's error, and its resource or ""; None for any other error."""
     if found := _MISSING.search(message):
         return found[1], found[2] or ""
     if found := _FAILED.search(message):
@@ -25,7 +25,7 @@ def denied(message: str) -> tuple[str, str] | None:
 
 
 def advice(message: str) -> str:
-    """What to try after a refusal: the action, the resource, and which statement of the policy allows it."""
+    """What to try after a denial: the action, the resource, and which statement of the policy allows it."""
     found = denied(message)
     if found is None:
         return ""

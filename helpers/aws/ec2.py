@@ -1,4 +1,4 @@
-"""EC2's things of the tutorial: tagged when they are made, found by that tag or by their VPC."""
+"""The tutorial's EC2 resources: tagged on creation, found by that tag or by their VPC."""
 
 from typing import Any, NamedTuple
 
@@ -35,13 +35,13 @@ _GONE = ("deleted", "deleting")  # a NAT gateway is listed for an hour after its
 
 
 def tagged(kind: str, **tags: str) -> list[dict[str, Any]]:
-    """The tutorial's things of that kind, e.g. "route table", as EC2 describes them."""
+    """The tutorial's resources of that kind, e.g. "route table", as EC2 describes them."""
     wanted = {"Project": current().TUTORIAL_NAME, **tags}
     return found(kind, **{f"tag:{name}": value for name, value in wanted.items()})
 
 
 def found(kind: str, **filters: str) -> list[dict[str, Any]]:
-    """Things of that kind by EC2's filters, e.g. **{"vpc-id": …}; not those that are on their way out."""
+    """Resources of that kind by EC2's filters, e.g. **{"vpc-id": …}; not those being deleted."""
     words = [{"Name": name, "Values": [value]} for name, value in filters.items()]
     listed = aws.list_all("ec2", _KINDS[kind].describe, _KINDS[kind].key, Filters=words)
     return [thing for thing in listed if thing.get("State") not in _GONE]
@@ -53,11 +53,11 @@ def id_of(kind: str, thing: dict[str, Any]) -> str:
 
 
 def tags(resource_type: str, suffix: str = "", **more: str) -> list[dict[str, Any]]:
-    """TagSpecifications for the call that makes a thing; its name is the tutorial's, with that suffix."""
+    """TagSpecifications for the call that creates a resource; its name is the tutorial's with that suffix."""
     name = current().TUTORIAL_NAME + suffix
     return [{"ResourceType": resource_type, "Tags": aws.tag_list(Name=name, **more)}]
 
 
 def delete(kind: str, id_: str) -> None:
-    """Delete it, again while something still uses it; fine when it is gone already."""
+    """Delete it, retried while something still uses it; it may already be gone."""
     deletion.delete("ec2", _KINDS[kind].delete, **{_KINDS[kind].id: id_})

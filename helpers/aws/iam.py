@@ -1,4 +1,4 @@
-"""IAM roles that AWS services take on for the tutorial."""
+"""IAM roles that AWS services assume for the tutorial."""
 
 import json
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from helpers.base.waiting import resume_after_lost_answer, retry_while
 
 T = TypeVar("T")
 ROLES = ("function", "eks-cluster", "eks-nodes")  # what they are for
-_LIMIT = 90  # seconds; services see a fresh role and its policies some ten seconds later
+_LIMIT = 90  # seconds; a new role and its policies propagate within some ten seconds
 _UNSEEN = (
     "cannot be assumed by Lambda",
     "could not be assumed because",  # EKS
@@ -32,7 +32,7 @@ def find(purpose: str) -> dict[str, Any] | None:
 
 
 def retry_until_propagated(role: str, do: Callable[[], T]) -> T:
-    """Do what needs a fresh role, again and again while the service does not see it yet.
+    """Do what needs a new role, retried while the service does not see it yet.
 
     https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html#troubleshoot_general_eventual-consistency
     """
@@ -44,7 +44,7 @@ def retry_until_propagated(role: str, do: Callable[[], T]) -> T:
 
 @resume_after_lost_answer
 def ensure(purpose: str, service: str, *policies: str) -> str:
-    """A role that `service` (e.g. "lambda") may take on, with AWS's managed policies; its ARN."""
+    """A role that `service` (e.g. "lambda") may assume, with AWS's managed policies; its ARN."""
     role = name(purpose)
     trust = {
         "Version": "2012-10-17",
@@ -60,25 +60,25 @@ def ensure(purpose: str, service: str, *policies: str) -> str:
     if found:
         print(f"Role {role} exists")
     else:
-        found = aws.call(
+        found = aws.change(
             "iam",
             "create_role",
+            show="Role.Arn",
+            document=purpose,
             RoleName=role,
             AssumeRolePolicyDocument=json.dumps(trust),
             Tags=aws.tag_list(),
         )["Role"]
-        aws.said(f"iam create-role --role-name {role}", f"for {service}.amazonaws.com")
     attached = [policy["PolicyName"] for policy in _policies(role)]
     for policy in policies:
         if policy.rpartition("/")[2] not in attached:
             arn = f"arn:aws:iam::aws:policy/{policy}"
-            aws.call("iam", "attach_role_policy", RoleName=role, PolicyArn=arn)
-            aws.said(f"iam attach-role-policy --role-name {role} --policy-arn {arn}")
+            aws.change("iam", "attach_role_policy", RoleName=role, PolicyArn=arn)
     return found["Arn"]
 
 
 def delete(purpose: str) -> None:
-    """Delete the role for that purpose; fine when there is none."""
+    """Delete the role for that purpose, if it exists."""
     if not find(purpose):
         return
     role = name(purpose)
@@ -88,7 +88,7 @@ def delete(purpose: str) -> None:
 
 
 def leftovers(*purposes: str) -> list[Resource]:
-    """Those of these roles that exist."""
+    """The existing ones of these roles."""
     return [Resource("AWS", "role", name(purpose)) for purpose in purposes if find(purpose)]
 
 

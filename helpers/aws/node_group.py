@@ -12,7 +12,7 @@ from helpers.base.waiting import wait_until
 
 NAME = "workers"
 INSTANCE_TYPE = "t3.large"
-# Its images demand IMDSv2 and keep pods, one hop away, from the node's role:
+# Its images require IMDSv2 with a hop limit of 1, so that pods cannot use the node's role:
 # https://docs.aws.amazon.com/eks/latest/userguide/al2023.html
 _AMI_TYPE = "AL2023_x86_64_STANDARD"
 _POLICIES = ("AmazonEKSWorkerNodePolicy", "AmazonEKS_CNI_Policy", "AmazonEC2ContainerRegistryPullOnly")
@@ -27,13 +27,13 @@ def find(name: str = NAME) -> dict[str, Any] | None:
 
 
 def ensure(subnets: list[str]) -> None:
-    """Make it in these subnets where it is missing, and wait until it is active."""
+    """Create it in these subnets if it is missing, and wait until it is active."""
     name, there = current().TUTORIAL_NAME, find()
     if there:
         print(f"Node group {NAME} exists: {there['status']}")
     else:
         role = iam.ensure("eks-nodes", "ec2", *_POLICIES)
-        wanted = {
+        wanted: dict[str, Any] = {
             "clusterName": name,
             "nodegroupName": NAME,
             "subnets": subnets,
@@ -43,19 +43,27 @@ def ensure(subnets: list[str]) -> None:
             "scalingConfig": {"minSize": 1, "maxSize": 1, "desiredSize": 1},
             "tags": aws.project_tags(),
         }
-        iam.retry_until_propagated(role, lambda: aws.call("eks", "create_nodegroup", **wanted))
-        aws.said(f"eks create-nodegroup --cluster-name {name} --nodegroup-name {NAME}", "CREATING")
-    found = wait_until_made(f"node group {NAME}", find, _LIMIT)
+        iam.retry_until_propagated(role, lambda: aws.change("eks", "create_nodegroup", **wanted))
+    wait_until_made(f"node group {NAME}", find, _LIMIT)
     if not there or there["status"] != "ACTIVE":
-        aws.said(f"eks describe-nodegroup --nodegroup-name {NAME}", found["status"])
+        aws.waited("eks", "nodegroup_active", clusterName=name, nodegroupName=NAME)
 
 
 def delete() -> None:
-    """Start deleting the cluster's node groups; `eks.delete` waits for their end."""
+    """Start deleting the cluster's node groups; `eks.delete` waits for that."""
     for name in names():
         if (find(name) or {"status": "DELETING"})["status"] != "DELETING":
             words = {"clusterName": current().TUTORIAL_NAME, "nodegroupName": name}
             deletion.delete("eks", "delete_nodegroup", **words)
+
+
+def wait_deleted(timeout: float) -> None:
+    """Wait until the cluster has no node group; raises TimedOutError."""
+    leaving = names()
+    wait_until("the node groups to be deleted", names, lambda left: not left, timeout=timeout)
+    for name in leaving:
+        words = {"clusterName": current().TUTORIAL_NAME, "nodegroupName": name}
+        aws.waited("eks", "nodegroup_deleted", **words)
 
 
 def leftovers() -> list[Resource]:
@@ -64,16 +72,16 @@ def leftovers() -> list[Resource]:
 
 
 def names() -> list[str]:
-    """Names of the cluster's node groups, also of those that the tutorial did not make."""
+    """Names of the cluster's node groups, including those that the tutorial did not create."""
     missing, cluster = "ResourceNotFoundException", current().TUTORIAL_NAME
     if not aws.found(missing, service="eks", operation="describe_cluster", name=cluster):
         return []
     found = aws.found(missing, service="eks", operation="list_nodegroups", clusterName=cluster)
-    return found["nodegroups"] if found else []  # none if the cluster went between the two calls
+    return found["nodegroups"] if found else []  # none if the cluster was deleted between the two calls
 
 
 def wait_until_made(what: str, find: Callable[[], dict[str, Any] | None], timeout: float) -> dict[str, Any]:
-    """What EKS makes, once it is active; raises TimedOutError, and TutorialError with EKS's reasons."""
+    """The node group, once it is active; raises TimedOutError, and TutorialError with EKS's reasons."""
     found = wait_until(
         what,
         lambda: find() or {"status": "not there yet"},
@@ -85,5 +93,5 @@ def wait_until_made(what: str, find: Callable[[], dict[str, Any] | None], timeou
         issues = found.get("health", {}).get("issues", [])
         reasons = "; ".join(f"{issue['code']}: {issue['message']}" for issue in issues)
         answer = f"its status is {found['status']}" + (f" ({reasons})" if reasons else "")
-        raise TutorialError(f"Making the {what}", answer, "run 99-clean-up, then start again.")
+        raise TutorialError(f"Creating the {what}", answer, "run 99-clean-up, then start again.")
     return found

@@ -1,6 +1,6 @@
-"""What the tutorial may do in AWS: policies/aws.json, filled in from the settings.
+"""The permissions of the tutorial in AWS: policies/aws.json, filled in from the settings.
 
-`python -m helpers.aws.policy` prints it, to be given to IAM.
+`python -m helpers.aws.policy` prints it for IAM.
 """
 
 import json

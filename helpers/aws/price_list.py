@@ -1,4 +1,4 @@
-"""Today's prices by AWS's Price List API, in US dollars without taxes.
+"""Today's prices from AWS's Price List API, in US dollars without taxes.
 
 https://docs.aws.amazon.com/aws-cost-management/latest/APIReference/API_pricing_GetProducts.html
 """
@@ -10,11 +10,11 @@ from typing import Any, NamedTuple
 from helpers import aws
 from helpers.base.settings import current
 
-_REGION = "us-east-1"  # one of three that have the API; it knows the prices of all
+_REGION = "us-east-1"  # one of three regions with this API; it has the prices of all
 
 
 class Product(NamedTuple):
-    """What is paid for, by its usage type without a region's prefix, and other attributes that tell it.
+    """A product, by its usage type without a region's prefix, and other distinguishing attributes.
 
     `share` is the part of a unit that is used, e.g. of a GB for a month.
     """
@@ -26,14 +26,14 @@ class Product(NamedTuple):
 
 
 def price(product: Product) -> float | None:
-    """What it costs in the settings' region; None where AWS does not say. Raises as `aws.call` does."""
+    """Its price in the settings' region; None if AWS has none. Raises like `aws.call`."""
     wanted = (("regionCode", current().AWS_REGION), *product.attributes)
     filters = [{"Type": "TERM_MATCH", "Field": field, "Value": value} for field, value in wanted]
     filters.append({"Type": "CONTAINS", "Field": "usagetype", "Value": product.usage})
     answer = aws.ask_once("pricing", _REGION, "get_products", ServiceCode=product.service, Filters=filters)
     try:
         return product.share * _dollars([json.loads(each) for each in answer["PriceList"]], product.usage)
-    except (KeyError, TypeError, ValueError, StopIteration):  # no such product, or not of this form
+    except (KeyError, TypeError, ValueError, StopIteration):  # no such product, or another format
         return None
 
 

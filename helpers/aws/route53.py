@@ -1,4 +1,4 @@
-"""The hosted zone of the domain in Route 53: a public one, or one that only the VPC knows."""
+"""The hosted zone of the domain in Route 53: a public one, or one that only the VPC can resolve."""
 
 import time
 from typing import Any
@@ -10,14 +10,14 @@ from helpers.base.resource import Resource
 from helpers.base.settings import current
 from helpers.base.waiting import wait_until
 
-_LIMIT = 300  # seconds; a change is in all of Route 53's servers within a minute
+_LIMIT = 300  # seconds; a change propagates to all of Route 53's servers within a minute
 
 
 def find() -> str | None:
-    """The id of the domain's zone that TUTORIAL_ROUTE53_ZONE says, ours or the reader's own, or None.
+    """The id of the domain's zone for TUTORIAL_ROUTE53_ZONE, ours or the reader's own, or None.
 
-    Of private zones it is that of the tutorial's VPC: other VPCs may have zones of the same name.
-    Raises SettingsError where several public zones have that name, or none has the id that is set.
+    A private zone is the one of the tutorial's VPC: other VPCs may have zones of the same name.
+    Raises SettingsError if several public zones have that name, or none has the id that is set.
     """
     wanted = current().TUTORIAL_ROUTE53_ZONE
     if wanted != "private":
@@ -27,7 +27,7 @@ def find() -> str | None:
 
 
 def _public(wanted: str) -> str | None:
-    """`wanted` is "public" or an id; of several, the one that the tutorial made is meant."""
+    """`wanted` is "public" or an id; of several, the one that the tutorial created is used."""
     there = zones(private=False)
     if wanted == "public" and len(there) < 2:
         return there[0] if there else None
@@ -37,12 +37,12 @@ def _public(wanted: str) -> str | None:
     raise SettingsError(
         f"Looking up the hosted zone {current().TUTORIAL_DOMAIN}",
         f"TUTORIAL_ROUTE53_ZONE is {wanted}, and public zones of that name are {', '.join(there) or 'none'}",
-        "set TUTORIAL_ROUTE53_ZONE to the id of the zone that is meant.",
+        "set TUTORIAL_ROUTE53_ZONE to the id of the zone to use.",
     )
 
 
 def zones(private: bool) -> list[str]:
-    """Ids of the domain's zones of that kind, whoever made them."""
+    """Ids of the domain's zones of that kind, whoever created them."""
     wanted = current().TUTORIAL_DOMAIN + "."
     listed = aws.call("route53", "list_hosted_zones_by_name", DNSName=wanted)["HostedZones"]
     of_kind = [zone for zone in listed if zone["Config"].get("PrivateZone", False) == private]
@@ -50,21 +50,30 @@ def zones(private: bool) -> list[str]:
 
 
 def ensure(vpc_id: str = "") -> str:
-    """The zone's id; a tagged zone is made where there is none. A private one belongs to that VPC."""
-    return find() or _create(vpc_id)
+    """The zone's id; a tagged zone is created if there is none. A private one belongs to that VPC."""
+    zone = find()
+    if zone is None:
+        return _create(vpc_id)
+    kinds = {"private": "Config.PrivateZone", "public": "!(Config.PrivateZone)"}
+    if kind := kinds.get(current().TUTORIAL_ROUTE53_ZONE):  # otherwise the settings have its id
+        show, name = f"HostedZones[?{kind}].Id | [0]", current().TUTORIAL_DOMAIN
+        aws.shown("route53", "list_hosted_zones_by_name", show=show, DNSName=name)
+    return zone
 
 
 def records(zone: str) -> list[dict[str, Any]]:
-    """The records of alb.<domain> there, and those below it, which ACM asks for; whoever made them."""
+    """The records of alb.<domain> there, and ACM's validation records below it, whoever created them."""
     host = current().alb_host + "."
     return [record for record in _all_records(zone) if f".{record['Name']}".endswith(f".{host}")]
 
 
-def upsert(zone: str, record: dict[str, Any]) -> None:
-    """Write a record and wait until all of Route 53's servers know it; raises TimedOutError."""
-    change = aws.call(
+def upsert(zone: str, record: dict[str, Any], document: str) -> None:
+    """Write a record and wait until it has propagated to all of Route 53's servers; raises TimedOutError."""
+    change = aws.change(
         "route53",
         "change_resource_record_sets",
+        show="ChangeInfo.Id",
+        document=document,
         HostedZoneId=zone,
         ChangeBatch={"Changes": [{"Action": "UPSERT", "ResourceRecordSet": record}]},
     )["ChangeInfo"]
@@ -74,37 +83,39 @@ def upsert(zone: str, record: dict[str, Any]) -> None:
         lambda status: status == "INSYNC",
         timeout=_LIMIT,
     )
+    aws.waited("route53", "resource_record_sets_changed", Id=change["Id"])
 
 
 def delete_made() -> None:
-    """Delete the zones that the tutorial made, of whatever domain, with their records."""
+    """Delete the zones that the tutorial created, whatever their domain, with their records."""
     for made in _made():
         for record in _all_records(made):
-            if record["Type"] not in ("NS", "SOA"):  # those go with the zone
+            if record["Type"] not in ("NS", "SOA"):  # those are deleted with the zone
                 delete_record(made, record)
         deletion.delete("route53", "delete_hosted_zone", Id=made)
 
 
 def delete_record(zone: str, record: dict[str, Any]) -> None:
-    """Delete one record; fine when it is gone already."""
+    """Delete one record; it may already be gone."""
     change = {"Changes": [{"Action": "DELETE", "ResourceRecordSet": record}]}
-    if deletion.undo("route53", "change_resource_record_sets", HostedZoneId=zone, ChangeBatch=change):
-        aws.said(f"route53 change-resource-record-sets: {record['Name']} deleted")
+    where = {"HostedZoneId": zone, "ChangeBatch": change}
+    name = f"delete-{record['Name'].rstrip('.')}-{record['Type']}"
+    deletion.undo("route53", "change_resource_record_sets", document=name, **where)
 
 
 def leftovers() -> list[Resource]:
-    """The zones that the tutorial made."""
+    """The zones that the tutorial created."""
     return [Resource("AWS", "hosted zone", made) for made in _made()]
 
 
 def _made() -> list[str]:
-    """Ids of the zones that the tutorial made."""
+    """Ids of the zones that the tutorial created."""
     zones = aws.list_all("route53", "list_hosted_zones", "HostedZones")
     return [zone["Id"].rpartition("/")[2] for zone in zones if zone["Config"].get("Comment") == _comment()]
 
 
 def _comment() -> str:
-    """What tells a zone that the tutorial made from a reader's own."""
+    """What distinguishes a zone that the tutorial created from a reader's own."""
     return f"Project={current().TUTORIAL_NAME}"
 
 
@@ -125,17 +136,14 @@ def _create(vpc_id: str) -> str:
     if private:
         where["VPC"] = {"VPCRegion": settings.AWS_REGION, "VPCId": vpc_id}
     reference = f"{settings.TUTORIAL_DOMAIN}-{time.time_ns()}"
-    made = aws.call(
-        "route53", "create_hosted_zone", Name=settings.TUTORIAL_DOMAIN, CallerReference=reference, **where
-    )
+    where |= {"Name": settings.TUTORIAL_DOMAIN, "CallerReference": reference}
+    made = aws.change("route53", "create_hosted_zone", show="HostedZone.Id", **where)
     zone = made["HostedZone"]["Id"].rpartition("/")[2]
-    aws.call(
+    aws.change(
         "route53",
         "change_tags_for_resource",
         ResourceType="hostedzone",
         ResourceId=zone,
         AddTags=aws.tag_list(),
     )
-    vpc = f" --vpc VPCId={vpc_id}" if private else ""
-    aws.said(f"route53 create-hosted-zone --name {settings.TUTORIAL_DOMAIN}{vpc}", zone)
     return zone

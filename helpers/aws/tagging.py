@@ -1,4 +1,4 @@
-"""What carries the tutorial's tags, by the Resource Groups Tagging API, and where that is blind."""
+"""Resources with the tutorial's tags, from the Resource Groups Tagging API, and those that it omits."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -9,18 +9,18 @@ from helpers.base.errors import ApiError
 from helpers.base.settings import current
 from helpers.base.tags import TUTORIAL
 
-# The API goes on listing these for up to an hour after they are gone; they are asked for in EC2, and none is
-# alone: a NAT gateway has its address and its VPC.
+# The API lists these for up to an hour after their deletion; EC2 is queried instead, and none is alone: a
+# NAT gateway has its address and its VPC.
 _LINGERING = (":natgateway/", ":instance/", ":network-interface/", ":volume/")
 
 
 def arns() -> list[str]:
-    """ARNs of what carries this run's tag."""
+    """ARNs of resources with this run's tag."""
     return [found["ResourceARN"] for found in _resources(Project=current().TUTORIAL_NAME)]
 
 
 def of_all_runs() -> Iterator[dict[str, str]]:
-    """The tags of everything in AWS that any run of the tutorial made."""
+    """The tags of everything in AWS that any run of the tutorial created."""
     for found in _resources(Tutorial=TUTORIAL):
         tags = _dict(found["Tags"])
         if ":acm:" in found["ResourceARN"]:  # the certificate's name is alb.<domain>

@@ -1,4 +1,4 @@
-"""Starts programs: istioctl, curl. Prints each as a command that can be pasted into a shell."""
+"""Starts programs (istioctl, curl) and prints each as a command that can be pasted into a shell."""
 
 import os
 import re
@@ -26,7 +26,7 @@ _WORD = re.compile(r"""(?:[^\s'"\\]|'[^']*'|"(?:[^"\\]|\\.)*"|\\.)+""")  # of a 
 
 @dataclass
 class Output:
-    """What a program answered. It was printed already, so it shows nothing in a notebook."""
+    """The result of a program. It was already printed, so a notebook displays nothing for it."""
 
     text: str
     exit_code: int
@@ -42,7 +42,7 @@ def relative(path: Path | str) -> str:
 
 
 def find(program: str) -> str:
-    """Where the program is; raises ToolMissingError where it is not installed."""
+    """The program's path; raises ToolMissingError if it is not installed."""
     path = shutil.which(program, path=current().environment()["PATH"])
     if path is None:
         source = _FROM.get(Path(program).name, "your system's package manager")
@@ -56,7 +56,7 @@ def run_raw(
     """Run a program in the project's root, whatever its exit code; raises ToolMissingError, TimedOutError.
 
     `timeout` is in seconds, `input` goes to its standard input. With `home`, it reads and writes its files in
-    that folder, not in the reader's home.
+    that folder, not in the reader's home directory.
     """
     program = find(argv[0])
     try:
@@ -69,7 +69,7 @@ def run_raw(
             timeout=timeout,
         )
     except subprocess.TimeoutExpired as late:
-        raise TimedOutError(shell_join(argv), f"no end after {late.timeout:g} s") from None
+        raise TimedOutError(shell_join(argv), f"still running after {late.timeout:g} s") from None
 
 
 def run(
@@ -92,10 +92,11 @@ def run(
 
 def shell_join(argv: Sequence[str | Path]) -> str:
     """The command line, quoted where a shell needs it."""
-    return " ".join(_quoted(relative(word) if os.path.isabs(word) else str(word)) for word in argv)
+    return " ".join(quoted(relative(word) if os.path.isabs(word) else str(word)) for word in argv)
 
 
-def _quoted(word: str) -> str:
+def quoted(word: str) -> str:
+    """The word as a shell reads it, in double quotes where it has single ones."""
     if "'" in word and not re.search(r'["$`\\!]', word):
         return f'"{word}"'
     return shlex.quote(word)
@@ -133,9 +134,7 @@ def _parts(line: str) -> Iterator[str]:
 
 def show(command: str, output: str = "") -> None:
     """Print a command and what the program printed, as a terminal would: it can be pasted."""
-    print(wrapped(command))
-    if output.strip():
-        print(output.rstrip())
+    folding.show(wrapped(command), output.rstrip())
 
 
 def show_change(command: str, answer: str = "") -> None:

@@ -1,4 +1,4 @@
-"""What the series makes and which notebook makes it: for messages, pictures and the clean-up."""
+"""What the series creates and which notebook creates it: for messages, pictures and the clean-up."""
 
 from typing import NamedTuple, TypeVar
 
@@ -22,10 +22,10 @@ NOTEBOOKS = {
 
 
 class Thing(NamedTuple):
-    """What a thing is called, and the number of the notebook that makes it.
+    """A resource's name, and the number of the notebook that creates it.
 
-    `ready` is the number of the notebook that completes what another one only starts. What is not `drawn` has
-    no place in the picture of what exists now.
+    `ready` is the number of the notebook that completes what another one only starts. If `drawn` is False,
+    the picture of what exists now leaves it out.
     """
 
     name: str
@@ -80,7 +80,7 @@ def chosen(name: str, number: str) -> str:
 
 
 def object_keys(cluster: str) -> list[str]:
-    """Keys of a cluster's objects, in the order in which its notebook makes them."""
+    """Keys of a cluster's objects, in the order in which its notebook creates them."""
     return [f"{cluster}/{kind}/{name}" for kind, name in OBJECTS[cluster].names]
 
 
@@ -116,19 +116,19 @@ THINGS = {
 
 
 def notebook(key: str) -> str:
-    """The notebook after which that thing can be used, e.g. "02-deploy-istio-in-eks"."""
+    """The notebook after which that resource can be used, e.g. "02-deploy-istio-in-eks"."""
     thing = THINGS[key]
     return NOTEBOOKS[thing.ready or thing.notebook]
 
 
 def in_cluster(context: str, what: str) -> str:
-    """The key of an object such as "virtualservice/vs-lambda"; of what has none, that of its cluster."""
+    """The key of an object such as "virtualservice/vs-lambda"; if it has none, its cluster's."""
     wanted = f"{context}/{what}".lower()
     return next((key for key in THINGS if key.lower() == wanted), context)
 
 
 def require(found: T | None, key: str, missing: str) -> T:
-    """What was found; where nothing was, PrerequisiteError names the notebook that makes it."""
+    """What was found; if nothing was, PrerequisiteError names the notebook that creates it."""
     if found is None:
         raise PrerequisiteError(missing, notebook(key))
     return found

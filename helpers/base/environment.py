@@ -1,7 +1,7 @@
-"""What of the reader's environment reaches the programs and the SDKs that the tutorial uses.
+"""Which parts of the reader's environment reach the programs and SDKs that the tutorial uses.
 
-The settings say where the clouds are and who asks. What a shell or a home directory has for other work (a
-profile, another endpoint, a login for every host) must not lead elsewhere.
+The settings say where the clouds are and which credentials to use. What a shell or a home directory has for
+other work (a profile, another endpoint, a login for every host) must not redirect the tutorial.
 """
 
 import os
@@ -12,8 +12,7 @@ from pathlib import Path
 
 Environment = dict[str, str]
 
-# What every program is given of the reader's: who and where the reader is, and how programs are found and
-# reach the internet.
+# The reader's variables that every program gets: user, locale, how to find programs and reach the internet.
 _TAKEN_OVER = (
     *("HOME", "USER", "LOGNAME", "SHELL", "TMPDIR", "SSH_AUTH_SOCK", "LD_LIBRARY_PATH"),
     *("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE"),
@@ -36,14 +35,14 @@ def for_programs(values: Mapping[str, str], folders: list[str]) -> Environment:
     """
     kept = {name: value for name, value in os.environ.items() if _is_taken_over(name, values)}
     path = [*folders, str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]
-    own = {"PATH": os.pathsep.join(path), "LC_ALL": "C.UTF-8"}  # its messages are read
+    own = {"PATH": os.pathsep.join(path), "LC_ALL": "C.UTF-8"}  # its messages are parsed
     return {**kept, **_defaults(values), **values, **own}
 
 
 def shield_this_process(values: Mapping[str, str]) -> None:
-    """Change this process's environment so that SDKs find nothing in it that the settings have otherwise.
+    """Remove from this process's environment whatever contradicts the settings, so that SDKs don't find it.
 
-    Names that are settings stay as they are: the SDKs are given these by their parameters.
+    Names that are settings are kept: the SDKs get their values as parameters.
     """
     for name in [name for name in os.environ if _is_foreign(name, values) and name not in values]:
         del os.environ[name]
@@ -52,7 +51,7 @@ def shield_this_process(values: Mapping[str, str]) -> None:
 
 @contextmanager
 def only(environment: Environment) -> Iterator[None]:
-    """Give this process that environment inside the block, and nothing else."""
+    """Replace this process's environment inside the block."""
     before = dict(os.environ)
     os.environ.clear()
     os.environ.update(environment)
@@ -70,7 +69,7 @@ def _is_taken_over(name: str, values: Mapping[str, str]) -> bool:
 
 
 def _is_foreign(name: str, values: Mapping[str, str]) -> bool:
-    """Whether a name of the clouds' tools says what the settings say already."""
+    """Whether a variable of the clouds' tools would override the settings."""
     if name.startswith(_AWS):
         keys = "AWS_ACCESS_KEY_ID" in values
         return keys and ("AWS_ENDPOINT_URL" in values or name in _OTHER_KEYS)

@@ -1,4 +1,4 @@
-"""What a helper says when it cannot go on."""
+"""The errors of the tutorial."""
 
 import functools
 import sys
@@ -9,7 +9,7 @@ P = ParamSpec("P")
 
 
 class TutorialError(Exception):
-    """Something a reader can act on: what was being done, what came back, what to try."""
+    """An error that a reader can act on: what was being done, what came back, what to try."""
 
     def __init__(self, action: str, answer: str, hint: str = "") -> None:
         self.action, self.answer, self.hint = action, answer, hint
@@ -25,7 +25,7 @@ class SettingsError(TutorialError):
 
 
 class PrerequisiteError(TutorialError):
-    """Something is missing that an earlier notebook makes."""
+    """Something is missing that an earlier notebook creates."""
 
     def __init__(self, what: str, notebook: str) -> None:
         super().__init__("Looking up", f"There is {what} yet. Run {notebook} first.")
@@ -40,11 +40,11 @@ class ApiError(TutorialError):
 
 
 class AlreadyExistsError(ApiError):
-    """The service had done what it was asked for, the answer got lost, and it refuses to do it twice."""
+    """The service carried out the call, but the response was lost, and it refuses a second time."""
 
     def __init__(self, action: str, code: str, message: str) -> None:
         super().__init__(
-            action, code, f"{message} (an answer got lost)", "run it again: it goes on from here."
+            action, code, f"{message} (a response was lost)", "run it again: it continues from here."
         )
 
 
@@ -57,7 +57,7 @@ class ToolMissingError(TutorialError):
 
 
 class CommandError(TutorialError):
-    """A program ended with an exit code other than 0."""
+    """A program exited with a status other than 0."""
 
     def __init__(self, action: str, exit_code: int, output: str, hint: str = "") -> None:
         self.exit_code, self.output = exit_code, output
@@ -65,11 +65,11 @@ class CommandError(TutorialError):
 
 
 class TimedOutError(TutorialError):
-    """Something did not come true in time."""
+    """A condition was not met in time."""
 
 
 class CheckError(TutorialError):
-    """What a notebook claims at its end is not so."""
+    """A claim at the end of a notebook does not hold."""
 
 
 class ChangeNeededError(TutorialError):
@@ -81,7 +81,7 @@ class ChangeNeededError(TutorialError):
 
 
 def for_people(command: Callable[P, None]) -> Callable[P, None]:
-    """For a program's main: what it cannot do it says in words, without a traceback, and ends with 1."""
+    """Decorates a program's main: errors are printed without a traceback, and the exit status is 1."""
 
     @functools.wraps(command)
     def said(*args: P.args, **kwargs: P.kwargs) -> None:
@@ -90,6 +90,6 @@ def for_people(command: Callable[P, None]) -> Callable[P, None]:
         except TutorialError as error:
             sys.exit(f"{type(error).__name__}: {error}")
         except KeyboardInterrupt:
-            sys.exit("\nInterrupted. Run it again: it goes on from here.")
+            sys.exit("\nInterrupted. Run it again: it continues from here.")
 
     return said

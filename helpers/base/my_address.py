@@ -1,4 +1,4 @@
-"""From where the reader calls: who else need not reach an API server on the internet."""
+"""The reader's public address: nobody else needs to reach the API servers."""
 
 from ipaddress import IPv4Address, IPv4Network
 
@@ -9,15 +9,15 @@ _LIMIT = 10  # seconds
 
 
 def cidr() -> str:
-    """The reader's own address as both clouds take it, e.g. "203.0.113.7/32".
+    """The reader's address in the form that both clouds accept, e.g. "203.0.113.7/32".
 
-    TUTORIAL_AUTHORIZED_CIDR is it, or a range, or a URL that answers with the address of whoever asks.
+    TUTORIAL_AUTHORIZED_CIDR is an address, a range, or a URL that returns the caller's address.
     Raises Unreachable, SettingsError.
     """
     caller = current().TUTORIAL_AUTHORIZED_CIDR
     if "://" not in caller:
         return str(IPv4Network(caller))
-    import requests  # takes a tenth of a second, and most notebooks do not ask
+    import requests  # the import takes a tenth of a second, and most notebooks don't need it
 
     action, hint = (
         f"Asking {caller} for this machine's address",
@@ -31,4 +31,4 @@ def cidr() -> str:
     try:
         return f"{IPv4Address(answer.text.strip())}/32"
     except ValueError:
-        raise SettingsError(action, f"it answered {answer.text[:80]!r}, no IPv4 address", hint) from None
+        raise SettingsError(action, f"it returned {answer.text[:80]!r}, not an IPv4 address", hint) from None

@@ -1,11 +1,11 @@
-"""What the clean-up lists."""
+"""The resources that the clean-up lists."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Resource:
-    """Something of the tutorial that exists, and costs or is in the way."""
+    """A resource of the tutorial that exists, and costs money or blocks a deletion."""
 
     cloud: str
     kind: str

@@ -1,4 +1,4 @@
-"""Runs of the tutorial, of whatever name, told apart by the tags of what they made."""
+"""Runs of the tutorial, whatever their name, distinguished by the tags of what they created."""
 
 import re
 import tempfile
@@ -16,7 +16,7 @@ _TAG_TIME, _LABEL_TIME = "%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%dt%H-%M-%Sz"
 
 @dataclass
 class Run:
-    """What bears one TUTORIAL_NAME; `newest` is when the youngest part of it was made."""
+    """The resources with one TUTORIAL_NAME; `newest` is when the newest of them was created."""
 
     name: str
     newest: datetime
@@ -27,8 +27,8 @@ class Run:
 def older_than(age: str, tags: Iterable[Mapping[str, str]]) -> list[Run]:
     """Runs, oldest first, all of whose parts are older than `age`, e.g. "90m", "24h", "7d".
 
-    `tags` are those of each part of any run. A run that still makes something is young by that, however long
-    it has been going. Raises SettingsError for an age that is none.
+    `tags` are those of each part of any run. A run that is still creating resources has new parts, and so is
+    not old, however long it has been running. Raises SettingsError for an invalid age.
     """
     match = re.fullmatch(r"(\d+)([mhd])", age)
     if not match:
@@ -39,7 +39,7 @@ def older_than(age: str, tags: Iterable[Mapping[str, str]]) -> list[Run]:
 
 @contextmanager
 def settings_of(run: Run) -> Iterator[None]:
-    """The settings in force are that run's, with a kubeconfig of its own: this run's stays as it is."""
+    """Use that run's settings inside the block, with a kubeconfig of its own: this run's is unchanged."""
     known = {"TUTORIAL_DOMAIN": run.domain, "GOOGLE_CLOUD_LOCATION": run.location}
     values = {"TUTORIAL_NAME": run.name} | {name: value for name, value in known.items() if value}
     with tempfile.TemporaryDirectory() as folder, override(KUBECONFIG=f"{folder}/kubeconfig", **values):
@@ -60,7 +60,7 @@ def _by_name(tags: Iterable[Mapping[str, str]]) -> list[Run]:
 
 
 def _time(created: str) -> datetime:
-    """When; what has no readable time counts as made now, so that it is never swept."""
+    """The creation time; without a readable one it counts as now, so that it is never deleted by age."""
     for form in (_TAG_TIME, _LABEL_TIME):
         try:
             return datetime.strptime(created, form).replace(tzinfo=UTC)

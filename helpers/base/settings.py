@@ -1,9 +1,9 @@
-"""The one settings object: which clouds to speak to, and the few names that may differ.
+"""The one settings object: which clouds to use, and the few names that may differ.
 
 Values come from the TOML file that $TUTORIAL_SETTINGS names (default: tutorial.toml in the project's root,
 which is the lab's; with TARGET=cloud, cloud.toml) and from the environment. Our own names begin with
-TUTORIAL_, and for these the environment wins. The others are those that the clouds' tools use, which a shell
-may have for other work: for these the file wins, and KUBECONFIG in the environment never counts.
+TUTORIAL_, and for these the environment wins. The others are names that the clouds' tools use, which a shell
+may set for other work: for these the file wins, and KUBECONFIG in the environment is always ignored.
 """
 
 import functools
@@ -33,14 +33,14 @@ from helpers.base.errors import SettingsError
 
 ROOT = Path(__file__).resolve().parents[2]
 
-# Where the clouds' APIs are, if not where the clouds have them.
+# The endpoints of the clouds' APIs, if not the default ones.
 ENDPOINTS = (
     "AWS_ENDPOINT_URL",
     "CLOUDSDK_API_ENDPOINT_OVERRIDES_COMPUTE",
     "CLOUDSDK_API_ENDPOINT_OVERRIDES_CONTAINER",
 )
 _AWS_KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
-# What child processes and the SDKs read by themselves; only what is set is passed on.
+# What child processes and the SDKs read from the environment; only values that are set are passed on.
 _FOR_CHILDREN = (
     *ENDPOINTS,
     *_AWS_KEYS,
@@ -49,7 +49,7 @@ _FOR_CHILDREN = (
     "GOOGLE_APPLICATION_CREDENTIALS",
     "KUBECONFIG",
 )
-# Settings that were renamed when all got the prefix TUTORIAL_; the others got nothing but the prefix.
+# Settings that were renamed when all got the prefix TUTORIAL_; all others got the prefix only.
 _RENAMED = {
     "ZONE": "TUTORIAL_ROUTE53_ZONE",
     "CALLER": "TUTORIAL_AUTHORIZED_CIDR",
@@ -60,9 +60,9 @@ _RENAMED = {
 }
 
 
-# What a value must look like, and the words for one that does not.
+# What a value must look like, and the message for one that does not match.
 _FORMS = {
-    # With "-hello-world" behind it, it must fit a target group's name: 32 characters.
+    # With "-hello-world" appended, it must fit into a target group's name: 32 characters.
     "TUTORIAL_NAME": (
         r"[a-z][a-z0-9-]{0,18}[a-z0-9]",
         "2 to 20 lower-case letters, digits and dashes, a letter first",
@@ -91,13 +91,8 @@ def _is_ours(name: str) -> bool:
 
 
 def _words(value: object) -> object:
-    """A command prefix may be written as one line, as in a shell."""
+    """A command prefix may be given as one string, as in a shell."""
     return shlex.split(value) if isinstance(value, str) else value
-
-
-def _items(value: object) -> object:
-    """From the environment, several values come in one string, separated by spaces."""
-    return value.split() if isinstance(value, str) else value
 
 
 def _from_root(value: object) -> object:
@@ -105,13 +100,12 @@ def _from_root(value: object) -> object:
 
 
 Command = Annotated[list[str], NoDecode, BeforeValidator(_words)]
-Items = Annotated[list[str], NoDecode, BeforeValidator(_items)]
 FromRoot = Annotated[Path, BeforeValidator(_from_root)]
 OptionalPath = Annotated[Path | None, BeforeValidator(_from_root)]
 
 
 class _Environment(EnvSettingsSource):
-    """The environment's part of our own names, or of the clouds' tools' names."""
+    """The values in the environment of our own names, or of those that the clouds' tools use."""
 
     def __init__(self, settings_cls: type[BaseSettings], ours: bool) -> None:
         super().__init__(settings_cls)
@@ -119,9 +113,9 @@ class _Environment(EnvSettingsSource):
 
     def __call__(self) -> dict[str, Any]:
         values = {name: value for name, value in super().__call__().items() if _is_ours(name) == self._ours}
-        # Of a shell's kubeconfig the tutorial must not become a part.
+        # The tutorial must not write into a shell's kubeconfig.
         values.pop("KUBECONFIG", None)
-        # A session token belongs to the keys that it came with.
+        # A session token belongs to the keys that it was issued with.
         if not self._ours and "AWS_ACCESS_KEY_ID" in self.current_state:
             values = {name: value for name, value in values.items() if name not in _AWS_KEYS}
         return values
@@ -160,12 +154,11 @@ class Settings(BaseSettings):
     CLOUDSDK_API_ENDPOINT_OVERRIDES_CONTAINER: str | None = None
 
     KUBECONFIG: FromRoot = Field(default_factory=lambda others: others["TUTORIAL_BUILD_DIR"] / "kubeconfig")
-    # istioctl 1.30 itself takes registry.istio.io, which closes:
+    # istioctl 1.30 defaults to registry.istio.io, which is being retired:
     # https://istio.io/latest/news/releases/1.31.x/announcing-1.31/upgrade-notes/
     TUTORIAL_ISTIO_HUB: str = "docker.io/istio"
     TUTORIAL_ISTIO_TAG: str = "1.30.5"
     TUTORIAL_ISTIO_REVISION: str = "1-30"
-    TUTORIAL_ISTIO_VALUES: Items = []
 
     @classmethod
     def settings_customise_sources(
@@ -201,7 +194,7 @@ class Settings(BaseSettings):
     def _domain(cls, domain: str) -> str:
         label = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
         if not re.fullmatch(rf"({label}\.)+[a-z]{{2,63}}", domain) or len(domain) > 240:
-            raise ValueError("a domain like example.com: two names at least, no scheme, no path, lower case")
+            raise ValueError("a domain like example.com: at least two labels, no scheme, no path, lower case")
         return domain
 
     @field_validator(*ENDPOINTS)
@@ -215,7 +208,7 @@ class Settings(BaseSettings):
     @classmethod
     def _own_kubeconfig(cls, path: Path) -> Path:
         if path == Path(os.path.expanduser("~/.kube/config")) or os.pathsep in str(path):
-            raise ValueError("one file of the tutorial's own: it never writes into ~/.kube/config")
+            raise ValueError("one file, for the tutorial only: it never writes into ~/.kube/config")
         return path
 
     @field_validator("TUTORIAL_AUTHORIZED_CIDR")
@@ -243,18 +236,18 @@ class Settings(BaseSettings):
         return f"alb.{self.TUTORIAL_DOMAIN}"
 
     def environment(self) -> dict[str, str]:
-        """The environment for child processes, so that every tool speaks to the same clouds."""
+        """The environment for child processes, so that every tool uses the same clouds."""
         own = {
             **self._for_tools(),
             "AWS_DEFAULT_REGION": self.AWS_REGION,
             "AWS_PAGER": "",
-            # Else ~/.kube/cache.
+            # Instead of ~/.kube/cache.
             "KUBECACHEDIR": str(self.TUTORIAL_BUILD_DIR / "kube-cache"),
         }
         return environment.for_programs(own, [str(self.TUTORIAL_TOOLS)] if self.TUTORIAL_TOOLS else [])
 
     def shield(self) -> None:
-        """Let the SDKs in this process find nothing in its environment that these settings say otherwise."""
+        """Remove from this process's environment whatever contradicts these settings."""
         environment.shield_this_process(self._for_tools())
 
     def _for_tools(self) -> dict[str, str]:
@@ -267,7 +260,7 @@ def settings_file() -> Path:
 
 
 def in_the_file() -> set[str]:
-    """The names that the settings file has a value for."""
+    """The names that are set in the settings file."""
     return set(tomllib.loads(settings_file().read_text(encoding="utf-8")))
 
 
@@ -276,9 +269,9 @@ _overrides: dict[str, Any] = {}
 
 @functools.cache
 def current() -> Settings:
-    """The settings, read once in a process, which is then shielded from what a shell has for other work.
+    """The settings, read once per process, which is then shielded from what a shell sets for other work.
 
-    Raises SettingsError, which names every value that cannot be used and what would do.
+    Raises SettingsError, which names every invalid value and what is expected.
     """
     action = f"Reading the settings (environment, {settings_file().name})"
     try:
@@ -295,10 +288,10 @@ def current() -> Settings:
 def of_named_clouds() -> Settings:
     """The settings, for calls to the clouds.
 
-    Raises SettingsError where there is no settings file: the SDKs would find the reader's own accounts.
+    Raises SettingsError if there is no settings file: the SDKs would find the reader's own accounts.
     """
     if not (file := settings_file()).exists():
-        hint = "make up, for the lab, or name the file of your accounts: TUTORIAL_SETTINGS=cloud.toml"
+        hint = "run make up for the lab, or name the file for your accounts: TUTORIAL_SETTINGS=cloud.toml"
         raise SettingsError("Choosing the clouds", f"{file.name} is missing", hint)
     return current()
 
@@ -318,5 +311,5 @@ def override(**values: Any) -> Iterator[None]:
 
 
 def _place(error: Mapping[str, Any]) -> str:
-    """The setting and its value; nothing where several settings do not go together."""
+    """The setting and its value; nothing if several settings are incompatible."""
     return f"{'.'.join(str(part) for part in error['loc'])} = {error['input']!r}: " if error["loc"] else ""

@@ -1,4 +1,4 @@
-"""Tables and texts that show themselves in a notebook as HTML or Markdown."""
+"""Tables and texts that a notebook displays as HTML or Markdown."""
 
 import html
 from collections.abc import Mapping, Sequence
@@ -44,7 +44,7 @@ class Rich:
 
 
 def table(rows: Sequence[Mapping[str, Any] | Sequence[Any]], headers: Sequence[str] | None = None) -> Table:
-    """A table of mappings (their keys are the headings) or of sequences with `headers`."""
+    """A table from mappings (their keys are the headings) or from sequences with `headers`."""
     if headers is None:
         headers = list(rows[0]) if rows and isinstance(rows[0], Mapping) else []
     return Table(headers, [list(row.values()) if isinstance(row, Mapping) else list(row) for row in rows])

@@ -1,13 +1,13 @@
-"""The tags of what is made in both clouds (on Google's side labels, or a description)."""
+"""The tags of what is created in both clouds (in Google Cloud: labels, or a description)."""
 
 from datetime import UTC, datetime
 
 from helpers.base.settings import current
 
-TUTORIAL = "istio-multicloud-lambda"  # what all runs share, whatever their TUTORIAL_NAME
+TUTORIAL = "istio-multicloud-lambda"  # the same for all runs, whatever their TUTORIAL_NAME
 
 
 def project_tags() -> dict[str, str]:
-    """Whose it is, to find it again, and since when, for a sweep by age."""
+    """The run that a resource belongs to, to find it again, and its creation time, for deletion by age."""
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     return {"Project": current().TUTORIAL_NAME, "Tutorial": TUTORIAL, "Created": now}

@@ -1,4 +1,4 @@
-"""Long work shows that it goes on: one line that updates in a notebook, plain lines elsewhere."""
+"""Progress of long operations: one line that updates in a notebook, plain lines elsewhere."""
 
 import functools
 import re
@@ -25,13 +25,13 @@ from helpers.base.settings import current
 
 T = TypeVar("T")
 P = ParamSpec("P")
-_LOST = 30  # answers that may get lost in one verb
+_LOST = 30  # responses that may get lost in one call of a helper
 _WIDTH = 96
 _READ_ONLY_LIMIT = 10  # seconds
 
 
 def progress_line(what: str, state: str, seconds: float) -> str:
-    """What is waited for, its state and for how long already; `progress_lines` reads it."""
+    """What is waited for, its state and the seconds so far; `progress_lines` parses it."""
     end = f" ({seconds:.0f} s)"
     return f"… {what}: {state}"[: _WIDTH - len(end)] + end
 
@@ -42,7 +42,7 @@ def progress_lines(text: str) -> list[tuple[str, int]]:
 
 
 class Line:
-    """A line that says what is waited for; it vanishes in the end, so that outputs stay steady."""
+    """A line that says what is waited for; it is removed in the end, so that outputs are stable."""
 
     def __init__(self, what: str) -> None:
         self.what, self.since, self.last = what, time.monotonic(), ""
@@ -50,7 +50,7 @@ class Line:
         self.written = False
 
     def say(self, state: str) -> None:
-        """Show the state and the seconds gone; where lines cannot update, only a new state is shown."""
+        """Show the state and the seconds so far; if lines cannot update, only when the state changes."""
         if self.updates:
             text = progress_line(self.what, state, time.monotonic() - self.since)
             print(f"\r{text:{_WIDTH}}", end="", flush=True)
@@ -110,7 +110,7 @@ def retry_while(
     timeout: float,
     interval: float = 3,
 ) -> T:
-    """Do something, again and again while it fails in a way that passes; the last error is raised."""
+    """Retry while it fails with a transient error; the last error is raised."""
     line, timeout = Line(what), _at_most(timeout)
 
     def say(attempt: RetryCallState) -> None:
@@ -135,12 +135,12 @@ def _at_most(timeout: float) -> float:
 
 
 def resume_after_lost_answer(ensure: Callable[P, T]) -> Callable[P, T]:
-    """For what makes only what is missing: where an answer got lost, it looks again and goes on."""
+    """For functions that create only what is missing: if a response was lost, run again from the start."""
 
     @functools.wraps(ensure)
     def again(*args: P.args, **kwargs: P.kwargs) -> T:
         retry, stop = retry_if_exception_type(AlreadyExistsError), stop_after_attempt(_LOST)
-        wait = wait_exponential(multiplier=0.1, max=2)  # the cloud may list late what it just made
+        wait = wait_exponential(multiplier=0.1, max=2)  # the cloud may not list yet what it has just created
         return Retrying(retry=retry, stop=stop, wait=wait, reraise=True)(ensure, *args, **kwargs)
 
     return again

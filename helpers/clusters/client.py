@@ -1,6 +1,6 @@
-"""Calls to Kubernetes' API servers: one door, where errors become messages; it waits while one is away.
+"""All calls to Kubernetes' API servers: retried while one is unavailable, with errors as messages.
 
-An API server is away on a busy machine, or in GKE while the control plane of a zonal cluster is upgraded:
+An API server can be unavailable on a busy machine, or while the control plane of a zonal cluster is upgraded:
 https://cloud.google.com/kubernetes-engine/docs/concepts/cluster-upgrades
 """
 
@@ -17,18 +17,18 @@ if TYPE_CHECKING:
     from helpers.clusters.connection import Client
 
 PATIENCE = 60.0  # seconds
-# What the API server says when something behind it is away: etcd, or a webhook such as istiod's.
+# The API server's messages while something behind it is unavailable: etcd, or a webhook such as istiod's.
 _PASSING = re.compile(r"etcdserver: |connection refused|timeout|deadline exceeded|EOF", re.I)
 
 T = TypeVar("T")
 
 
 def call(context: str, action: str, do: "Callable[[Client], T]", patience: float | None = None) -> T:
-    """`do` with a client for that context, again for `patience` seconds while the API server is away.
+    """`do` with a client for that context, again for `patience` seconds while the API server is unavailable.
 
-    Raises ApiError with the API server's words, UnreachableError, PrerequisiteError for an unknown context.
+    Raises ApiError with the API server's message, UnreachableError, PrerequisiteError for an unknown context.
     """
-    # Here, since it takes a while, and a notebook that asks no cluster can do without.
+    # Imported here, because it is slow and some notebooks use no cluster.
     from kubernetes.client.exceptions import ApiException
     from kubernetes.dynamic.exceptions import ResourceNotFoundError
     from urllib3.exceptions import HTTPError
@@ -52,7 +52,7 @@ def call(context: str, action: str, do: "Callable[[Client], T]", patience: float
 
 
 def _passes(error: Any) -> bool:
-    if error.status == 0:  # TLS: a handshake that was cut off passes, a wrong certificate does not
+    if error.status == 0:  # TLS: an interrupted handshake is transient, a wrong certificate is not
         return "CERTIFICATE_VERIFY_FAILED" not in str(error.reason)
     passing = error.status == 500 and _PASSING.search(str(error.body))
     return error.status in (429, 503, 504) or bool(passing)
@@ -68,7 +68,7 @@ def refusal(action: str, status: int, body: Any) -> ApiError:
 
 
 def unreachable(context: str, action: str, reason: object) -> UnreachableError:
-    """Nobody answered, or not as the cluster's API server would."""
+    """No response, or not one from the cluster's API server."""
     server = kubeconfig.server(context)
-    hint = f"look whether {context} is still running, and whether the network is there."
+    hint = f"check that {context} is still running, and that the network is up."
     return UnreachableError(action, f"no answer from {server}: {reason}", hint)

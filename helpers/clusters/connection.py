@@ -1,4 +1,4 @@
-"""The Kubernetes client for a context. It is imported when it is first needed, since that takes a while."""
+"""The Kubernetes client for a context. It is imported when it is first needed, because that is slow."""
 
 import functools
 from typing import Any
@@ -13,7 +13,7 @@ from helpers.clusters import kubeconfig, tokens
 
 CONNECT_TIMEOUT = 10.0  # seconds, TLS included
 _READ_TIMEOUT = 60.0  # seconds
-# Where a word is looked up, one request each; the last asks all groups.
+# Where a name is looked up, one request each; the last queries all groups.
 _GROUPS: tuple[dict[str, str], ...] = (
     {"prefix": "api"},
     {"group": "apps"},
@@ -23,24 +23,24 @@ _GROUPS: tuple[dict[str, str], ...] = (
 
 
 class _Discoverer(LazyDiscoverer):
-    """Keeps what it learns in memory: the file in /tmp that it would write is anybody's."""
+    """Caches in memory: the default cache file in /tmp is open to other users."""
 
     def _write_cache(self) -> None: ...
 
 
 class Client(DynamicClient):
-    """A DynamicClient whose requests do not wait for ever."""
+    """A DynamicClient whose requests time out."""
 
     def __init__(self, api: ApiClient) -> None:
         super().__init__(api, cache_file="/dev/null/none", discoverer=_Discoverer)
 
     def request(self, method: str, path: str, body: Any = None, **params: Any) -> Any:
-        """As in DynamicClient; raises ApiException, or urllib3's HTTPError where nobody answers."""
+        """As in DynamicClient; raises ApiException, or urllib3's HTTPError if there is no response."""
         timeouts = {"_request_timeout": (CONNECT_TIMEOUT, _READ_TIMEOUT)}
         return super().request(method, path, body, **(timeouts | params))
 
     def resource(self, noun: str) -> Any:
-        """What kubectl knows by this word: "nodes", "deploy", "gateways.networking.istio.io".
+        """The resource that kubectl knows by this name: "nodes", "deploy", "gateways.networking.istio.io".
 
         Raises ResourceNotFoundError.
         """
@@ -62,7 +62,7 @@ class Client(DynamicClient):
 
 
 def of(context: str) -> Client:
-    """The client for that context of the kubeconfig, connected already where it was used before."""
+    """The client for that context of the kubeconfig, reused if it exists."""
     cluster, user = kubeconfig.entries(context)
     return _connected(
         context, cluster["server"], cluster.get("certificate-authority-data", ""), user.get("token", "")
@@ -79,7 +79,7 @@ def _connected(context: str, server: str, ca_data: str, token: str) -> Client:
         "clusters": [{"name": context, "cluster": cluster}],
     }
     load_kube_config_from_dict(config, client_configuration=configuration, persist_config=False)
-    configuration.retries = False  # `call` does that, with words for the reader
+    configuration.retries = False  # `call` does that, with messages for the reader
     renewed = None if token else tokens.of(context)
 
     def authorize(configuration: Configuration) -> None:

@@ -8,19 +8,19 @@ from typing import Any
 import yaml
 
 from helpers.base import changes, contents
-from helpers.base.command import relative
+from helpers.base.command import relative, show_change
 from helpers.base.errors import PrerequisiteError
 from helpers.base.settings import current
 from helpers.clusters import tokens
 
-_NOTEBOOKS = {context: contents.notebook(context) for context in ("eks", "gke")}  # which makes the cluster
+_NOTEBOOKS = {context: contents.notebook(context) for context in ("eks", "gke")}  # which creates the cluster
 _KINDS = ("clusters", "users", "contexts")
 
 
-def write(context: str, server: str, ca_data: str) -> None:
-    """Put a cluster, its user and the context into $KUBECONFIG; other entries stay.
+def write(context: str, server: str, ca_data: str, by_hand: str) -> None:
+    """Put a cluster, its user and the context into $KUBECONFIG; other entries are kept.
 
-    `ca_data` is base64, as both clouds give it.
+    `ca_data` is base64, as both clouds give it. `by_hand` is the command that the cloud has for it.
     """
     path = current().KUBECONFIG
     before = yaml.safe_load(path.read_text(encoding="utf-8")) if path.exists() else None
@@ -32,14 +32,14 @@ def write(context: str, server: str, ca_data: str) -> None:
     }
     for kind, value in entries.items():
         by_name = {entry["name"]: entry for entry in config.get(f"{kind}s") or []}
-        by_name[context] = {"name": context, kind: value}  # in its place
+        by_name[context] = {"name": context, kind: value}  # where it was
         config[f"{kind}s"] = list(by_name.values())
     if config == before:
         print(f"{relative(path)} has the context {context}")
         return
-    changes.begin(f"the context {context} in {relative(path)}")
+    changes.begin(by_hand)
     _save(path, config)
-    print(f"{relative(path)}: context {context}")
+    show_change(by_hand, f"{relative(path)} has the context {context}")
 
 
 def has(context: str) -> bool:
@@ -48,7 +48,7 @@ def has(context: str) -> bool:
 
 
 def require_context(context: str) -> str:
-    """The context's name again, when the kubeconfig has it; raises PrerequisiteError where not."""
+    """The same name if the kubeconfig has this context; raises PrerequisiteError otherwise."""
     if not has(context):
         raise PrerequisiteError(
             f"no cluster {context} in the kubeconfig", _NOTEBOOKS.get(context, "00-introduction")
@@ -68,15 +68,15 @@ def entries(context: str) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def server(context: str) -> str:
-    """The URL of the API server of that context; "" where there is none."""
+    """The URL of the API server of that context; "" if there is none."""
     clusters = [entry for entry in _read().get("clusters") or [] if entry["name"] == context]
     return clusters[0]["cluster"]["server"] if clusters else ""
 
 
 def remove(context: str) -> None:
-    """Take a context with its cluster and user out; fine when it is not there.
+    """Remove a context with its cluster and user, if it exists.
 
-    The file goes with its last entry. A reader's own contexts stay, and none of them becomes the current one.
+    The file is deleted with its last entry. A reader's own contexts are kept; none becomes the current one.
     """
     path, config = current().KUBECONFIG, _read()
     names = [entry["name"] for entry in config.get("contexts") or []]

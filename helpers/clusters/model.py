@@ -5,14 +5,14 @@ from dataclasses import dataclass
 
 @dataclass
 class Cluster:
-    """As its cloud describes it, in that cloud's words. It was printed, so it shows nothing in a notebook."""
+    """As its cloud describes it. It was already printed, so a notebook displays nothing for it."""
 
     context: str  # in the kubeconfig
     name: str
     status: str
-    reason: str  # why it has that status, where the cloud says
+    reason: str  # the reason for that status, if the cloud gives one
     version: str
-    url: str  # of its API server; "" where there is none yet
-    ca: str  # what the API server's certificate is verified with, in base64
+    url: str  # of its API server; "" if there is none yet
+    ca: str  # the CA of the API server's certificate, in base64
 
     def _ipython_display_(self) -> None: ...

@@ -21,7 +21,7 @@ _STDIN, _STDOUT, _STDERR, _END = 0, 1, 2, 3  # channels
 def exec_words(
     context: str, namespace: str, target: str, container: str | None = None, input: bool = False
 ) -> list[str]:
-    """The kubectl command line up to the program that is to run in a pod."""
+    """The kubectl command line up to the program to run in a pod."""
     words = ["kubectl", "--context", context, "exec", "-n", namespace, *(["-i"] if input else []), target]
     return [*words, *(["-c", container] if container else []), "--"]
 
@@ -38,7 +38,7 @@ def execute(
 ) -> subprocess.CompletedProcess[bytes]:
     """Run a program in a pod, e.g. of "deploy/sleep", whatever its exit code.
 
-    It is started once: when its answer is lost, what it did is not known, and must not be done twice.
+    It is started only once: if the response is lost, it is unknown what the program did.
     Raises ApiError, UnreachableError, TimedOutError.
     """
     from websocket import WebSocketBadStatusException, WebSocketException
@@ -62,7 +62,7 @@ def execute(
         raise client.unreachable(context, line, error) from error
     if stream.is_open():
         stream.close()
-        raise TimedOutError(line, f"no end after {timeout:g} s")
+        raise TimedOutError(line, f"still running after {timeout:g} s")
     return _completed(context, line, stream)
 
 
@@ -74,7 +74,7 @@ def _open(api: "Client", path: str, asked: list[tuple[str, str]]) -> "WSClient":
 
     configuration = api.client.configuration
     url = ws_client.get_websocket_url(configuration.host + path, asked)
-    setdefaulttimeout(connection.CONNECT_TIMEOUT)  # WSClient has no parameter for it
+    setdefaulttimeout(connection.CONNECT_TIMEOUT)  # WSClient has no parameter for this
     headers = {"authorization": configuration.get_api_key_with_prefix("BearerToken")}
     return ws_client.WSClient(configuration, url, headers, capture_all=False, binary=True)
 
@@ -88,13 +88,13 @@ def _completed(context: str, line: str, stream: "WSClient") -> subprocess.Comple
         return subprocess.CompletedProcess(line, 0, out, errors)
     causes = status.get("details", {}).get("causes") or []
     codes = [int(cause["message"]) for cause in causes if cause.get("reason") == "ExitCode"]
-    if not codes:  # it was never started
+    if not codes:  # it did not start
         raise ApiError(line, status.get("reason", "Failure"), status.get("message", ""))
     return subprocess.CompletedProcess(line, codes[0], out, errors)
 
 
 def logs(context: str, namespace: str, target: str, container: str | None = None, since: int = 600) -> str:
-    """What a container wrote in the last seconds."""
+    """What a container logged in the last seconds."""
 
     def read(api: "Client") -> str:
         pod = _pod(api, namespace, target)

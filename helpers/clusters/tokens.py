@@ -1,8 +1,8 @@
-"""Tokens for the API servers of both clouds, made in this process and renewed before they expire.
+"""Tokens for the API servers of both clouds, created in this process and renewed before they expire.
 
 `python -m helpers.clusters.tokens eks` (or gke) is the credential plugin of kubectl and istioctl: it prints a
-token as an ExecCredential. So both clouds' kubectl signs in as the helpers do, and needs neither the AWS CLI
-nor Google's gke-gcloud-auth-plugin.
+token as an ExecCredential. So kubectl signs in to both clouds as helpers do, and needs neither the AWS CLI
+nor  Google's gke-gcloud-auth-plugin.
 https://kubernetes.io/docs/reference/access-authn-authz/authentication/#client-go-credential-plugins
 """
 
@@ -29,21 +29,21 @@ Made = tuple[str, datetime]  # the token and when it expires
 
 
 class Token:
-    """A token that is made anew shortly before it expires."""
+    """A token that is renewed shortly before it expires."""
 
     def __init__(self, make: Callable[[], Made]) -> None:
         self._make = make
         self._text, self._expires = "", datetime.min.replace(tzinfo=UTC)
 
     def text(self) -> str:
-        """The token, valid for a minute at least. Raises what the cloud's own calls raise."""
+        """The token, valid for at least a minute. Raises the errors of the cloud's own calls."""
         if self._expires < datetime.now(UTC) + _MARGIN:
             self._text, self._expires = self._make()
         return self._text
 
 
 def eks() -> Made:
-    """A presigned GetCallerIdentity of STS, as `aws eks get-token` makes it.
+    """A presigned GetCallerIdentity of STS, as `aws eks get-token` creates it.
 
     Signed for the region's own STS host even where AWS_ENDPOINT_URL is set: behind a proxy, the cluster
     refuses any other host.
@@ -59,7 +59,7 @@ def eks() -> Made:
 
 
 def gke() -> Made:
-    """An access token of Google's, as gke-gcloud-auth-plugin gives it."""
+    """A Google access token, as gke-gcloud-auth-plugin returns it."""
     from helpers.gcp import client
 
     return client.access_token()
@@ -78,25 +78,25 @@ def of(context: str) -> Token:
 
 
 def plugin(context: str) -> dict[str, Any]:
-    """What a kubeconfig says of this credential plugin; it works in any folder and from any shell.
+    """The kubeconfig entry of this credential plugin; it works in any folder and from any shell.
 
-    What the token depends on comes along, as the shell may have other settings; secrets do not.
+    It includes the settings that the token depends on, because a shell may have others, but no secrets.
     """
     given = {name: getattr(current(), name) for name in _DEPENDS_ON[context]}
-    # istioctl has a home of its own, and sign-ins are in the reader's.
+    # istioctl gets a home folder of its own, and sign-ins are in the reader's.
     environment = {"HOME": os.environ.get("HOME"), "TUTORIAL_SETTINGS": settings_file(), **given}
     return {
         "apiVersion": _API_VERSION,
         "interactiveMode": "Never",
         "command": sys.executable,
-        "args": ["-I", "-m", __name__, context],  # -I: no module of the reader's in place of one of ours
+        "args": ["-I", "-m", __name__, context],  # -I: ignore the reader's modules
         "env": [{"name": name, "value": str(value)} for name, value in environment.items() if value],
     }
 
 
 @for_people
 def main() -> None:
-    """Print the ExecCredential; exit code 1 and a message where there are no credentials."""
+    """Print the ExecCredential; exit code 1 and a message if there are no credentials."""
     token, expires = _MAKERS[sys.argv[1]]()
     status = {"token": token, "expirationTimestamp": f"{expires - _MARGIN:%Y-%m-%dT%H:%M:%SZ}"}
     print(json.dumps({"kind": "ExecCredential", "apiVersion": _API_VERSION, "status": status}))

@@ -1,4 +1,4 @@
-"""Google Cloud: where everything is made. `client` asks Google; it takes a third of a second to import."""
+"""Google Cloud: project and location. `client` calls Google; it takes a third of a second to import."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -10,15 +10,15 @@ SCOPES = [
     "https://www.googleapis.com/auth/cloud-platform",
     "https://www.googleapis.com/auth/userinfo.email",
 ]
-TIMEOUT = 45.0  # seconds for one answer
+TIMEOUT = 45.0  # seconds for one response
 
 
 def project() -> str:
-    """The project that everything is made in; raises SettingsError where none is set."""
+    """The project that everything is created in; raises SettingsError if none is set."""
     if name := of_named_clouds().GOOGLE_CLOUD_PROJECT:
         return name
     raise SettingsError(
-        "Speaking to Google Cloud", "GOOGLE_CLOUD_PROJECT is not set", "set it in the settings file."
+        "Calling Google Cloud", "GOOGLE_CLOUD_PROJECT is not set", "set it in the settings file."
     )
 
 
@@ -28,7 +28,7 @@ def region() -> str:
 
 
 def zones() -> int:
-    """In how many zones GKE puts nodes: one, or three where the location is a region.
+    """In how many zones GKE creates nodes: one, or three if the location is a region.
 
     https://cloud.google.com/kubernetes-engine/docs/concepts/regional-clusters
     """
@@ -48,5 +48,5 @@ def pages(get: Callable[..., dict[str, Any]]) -> Iterator[dict[str, Any]]:
 
 
 def overridden() -> list[str]:
-    """The settings that send calls of Google's APIs elsewhere; APIs without one are not asked then."""
+    """The settings that redirect calls to Google's APIs; if any is set, APIs without one are not called."""
     return [name for name in ENDPOINTS if name.startswith("CLOUDSDK") and getattr(current(), name)]

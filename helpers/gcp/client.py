@@ -1,4 +1,4 @@
-"""Calls to Google Cloud, by REST or by a client library: one door, where errors become messages."""
+"""Calls to Google Cloud, by REST or with a client library: errors become messages."""
 
 import functools
 import re
@@ -28,24 +28,24 @@ _PASSING = (
     auth.TransportError,
 )
 _RETRY = {"initial": 0.5, "maximum": 20.0, "timeout": 60.0}
-_ENDPOINT = "look whether {} is right and what it names is running."
+_ENDPOINT = "check that {} is right, and that what it names is running."
 # An API that is not enabled. The project may be the credentials' own (quota_project_id).
 _DISABLED = re.compile(r"in project (\S+) before or it is disabled.*?([a-z]+\.googleapis\.com)/", re.DOTALL)
-_SIGN_IN = "gcloud auth application-default login, then run this again: it goes on."
+_SIGN_IN = "gcloud auth application-default login, then run this again: it continues."
 
 Client = TypeVar("Client")
 T = TypeVar("T")
 
 
 def identity() -> tuple[str, bool]:
-    """Who asks Google, and whether by a key file; raises Unreachable where no fresh token comes."""
+    """The identity that calls Google, and whether it uses a key file; raises Unreachable without a token."""
     credentials = _signed_in()
     account = getattr(credentials, "service_account_email", "") or getattr(credentials, "account", "")
     return account or "your own sign-in", isinstance(credentials, service_account.Credentials)
 
 
 def access_token() -> tuple[str, datetime]:
-    """A fresh access token and when it expires; raises Unreachable where none comes."""
+    """A fresh access token and when it expires; raises Unreachable if there is none."""
     credentials = _signed_in()
     return credentials.token, credentials.expiry.replace(tzinfo=UTC)
 
@@ -62,7 +62,7 @@ def request(
 ) -> dict[str, Any]:
     """The JSON that one call by REST answers with. `allowed` and what it raises are as with `ask`.
 
-    `once` is for what one can do without: seconds for a first and only attempt.
+    `once` is for optional data: seconds for the only attempt.
     """
     gcp.project()
 
@@ -83,17 +83,17 @@ def ask(
     call: Callable[[Client], T],
     allowed: str,
 ) -> T:
-    """`call` with a client of that kind, at its own endpoint where one is set.
+    """`call` with a client of that kind, at the configured endpoint, if one is set.
 
-    `allowed` is what to try where Google says that it is forbidden. Raises SettingsError without a project,
-    ApiError with the name of Google's error, or Unreachable when there was no answer.
+    `allowed` is what to try if Google answers that it is forbidden. Raises SettingsError without a project,
+    ApiError with the name of Google's error, or Unreachable if there was no response.
     """
     gcp.project()  # before google.auth, which would look for a project of its own
     return _asking(action, lambda: call(_client(client, endpoint, _credentials_file())), allowed)
 
 
 def _asking(action: str, call: Callable[[], T], allowed: str = "", patient: bool = True) -> T:
-    """Tries again what passes, and turns Google's exceptions into the tutorial's."""
+    """Retries transient errors, and turns Google's exceptions into the tutorial's."""
     lost: list[BaseException] = []
     try:
         return Retry(_passes, on_error=lost.append, **_RETRY)(call)() if patient else call()
@@ -136,13 +136,13 @@ def _says(error: BaseException, reason: str) -> bool:
 
 def _where() -> str:
     given = gcp.overridden()
-    return _ENDPOINT.format(" and ".join(given)) if given else "look whether this machine is online."
+    return _ENDPOINT.format(" and ".join(given)) if given else "check that this machine is online."
 
 
 @functools.lru_cache(maxsize=8)
 def _client(kind: Callable[..., Any], endpoint: str | None, credentials_file: str | None) -> Any:
     options: dict[str, Any] = {"api_endpoint": endpoint} if endpoint else {}
-    # REST, since an endpoint of one's own, as gcloud's override takes it, is a URL.
+    # REST, because a custom endpoint, as in gcloud's override, is a URL.
     return kind(transport="rest", credentials=_credentials(credentials_file), client_options=options)
 
 
@@ -152,7 +152,7 @@ def _session(credentials_file: str | None) -> requests.Session:
 
 
 def _forget_credentials() -> None:
-    """Who has signed in again is asked for the new ones."""
+    """After a new sign-in, the new ones are used."""
     _client.cache_clear()
     _session.cache_clear()
 
@@ -166,6 +166,6 @@ def _credentials(file: str | None) -> Any:
     if not file:
         return google.auth.default(scopes=gcp.SCOPES)[0]
     with warnings.catch_warnings():
-        # It warns of files that somebody else gave; this one is the reader's.
+        # It warns of files from other sources; this one is the reader's.
         warnings.simplefilter("ignore", DeprecationWarning)
         return google.auth.load_credentials_from_file(file, scopes=gcp.SCOPES)[0]

@@ -1,6 +1,6 @@
-"""The way out for GKE's nodes, which have no public address: Cloud NAT, on a Cloud Router of their region.
+"""Outbound connections for GKE's nodes without public addresses: Cloud NAT on a Cloud Router in their region.
 
-Nobody gets in by it. https://cloud.google.com/nat/docs/overview
+It allows no inbound connections. https://cloud.google.com/nat/docs/overview
 """
 
 import re
@@ -15,7 +15,7 @@ from helpers.base.tags import TUTORIAL, project_tags
 from helpers.base.waiting import resume_after_lost_answer, retry_while, wait_until
 from helpers.gcp import compute, container, gcloud, pages, project, region
 
-# All that a node sends, its pods' packets too; addresses are Google's choice.
+# All packets of nodes and their pods; Google chooses the addresses.
 _NAT = {
     "name": "nodes",
     "natIpAllocateOption": "AUTO_ONLY",
@@ -40,7 +40,7 @@ def find() -> Router | None:
 
 @resume_after_lost_answer
 def ensure() -> None:
-    """Make the router with its NAT, unless another one serves the network there already."""
+    """Create the router with its NAT, unless another one already serves the network."""
     name, there = current().TUTORIAL_NAME, serving()
     if there:
         print(f"Cloud NAT of the router {there['name']} exists in {region()}")
@@ -60,7 +60,7 @@ def ensure() -> None:
         strange = begun is not None and not is_ours(begun)
         if refused.code != "Conflict" or isinstance(refused, AlreadyExistsError) or strange:
             raise
-        # A run that was interrupted has begun it.
+        # An interrupted run has started it.
         wait_until(
             f"the NAT of the Cloud Router {name}",
             serving,
@@ -72,14 +72,14 @@ def ensure() -> None:
 
 
 def delete() -> None:
-    """Delete our router, and its NAT with it; fine when there is none.
+    """Delete our router with its NAT, if it exists.
 
-    It stays while a cluster of another run calls out by it: then the sweep by age finds it later.
+    It is kept while a cluster of another run uses it: deletion by age finds it later.
     """
     if not _is_there():
         return
     if others := container.neighbors():
-        print(f"Cloud NAT stays, {', '.join(others)} calls out by it")
+        print(f"Cloud NAT is kept: {', '.join(others)} uses it")
         return
     gcloud.change("delete_router", {"name": f"{_parent()}/routers/{current().TUTORIAL_NAME}"}, _delete)
 
@@ -89,7 +89,7 @@ def _delete(request: dict[str, Any]) -> None:
     try:
         _work(f"Deleting the Cloud Router {name}", "DELETE", _routers(name))
     except ApiError as refused:
-        if refused.code != "NotFound":  # else it was deleted before, and the answer got lost
+        if refused.code != "NotFound":  # else an earlier call deleted it, and its response was lost
             raise
 
 
@@ -106,7 +106,7 @@ def _is_there() -> bool:
 
 
 def is_ours(router: Router) -> bool:
-    """Whether this tutorial made it. Routers have no labels, so their description says it."""
+    """Whether this tutorial created it. Routers have no labels, so the description is used."""
     return tags(router).get("Project") == current().TUTORIAL_NAME
 
 
@@ -117,7 +117,7 @@ def tags(router: Router) -> dict[str, str]:
 
 
 def of_all_runs() -> list[Router]:
-    """The project's routers that any run of the tutorial made, in all regions."""
+    """The project's routers that any run of the tutorial created, in all regions."""
     scopes = [scope for page in _pages("aggregated/routers") for scope in page.get("items", {}).values()]
     found = [router for scope in scopes for router in scope.get("routers", [])]
     return [router for router in found if tags(router).get("Tutorial") == TUTORIAL]

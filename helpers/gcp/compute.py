@@ -1,4 +1,4 @@
-"""Google's Compute Engine API, by REST: what a project has there."""
+"""Google's Compute Engine API, by REST: a project's network, quotas and nodes' account."""
 
 from typing import Any
 
@@ -26,7 +26,7 @@ def network() -> dict[str, Any]:
 
 
 def default_service_account() -> str:
-    """Whom nodes act as where nobody else is named; "" where it was deleted.
+    """The default service account of nodes; "" if it was deleted.
 
     https://cloud.google.com/compute/docs/reference/rest/v1/projects
     """
@@ -34,7 +34,7 @@ def default_service_account() -> str:
 
 
 def quotas() -> dict[str, tuple[float, float]]:
-    """By metric, how much of it the region's limit leaves: used, limit.
+    """By metric: used, and the region's limit.
 
     https://cloud.google.com/compute/docs/reference/rest/v1/regions
     """

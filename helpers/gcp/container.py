@@ -10,7 +10,7 @@ from helpers.base.settings import current
 from helpers.base.tags import TUTORIAL
 
 if TYPE_CHECKING:
-    from google.cloud import container_v1  # takes half a second, so it waits for the first call
+    from google.cloud import container_v1  # takes half a second, so it is imported by the first call
 
 _ALLOWED = "ask for roles/container.admin in the project."
 
@@ -28,12 +28,12 @@ def ask(action: str, call: Callable[[container_v1.ClusterManagerClient], T]) -> 
 
 
 def parent() -> str:
-    """The project and location that clusters are made in."""
+    """The project and location that clusters are created in."""
     return f"projects/{gcp.project()}/locations/{current().GOOGLE_CLOUD_LOCATION}"
 
 
 def of_all_runs() -> list[container_v1.Cluster]:
-    """The project's clusters that any run of the tutorial made, in all locations."""
+    """The project's clusters that any run of the tutorial created, in all locations."""
     anywhere = f"projects/{gcp.project()}/locations/-"
     answer = ask(
         "Listing the GKE clusters",
@@ -43,7 +43,7 @@ def of_all_runs() -> list[container_v1.Cluster]:
 
 
 def neighbors() -> list[str]:
-    """Clusters of other runs of the tutorial in the same region: they call out by the same Cloud NAT."""
+    """Clusters of other runs of the tutorial in the same region: they use the same Cloud NAT."""
     return [
         cluster.name
         for cluster in of_all_runs()

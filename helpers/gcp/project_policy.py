@@ -1,4 +1,4 @@
-"""Who has which role in the project, by its own IAM policy: what a folder grants is not in it."""
+"""Roles in the project, from its own IAM policy, which does not include what a folder grants."""
 
 from helpers import gcp
 

@@ -65,7 +65,7 @@ def _parts(api: "Client", cluster: str) -> dict[str, Part]:
         there = _names(api, f"{group}/namespaces/{namespace}/{plural}")
         for wanted, name in OBJECTS[cluster].names:
             if wanted == kind and name in there:
-                found[f"{cluster}/{kind}/{name}"] = Part("ready", "there")
+                found[f"{cluster}/{kind}/{name}"] = Part("ready", "exists")
     return found
 
 

@@ -1,4 +1,4 @@
-"""What Envoy, the load balancer and curl say in codes, in words."""
+"""Explanations of the codes of Envoy, the load balancer and curl."""
 
 # https://www.envoyproxy.io/docs/envoy/latest/configuration/observability/access_log/usage#response-flags-short
 _FLAGS = {
@@ -27,7 +27,7 @@ _FLAGS = {
     "UO": "too many connections or requests for the next hop: the circuit breaker is open",
     "UPE": "what the next hop answered is not HTTP",
     "UR": "the next hop reset the request",
-    "URX": "tried as often as allowed, in vain",
+    "URX": "the retry limit was reached",
     "UT": "the next hop did not answer in time",
 }
 # After these the next hop may have seen the request all the same.
@@ -40,19 +40,19 @@ _EXIT_CODES = {
     28: "no packet came back in time",
     52: "the connection was closed without an answer",
     58: "curl could not use its own certificate",
-    60: "curl did not accept the certificate that it was shown",
-    77: "curl could not read the authority's certificate",
+    60: "curl did not accept the certificate that was presented",
+    77: "curl could not read the CA's certificate",
 }
 STRAYED = "something in the caller's own network has the same private address, and answered"
 _CURLS_OWN = {1, 2, 3, 5, 6, 58, 60, 77}
 
 # https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-access-logs.html
 _BALANCER = {
-    "LambdaAccessDenied": "it may not call the function",
-    "LambdaConnectionTimeout": "the function could not be called in time",
-    "LambdaInvalidResponse": "what the function returned is no answer",
+    "LambdaAccessDenied": "it may not invoke the function",
+    "LambdaConnectionTimeout": "the function could not be invoked in time",
+    "LambdaInvalidResponse": "the function returned no valid response",
     "LambdaResponseTooLarge": "what the function returned is larger than 1 MB",
-    "LambdaThrottling": "the function is called too often at once",
+    "LambdaThrottling": "the function has too many concurrent invocations",
     "LambdaUnhandled": "the function failed",
     "RequestLambdaEventTooLarge": "the request is too large for an event",
 }

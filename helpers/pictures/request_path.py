@@ -45,8 +45,8 @@ class RequestPath:
                     "status": one.status or request_picture.ENDS[one.state],
                     "called at": one.called,
                     "by": " ".join(filter(None, (one.protocol, one.tls))),
-                    "server showed": hop.short(one.server),
-                    "client showed": hop.short(one.client),
+                    "server presented": hop.short(one.server),
+                    "client presented": hop.short(one.client),
                     "took": hop.milliseconds(one.seconds),
                 }
                 for one in self.hops

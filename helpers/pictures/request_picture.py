@@ -5,34 +5,34 @@ from dataclasses import dataclass
 from itertools import groupby, pairwise
 
 from helpers.pictures.hop import Hop, milliseconds, short
-from helpers.pictures.svg import MONO, SMALL, Picture, wrapped
+from helpers.pictures.svg import Picture, wrapped
 
 _CLOUD_OF = {"GKE": "gcp", "EKS": "aws", "VPC": "aws", "AWS": "aws", "outside": "net"}
 _CLOUD_NAMES = {"gcp": "Google Cloud", "aws": "AWS", "net": "Outside both clouds"}
 _PLACES = {"GKE": "GKE cluster", "EKS": "EKS cluster", "VPC": "VPC"}
 # Columns from left to right, in pixels.
-_CLOUD_LEFT = 20.0
-_BOX_LEFT, _BOX_RIGHT = 36.0, 198.0
-_ARROW_X = 56.0
-_CALL_LEFT = 76.0  # the words beside an arrow
-_ANSWER_LEFT, _WORDS_RIGHT = 212.0, 604.0  # the words beside a box; both kinds of words end at the right
-_CLOUD_RIGHT = 620.0
-_TIME_LEFT, _TIME_RIGHT = 640.0, 940.0
+_CLOUD_LEFT = 12.0
+_BOX_LEFT, _BOX_RIGHT = 24.0, 186.0
+_ARROW_X = 40.0
+_CALL_LEFT = 56.0  # the words beside an arrow
+_ANSWER_LEFT, _WORDS_RIGHT = 200.0, 692.0  # the words beside a box; both kinds of words end at the right
+_CLOUD_RIGHT = 704.0
+_TIME_LEFT, _TIME_RIGHT = 716.0, 948.0
 # Heights, in pixels.
-_LINE = 15.0
+_LINE = 18.0
 _HEADING_Y = 34.0
 _TOP = 46.0
-_BOX_HEIGHT, _BOX_PADDING = 44.0, 8.0  # the least height of a box; above and below its words together
-_ARROW_HEIGHT, _ARROW_PADDING = 26.0, 14.0  # the same for an arrow
+_BOX_HEIGHT, _BOX_PADDING = 48.0, 8.0  # the least height of a box; above and below its words together
+_ARROW_HEIGHT, _ARROW_PADDING = 28.0, 14.0  # the same for an arrow
 _CLOUD_HEAD, _CLOUD_FOOT = 28.0, 12.0  # inside a cloud, above its first box and below its last
 _CROSS_ABOVE = 12.0  # from a cross to the box that was not reached
 _BAR_TOP, _BAR_HEIGHT, _BAR_LEAST = 4.0, 14.0, 2.0  # the last is a width, so that every bar can be seen
-_TIME_BELOW = 30.0  # from the top of a bar to the words below it
+_TIME_BELOW = 34.0  # from the top of a bar to the words below it
 _LEGEND_BELOW = 34.0
 ENDS = {"passed": "logged it", "refused": "refused", "unknown": "no log found", "never": "never reached"}
 _LEGEND = (
-    "A bar lasts until the answer was complete; the strong part of it is this place's own time. "
-    "Clocks are not compared: each bar is in the middle of the one above."
+    "A bar is the time until the answer was complete; its dark part is the hop's own time.",
+    "Lengths are to scale. Starting times are not: the clocks of the hops are not compared.",
 )
 
 
@@ -66,21 +66,22 @@ def draw(hops: Sequence[Hop], url: str, own: Sequence[float | None], words: str)
     ]
     _place(rows)
     picture.text(_CLOUD_LEFT, _HEADING_Y, url, "head")
-    picture.text(_TIME_LEFT, _HEADING_Y, "time, to scale", "small")
+    picture.text(_TIME_LEFT, _HEADING_Y, "time, to scale", "note")
     _draw_clouds(picture, rows)
     for before, row in pairwise(rows):
         _draw_call(picture, before, row)
     for row in rows:
         _draw_hop(picture, row)
     _draw_times(picture, rows)
-    picture.text(_CLOUD_LEFT, rows[-1].bottom + _LEGEND_BELOW, _LEGEND, "small")
+    for number, line in enumerate(_LEGEND):
+        picture.text(_CLOUD_LEFT, rows[-1].bottom + _LEGEND_BELOW + number * _LINE, line, "note")
     return picture
 
 
 def _title(hops: Sequence[Hop], url: str) -> str:
     refused = next((each for each in hops if each.state == "refused"), None)
     end = f"refused by the {refused.name}" if refused else f"answered with {hops[0].status}"
-    return f"The way of a request for {url}: {end}"
+    return f"The path of a request for {url}: {end}"
 
 
 def _description(hops: Sequence[Hop]) -> str:
@@ -114,8 +115,8 @@ def _beside(one: Hop) -> list[tuple[str, str]]:
     lines = [(one.status or ENDS[one.state], f"head {tone}".strip())]
     places = dict.fromkeys(place for place in (one.called, one.address) if place)
     room = _WORDS_RIGHT - _ANSWER_LEFT
-    lines += [(line, "mono") for line in wrapped(" → ".join(places), room, MONO, mono=True) if line]
-    lines += [(line, f"small {tone}") for line in wrapped(one.why, room, SMALL) if line]
+    lines += [(line, "mono") for line in wrapped(" → ".join(places), room, mono=True) if line]
+    lines += [(line, f"note {tone}") for line in wrapped(one.why, room) if line]
     return lines
 
 
@@ -128,10 +129,10 @@ def _call(before: Hop | None, one: Hop) -> list[tuple[str, str]]:
         how = one.protocol or f"{one.tls}, no answer in it"
     elif one.state == "never":
         how = f"tried: {how}"
-    lines = [(how, "small")]
+    lines = [(how, "note")]
     for side, name in (("server", one.server), ("client", one.client)):
         if name:
-            words = wrapped(f"{side}: {short(name)}", _WORDS_RIGHT - _CALL_LEFT, MONO, mono=True)
+            words = wrapped(f"{side}: {short(name)}", _WORDS_RIGHT - _CALL_LEFT, mono=True)
             lines += [(line, "mono") for line in words]
     return lines
 
@@ -139,12 +140,12 @@ def _call(before: Hop | None, one: Hop) -> list[tuple[str, str]]:
 def _draw_call(picture: Picture, before: _Row, row: _Row) -> None:
     arrived = row.hop.state in ("passed", "unknown") or bool(row.hop.entry)
     stopped = not arrived and (row.hop.state == "refused" or _gave_up(before.hop))
-    kind = "way" if arrived else "no" if stopped else "lost"
+    kind = "path" if arrived else "no" if stopped else "lost"
     end = row.y - _CROSS_ABOVE - 2 if stopped else row.y
     picture.arrow([(_ARROW_X, before.bottom), (_ARROW_X, end)], kind, head=not stopped)
     if stopped:
         picture.cross(_ARROW_X, row.y - _CROSS_ABOVE)
-    y = before.bottom + (18 if before.cloud == row.cloud else 26)  # below the edge of the cloud
+    y = before.bottom + (18 if before.cloud == row.cloud else 31)  # below the edge of the cloud
     for number, (line, style) in enumerate(row.call):
         picture.text(_CALL_LEFT, y + number * _LINE, line, style)
 
@@ -163,40 +164,29 @@ def _draw_hop(picture: Picture, row: _Row) -> None:
     y = row.y + row.height / 2 + (-2 if place else 4)
     picture.text(middle, y, row.hop.name, f"head mid{tone}")
     if place:
-        picture.text(middle, y + _LINE, place, "small mid")
+        picture.text(middle, y + _LINE, place, "note mid")
     for number, (words, style) in enumerate(row.beside, 1):
         picture.text(_ANSWER_LEFT, row.y + number * _LINE, words, style)
 
 
 def _draw_times(picture: Picture, rows: list[_Row]) -> None:
-    """Bars that nest: a hop's own time is what the next one does not explain."""
+    """Bars that start at the left: a hop's own time is what the next one does not explain."""
     timed = [row for row in rows if row.hop.seconds is not None]
-    spans = _spans([row.hop.seconds or 0.0 for row in timed])
-    for row, span, inner in zip(timed, spans, [*spans[1:], None], strict=False):
-        x, width = span
-        y = row.y + _BAR_TOP
-        untimed = inner is None and _goes_on(row, rows)
+    scale = (_TIME_RIGHT - _TIME_LEFT) / max([*(row.hop.seconds or 0.0 for row in timed), 1e-6])
+    for number, row in enumerate(timed):
+        last = number == len(timed) - 1
+        y, took, own = row.y + _BAR_TOP, milliseconds(row.hop.seconds), milliseconds(row.own)
+        width = max((row.hop.seconds or 0.0) * scale, _BAR_LEAST)
+        if not last:
+            picture.box(_TIME_LEFT, y, width, _BAR_HEIGHT, "span", 2)
+            width = min(max((row.own or 0.0) * scale, _BAR_LEAST), width)
+            took += f", {own} its own" if own != milliseconds(0.0) else ""
+        untimed = last and _goes_on(row, rows)
         kind = "bad" if row.hop.state == "refused" else "span" if untimed else "own"
-        picture.box(x, y, width, _BAR_HEIGHT, kind, 2)
-        took = milliseconds(row.hop.seconds)
-        if inner is not None:
-            picture.box(inner[0], y, inner[1], _BAR_HEIGHT, "span", 0)
-            took += f", {milliseconds(row.own)} of them its own"
-        picture.text(_TIME_LEFT, y + _TIME_BELOW, took, "small")
+        picture.box(_TIME_LEFT, y, width, _BAR_HEIGHT, kind, 2)
+        picture.text(_TIME_LEFT, y + _TIME_BELOW, took, "note")
 
 
 def _goes_on(row: _Row, rows: list[_Row]) -> bool:
     """Whether the request went further, so that this hop's own time is not known."""
     return any(each.hop.state != "never" for each in rows[rows.index(row) + 1 :])
-
-
-def _spans(seconds: Sequence[float]) -> list[tuple[float, float]]:
-    """Where each bar starts and how wide it is: to scale, each in the middle of the one before."""
-    spans: list[tuple[float, float]] = []
-    left, room = _TIME_LEFT, _TIME_RIGHT - _TIME_LEFT
-    scale = room / max([*seconds, 1e-6])
-    for each in seconds:
-        width = min(max(each * scale, _BAR_LEAST), room)
-        left, room = left + (room - width) / 2, width
-        spans.append((left, width))
-    return spans

@@ -8,40 +8,37 @@ import hashlib
 from collections.abc import Sequence
 from html import escape
 
-TEXT, SMALL, HEAD, MONO = 13, 11.5, 12.5, 11  # sizes of the fonts, in pixels
+SIZE = 14  # of all text, in pixels: readable on a projector, where a picture is 960 wide
 _SANS = 'system-ui, -apple-system, "Segoe UI", "Helvetica Neue", Arial, sans-serif'
 _MONOSPACED = "ui-monospace, SFMono-Regular, Menlo, Consolas, monospace"
 _FORM = f"""
-text {{ font: {TEXT}px {_SANS}; }}
-.small {{ font-size: {SMALL}px; }}
-.head {{ font-size: {HEAD}px; font-weight: 600; }}
-.mono {{ font-family: {_MONOSPACED}; font-size: {MONO}px; }}
+text {{ font: {SIZE}px {_SANS}; }}
+.head {{ font-weight: 600; }}
+.mono {{ font-family: {_MONOSPACED}; }}
 .mid {{ text-anchor: middle; }}
 .end {{ text-anchor: end; }}
-.heret {{ font-size: {SMALL}px; font-weight: 600; text-anchor: middle; }}
-.stept {{ font-size: {SMALL}px; text-anchor: middle; }}
-.new, .refused, .way, .no {{ stroke-width: 2; }}
+.new, .next, .refused, .path, .no {{ stroke-width: 2; }}
 .never {{ stroke-dasharray: 4 4; }}
-.dash, .lost {{ stroke-dasharray: 3 4; }}
+.dash, .next, .lost {{ stroke-dasharray: 3 4; }}
 """
 # class: (fill, stroke) in light, then in dark; an empty word leaves it as it is
 _COLORS = {
     "text": ("#26282c", "", "#e6e7ea", ""),
-    "small": ("#5a5e66", "", "#a9adb6", ""),
-    "mono": ("#5a5e66", "", "#a9adb6", ""),
-    "stept": ("#5a5e66", "", "#a9adb6", ""),
+    "note": ("#4b4f57", "", "#b6bac2", ""),
+    "mono": ("#4b4f57", "", "#b6bac2", ""),
     "card": ("#fcfcfb", "#d6d6d2", "#1d1f23", "#3a3d44"),
     "aws": ("#fff7ea", "#c98a2b", "#2b241a", "#c98a2b"),
     "gcp": ("#eef4fd", "#5b86c9", "#1b2433", "#6d98da"),
     "net": ("#fcfcfb", "#b9bcc2", "#1d1f23", "#565b64"),
     "thing": ("#ffffff", "#7d828b", "#24272c", "#8b9098"),
-    "new": ("#ffffff", "#15803d", "#24272c", "#4ade80"),
+    "new": ("#e7f6ec", "#15803d", "#17301f", "#4ade80"),
+    "next": ("none", "#15803d", "none", "#4ade80"),
     "refused": ("#fef2f2", "#b91c1c", "#341d1f", "#f87171"),
     "never": ("none", "#b9bcc2", "none", "#565b64"),
     "step": ("none", "#d6d6d2", "none", "#3a3d44"),
     "here": ("#26282c", "", "#e6e7ea", ""),
-    "heret": ("#fcfcfb", "", "#1d1f23", ""),
-    "way": ("none", "#15803d", "none", "#4ade80"),
+    "on": ("#fcfcfb", "", "#1d1f23", ""),
+    "path": ("none", "#15803d", "none", "#4ade80"),
     "no": ("none", "#b91c1c", "none", "#f87171"),
     "line": ("none", "#7d828b", "none", "#8b9098"),
     "dash": ("none", "#7d828b", "none", "#8b9098"),
@@ -51,8 +48,9 @@ _COLORS = {
     "good": ("#15803d", "", "#4ade80", ""),
     "bad": ("#b91c1c", "", "#f87171", ""),
     "faint": ("#6b7079", "", "#8b9098", ""),
+    "number": ("#15803d", "", "#4ade80", ""),
 }
-_HEADS = {"way": "good", "no": "bad", "line": "faint", "dash": "faint", "lost": "faint"}
+_HEADS = {"path": "good", "no": "bad", "line": "faint", "dash": "faint", "lost": "faint"}
 _MARGIN = 20.0
 
 
@@ -71,24 +69,29 @@ class Picture:
     def box(
         self, x: float, y: float, width: float, height: float, kind: str = "thing", radius: float = 6
     ) -> None:
-        """A rectangle: a thing, a new, refused or never thing, an aws, gcp or net around things."""
+        """A rectangle: a thing, a new, next, refused or never thing, an aws, gcp or net around things."""
         place = f'x="{x:g}" y="{y:g}" width="{width:g}" height="{height:g}"'
         self._put(f'<rect class="{kind}" {place} rx="{radius:g}"/>', y + height)
 
     def text(self, x: float, y: float, words: object, kind: str = "") -> None:
-        """Words on the line y. Kinds, one or more: head, small, mono; mid, end; good, bad, faint."""
+        """Words on the line y. Kinds, one or more: head, note, mono; mid, end; good, bad, faint, on."""
         style = f' class="{kind}"' if kind else ""
         self._put(f'<text{style} x="{x:g}" y="{y:g}">{escape(str(words))}</text>', y)
 
-    def arrow(self, points: Sequence[tuple[float, float]], kind: str = "way", head: bool = True) -> None:
-        """A line through points: way (green), no (red), line, dash, lost (grey), with a head at its end."""
-        way = " L".join(f"{x:g} {y:g}" for x, y in points)
+    def arrow(self, points: Sequence[tuple[float, float]], kind: str = "path", head: bool = True) -> None:
+        """A line through points: path (green), no (red), line, dash, lost (grey), with a head at its end."""
+        line = " L".join(f"{x:g} {y:g}" for x, y in points)
         end = f' marker-end="url(#ID-{_HEADS[kind]})"' if head else ""
-        self._put(f'<path class="{kind}" d="M{way}"{end}/>', max(y for _, y in points))
+        self._put(f'<path class="{kind}" d="M{line}"{end}/>', max(y for _, y in points))
 
     def cross(self, x: float, y: float) -> None:
-        """Here is no way through."""
+        """No request gets through here."""
         self._put(f'<path class="no" d="M{x - 7:g} {y - 7:g} l14 14 m-14 0 l14 -14"/>', y + 7)
+
+    def number(self, x: float, y: float, number: int) -> None:
+        """A number in a circle."""
+        self._put(f'<circle class="number" cx="{x:g}" cy="{y:g}" r="11"/>', y + 11)
+        self.text(x, y + 5, number, "head mid on")
 
     def __str__(self) -> str:
         """The SVG. Its ids come from its content: two pictures on a page do not share any."""
@@ -127,32 +130,31 @@ class Picture:
         self._bottom = max(self._bottom, bottom)
 
 
-def width_of(words: str, size: float = TEXT, mono: bool = False) -> float:
-    """About how wide these words are, in pixels; rather too wide than too narrow."""
+def width_of(words: str, mono: bool = False, bold: bool = False) -> float:
+    """How wide these words are in DejaVu, the widest of usual fonts, in pixels."""
     if mono:
-        return len(words) * size * 0.61
-    return sum(_em(letter) for letter in words) * size
+        return len(words) * SIZE * 0.603
+    return sum(_em(letter) for letter in words) * SIZE * (1.14 if bold else 1)
 
 
-def wrapped(words: str, width: float, size: float = TEXT, mono: bool = False) -> list[str]:
-    """The words in lines of at most that width; a word that is wider is cut where it must be."""
+def wrapped(words: str, width: float, mono: bool = False) -> list[str]:
+    """The words in lines of at most that width; a name that is wider breaks after punctuation."""
     lines = [""]
     for word in words.split():
-        if lines[-1] and width_of(f"{lines[-1]} {word}", size, mono) > width:
+        if lines[-1] and width_of(f"{lines[-1]} {word}", mono) > width:
             lines.append("")
         lines[-1] = f"{lines[-1]} {word}".strip()
-        while width_of(lines[-1], size, mono) > width:
-            cut = next(
-                n for n in range(len(lines[-1]), 0, -1) if width_of(lines[-1][:n], size, mono) <= width
-            )
-            lines[-1:] = [lines[-1][:cut], lines[-1][cut:]]
+        while width_of(lines[-1], mono) > width:
+            fits = next(n for n in range(len(lines[-1]), 0, -1) if width_of(lines[-1][:n], mono) <= width)
+            cut = max((n for n in range(1, fits + 1) if lines[-1][n - 1] in "-./_ "), default=fits)
+            lines[-1:] = [lines[-1][:cut].rstrip(), lines[-1][cut:]]
     return lines
 
 
 def _em(letter: str) -> float:
-    if letter in "iljtfrI.,:;'|!()[]/ ":
-        return 0.34
-    return 0.9 if letter in "mwMW@%" else 0.7 if letter.isupper() else 0.58
+    if letter in "iljtfrI.,:;'|!()[]/ -":
+        return 0.36
+    return 0.95 if letter in "mwMW@%✓→" else 0.7 if letter.isupper() else 0.62
 
 
 def _marker(kind: str) -> str:

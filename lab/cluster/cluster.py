@@ -1,4 +1,4 @@
-"""A Kubernetes cluster with one node, for the clouds to create and delete."""
+"""A Kubernetes cluster with one node, which the clouds create and delete."""
 
 import shutil
 from collections.abc import Callable
@@ -22,7 +22,7 @@ __all__ = ["Cluster", "ClusterSpec", "MakeCluster"]
 
 
 class Cluster:
-    """One cluster in a VPC (a VPC holds one). Its steps are the clouds' steps; each may raise LabError."""
+    """One cluster in a VPC (one per VPC). Its steps are those of the clouds; each may raise LabError."""
 
     def __init__(
         self, spec: ClusterSpec, vpc: Vpc, processes: Processes, lab: Lab, programs: Path,
@@ -42,21 +42,21 @@ class Cluster:
 
     @property
     def endpoint(self) -> str:
-        """127.0.0.1:<port>, which leads to the API server; "" before start_control_plane."""
+        """127.0.0.1:<port>, relayed to the API server; "" before start_control_plane."""
         return self._plane.endpoint
 
     @property
     def ca_certificate(self) -> bytes:
-        """PEM, of the authority that signed the API server's certificate."""
+        """PEM, of the CA that signed the API server's certificate."""
         return self._plane.authority.pair.certificate
 
     @property
     def admin_kubeconfig(self) -> Path:
-        """By client certificate, group system:masters, by way of `endpoint`: for the lab itself."""
+        """With a client certificate of group system:masters, through `endpoint`: for the lab itself."""
         return self._folder / "admin.kubeconfig"
 
     def ended(self) -> list[str]:
-        """Its programs that ended although nobody stopped them, and how: a cloud would start them again."""
+        """Its programs that ended unexpectedly, and how; a cloud would restart them."""
         return self._processes.ended(self.spec.name)
 
     def start_control_plane(self) -> None:
@@ -80,8 +80,8 @@ class Cluster:
     ) -> None:  # fmt: skip
         """Blocks until the node is Ready. One node at a time.
 
-        `address` is its private one in the VPC; `pods` the range of its pods' addresses, where the cluster
-        has no range of which it gets a /24; `provider_id` its name in the cloud, such as
+        `address` is its private one in the VPC; `pods` the range of its pods' addresses, unless the cluster
+        has a range of which it gets a /24; `provider_id` its name in the cloud, such as
         aws:///us-east-1a/i-0123456789abcdef0.
         """
         if self._node:
@@ -94,21 +94,26 @@ class Cluster:
         )
         store = self._prepare_images().result()
         try:
-            node.start(store)
+            node.start(store, sorted(self._lab.own_images.glob("*.tar")))
         except BaseException:
             node.stop()
             raise
         self._node = node
 
+    def add_image(self, archive: Path) -> None:
+        """Add an image for pods, on the node and in the folder from which later nodes take them."""
+        if self._node:
+            self._node.add_image(archive)
+
     def stop_node(self) -> None:
-        """End the node and its pods, and let the cluster know. No node is fine."""
+        """Stop the node and its pods and delete its Node object, if there is a node."""
         if self._node:
             self._node.stop()
             self._node.forget()
             self._node = None
 
     def stop(self) -> None:
-        """End everything and delete its data; public addresses go back. Twice is harmless."""
+        """Stop everything and delete its data; releases the public addresses. Idempotent."""
         if self._controller:
             self._controller.stopping()
         if self._node:
@@ -122,7 +127,7 @@ class Cluster:
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _prepare_images(self) -> Future[Path]:
-        """The first cluster on a machine imports the images (6 to 9 s) while its control plane starts."""
+        """Import the images, once per machine (6 to 9 s), while the first control plane starts."""
         if not self._store:
             executor = ThreadPoolExecutor(1, thread_name_prefix="images")
             cgroup = f"{self._lab.cgroup}/images"

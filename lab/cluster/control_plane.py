@@ -26,13 +26,13 @@ class ClusterSpec:
     """What a cloud decides about a cluster.
 
     Attributes:
-        name: of its folder, cgroup and logs: unique in the lab, so with the cloud in it (eks-tutorial).
+        name: of its folder, cgroup and logs: unique in the lab, hence with the cloud (eks-tutorial).
         address: of the API server in the VPC (on EKS a network interface in one of the subnets).
         service_range: CIDR of cluster IPs.
         dns_ip: cluster IP of kube-dns, in `service_range`.
-        resolver: address of the VPC's resolver, where nodes and CoreDNS ask for everything else.
-        pod_range: CIDR of which each node gets a /24; empty where a node brings its pods' addresses.
-        token_webhook: kubeconfig of the service that verifies bearer tokens (TokenReview v1), as for
+        resolver: address of the VPC's resolver, which nodes and CoreDNS use for all other names.
+        pod_range: CIDR of which each node gets a /24; empty if nodes bring their pods' addresses.
+        token_webhook: kubeconfig of the service that verifies bearer tokens (TokenReview v1), for
             --authentication-token-webhook-config-file; its server must be reachable in the VPC's namespace.
     """
 
@@ -57,11 +57,11 @@ class ControlPlane:
         self.authority = pki.Authority("kubernetes")
         self.endpoint = ""
         self.api: client.ApiClient | None = None
-        self.programs: list[Process] = []  # without which there is no API server
+        self.programs: list[Process] = []  # the API server needs all of them
 
     @property
     def url(self) -> str:
-        """Of the API server, inside the VPC."""
+        """The API server's URL inside the VPC."""
         return f"https://{self.spec.address}:{PORT}"
 
     def start(self) -> None:
@@ -82,7 +82,7 @@ class ControlPlane:
         self._start("kube-scheduler", *self._scheduler())
 
     def stop(self) -> None:
-        """Ends at once: the cluster's data goes with it."""
+        """Kills the programs: the cluster's data is deleted anyway."""
         self._relay.close()
         self._processes.stopping(self.spec.name)
         cgroups.kill(self._cgroup)
@@ -94,7 +94,7 @@ class ControlPlane:
             self.api.close()
 
     def kubeconfig(self, name: str, user: str, *groups: str, server: str = "") -> Path:
-        """Write <name>.kubeconfig for a user who shows a client certificate; `server`: if not from inside."""
+        """Write <name>.kubeconfig for a user with a client certificate; `server`: a URL outside the VPC."""
         pair = self.authority.issue(user, pki.CLIENT, groups=groups)
         certificate, key = pair.write(self.folder / "pki", name)
         identity = {"client-certificate": str(certificate), "client-key": str(key)}
@@ -127,7 +127,7 @@ class ControlPlane:
         pki.write_private(folder / "service-accounts.key", private)
 
     def _open_relay(self) -> None:
-        """From the machine's loopback into the VPC; nothing else of the machine leads there."""
+        """From the machine's loopback into the VPC; the only such path."""
         address, namespace = (self.spec.address, PORT), self.vpc.namespace.path
         listener = sockets.listen(("127.0.0.1", 0))
         self.endpoint = f"127.0.0.1:{listener.getsockname()[1]}"
@@ -154,7 +154,7 @@ class ControlPlane:
             f"--listen-client-urls={ETCD}",
             f"--advertise-client-urls={ETCD}",
             "--listen-peer-urls=http://127.0.0.1:2380",
-            "--unsafe-no-fsync",  # what is lost with the machine is a lab
+            "--unsafe-no-fsync",  # a lab need not survive a crash of the machine
         ]
 
     def _api_server(self) -> list[str]:
@@ -202,16 +202,16 @@ class ControlPlane:
             f"--service-account-private-key-file={self._pki('service-accounts.key')}",
             f"--root-ca-file={self._pki('ca.crt')}",
             "--use-service-account-credentials=true",
-            # Each controller fetches an identity at the start: 4 s at the usual 20 requests per second.
+            # Each controller requests a token at its start: 4 s at the usual 20 requests per second.
             "--kube-api-qps=1000",
             "--kube-api-burst=1000",
-            # No --cluster-signing-cert-file: EKS, too, signs nobody's requests for client certificates, and
-            # each of the four signers would hold an inotify instance.
-            f"--flex-volume-plugin-dir={self.folder / 'volume-plugins'}",  # made at the start; else in /usr
+            # No --cluster-signing-cert-file: EKS does not sign client certificates either, and each of the
+            # four signers would use an inotify instance.
+            f"--flex-volume-plugin-dir={self.folder / 'volume-plugins'}",  # created; default: in /usr
             *self._node_ranges(),
             f"--service-cluster-ip-range={self.spec.service_range}",
-            # On a busy machine a kubelet is late with its lease. After 50 s of that all pods of the node are
-            # not ready, and Envoys find no healthy upstream; but the node is as alive as the machine.
+            # On a busy machine a kubelet renews its lease late. After 50 s, all pods of the node would become
+            # not ready and Envoy would have no healthy upstream, although the node is running.
             "--node-monitor-grace-period=10m",
         ]
 

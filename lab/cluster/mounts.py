@@ -1,8 +1,8 @@
-"""A view of the machine's file system with /run, /var/lib and /var/log of its own.
+"""A view of the machine's file system with its own /run, /var/lib and /var/log.
 
 Container runtimes and kubelets keep state at fixed paths (/var/lib/kubelet/device-plugins, /var/lib/cni,
-/run/containerd, /run/netns, /var/log/containers). In a mount namespace each node has its own, the machine's
-stay untouched, two nodes do not meet, and all of a node's mounts end with its last process.
+/run/containerd, /run/netns, /var/log/containers). Each node has its own in a mount namespace: the machine's
+are not touched, nodes do not conflict, and all of a node's mounts end with its last process.
 """
 
 import shlex
@@ -19,15 +19,15 @@ class View:
     """`root` is the folder on the machine that holds the view's own directories."""
 
     def __init__(self, root: Path, visible: list[Path], texts: Mapping[str, str] = NO_TEXTS) -> None:
-        """`visible`: folders and files that must be seen although they may lie below an own directory.
+        """`visible`: folders and files that stay visible even below one of the view's own directories.
 
-        `texts`: existing files (path → text) that the view has copies of instead, to read and to write.
+        `texts`: existing files (path → text) that the view replaces by copies, for reading and writing.
         """
         self.root = root
         self._visible, self._texts = visible, texts
 
     def path(self, inside: str) -> Path:
-        """Where a path inside one of the own directories lies on the machine."""
+        """The machine's path of a path inside one of the view's own directories."""
         return self.root / inside.lstrip("/")
 
     def create(self) -> None:
@@ -38,7 +38,7 @@ class View:
             self.path(file).write_text(text)
 
     def enter_new(self, *argv: str | Path) -> list[str]:
-        """The command line that makes the view and becomes `argv` in it; no process is added."""
+        """The command line that creates the view and runs `argv` in it, in the same process."""
         mount, lines = program("mount"), []
         for path in self._visible:
             if any(path.is_relative_to(own) for own in OWN):
@@ -48,14 +48,14 @@ class View:
                 lines.append(f"{mount} --rbind {_quote(path)} {_quote(place)}")
         for own in (*self._texts, *OWN):
             lines.append(f"{mount} --rbind {_quote(self.path(str(own)))} {own}")
-        # Shared among the view's own processes only, as pods may ask for mount propagation.
+        # Shared only among the view's own processes, as pods may use mount propagation.
         lines += [f"{mount} --make-rshared /", 'exec "$@"']
         unshare = [program("unshare"), "--mount", "--propagation", "private", "--"]
         return [*unshare, program("sh"), "-euc", "\n".join(lines), "view", *map(str, argv)]
 
     @staticmethod
     def enter(pid: int, *argv: str | Path) -> list[str]:
-        """The command line that becomes `argv` in the view that process `pid` lives in."""
+        """The command line that runs `argv` in the view of process `pid`."""
         return [program("nsenter"), f"--mount=/proc/{pid}/ns/mnt", "--", *map(str, argv)]
 
 

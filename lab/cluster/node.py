@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Iterable
 from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from lab.processes import Process, Processes
 
 PROGRAMS = ("kubelet", "kube-proxy", "containerd")
 XTABLES_LOCK = Path("/run/xtables.lock")
-# The kubelet sets these for the whole machine (setupKernelTunables), unless it finds them as it wants them.
+# The kubelet sets these machine-wide (setupKernelTunables), unless they have the expected values.
 KERNEL_SETTINGS = {
     "/proc/sys/vm/overcommit_memory": "1",
     "/proc/sys/vm/panic_on_oom": "0",
@@ -31,7 +32,7 @@ KERNEL_SETTINGS = {
 
 
 class Node:
-    """One machine of a cluster: what runs on it is below one cgroup, what it writes below one folder."""
+    """One machine of a cluster: its processes are below one cgroup, its files below one folder."""
 
     def __init__(
         self, name: str, address: str, labels: dict[str, str], pods: IPv4Network, provider_id: str,
@@ -44,13 +45,17 @@ class Node:
         self._pods, self._runtime = f"{cgroup}/pods", f"{cgroup}/runtime"
         self._cgroup = cgroup
         visible = [plane.folder, programs]
-        # kube-proxy and the VPC's NAT change the same tables. (nftables needs no lock, and has no such file.)
+        # kube-proxy and the VPC's NAT change the same tables. (nftables needs no lock and has no such file.)
         visible += [XTABLES_LOCK] if XTABLES_LOCK.exists() else []
         self._view = View(plane.folder / "node", visible, KERNEL_SETTINGS)
         self._prefix = f"{plane.spec.name}/"
+        self._containerd: Process | None = None
 
-    def start(self, store: Path) -> None:
-        """Blocks until the node is Ready. `store`: containerd's images (`runtime.image_store`)."""
+    def start(self, store: Path, more: Iterable[Path] = ()) -> None:
+        """Blocks until the node is Ready.
+
+        `store`: containerd's images (`runtime.image_store`); `more`: archives of other images.
+        """
         self._plane.vpc.add_private(self.address)
         cgroups.create(self._pods)
         self._plane.vpc.add_nat_range(str(self._pod_range))
@@ -62,14 +67,22 @@ class Node:
         )
         action = f"starting node {self.name}"
         wait_until(lambda: runtime.is_ready(self._view, containerd), action, [containerd])
+        self._containerd = containerd
+        for archive in more:
+            self.add_image(archive)
         programs = [containerd, self._start_kubelet(containerd.pid), self._start_proxy(containerd.pid)]
         wait_until(self._is_ready, action, [*self._plane.programs, *programs])
 
+    def add_image(self, archive: Path) -> None:
+        """Import an image for pods; LabError if the archive has none."""
+        assert self._containerd
+        runtime.import_image(self._containerd, archive)
+
     def stop(self) -> None:
-        """End every container and program of the node and delete its folder; no pod is asked to finish."""
+        """Kill every container and program of the node and delete its folder, without graceful shutdown."""
         for name in PROGRAMS:
             self._processes.stopping(self._prefix + name)
-        cgroups.kill(self._pods)  # first, so that the shims, their parents, still reap them
+        cgroups.kill(self._pods)  # before the shims, their parents, which then reap them
         cgroups.kill(self._cgroup)
         for name in PROGRAMS:
             self._processes.stop(self._prefix + name)
@@ -80,7 +93,7 @@ class Node:
         shutil.rmtree(self._view.root, ignore_errors=True)
 
     def forget(self) -> None:
-        """Delete the Node object: the API server runs on without it."""
+        """Delete the Node object, as the API server keeps running."""
         try:
             client.CoreV1Api(self._plane.api).delete_node(self.name)
         except ApiException as error:
@@ -92,7 +105,7 @@ class Node:
         return self._plane.vpc.namespace.path
 
     def _start(self, program: str, containerd: int, *arguments: str) -> Process:
-        """In containerd's view, as the two share what they mount."""
+        """In containerd's view, as the two share mounts."""
         inside = View.enter(containerd, self._programs / program, *arguments)
         argv = [*cgroups.entering(self._runtime), *inside]
         return self._processes.start(self._prefix + program, argv, self._namespace)
@@ -100,7 +113,7 @@ class Node:
     def _is_ready(self) -> bool:
         try:
             node = client.CoreV1Api(self._plane.api).read_node(self.name)
-        except (ApiException, HTTPError):  # HTTPError: an API server that has lost its etcd hangs up
+        except (ApiException, HTTPError):  # HTTPError: without etcd, the API server closes the connection
             return False
         conditions = node.status.conditions if node.status else None
         return any(one.type == "Ready" and one.status == "True" for one in conditions or [])
@@ -161,11 +174,11 @@ class Node:
             "cgroupRoot": f"/{self._pods}",
             "cgroupsPerQOS": True,
             "enforceNodeAllocatable": [],
-            # No pod has the range's first or last address, or that of the node's end of its link.
+            # Not for pods: the range's first and last address, and the node's on its link to the pods.
             "maxPods": min(110, self._pod_range.num_addresses - 3),
             "failCgroupV1": False,
             "failSwapOn": False,
-            # The disk and the memory are the reader's: nothing is evicted or collected because they are full.
+            # The machine shares its disk and memory: do not evict pods or delete images when they are full.
             "evictionHard": {
                 "imagefs.available": "0%",
                 "nodefs.available": "0%",
@@ -190,7 +203,7 @@ class Node:
             "healthzBindAddress": "127.0.0.1:10256",
             "metricsBindAddress": "127.0.0.1:10249",
             "nodePortAddresses": ["primary"],  # not on the VPC's public addresses
-            # The machine's limits stay as they are.
+            # Keep the machine's limits.
             "conntrack": {"maxPerCore": 0, "tcpEstablishedTimeout": "0s", "tcpCloseWaitTimeout": "0s"},
         }
         file = self._write("/var/lib/kube-proxy.json", configuration)

@@ -1,7 +1,7 @@
-"""containerd in a view of its own, and the images every node starts with.
+"""containerd in its own view of the file system, and the images every node starts with.
 
-Importing the images takes containerd 6 to 9 seconds. So it is done once per machine: the result is kept in
-the cache, and a node's containerd starts on a copy made of hard links, which takes a moment and no space.
+Importing the images takes containerd 6 to 9 seconds. It is done once per machine: the result is cached, and
+a node's containerd starts with a copy made of hard links, which takes no time and no space.
 """
 
 import fcntl
@@ -25,7 +25,7 @@ CNI_CONFIGURATION = "/var/lib/cni/net.d"
 
 
 def start(processes: Processes, name: str, view: View, namespace: Path | None, cgroup: str) -> Process:
-    """Start containerd; what it starts stays in `cgroup`. Ready when `is_ready`."""
+    """Start containerd, with all its children in `cgroup`. Ready when `is_ready`."""
     view.create()
     configuration = view.path("/var/lib/containerd.toml")
     configuration.write_text(_configuration())
@@ -44,7 +44,7 @@ def is_ready(view: View, process: Process) -> bool:
 
 
 def copy_store(store: Path, view: View) -> None:
-    """Give a node's containerd all images, before it starts."""
+    """Give a node's containerd all images; call it before the start."""
     target = view.path(STORE)
     target.parent.mkdir(parents=True, exist_ok=True)
     if subprocess.run([program("cp"), "-al", store, target], capture_output=True).returncode:
@@ -56,15 +56,28 @@ def copy_store(store: Path, view: View) -> None:
         shutil.copy2(database, copy)
 
 
+def import_image(containerd: Process, archive: Path) -> None:
+    """Add an image to a running node; LabError with containerd's error if the archive has none."""
+    with archive.open("rb") as file:
+        command = View.enter(containerd.pid, program("ctr"), "-n", "k8s.io", "images", "import", "-")
+        done = subprocess.run(
+            command, stdin=file, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+    if done.returncode:
+        raise LabError(
+            "importing an image", done.stdout.strip(), "docker save, podman save and crane pull write one"
+        )
+
+
 def image_store(archives: list[Path], cache: Path, processes: Processes, cgroup: str) -> Path:
-    """containerd's folder with these images imported; made once, kept in the cache, never written again."""
+    """containerd's folder with these images imported; created once, cached, never changed again."""
     key = hashlib.sha256("\n".join([_version(), *(path.name for path in archives)]).encode()).hexdigest()[:16]
     store = cache / "containerd" / key
     store.parent.mkdir(parents=True, exist_ok=True)
     with _alone(store.parent / "lock"):
         if not store.exists():
             scratch = store.parent / "importing"
-            shutil.rmtree(scratch, ignore_errors=True)  # of one that was interrupted
+            shutil.rmtree(scratch, ignore_errors=True)  # left by an interrupted import
             view = View(scratch, [*{path.parent for path in archives}])
             _import(archives, view, processes, f"import-{key}", cgroup)
             view.path(STORE).rename(store)
@@ -104,14 +117,14 @@ def _version() -> str:
 
 @contextmanager
 def _alone(path: Path) -> Iterator[None]:
-    """One at a time, also among labs."""
+    """One at a time, across all labs."""
     with path.open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 
 def _cni_plugins() -> str:
-    """The folder that has them."""
+    """The folder that contains them."""
     found = packages.CNI.found()
     if not found:
         answer = f"no {packages.CNI.what} in {packages.CNI.folders}"
@@ -120,15 +133,15 @@ def _cni_plugins() -> str:
 
 
 def _configuration() -> str:
-    # Paths are containerd's defaults: they lie in the view. Without CAP_SYS_RESOURCE a negative OOM score
-    # makes runc fail ("can't get final child's PID from pipe: EOF"), hence restrict_oom_score_adj.
+    # The paths are containerd's defaults, in its view. Without CAP_SYS_RESOURCE a negative OOM score makes
+    # runc fail ("can't get final child's PID from pipe: EOF"), hence restrict_oom_score_adj.
     return f"""version = 2
 [plugins."io.containerd.internal.v1.opt"]
   path = "/var/lib/containerd-opt"
 [plugins."io.containerd.grpc.v1.cri"]
   sandbox_image = "{images.PAUSE}"
   restrict_oom_score_adj = true
-  disable_apparmor = true  # its profile would be loaded into the machine's kernel, and stay
+  disable_apparmor = true  # its profile would remain loaded in the machine's kernel
   [plugins."io.containerd.grpc.v1.cri".cni]
     bin_dir = "{_cni_plugins()}"
     conf_dir = "{CNI_CONFIGURATION}"

@@ -15,15 +15,15 @@ from kubernetes.client.exceptions import ApiException
 from lab.errors import LabError
 
 FINALIZER = "service.kubernetes.io/load-balancer-cleanup"
-RESYNC = 30  # seconds after which everything is looked at again, whatever went wrong
+RESYNC = 30  # seconds after which all Services are synced again
 MERGE = "application/merge-patch+json"
 log = logging.getLogger(__name__)
 
-Service = Any  # client.V1Service, whose model calls every field optional
+Service = Any  # client.V1Service, all of whose fields are typed as optional
 
 
 class Machine(Protocol):
-    """A cluster's node, as the cloud knows it."""
+    """A cluster's node, for the cloud."""
 
     @property
     def address(self) -> str:
@@ -31,27 +31,27 @@ class Machine(Protocol):
 
     @property
     def provider_id(self) -> str:
-        """Of Kubernetes' `spec.providerID`: its name in the cloud."""
+        """Its name in the cloud, from Kubernetes' `spec.providerID`."""
 
 
 NodeOf = Callable[[], Machine | None]
 
 
 class Policy(Protocol):
-    """How a cloud balances. Both calls are idempotent; a balancer is known by its Service's uid."""
+    """A cloud's load balancers. Both calls are idempotent; the Service's uid identifies its load balancer."""
 
     def ensure(self, service: Service, node: NodeOf) -> list[dict[str, str]]:
-        """Make the balancer what the Service asks for; returns status.loadBalancer.ingress."""
+        """Create or update the load balancer; returns status.loadBalancer.ingress."""
 
     def release(self, uid: str) -> None:
-        """Delete the balancer; none is fine."""
+        """Delete the load balancer, if it exists."""
 
     def close(self) -> None:
-        """The cluster is gone: what becomes of the balancers that its Services had."""
+        """Called when the cluster is deleted: what happens to the load balancers of its Services."""
 
 
 class ServiceController:
-    """Watches one cluster's Services, in a thread, and keeps balancers and statuses as they ask."""
+    """Watches one cluster's Services, in a thread, and keeps load balancers and statuses in sync."""
 
     def __init__(self, core: client.CoreV1Api, policy: Policy, node: NodeOf) -> None:
         self._core, self._policy, self._node = core, policy, node
@@ -64,11 +64,11 @@ class ServiceController:
         self._thread.start()
 
     def stopping(self) -> None:
-        """From here on, a connection that breaks is no error."""
+        """From now on, a broken connection is no error."""
         self._stop.set()
 
     def stop(self) -> None:
-        """The API server is gone by now, which is what ends the watch."""
+        """Call it after the API server has stopped, which ends the watch."""
         self._stop.set()
         self._thread.join(RESYNC)
         self._policy.close()
@@ -106,7 +106,7 @@ class ServiceController:
             else:
                 self._clean_up(service)
         except ApiException as error:
-            if error.status not in (404, 409):  # it changed meanwhile: the next event tells how
+            if error.status not in (404, 409):  # it changed meanwhile: there will be another event
                 raise
         except LabError as refused:
             self._report(service, str(refused))
@@ -116,7 +116,7 @@ class ServiceController:
 
     def _ensure(self, service: Service) -> None:
         if wanted := service.spec.load_balancer_class:
-            # A cloud's controller leaves it, without a word, to whoever serves the class.
+            # A cloud's controller silently ignores it, for another controller to serve.
             raise LabError(f"loadBalancerClass {wanted}", "nothing in this cluster serves it", "leave it out")
         self._held.add(service.metadata.uid)
         self._set_finalizer(service, True)
@@ -151,7 +151,7 @@ class ServiceController:
         self._core.patch_namespaced_service_status(meta.name, meta.namespace, body, _content_type=MERGE)
 
     def _report(self, service: Service, message: str) -> None:
-        """As an event, so that `kubectl describe service` tells it; once for the same message."""
+        """Record an event for `kubectl describe service`; once per message."""
         meta = service.metadata
         if self._reported.get(meta.uid) == message:
             return

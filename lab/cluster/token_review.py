@@ -1,4 +1,4 @@
-"""The webhook by which an API server asks the cloud whose token it was given.
+"""The webhook by which an API server has the cloud verify a bearer token.
 
 TokenReview of authentication.k8s.io/v1,
 https://kubernetes.io/docs/reference/access-authn-authz/authentication/#webhook-token-authentication
@@ -23,7 +23,7 @@ class Unauthenticated(Exception):
 
 
 class TokenWebhook:
-    """Answers on the loopback of a VPC's namespace, out of reach for pods and readers.
+    """Serves on the loopback of a VPC's namespace, which pods cannot reach.
 
     `authenticate(token)` returns the token's user or raises Unauthenticated.
     """

@@ -1,4 +1,4 @@
-"""Waiting for programs, with an end."""
+"""Waiting for programs, with a time limit."""
 
 import time
 from collections.abc import Callable, Iterable
@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterable
 from lab.errors import LabError
 from lab.processes import Process
 
-LIMIT = 900  # seconds: for what takes 10 on an idle machine, and far more on a busy one that is emulated
+LIMIT = 900  # seconds: takes 10 on an idle machine, and far more on a busy emulated one
 
 
 def wait_until(
     ready: Callable[[], bool], action: str, programs: Iterable[Process], timeout: float = LIMIT
 ) -> None:
-    """Return as soon as `ready` is true, asked ten times a second.
+    """Return as soon as `ready` is true; polled ten times a second.
 
     LabError when one of the programs ends meanwhile (with the end of its log), or after `timeout` seconds.
     """

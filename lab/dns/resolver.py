@@ -1,4 +1,4 @@
-"""DNS servers in network namespaces: CoreDNS on zone files that change while it runs."""
+"""DNS servers in network namespaces: CoreDNS with zone files that change while it runs."""
 
 import itertools
 import socket
@@ -18,7 +18,7 @@ _PORT = 53
 _SOA = "ns.invalid. hostmaster.invalid. 1 7200 900 1209600 60"
 _HOST_NAMES = {"CNAME", "NS", "PTR", "MX", "SRV"}  # their values end with a host name
 
-# Every change of every zone has a serial of its own: CoreDNS reloads a zone when its serial has changed.
+# Every change of a zone gets a new serial: CoreDNS reloads a zone when its serial has changed.
 _serials = itertools.count(int(time.time()))
 
 
@@ -34,7 +34,7 @@ class Record(NamedTuple):
 class Resolver:
     """A DNS server on port 53 of every address of one network namespace.
 
-    It answers for its zones. Other names are asked at `forward`, or do not exist where that is None.
+    It answers for its zones. Other names are forwarded to `forward`; without it they do not exist.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class Resolver:
         self._zones: dict[str, tuple[str, str]] = {}
 
     def start(self) -> None:
-        """Returns when it answers; LabError where it does not within 10 s."""
+        """Returns when it answers; LabError if it does not within 10 s."""
         zones = self._directory / "zones"
         zones.mkdir(parents=True, exist_ok=True)
         for stale in zones.iterdir():
@@ -69,13 +69,13 @@ class Resolver:
                 raise LabError(f"starting {self.name}", f"no answer in 10 s; its log:\n{process.tail()}")
 
     def stop(self) -> None:
-        # CoreDNS would wait five seconds for clients to go.
+        # CoreDNS would wait five seconds for clients to finish.
         self._processes.stop(self.name, timeout=0.1)
 
     def serve(self, zones: Mapping[str, Sequence[Record]]) -> None:
-        """Serve exactly these zones (by origin, each ending in a dot) from now on.
+        """From now on, serve exactly these zones (by origin, each ending in a dot).
 
-        Returns when they are served, about a second after a change; LabError where they are not after 10 s.
+        Returns when they are served, about a second after a change; LabError if they are not after 10 s.
         """
         files = {origin: _zone_file(origin, records) for origin, records in zones.items()}
         changed = {o: next(_serials) for o, file in files.items() if self._zones.get(o) != file}
@@ -104,7 +104,7 @@ class Resolver:
         return self._directory / "zones" / f"db.{origin.lower().rstrip('.') or '.'}"
 
     def _write(self, origin: str, serial: int, zone: tuple[str, str]) -> None:
-        """Replace the file in one step; CoreDNS looks only at names that begin with db."""
+        """Replace the file atomically; CoreDNS reads only names that begin with db."""
         soa, rest = zone
         primary, contact, _, timers = soa.split(maxsplit=3)
         temporary = self._directory / "zones" / "new"
@@ -123,7 +123,7 @@ class Resolver:
 """
 
     def _serial(self, origin: str) -> int | None:
-        """The serial of the zone that is served now; None where it is not this server's."""
+        """The serial of the zone as it is served now; None if this server does not have it."""
         answer = self._ask(origin, "SOA")
         for record in answer.rr if answer else []:
             if record.rtype == QTYPE.SOA and str(record.rname).lower() == origin.lower():
@@ -147,7 +147,7 @@ def _udp() -> socket.socket:
 
 
 def _zone_file(origin: str, records: Sequence[Record]) -> tuple[str, str]:
-    """The value of the SOA record and all other lines; both are added where the records have none."""
+    """The value of the SOA record and all other lines; both are added if the records have none."""
     soa = next((record.value for record in records if record.type == "SOA"), _SOA)
     lines = sorted(_line(record) for record in records if record.type != "SOA")
     if not any(record.type == "NS" and record.name == origin for record in records):

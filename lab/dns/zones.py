@@ -1,4 +1,4 @@
-"""Which names exist where: the zones that a cloud's DNS service has, and load balancers' host names."""
+"""Which names exist where: the zones of a cloud's DNS service, and load balancers' host names."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -9,12 +9,12 @@ from lab.dns.resolver import Record, Resolver
 from lab.network import PUBLIC_DNS, Internet, Vpc
 from lab.processes import Processes
 
-_TTL = 60  # seconds, of a load balancer's addresses; AWS has that too
+_TTL = 60  # seconds, of a load balancer's addresses, as on AWS
 
 
 @dataclass(frozen=True)
 class RecordSet:
-    """All records of a name and type; with `alias` (a name) those that the alias has at the moment."""
+    """All records of a name and type; with `alias` (a name), the alias's current records."""
 
     name: str
     type: str
@@ -36,9 +36,9 @@ class Zone:
 
 
 class Dns:
-    """The public DNS server and one resolver per VPC, of either cloud.
+    """The public DNS server, and one resolver per VPC of either cloud.
 
-    A VPC's resolver has the private zones of that VPC and asks the public server for all other names.
+    A VPC's resolver has that VPC's private zones and forwards all other names to the public server.
     """
 
     def __init__(self, internet: Internet, processes: Processes, programs: Path, data: Path) -> None:
@@ -51,12 +51,12 @@ class Dns:
         self._lock = RLock()
 
     def start(self) -> None:
-        """The public server answers when this returns."""
+        """Returns when the public server answers."""
         self._public.start()
         self._serve()
 
     def stop(self) -> None:
-        """End all servers and forget all names."""
+        """Stop all servers and delete all names."""
         with self._lock:
             for resolver in [*self._resolvers.values(), self._public]:
                 resolver.stop()
@@ -88,22 +88,22 @@ class Dns:
                 resolver.stop()
 
     def set_zones(self, zones: Sequence[Zone]) -> None:
-        """Serve these zones in place of the former ones; returns when they are served.
+        """Serve these zones instead of the previous ones; returns when they are served.
 
-        Of two zones with one name, the first is served.
+        Of two zones with the same name, the first is served.
         """
         with self._lock:
             self._zones = tuple(zones)
             self._serve()
 
     def publish(self, host_name: str, addresses: list[str]) -> None:
-        """Let a load balancer's host name resolve, everywhere, to these addresses."""
+        """Resolve a load balancer's host name everywhere to these addresses."""
         with self._lock:
             self._host_names[absolute(host_name)] = list(addresses)
             self._serve()
 
     def withdraw(self, host_name: str) -> None:
-        """The host name does not exist any more; one that never did is fine."""
+        """Delete the host name, if it exists."""
         with self._lock:
             self._host_names.pop(absolute(host_name), None)
             self._serve()
@@ -126,7 +126,7 @@ class Dns:
         return served
 
     def _resolved(self, zone: Zone, given: RecordSet, depth: int = 0) -> list[Record]:
-        """The records of a set; an alias is replaced by what it stands for."""
+        """The records of a set; an alias is replaced by its target's records."""
         if not given.alias:
             return [Record(given.name, given.ttl, given.type, value) for value in given.values]
         if given.alias in self._host_names:

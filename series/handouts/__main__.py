@@ -24,18 +24,18 @@ console = Console(highlight=False, soft_wrap=True)
 @for_people
 def main(
     run: Annotated[
-        bool, typer.Option("--executed", help="of the last run, not of what is committed")
+        bool, typer.Option("--executed", help="from the last run instead of the committed notebooks")
     ] = False,
 ) -> None:
-    """Make handouts of the notebooks."""
+    """Create handouts from the notebooks."""
     make(executed() if run else NOTEBOOKS)
 
 
 def make(source: Path = NOTEBOOKS, out: Path = OUT) -> None:
-    """HTML and, where there is a Chromium, PDF of the series and of each notebook; participants' notebooks.
+    """HTML and, if Chromium is installed, PDF of the series and of each notebook; participants' notebooks.
 
     Raises:
-        TutorialError: the folder has no notebook, or Chromium did not print.
+        TutorialError: the folder has no notebook, or Chromium failed.
     """
     start, source, out = time.monotonic(), source.resolve(), out.resolve()
     paths = [source / path.name for path in notebooks() if (source / path.name).exists()]

@@ -1,4 +1,4 @@
-"""A notebook as HTML, in the pieces that a document is put together from."""
+"""A notebook as HTML, in the pieces that a document is assembled from."""
 
 import functools
 import html
@@ -14,7 +14,7 @@ from series.handouts import markup
 from series.run import as_seen
 
 TEMPLATES = Path(__file__).parent / "templates"
-ANSWERS = ("Solution", "Solutions", "Answer", "Answers")  # the titles of what is folded
+ANSWERS = ("Solution", "Solutions", "Answer", "Answers")  # the titles of folded text
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Heading:
 
 @dataclass(frozen=True)
 class Solution:
-    """What stands folded below an exercise or a question."""
+    """The folded text below an exercise or a question."""
 
     anchor: str
     name: str
@@ -80,7 +80,7 @@ def read(path: Path, images: Path) -> Chapter:
 
 
 def _solutions(body: BeautifulSoup, number: str) -> list[Solution]:
-    """What is folded is on screen where it was, and on paper at the end: the body leads there."""
+    """Folded text stays in place on screen; on paper it is at the end, and the body links to it."""
     solutions: list[Solution] = []
     for folded in body.find_all("details"):
         title = folded.summary.get_text().strip() if folded.summary else ""

@@ -1,4 +1,4 @@
-"""One self-contained HTML file of chapters: nothing in it is fetched from elsewhere."""
+"""One self-contained HTML file of chapters: it loads nothing from elsewhere."""
 
 import datetime
 import re
@@ -27,7 +27,7 @@ def single(chapter: Chapter) -> str:
 
 
 def with_pages(document: str, pages: Mapping[str, int]) -> str:
-    """The document with the page of each anchor wherever it is referred to."""
+    """The document with the page number of each anchor in all references to it."""
     parsed = markup.parse(document)
     for reference in parsed.select("i.page[data-of]"):
         reference.string = str(pages.get(str(reference["data-of"]), ""))
@@ -58,7 +58,7 @@ def _front(chapters: Sequence[Chapter]) -> dict[str, str]:
     return {
         "lead": markdown.render(text=_readme()[1]),
         "picture": chapters[0].picture.replace("picture-", "front-"),
-        "made": f"Version {version(PACKAGE)}, made on {datetime.date.today():%-d %B %Y}",
+        "made": f"Version {version(PACKAGE)}, created on {datetime.date.today():%-d %B %Y}",
         "versions": next((chapter.versions for chapter in chapters if chapter.versions), ""),
     }
 
@@ -71,7 +71,7 @@ def _highlighting() -> str:
 
 
 def _links(text: str, numbers: Mapping[str, str]) -> str:
-    """Links between notebooks lead to chapters; to a file that is not in the document, to its name."""
+    """Links between notebooks become links to chapters; other files become names."""
     document = markup.parse(text)
     for link in document.select("a[href]"):
         target = unquote(str(link["href"]))

@@ -1,4 +1,4 @@
-"""What nbconvert's HTML lacks for paper: anchors, pictures inside, lines that show where they wrap.
+"""What nbconvert's HTML lacks for paper: anchors, inline pictures, lines that show where they wrap.
 
 Each function changes the document in place.
 """
@@ -8,10 +8,10 @@ from pathlib import Path
 
 from bs4 import BeautifulSoup, NavigableString, PageElement, Tag
 
-FITS = 85  # characters for which a line has room on paper; a sign behind every line would make 50 MB
+FITS = 85  # characters that fit on a line on paper; a marker after every line would take 50 MB
 FITS_SMALL = 122  # the same in small print
-SHORT = 10  # lines that stay together on a page
-_NAMING = ("id", "aria-labelledby", "aria-describedby")  # attributes whose words are ids
+SHORT = 10  # lines that are kept together on a page
+_NAMING = ("id", "aria-labelledby", "aria-describedby")  # attributes whose values are ids
 
 
 def parse(html: str) -> BeautifulSoup:
@@ -20,14 +20,14 @@ def parse(html: str) -> BeautifulSoup:
 
 
 def headings(body: BeautifulSoup, number: str) -> None:
-    """Anchors as JupyterLab makes them, each with its chapter's number, for "Check" is in every one."""
+    """Anchors like JupyterLab's, each with its chapter's number, because every chapter has a "Check"."""
     for heading in body.find_all(["h1", "h2", "h3", "h4", "h5", "h6"]):
         text = heading.get_text().strip().replace(" ", "-")
         heading.attrs = {"id": number if heading.name == "h1" else f"{number}-{text}"}
 
 
 def pictures(body: BeautifulSoup, number: str, images: Path) -> None:
-    """Each SVG that the text shows or a cell drew, inline, with names and styles of its own."""
+    """Each SVG from the text or a cell, inline, with ids and styles of its own."""
     for image in body.select('img[src$=".svg"]'):
         name = str(image["src"]).removeprefix("./").removeprefix("images/")
         image.replace_with(parse((images / name).read_text(encoding="utf-8")).select_one("svg") or "")
@@ -40,7 +40,7 @@ def pictures(body: BeautifulSoup, number: str, images: Path) -> None:
 
 
 def isolate(svg: Tag, name: str) -> None:
-    """Ids and styles of an SVG then meet no other's, if it is in an element with this name as its id."""
+    """Makes an SVG's ids and styles unique, provided that it is in an element with this name as its id."""
     tags = [svg, *svg.find_all(True)]
     ids = {str(tag["id"]) for tag in tags if tag.has_attr("id")}
 
@@ -59,13 +59,13 @@ def isolate(svg: Tag, name: str) -> None:
             elif key != "class":
                 tag[key] = references(str(value))
         if tag.name == "style":
-            # In the dark only on screens: paper is white. And only within the element of that name.
+            # Dark mode on screens only, because paper is white; and only within the element of that name.
             rules = references(tag.get_text()).replace("@media (prefers", "@media screen and (prefers")
             tag.string = f"#{name} {{{rules}}}"
 
 
 def lines(body: BeautifulSoup) -> None:
-    """Each line of code and of output as a block, so that a style can mark where it wraps."""
+    """Make each line of code and output a block, so that a style can mark where it wraps."""
     for block in body.find_all("pre"):
         rows = _rows(block)
         texts = ["".join(part.get_text() for part in row) for row in rows]
@@ -80,7 +80,7 @@ def lines(body: BeautifulSoup) -> None:
 
 
 def _rows(block: Tag) -> list[list[PageElement]]:
-    """The block's contents by lines; those that are empty, before the first and after the last, are gone."""
+    """The block's contents by lines, without empty lines at the beginning and the end."""
     rows: list[list[PageElement]] = [[]]
     for part in block.contents:
         first, *more = [part] if isinstance(part, Tag) else map(NavigableString, part.get_text().split("\n"))
@@ -91,7 +91,7 @@ def _rows(block: Tag) -> list[list[PageElement]]:
 
 
 def _kinds(block: Tag, texts: list[str]) -> list[str]:
-    """How a block is set on paper: short ones stay together, wide tables are in small print."""
+    """The style of a block on paper: short ones are kept together, wide tables are in small print."""
     kinds = list(block.get("class") or ())
     kinds += ["short"] if len(texts) <= SHORT else []
     widths = [len(text) for text in texts if re.search(r"\S {3,}\S", text)]

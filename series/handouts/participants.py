@@ -18,7 +18,7 @@ TO_FILL_IN = "# your code here"
 
 
 def write_all(notebooks: Sequence[Path], images: Path, out: Path) -> None:
-    """The participants' copies, with what they show beside them."""
+    """The participants' copies, with the pictures that they show."""
     shutil.copytree(images, out / "images", dirs_exist_ok=True)
     for notebook in notebooks:
         write(notebook, out)

@@ -1,4 +1,4 @@
-"""PDFs by a Chromium that is installed; it prints a file and reaches no network."""
+"""PDFs, printed by an installed Chromium without network access."""
 
 import shutil
 import tempfile
@@ -15,7 +15,7 @@ LIMIT = 300  # seconds for one PDF
 
 
 def chromium() -> str:
-    """The program that prints.
+    """The path of Chromium.
 
     Raises:
         ToolMissingError: none of them is installed.
@@ -31,14 +31,14 @@ def chromium() -> str:
 
 
 def write(document: str, out: Path) -> int:
-    """Print the document, and once more with its pages in its contents. Returns the number of pages.
+    """Print the document twice, so that its contents have page numbers. Returns the number of pages.
 
     Raises:
         ToolMissingError: there is no Chromium.
         CommandError: it did not print.
     """
     program = chromium()
-    # Next to the result, since Chromium as a snap sees nothing of /tmp.
+    # Next to the result, because Chromium as a snap cannot read /tmp.
     with tempfile.TemporaryDirectory(dir=out.parent, prefix="printing-") as folder:
         page = Path(folder) / "page.html"
         page.write_text(document, encoding="utf-8")
@@ -50,7 +50,7 @@ def write(document: str, out: Path) -> int:
 
 
 def anchors(pdf: Path) -> dict[str, int]:
-    """The page, from 1, of everything that a link in the document leads to."""
+    """The page (from 1) of every link target in the document."""
     reader = PdfReader(pdf)
     found = ((name, reader.get_destination_page_number(to)) for name, to in reader.named_destinations.items())
     return {name.removeprefix("/"): number + 1 for name, number in found if number is not None}
@@ -61,7 +61,7 @@ def _print(program: str, page: Path, out: Path) -> None:
         [
             program,
             "--headless",
-            "--no-sandbox",  # root can't have one, and the page is ours and has no script
+            "--no-sandbox",  # root cannot use the sandbox, and the page is ours and has no scripts
             "--disable-gpu",
             "--no-first-run",
             "--disable-background-networking",

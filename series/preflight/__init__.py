@@ -1,1 +1,1 @@
-"""What is looked at before a run on real accounts: `python -m series.preflight`."""
+"""The checks before a run on real accounts: `python -m series.preflight`."""

@@ -1,6 +1,6 @@
-"""`python -m series.preflight`: looks before a run on real accounts, says what it costs, and asks.
+"""`python -m series.preflight`: checks before a run on real accounts, prints the price, and asks.
 
-Exit code 0: go on. 1: something is in the way, or the answer was no; nothing was created.
+Exit code 0: continue. 1: a check failed, or the answer was no; nothing was created.
 """
 
 import os
@@ -18,12 +18,12 @@ from series.preflight.finding import Finding, note, ok, settled
 
 @for_people
 def main() -> None:
-    """Look, say, ask."""
+    """Check, print the price, ask."""
     _refuse_other_settings()
     findings = list(_findings())
     stops = sum(finding.level == "stop" for finding in findings)
     if stops:
-        sys.exit(f"\n{stops} thing(s) in the way (✗). Nothing was created.")
+        sys.exit(f"\n{stops} problem(s) to solve first (✗). Nothing was created.")
     _plan()
     if not _agreed():
         sys.exit("Nothing was created.")
@@ -36,18 +36,18 @@ def _refuse_other_settings() -> None:
             f"There are no settings for real accounts yet: {file.name} is missing.\n"
             f"Try: cp tutorial.example.toml {file.name}, fill it in, and read docs/real-accounts.md"
         )
-    # Who has these in the environment has a shell for some other place.
+    # A shell with these in its environment is set up for other endpoints.
     given = [name for name in ENDPOINTS if os.environ.get(name) and name not in in_the_file()]
     if given:
         sys.exit(
-            f"{' and '.join(given)} in the environment would count, as {file.name} has none: "
-            "the run would go there.\n"
+            f"{' and '.join(given)} in the environment would take effect, because {file.name} "
+            "does not set it: the run would go there.\n"
             f"Try: a new terminal, or unset {' '.join(given)}"
         )
 
 
 def _findings() -> Iterator[Finding]:
-    """Every finding, printed as it comes. Where a cloud does not know who asks, it is asked no more."""
+    """All findings, each printed as it comes. A cloud that rejects the credentials gets no further calls."""
     clouds = (("images", (images.look,)), ("AWS", aws.CHECKS), ("Google Cloud", gcp.CHECKS))
     for subject, checks in (("this machine", (_tools,)), ("this machine", (_caller, *here.CHECKS)), *clouds):
         for check in checks:
@@ -65,7 +65,10 @@ def _tools() -> Iterator[Finding]:
         yield ok(program, f"{show.program_version(program)}, {command.relative(command.find(program))}")
     wanted, there = current().TUTORIAL_ISTIO_REVISION.replace("-", "."), show.program_version("istioctl")
     if not there.startswith(wanted):
-        yield note("istioctl", f"{there} installs another Istio than the notebooks were tried with, {wanted}")
+        yield note(
+            "istioctl",
+            f"{there} installs another Istio version than the tested one, {wanted}",
+        )
 
 
 def _caller() -> Iterator[Finding]:
@@ -78,19 +81,19 @@ def _plan() -> None:
     print(cost.table())
     for name in ENDPOINTS:
         if endpoint := getattr(settings, name):
-            print(f"\n{name} is {endpoint}: what answers there decides what it costs.")
+            print(f"\n{name} is {endpoint}: the costs depend on what that endpoint is.")
     end = f"make destroy TARGET=cloud SETTINGS={command.relative(settings_file())}"
     print(f"\nAbout {cost.per_hour():.2f} US dollars an hour while it exists, and about {cost.per_run():.2f}")
     print(f"for one run of {cost.HOURS:g} hours, clean-up included. Where a price has a month, its cloud")
-    print("did not tell today's: it is that of us-east-1 or us-central1, from the lists at")
+    print("did not provide today's: it is the price in us-east-1 or us-central1, from the lists at")
     print("\n".join(cost.SOURCES.values()))
-    print(f"To end it: {end}")
+    print(f"To delete it: {end}")
 
 
 def _agreed() -> bool:
-    """TUTORIAL_YES=1 in the environment is a yes, for CI; no terminal and none of that is a no."""
+    """TUTORIAL_YES=1 in the environment means yes, for CI; without it and without a terminal: no."""
     if os.environ.get("TUTORIAL_YES") == "1":
-        print("TUTORIAL_YES=1: going on.")
+        print("TUTORIAL_YES=1: continuing.")
         return True
     with suppress(EOFError):
         return input("Create it? [y/N] ").strip().lower() in ("y", "yes")

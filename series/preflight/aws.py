@@ -1,4 +1,4 @@
-"""Whether AWS will let the tutorial through: who asks, versions, quotas, permissions, names."""
+"""Whether the tutorial can run in AWS: identity, versions, quotas, permissions, names."""
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -15,7 +15,7 @@ _SOON = timedelta(days=30)
 
 
 class Quota(NamedTuple):
-    """Service Quotas' names for it, how many are there now, and whether ours is among them."""
+    """A quota's codes in Service Quotas, the current number, and whether ours is included."""
 
     service: str
     code: str
@@ -39,12 +39,12 @@ QUOTAS = (
         "eks", "L-1194D53C", "EKS clusters",
         lambda: len(aws.list_all("eks", "list_clusters", "clusters")), lambda: bool(eks.status()),
     ),
-    # How many run already is not counted: new accounts are refused because of the quota itself.
+    # What already runs is not counted: in new accounts, the quota itself is too low.
     Quota(
         "ec2", "L-1216C47A", "vCPUs of standard instances", lambda: 0, lambda: bool(eks.status()), needed=2
     ),
 )  # fmt: skip
-# One that creates for each service; policies say more.
+# One creating action per service; the policy has them all.
 ACTIONS = (
     "acm:ImportCertificate",
     "acm:RequestCertificate",
@@ -66,17 +66,17 @@ ACTIONS = (
 
 
 def identity() -> Iterator[Finding]:
-    """The account and who acts in it."""
+    """The account and the identity that is used."""
     who = aws.call("sts", "get_caller_identity")
     yield ok("AWS", f"account {who['Account']}, as {who['Arn']}, in {current().AWS_REGION}")
     if who["Arn"].endswith(":root"):
-        yield note("AWS", "the root user may do everything, and cannot be limited: use a role")
+        yield note("AWS", "the root user has all permissions and cannot be restricted: use a role")
     elif ":user/" in who["Arn"]:
-        yield note("AWS", "an IAM user's keys live long; a role's (aws sso login) end by themselves")
+        yield note("AWS", "an IAM user's keys are long-lived; a role's (aws sso login) expire")
 
 
 def versions() -> Iterator[Finding]:
-    """Whether EKS still offers, under standard support, the Kubernetes version that will be asked for."""
+    """Whether EKS offers the Kubernetes version that the tutorial uses, in standard support."""
     found = aws.call("eks", "describe_cluster_versions", clusterVersions=[eks.VERSION])["clusterVersions"]
     subject, change = f"EKS with Kubernetes {eks.VERSION}", "set VERSION in helpers/eks.py to a newer one"
     if not found:
@@ -91,7 +91,7 @@ def versions() -> Iterator[Finding]:
 
 
 def quotas() -> Iterator[Finding]:
-    """Whether there is room for one more of each; what exists of ours needs none."""
+    """Whether the quotas allow one more of each; what already exists of ours needs no more."""
     for quota in QUOTAS:
         subject = f"quota, {quota.what}"
         if quota.ours():
@@ -102,12 +102,13 @@ def quotas() -> Iterator[Finding]:
                 "service-quotas", "get_service_quota", ServiceCode=quota.service, QuotaCode=quota.code
             )
         except ApiError as refused:
-            yield note(subject, f"not known ({refused.code}); the service itself will say when it is used up")
+            yield note(subject, f"not known ({refused.code}); the service will report it if it is used up")
             continue
         limit, used = int(answer["Quota"]["Value"]), quota.used()
         if used + quota.needed > limit:
             yield stop(
-                subject, f"{used} of {limit} are used and {quota.needed} needed: ask for more at {_ASK}"
+                subject,
+                f"{used} of {limit} used, {quota.needed} needed: request an increase at {_ASK}",
             )
         else:
             yield ok(subject, f"{used} of {limit} used")
@@ -117,7 +118,7 @@ _ASK = "https://console.aws.amazon.com/servicequotas"
 
 
 def permissions() -> Iterator[Finding]:
-    """By EC2's dry run, which is sure, and IAM's simulation, which does not see every condition."""
+    """By EC2's dry run, which is exact, and IAM's simulation, which does not know every condition."""
     tags = [{"ResourceType": "vpc", "Tags": aws.tag_list(Name=current().TUTORIAL_NAME)}]
     try:
         aws.call("ec2", "create_vpc", CidrBlock=network.CIDR, TagSpecifications=tags, DryRun=True)
@@ -141,7 +142,8 @@ def _simulated() -> Iterator[Finding]:
         )
     except ApiError as refused:
         yield note(
-            subject, f"not possible ({refused.code}); a missing permission will show when it is needed"
+            subject,
+            f"not possible ({refused.code}); a missing permission will show when it is needed",
         )
         return
     decisions = {result["EvalActionName"]: result["EvalDecision"] for result in results}
@@ -154,7 +156,7 @@ def _simulated() -> Iterator[Finding]:
 
 
 def _principal() -> str:
-    """Who IAM simulates: behind a session of a role, the role."""
+    """The principal to simulate: for a role session, the role."""
     arn = aws.call("sts", "get_caller_identity")["Arn"]
     if ":assumed-role/" not in arn:
         return arn
@@ -162,12 +164,12 @@ def _principal() -> str:
 
 
 def names() -> Iterator[Finding]:
-    """What has a name of ours already: ours, then the run goes on with it, or somebody else's."""
+    """Resources that already have one of our names: ours, which the run reuses, or somebody else's."""
     wanted, free = current().TUTORIAL_NAME, True
     for what, tags in _existing():
         free = False
         if tags.get("Project") == wanted:
-            yield note("name", f"{what} exists and is ours: the run goes on with it")
+            yield note("name", f"{what} exists and is ours: the run reuses it")
         else:
             yield stop("name", f"{what} exists without the tag Project={wanted}: set another TUTORIAL_NAME")
     if free:
@@ -202,7 +204,7 @@ def _dictionary(tags: list[dict[str, Any]]) -> dict[str, str]:
 
 
 def domain() -> Iterator[Finding]:
-    """The zone that alb.<domain> goes into, and who can look it up."""
+    """The zone that alb.<domain> goes into, and who can resolve it."""
     settings, subject = current(), current().alb_host
     private = settings.TUTORIAL_ROUTE53_ZONE == "private"
     try:
@@ -214,11 +216,11 @@ def domain() -> Iterator[Finding]:
     if found:
         yield ok(subject, f"goes into the {'private' if private else 'public'} zone {found}, which exists")
     elif private:
-        yield ok(subject, "goes into a zone that only the VPC knows")
+        yield ok(subject, "goes into a zone that only the VPC can resolve")
     else:
         yield note(
             subject,
-            f"a public zone will be made; the registrar of {settings.TUTORIAL_DOMAIN} has to point to it",
+            f"a public zone will be created; delegate {settings.TUTORIAL_DOMAIN} to it at the registrar",
         )
     if balancer := load_balancer.balancer():
         yield from here.names(balancer["DNSName"])

@@ -1,4 +1,4 @@
-"""What a look before the start found, one line each."""
+"""The findings of preflight, one line each."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ ok, note, stop = (partial(Finding, level) for level in _SIGNS)
 
 
 def settled(subject: str, check: Iterable[Finding]) -> Iterator[Finding]:
-    """What a check finds; where it cannot go on, that is a finding too."""
+    """The findings of a check; an error that stops it is a finding too."""
     try:
         yield from check
     except TutorialError as error:

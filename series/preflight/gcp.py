@@ -1,4 +1,4 @@
-"""Whether Google Cloud will let the tutorial through: who asks, versions, network, quotas, nodes, names."""
+"""Whether the tutorial can run in Google Cloud: identity, versions, network, quotas, nodes, names."""
 
 from collections.abc import Iterator
 
@@ -10,14 +10,14 @@ from series.preflight.finding import Finding, note, ok, stop
 
 
 def identity() -> Iterator[Finding]:
-    """The project, the location and who acts there."""
+    """The project, the location and the identity that is used."""
     settings = current()
     who, key_file = client.identity()
     place = f"project {settings.GOOGLE_CLOUD_PROJECT} in {settings.GOOGLE_CLOUD_LOCATION}"
-    gke.server_config()  # only an answer shows that the credentials are accepted
+    gke.server_config()  # only a response shows that the credentials are accepted
     yield ok("Google Cloud", f"{place}, as {who}")
     if key_file:
-        yield note("Google Cloud", "a service account's key file lives long; your own sign-in ends by itself")
+        yield note("Google Cloud", "a service account's key file is long-lived; your own sign-in expires")
 
 
 def versions() -> Iterator[Finding]:
@@ -29,12 +29,13 @@ def versions() -> Iterator[Finding]:
         yield ok("GKE", f"Kubernetes {offered}, the default of the channel {gke.CHANNEL}")
     else:
         yield stop(
-            "GKE", f"Kubernetes {offered} is none that Istio {current().TUTORIAL_ISTIO_REVISION} supports"
+            "GKE",
+            f"Kubernetes {offered} is not supported by Istio {current().TUTORIAL_ISTIO_REVISION}",
         )
 
 
 def network() -> Iterator[Finding]:
-    """Whether the network that nodes go into is there, with a subnet in their region."""
+    """Whether the nodes' network exists, with a subnet in their region."""
     subject, name = f"network {compute.NETWORK}", compute.NETWORK
     try:
         found = compute.network()
@@ -47,16 +48,16 @@ def network() -> Iterator[Finding]:
     if any(f"/regions/{gcp.region()}/" in subnet for subnet in found.get("subnetworks", [])):
         yield ok(subject, f"it has a subnet in {gcp.region()}")
     else:
-        yield stop(subject, f"it has no subnet in {gcp.region()}: make one, or set GOOGLE_CLOUD_LOCATION")
+        yield stop(subject, f"it has no subnet in {gcp.region()}: create one, or set GOOGLE_CLOUD_LOCATION")
 
 
 def nodes() -> Iterator[Finding]:
-    """How many there will be, and whether the region's quotas have room for them."""
+    """How many nodes there will be, and whether the region's quotas allow them."""
     number, location = gcp.zones(), current().GOOGLE_CLOUD_LOCATION
     if number > 1:
         yield note(
             "nodes",
-            f"{location} is a region, so GKE makes one in each of {number} zones; {location}-a would be one",
+            f"{location} is a region, so GKE creates one in each of {number} zones (one in {location}-a)",
         )
     if gke.status():
         yield ok("quotas, nodes", "ours exist")
@@ -73,7 +74,7 @@ def nodes() -> Iterator[Finding]:
         if used + needed[metric] <= limit:
             yield ok(f"quota {metric}", said)
         else:
-            yield stop(f"quota {metric}", f"{said}: ask for more at {_ASK}")
+            yield stop(f"quota {metric}", f"{said}: request an increase at {_ASK}")
 
 
 _ASK = "https://console.cloud.google.com/iam-admin/quotas"
@@ -81,13 +82,13 @@ _NODE_ROLE = "roles/container.defaultNodeServiceAccount"
 
 
 def service_account() -> Iterator[Finding]:
-    """Whether nodes may do their work: their account's role is not granted by itself in newer organizations.
+    """Whether the nodes' account has its role: newer organizations don't grant it by default.
 
     https://cloud.google.com/kubernetes-engine/docs/how-to/service-accounts
     """
     subject = "nodes' service account"
     if gcp.overridden():
-        yield note(subject, "its roles are not known, as another server answers for Google's APIs")
+        yield note(subject, "its roles are not known, because the API endpoints are not Google's")
         return
     try:
         account = compute.default_service_account()
@@ -111,14 +112,14 @@ def service_account() -> Iterator[Finding]:
 
 
 def names() -> Iterator[Finding]:
-    """Whether what the tutorial makes in Google Cloud would meet something of somebody else's."""
+    """Whether somebody else's resources in Google Cloud already have our names."""
     name, router, cluster = current().TUTORIAL_NAME, cloud_nat.find(), gke.describe()
     if router and not cloud_nat.is_ours(router):
         yield stop("name", f"the Cloud Router {name} exists and is not ours: set another TUTORIAL_NAME")
     if cluster is None:
-        yield ok("GKE", f"no cluster is called {name} yet; quotas show when it is asked for")
+        yield ok("GKE", f"no cluster is called {name} yet; GKE checks its quotas on creation")
     elif cluster.resource_labels.get("project") == name:
-        yield note("name", f"the GKE cluster {name} exists and is ours: the run goes on with it")
+        yield note("name", f"the GKE cluster {name} exists and is ours: the run reuses it")
     else:
         yield stop("name", f"the GKE cluster {name} exists without our label: set another TUTORIAL_NAME")
 

@@ -1,6 +1,6 @@
-"""Whether this machine's own network has the VPC's addresses too: then 01 shows something else from outside.
+"""Whether this machine's own network uses the VPC's addresses: then 01 has another result from outside.
 
-Nothing is sent: connecting a UDP socket only chooses the route.
+Nothing is sent: connecting a UDP socket only selects the route.
 """
 
 import socket
@@ -11,12 +11,12 @@ from helpers import network
 from helpers.base.settings import current
 from series.preflight.finding import Finding, note, ok
 
-_INTERNET = "198.51.100.1"  # for documentation (RFC 5737): routed as the internet is, and nobody's
-_MEANS = "notebook 01 says what curl's exit codes 6 and 7 mean then"
+_INTERNET = "198.51.100.1"  # for documentation (RFC 5737): routed like the internet, used by nobody
+_MEANS = "notebook 01 explains curl's exit codes 6 and 7"
 
 
 def routes() -> Iterator[Finding]:
-    """Where this machine sends what is for the VPC: it should be where it sends everything else."""
+    """The route to the VPC's addresses: it should be the default route."""
     if current().TUTORIAL_OUTSIDE_COMMAND:
         return  # "outside" is not this machine
     default = _source(_INTERNET)
@@ -33,7 +33,7 @@ def routes() -> Iterator[Finding]:
 
 
 def withholds(name: str) -> bool:
-    """Whether this machine's resolver does not give the private addresses that a public name has."""
+    """Whether this machine's resolver drops private addresses of public names."""
     try:
         found = socket.getaddrinfo(name, 443, socket.AF_INET, socket.SOCK_STREAM)
     except socket.gaierror:
@@ -42,15 +42,15 @@ def withholds(name: str) -> bool:
 
 
 def names(balancer: str) -> Iterator[Finding]:
-    """Whether the name that AWS gave to a load balancer can be looked up from here."""
+    """Whether a load balancer's AWS name resolves here."""
     if not current().TUTORIAL_OUTSIDE_COMMAND and withholds(balancer):
         yield note(
-            "DNS", f"the resolver gives no private address for {balancer} (rebinding protection); {_MEANS}"
+            "DNS", f"the resolver returns no private address for {balancer} (rebinding protection); {_MEANS}"
         )
 
 
 def _source(address: str) -> str:
-    """The address of this machine that packets to that address would come from; "" without a route."""
+    """The source address that this machine would use for packets to that address; "" without a route."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
             probe.connect((address, 443))

@@ -1,6 +1,6 @@
 """Whether the registries have the images that the nodes of both clusters will pull: Istio's and curl's.
 
-Asked as a node without credentials asks, for the manifest only, which Docker Hub does not count as a pull:
+Requests the manifest only, without credentials like a node; Docker Hub does not count that as a pull:
 https://github.com/opencontainers/distribution-spec/blob/main/spec.md#checking-if-content-exists-in-the-registry
 """
 
@@ -22,12 +22,12 @@ _MANIFESTS = (
     "application/vnd.docker.distribution.manifest.v2+json",
 )
 _DOCKER_HUB = "registry-1.docker.io"  # the API of docker.io
-_NODES = "Not in the way: the nodes ask it over a network of their own"
-_LOOPBACK = re.compile(r"(localhost|127\.[\d.]+)(:|$)")  # without TLS, as containerd takes it
+_NODES = "This does not stop the run: the nodes have a network of their own"
+_LOOPBACK = re.compile(r"(localhost|127\.[\d.]+)(:|$)")  # without TLS, as in containerd
 
 
 class Image(NamedTuple):
-    """An image's name, taken apart: where its manifest is."""
+    """The parts of an image's name, which say where its manifest is."""
 
     registry: str
     repository: str
@@ -35,7 +35,7 @@ class Image(NamedTuple):
 
     @classmethod
     def parse(cls, name: str) -> "Image":
-        """As containerd reads it: docker.io, library/ and latest may be left out."""
+        """Parse as containerd does: docker.io, library/ and latest are defaults."""
         first, _, rest = name.partition("/")
         named = rest and re.search(r"[.:]|^localhost$", first)
         registry, path = (first, rest) if named else ("docker.io", name)
@@ -53,7 +53,7 @@ class Image(NamedTuple):
 
 
 def look() -> Iterator[Finding]:
-    """Each image: there, missing, denied, or, where the registry is not reached from here, not known."""
+    """The state of each image: available, missing, denied, or unknown if the registry is unreachable."""
     hub, tag = current().TUTORIAL_ISTIO_HUB, current().TUTORIAL_ISTIO_TAG
     for component in ("pilot", "proxyv2"):
         yield _finding(f"{hub}/{component}:{tag}", "TUTORIAL_ISTIO_HUB and TUTORIAL_ISTIO_TAG")
@@ -66,19 +66,19 @@ def _finding(name: str, settings: str) -> Finding:
         status = _status(image)
     except requests.RequestException as error:
         why = getattr(error.args[0] if error.args else None, "reason", error)
-        return note(subject, f"{image.registry} was not reached: {why}. {_NODES}")
+        return note(subject, f"{image.registry} is unreachable: {why}. {_NODES}")
     if status == 200:
         return ok(subject, f"{image.registry} has it")
     if status == 404:
         return stop(subject, f"{image.registry} has no such image: change {settings}")
     if status == 401:
-        why = "it does not exist, or needs a sign-in, which the nodes do not have"
-        return stop(subject, f"{image.registry} denies it: {why}. Change {settings}")
+        why = "it does not exist, or needs credentials, which the nodes do not have"
+        return stop(subject, f"{image.registry} denies access: {why}. Change {settings}")
     return note(subject, f"{image.registry} answers {status}. {_NODES}")
 
 
 def _status(image: Image) -> int:
-    """The HTTP status of the manifest, with the token that a registry gives to anyone who asks for one."""
+    """The HTTP status of the manifest, with the token that a registry issues to anyone."""
     with requests.Session() as session:
         session.auth = lambda request: request  # else a name and password of ~/.netrc
         session.headers["Accept"] = ", ".join(_MANIFESTS)

@@ -95,7 +95,7 @@ def in_pods() -> Iterator[PodsServer]:
 
 
 def write_context(context: str, server: str, ca_data: str, token: str) -> None:
-    kubeconfig.write(context, server, ca_data)
+    kubeconfig.write(context, server, ca_data, "aws eks update-kubeconfig")
     config = yaml.safe_load(current().KUBECONFIG.read_text())
     users = [user for user in config["users"] if user["name"] != context]
     config["users"] = [*users, {"name": context, "user": {"token": token}}]

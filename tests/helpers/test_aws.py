@@ -28,11 +28,12 @@ def make_all() -> tuple:
 def test_second_run_changes_nothing_and_says_so(moto, capsys):
     first = make_all()
     said = capsys.readouterr().out
-    assert "aws ec2 create-vpc --cidr-block 10.0.0.0/16  → vpc-" in said
+    assert "aws ec2 create-vpc --cidr-block 10.0.0.0/16 --tag-specifications" in said
+    assert f"\n# → {first[0].vpc_id}\n" in said
     assert make_all() == first
     again = capsys.readouterr().out
     assert "aws " not in again
-    assert f"VPC {first[0].vpc_id} exists" in again
+    assert f"VPC {first[0].vpc_id} with its 6 subnets, gateways and routes exists" in again
     assert "Listener HTTPS 443 exists" in again
 
 
@@ -118,7 +119,10 @@ def test_listeners_speak_http_and_https_with_our_certificate(moto):
     make_all()
     rows = load_balancer.listeners().rows
     assert [row[:3] for row in rows] == [["80", "HTTP", ""], ["443", "HTTPS", load_balancer.TLS_POLICY]]
-    assert rows[1][3] == acm.get()
+    (listener,) = [
+        each for each in load_balancer.listeners_of(load_balancer.get().arn) if each["Port"] == 443
+    ]
+    assert [each["CertificateArn"] for each in listener["Certificates"]] == [acm.get()]
 
 
 def test_record_is_an_alias_in_the_zone_of_the_domain(moto, monkeypatch):
@@ -159,6 +163,7 @@ def test_acm_issues_once_the_domain_has_its_record(moto, monkeypatch, capsys):
     mine = mine["HostedZone"]["Id"].rpartition("/")[2]
     network.ensure()
     arn = acm.ensure()
+    assert f"\n# → /hostedzone/{mine}\n" in capsys.readouterr().out  # asked, as commands name it
     described = aws.call("acm", "describe_certificate", CertificateArn=arn)["Certificate"]
     assert (described["Type"], described["Status"]) == ("AMAZON_ISSUED", "ISSUED")
     wanted = described["DomainValidationOptions"][0]["ResourceRecord"]
@@ -234,7 +239,7 @@ def answering(monkeypatch):
 def test_expired_credentials_say_sign_in_and_go_on(answering, monkeypatch):
     error = "<Error><Code>ExpiredToken</Code><Message>The security token is expired</Message></Error>"
     monkeypatch.setattr(answering, "body", f"<ErrorResponse>{error}</ErrorResponse>")
-    with pytest.raises(ApiError, match=r"ExpiredToken: .*expired\nTry: sign in .*it goes on") as refused:
+    with pytest.raises(ApiError, match=r"ExpiredToken: .*expired\nTry: sign in .*it continues") as refused:
         aws.account_id()
     assert refused.value.code == "ExpiredToken"
 

@@ -37,7 +37,7 @@ def test_a_url_is_asked(mirror):
 @pytest.mark.parametrize("answer", ["2001:db8::1", "<html>", "", "0.0.0.0/0"])
 def test_what_is_no_single_address_opens_nothing(mirror, monkeypatch, answer):
     monkeypatch.setattr(mirror, "says", answer)
-    with pytest.raises(SettingsError, match="no IPv4 address"):
+    with pytest.raises(SettingsError, match="not an IPv4 address"):
         my_address.cidr()
 
 

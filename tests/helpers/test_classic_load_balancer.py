@@ -38,8 +38,9 @@ def test_one_instance_in_service_is_enough(host_name, capsys):
     aws.call("ec2", "stop_instances", InstanceIds=[register()])
     register()
     classic_load_balancer.wait_in_service(host_name.upper())  # DNS knows no case
-    shown = f"aws elb describe-instance-health --load-balancer-name {current().TUTORIAL_NAME}  → InService"
-    assert shown in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert f"aws elb wait any-instance-in-service --load-balancer-name {current().TUTORIAL_NAME}\n" in shown
+    assert f"\n# → {current().TUTORIAL_NAME}\n" in shown
 
 
 def test_the_reason_is_named_when_none_is(host_name):

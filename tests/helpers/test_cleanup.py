@@ -53,7 +53,7 @@ def test_a_sweep_takes_old_runs_of_any_name_and_no_other(moto, monkeypatch, caps
         ("swept", "swept.example.org")
     ]
     cleanup.main(older_than="1d")
-    assert "Run swept, last made something 2026-01-01 00:00 UTC" in capsys.readouterr().out
+    assert "Run swept, last created something 2026-01-01 00:00 UTC" in capsys.readouterr().out
     assert current().TUTORIAL_NAME == "another"
     monkeypatch.setenv("TUTORIAL_NAME", "swept")
     assert cleanup.listing() == []

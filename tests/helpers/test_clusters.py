@@ -97,7 +97,7 @@ def eks_context(monkeypatch, tmp_path) -> dict[str, str]:
     (tmp_path / "settings.toml").write_text("\n".join([*lines, 'AWS_REGION = "eu-west-1"']))
     monkeypatch.setenv("TUTORIAL_SETTINGS", str(tmp_path / "settings.toml"))
     monkeypatch.setenv("TUTORIAL_NAME", "of-this-shell")
-    kubeconfig.write("eks", "https://127.0.0.1:1", "Q0E=")
+    kubeconfig.write("eks", "https://127.0.0.1:1", "Q0E=", "aws eks update-kubeconfig")
     return keys
 
 
@@ -126,7 +126,7 @@ def test_kubeconfig_has_no_secret(eks_context):
 
 
 def test_kubectl_without_aws_credentials_says_how_to_get_them(tmp_path):
-    kubeconfig.write("eks", "https://127.0.0.1:1", "Q0E=")
+    kubeconfig.write("eks", "https://127.0.0.1:1", "Q0E=", "aws eks update-kubeconfig")
     done = run_plugin("eks", tmp_path, HOME=str(tmp_path), AWS_EC2_METADATA_DISABLED="true")
     assert (done.returncode, done.stdout) == (1, "")
     assert "no AWS credentials" in done.stderr
@@ -199,13 +199,13 @@ def test_expired_sign_in_at_google_says_how_to_go_on(account_file):
     with web.serving(web.on_loopback(Revoked)) as server:
         account_file(f"http://127.0.0.1:{server.server_port}/token")
         with pytest.raises(
-            UnreachableError, match=r"Token has been expired(.|\n)*application-default login.*goes on"
+            UnreachableError, match=r"Token has been expired(.|\n)*application-default login.*continues"
         ):
             client.identity()
 
 
 def test_kubectl_without_google_credentials_says_how_to_get_them(no_credentials, tmp_path):
-    kubeconfig.write("gke", "https://127.0.0.1:1", "Q0E=")
+    kubeconfig.write("gke", "https://127.0.0.1:1", "Q0E=", "aws eks update-kubeconfig")
     done = run_plugin("gke", tmp_path, CLOUDSDK_CONFIG=str(tmp_path), NO_GCE_CHECK="true")
     assert (done.returncode, done.stdout) == (1, "")
     assert "gcloud auth application-default login" in done.stderr

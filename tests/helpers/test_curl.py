@@ -176,10 +176,15 @@ def test_host_name_instead_of_an_address_is_connected_to(http):
     assert answer.status == 200
 
 
-def test_prefix_is_what_curl_runs_behind_and_is_not_shown(http, monkeypatch, capsys):
-    monkeypatch.setenv("TUTORIAL_INSIDE_VPC_COMMAND", "env SOME=where")
+@pytest.mark.parametrize(
+    ("prefix", "shown"), [("env SOME=where", "curl "), ("env SOME=where nice", "nice curl ")]
+)
+def test_prefix_is_what_curl_runs_behind_and_is_shown_without_variables(
+    http, monkeypatch, capsys, prefix, shown
+):
+    monkeypatch.setenv("TUTORIAL_INSIDE_VPC_COMMAND", prefix)
     assert curl.inside_vpc(f"{http}/").status == 200
-    assert capsys.readouterr().out.startswith("curl ")
+    assert capsys.readouterr().out.startswith(shown)
 
 
 def test_without_a_place_of_ones_own_inside_the_vpc_there_has_to_be_a_network(moto):

@@ -11,6 +11,7 @@ import yaml
 from helpers import istio, kube, logs, pki
 from helpers.base.errors import (
     ApiError,
+    ChangeNeededError,
     PrerequisiteError,
     TimedOutError,
     ToolMissingError,
@@ -102,13 +103,53 @@ def test_manifest_with_a_mistake_says_which(place, tmp_path, text, says):
     assert kube.find("eks", place, "service/door") is None
 
 
-def test_namespace_is_there_with_its_labels_however_often(cluster, capsys):
-    kube.namespace("eks", "labelled", team="a")
+def test_namespace_is_there_however_often(cluster, capsys):
+    kube.namespace("eks", "again")
     first = capsys.readouterr().out
-    kube.namespace("eks", "labelled", team="a")
+    kube.namespace("eks", "again")
     assert capsys.readouterr().out.splitlines()[-1] == first.splitlines()[-1]
-    [found] = [each for each in kube.get("eks", "ns") if each.metadata.name == "labelled"]
-    assert found.metadata.labels.team == "a"
+    assert [each for each in kube.get("eks", "ns") if each.metadata.name == "again"]
+
+
+def test_object_without_a_file_gets_one_to_paste(place, capsys):
+    capsys.readouterr()
+    kube.apply_text("eks", SERVICE.replace("${PLACE}", place).replace("${PORT}", "443"))
+    shown = capsys.readouterr().out
+    assert shown.startswith("kubectl --context eks apply --server-side --force-conflicts")
+    assert pasted(shown) == "service/door serverside-applied\n"
+
+
+def test_in_check_mode_nothing_changes_and_what_differs_is_named(place, service, monkeypatch, capsys):
+    kube.apply("eks", service, PLACE=place, PORT=443)
+    monkeypatch.setenv("TUTORIAL_READ_ONLY", "1")
+    capsys.readouterr()
+    kube.apply("eks", service, PLACE=place, PORT=443)
+    kube.namespace("eks", place)
+    assert capsys.readouterr().out.count(" unchanged\n") == 2
+    with pytest.raises(ChangeNeededError, match=r"# service/door: spec\.ports\[0\]\.port differs"):
+        kube.apply("eks", service, PLACE=place, PORT=444)
+    assert kube.require("eks", place, "service/door").spec.ports[0].port == 443
+    with pytest.raises(ChangeNeededError, match="delete service/door"):
+        kube.delete("eks", place, "service/door")
+    kube.delete("eks", place, "service/none")
+    for change in (
+        lambda: kube.namespace("eks", "none"),
+        lambda: kube.secret("eks", place, "none", {}),
+    ):
+        with pytest.raises(ChangeNeededError, match="/none: missing"):
+            change()
+    assert kube.find("eks", place, "secret/none") is None
+
+
+def test_in_check_mode_a_secret_of_another_content_is_named_and_not_shown(place, tmp_path, monkeypatch):
+    (tmp_path / "key").write_text("one")
+    kube.secret("eks", place, "key", {"key": tmp_path / "key"})
+    monkeypatch.setenv("TUTORIAL_READ_ONLY", "1")
+    kube.secret("eks", place, "key", {"key": tmp_path / "key"})
+    (tmp_path / "key").write_text("other")
+    with pytest.raises(ChangeNeededError) as failed:
+        kube.secret("eks", place, "key", {"key": tmp_path / "key"})
+    assert str(failed.value).endswith("# secret/key: data.key differs")
 
 
 def test_secret_holds_the_files_and_shows_nothing_of_them(place, capsys):
@@ -201,7 +242,7 @@ def test_what_is_deleted_is_gone_and_nothing_to_delete_is_fine(place, service, c
 def test_what_will_not_go_is_a_time_out(place):
     finalizer = f"{{name: kept, namespace: {place}, finalizers: [example.com/kept]}}"
     kube.apply_text("eks", f"{{apiVersion: v1, kind: Secret, metadata: {finalizer}}}")
-    with pytest.raises(TimedOutError, match="secret/kept to go: still “still there”"):
+    with pytest.raises(TimedOutError, match="secret/kept to be deleted: still “still there”"):
         kube.delete("eks", place, "secret/kept", timeout=0)
     assert (
         kubectl("-n", place, "patch", "secret", "kept", "-p", '{"metadata":{"finalizers":null}}').returncode

@@ -9,7 +9,7 @@ from helpers.clusters import kubeconfig
 
 
 def write(context, server="https://127.0.0.1:6443"):
-    kubeconfig.write(context, server, "Q0E=")
+    kubeconfig.write(context, server, "Q0E=", "aws eks update-kubeconfig")
 
 
 def read():

@@ -90,7 +90,9 @@ def test_of_several_public_zones_ours_is_meant_where_we_made_one(moto):
 def test_a_record_of_our_name_that_leads_elsewhere_is_not_overwritten(moto):
     owners = zone("owner's")
     theirs(owners)
-    with pytest.raises(SettingsError, match=r"leads to something else .*\nTry: set another TUTORIAL_DOMAIN"):
+    with pytest.raises(
+        SettingsError, match=r"points to something other .*\nTry: set another TUTORIAL_DOMAIN"
+    ):
         make_all()
     cleanup.everything()
     [kept] = route53.records(owners)

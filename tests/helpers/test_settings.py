@@ -17,7 +17,7 @@ def test_for_our_own_names_the_environment_wins_and_for_the_clouds_tools_the_fil
     lines = [
         'AWS_REGION = "eu-west-1"',
         'TUTORIAL_DOMAIN = "example.org"',
-        'TUTORIAL_ISTIO_VALUES = ["a=b c", "d=e"]',
+        'TUTORIAL_OUTSIDE_COMMAND = ["ssh", "my laptop"]',
     ]
     file.write_text("\n".join(lines))
     monkeypatch.setenv("TUTORIAL_SETTINGS", str(file))
@@ -27,7 +27,7 @@ def test_for_our_own_names_the_environment_wins_and_for_the_clouds_tools_the_fil
     now = settings.current()
     assert (now.AWS_REGION, now.alb_host) == ("eu-west-1", "alb.example.net")
     assert now.GOOGLE_CLOUD_PROJECT == "not-in-the-file"
-    assert now.TUTORIAL_ISTIO_VALUES == ["a=b c", "d=e"]
+    assert now.TUTORIAL_OUTSIDE_COMMAND == ["ssh", "my laptop"]
 
 
 def test_example_file_is_usable(monkeypatch):
@@ -179,6 +179,6 @@ def test_without_a_settings_file_no_cloud_is_asked(monkeypatch, tmp_path):
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "GOOGLE_CLOUD_PROJECT"):
         monkeypatch.setenv(name, "own")
     for ask in (network.ensure, eks.create, gke.create, cloud_nat.find, aws.credentials):
-        with pytest.raises(SettingsError, match=r"tutorial\.toml is missing\nTry: make up"):
+        with pytest.raises(SettingsError, match=r"tutorial\.toml is missing\nTry: run make up"):
             ask()
     assert settings.current().TUTORIAL_NAME == "istio-multicloud"

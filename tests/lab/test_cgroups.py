@@ -161,5 +161,5 @@ def test_version_2(group):
     )  # fmt: skip
     assert answer.stderr == ""
     assert answer.stdout.splitlines()[:2] == ["kubelet's root: True", "a leaf holds processes: True"]
-    assert "a cgroup holds processes or passes controllers on, not both" in answer.stdout
+    assert "a cgroup contains processes or delegates controllers, not both" in answer.stdout
     assert answer.stdout.endswith("left: False\n")

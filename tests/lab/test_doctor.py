@@ -83,7 +83,7 @@ def test_a_machine_that_is_offline_has_commands_that_give_it_an_address():
         words = ["unshare", "--net", "sh", "-c", command]
         env = os.environ | {"COLUMNS": "300"}
         answer = subprocess.run(words, env=env, cwd=PROJECT, capture_output=True, text=True)
-        (row,) = [row for wanted, row in rows(answer).items() if wanted.startswith("an address besides")]
+        (row,) = [row for wanted, row in rows(answer).items() if wanted.startswith("an address other than")]
         return row
 
     met, found, fix = offline()

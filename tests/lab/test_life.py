@@ -248,14 +248,14 @@ def test_a_daemon_that_does_not_come_up_says_why(before, monkeypatch, program, s
 
 def test_a_program_that_dies_is_named_by_what_comes_next(before):
     run_lab("exec", "outside", "--", "true")
-    assert "Not all of it runs" not in lab("status")
+    assert "Some programs have ended" not in lab("status")
     (resolver,) = (
         pid
         for pid in cgroups.processes(LAB.cgroup)
         if Path(f"/proc/{pid}/comm").read_text().strip() == "coredns"
     )
     os.kill(resolver, signal.SIGKILL)
-    said = "dns/public was ended by SIGKILL\nTry: make down, then make up"
+    said = "dns/public was killed by SIGKILL\nTry: make down, then make up"
     status = run_lab("status")
     assert status.returncode == 1 and said in status.stdout
     assert said in lab("up")
@@ -264,7 +264,7 @@ def test_a_program_that_dies_is_named_by_what_comes_next(before):
     assert run_lab("exec", "outside", "--", "true").stderr == ""
     lab("down")
     lab("up")
-    assert "Not all of it runs" not in lab("status")
+    assert "Some programs have ended" not in lab("status")
 
 
 def test_the_machines_own_network_stays_as_it_was(before):

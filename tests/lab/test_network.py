@@ -246,7 +246,7 @@ def test_attaching_again_returns_the_same_vpc(internet, aws):
 
 @pytest.mark.parametrize("name", ["internet", "outside", "lambda"])
 def test_a_vpc_cannot_take_the_name_of_a_network_that_is_there(internet, name):
-    with pytest.raises(LabError, match=f"making the network namespace {name}: .*exists"):
+    with pytest.raises(LabError, match=f"creating the network namespace {name}: .*exists"):
         internet.attach(name, "10.0.0.0/16")
     assert internet.outside.run("ip", "-br", "addr", "show", "eth0").stdout.split()[2] == "198.51.100.2/28"
 

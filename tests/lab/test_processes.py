@@ -120,7 +120,7 @@ def test_a_program_that_was_killed_says_by_what(processes):
     process = processes.start("sleeper", ["sleep", "60"])
     os.kill(process.pid, 9)
     assert process.wait(10) == -9
-    with pytest.raises(LabError, match="ended by SIGKILL"):
+    with pytest.raises(LabError, match="killed by SIGKILL"):
         process.check()
 
 
@@ -131,7 +131,7 @@ def test_what_ended_by_itself_is_told_and_what_was_stopped_is_not(processes):
     for process in (etcd, other):
         os.kill(process.pid, 9)
         process.wait(10)
-    assert processes.ended("eks") == ["eks/etcd was ended by SIGKILL"]
+    assert processes.ended("eks") == ["eks/etcd was killed by SIGKILL"]
     assert processes.ended("eks/scheduler") == []
     assert len(processes.ended()) == 2
     processes.stopping("eks")

@@ -9,6 +9,7 @@ from pathlib import Path
 from helpers.base.contents import object_keys
 from helpers.pictures import svg, things_picture
 from helpers.pictures.things import Part, Parts
+from tests.notebooks.drawings import all_drawings
 
 IMAGES = Path(__file__).parents[2] / "notebooks" / "images"
 HOST = "a0c3393cd19ad4432b92ef2ff475adab-1234567890.us-east-1.elb.amazonaws.com"
@@ -49,8 +50,8 @@ MADE_BY = {
     "01": {**LAMBDA, **STARTED},
     "02": EKS,
     "03": GKE,
-    "04": {key: Part("ready", "there") for key in object_keys("eks")},
-    "05": {key: Part("ready", "there") for key in object_keys("gke")},
+    "04": {key: Part("ready", "exists") for key in object_keys("eks")},
+    "05": {key: Part("ready", "exists") for key in object_keys("gke")},
 }
 
 
@@ -63,19 +64,16 @@ def after(notebook: str) -> Parts:
     return made
 
 
-# File, notebook, stage in the bar, title.
+# What exists when these notebooks start: file, the notebook before, notebook, title.
 _FILES = (
-    ("01-lambda", "01", "1 Lambda", "A function behind a load balancer that is private to its VPC"),
-    ("02-istio-in-eks", "02", "2 EKS", "Istio in the VPC of the load balancer"),
-    ("03-istio-in-gke", "03", "3 GKE", "Two clouds, two meshes, no link"),
+    ("01-lambda", "00", "01", "What exists before notebook 1, and what it creates"),
+    ("02-istio-in-eks", "01", "02", "What exists before notebook 2, and what it creates"),
+    ("03-istio-in-gke", "02", "03", "What exists before notebook 3, and what it creates"),
 )
-# The others are drawn by hand, for they say what no state does: 00-overview which notebook builds what,
-# 01-listeners who listens, 04-mtls who is refused, 05-connect what each object is for, 06-request the way of
-# one request, 99-clean-up an order.
 DRAWN: dict[Path, svg.Picture] = {
-    IMAGES / f"{name}.svg": things_picture.draw(after(notebook), here, title)
-    for name, notebook, here, title in _FILES
-}
+    IMAGES / f"{name}.svg": things_picture.draw(after(before), here, title)
+    for name, before, here, title in _FILES
+} | {IMAGES / f"{name}.svg": picture for name, picture in all_drawings().items()}
 
 
 if __name__ == "__main__":

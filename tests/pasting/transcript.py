@@ -7,8 +7,10 @@ from pathlib import Path
 
 import nbformat
 
-PROGRAMS = ("aws", "gcloud", "kubectl", "istioctl", "curl", "openssl", ".venv/bin/python")
-_BEGINS = re.compile(rf"(?:env [A-Z_]+=\S+ )?(?:{'|'.join(map(re.escape, PROGRAMS))}) \S")
+from series.run import as_seen
+
+PROGRAMS = ("aws", "gcloud", "kubectl", "istioctl", "curl", "openssl", "mkdir", ".venv/bin/python")
+_BEGINS = re.compile(rf"(?:{'|'.join(map(re.escape, PROGRAMS))}) \S")
 _ANSWER = "# → "
 
 
@@ -20,11 +22,6 @@ class Step:
     cell: str = ""
     answers: list[str] = field(default_factory=list)
     output: list[str] = field(default_factory=list)
-
-    @property
-    def program(self) -> str:
-        """The first of the tutorial's programs in it."""
-        return next(word for word in self.command.split() if word in PROGRAMS)
 
 
 def steps(notebook: Path) -> list[Step]:
@@ -55,8 +52,6 @@ def parse(text: str, cell: str = "") -> list[Step]:
 
 def _texts(cell: nbformat.NotebookNode) -> Iterator[str]:
     """What was printed, and folded commands; not what the cell returned, e.g. a table."""
-    for output in cell.outputs:
+    for output in as_seen(cell.outputs):
         if output.output_type != "execute_result":
-            text = output.get("text") or output.get("data", {}).get("text/plain", "")
-            # A line that was written over: what counts is behind its last carriage return.
-            yield "\n".join(line.rpartition("\r")[2] for line in text.split("\n"))
+            yield output.get("text") or output.get("data", {}).get("text/plain", "")

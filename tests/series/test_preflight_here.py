@@ -72,9 +72,9 @@ def test_where_outside_is_another_machine_its_own_routes_say_nothing(tmp_path):
         ("10.0.1.28 internal-alb.example", ""),
         (
             "0.0.0.0 internal-alb.example",
-            "! DNS: the resolver gives no private address for internal-alb.example",
+            "! DNS: the resolver returns no private address for internal-alb.example",
         ),
-        ("", "! DNS: the resolver gives no private address for internal-alb.example"),
+        ("", "! DNS: the resolver returns no private address for internal-alb.example"),
     ],
     ids=["private", "sinkhole", "no-answer"],
 )

@@ -51,7 +51,7 @@ def test_a_tag_that_was_never_released_stops_the_run(stand_in):
 def test_an_image_that_needs_a_sign_in_stops_the_run(stand_in):
     stand_in.private.add("curlimages/curl")
     assert levels() == ["ok", "ok", "stop"]
-    assert f"{stand_in.host} denies it: it does not exist, or needs a sign-in" in said()
+    assert f"{stand_in.host} denies access: it does not exist, or needs credentials" in said()
     assert "Change TUTORIAL_CURL_IMAGE" in said()
 
 
@@ -59,7 +59,7 @@ def test_an_image_that_needs_a_sign_in_stops_the_run(stand_in):
 def test_a_registry_that_is_busy_or_that_a_proxy_forbids_is_a_note(stand_in, status):
     stand_in.refuses = status
     assert levels() == ["note", "note", "note"]
-    assert f"answers {status}. Not in the way" in said()
+    assert f"answers {status}. This does not stop the run" in said()
 
 
 def test_a_registry_that_is_not_reached_is_a_note_since_nodes_have_a_network_of_their_own(
@@ -67,7 +67,7 @@ def test_a_registry_that_is_not_reached_is_a_note_since_nodes_have_a_network_of_
 ):
     monkeypatch.setenv("TUTORIAL_ISTIO_HUB", "127.0.0.1:1/istio")
     assert levels() == ["note", "note", "ok"]
-    assert "127.0.0.1:1 was not reached: " in said()
+    assert "127.0.0.1:1 is unreachable: " in said()
 
 
 @pytest.mark.parametrize(

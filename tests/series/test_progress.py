@@ -49,10 +49,10 @@ def said(notebook, terminal=False, one="1"):
 
 def test_a_log_has_a_plain_line_for_each_step(notebook):
     assert [" ".join(line.split()) for line in said(notebook).splitlines()] == [
-        "01-a: 3 cells (on our lab 7.5 s)",
-        "Step 1: count: S (on our lab 3.5 s)",
-        "Step 2: [divide]: S (on our lab 4.0 s)",
-        "01-a S (on our lab 7.5 s)",
+        "01-a: 3 cells (in our lab 7.5 s)",
+        "Step 1: count: S (in our lab 3.5 s)",
+        "Step 2: [divide]: S (in our lab 4.0 s)",
+        "01-a S (in our lab 7.5 s)",
     ]
 
 

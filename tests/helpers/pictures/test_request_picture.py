@@ -1,4 +1,4 @@
-"""The picture of a request's way: what is written, what is red, bars to scale; and that it is safe."""
+"""The picture of a request's path: what is written, what is red, bars to scale; and that it is safe."""
 
 import re
 import xml.etree.ElementTree as ET
@@ -9,7 +9,8 @@ import pytest
 from helpers.pictures import hop
 from helpers.pictures.hop import Hop
 from helpers.pictures.request_path import RequestPath
-from helpers.pictures.svg import Picture, wrapped
+from helpers.pictures.svg import Picture, width_of, wrapped
+from tests.helpers.pictures import geometry
 
 SVG = "{http://www.w3.org/2000/svg}"
 URL = "http://lambda.external/hello-world"
@@ -63,20 +64,26 @@ def test_the_place_that_refused_is_red_and_says_why_and_what_is_behind_it_is_gre
     root = drawn(refused())
     assert len(boxes(root, "refused")) == 1 and len(boxes(root, "never")) == 3
     assert texts(root, "head mid bad") == ["egress gateway"]
-    assert "UC: closed <at once>;" in " ".join(texts(root, "small bad"))
+    assert "UC: closed <at once>;" in " ".join(texts(root, "note bad"))
     assert texts(root, "head faint").count("never reached") == 3
     assert RequestPath(refused(), URL).refused is not None
     assert RequestPath(WAY, URL).refused is None
 
 
-def test_bars_are_to_scale_and_nest():
-    bars = boxes(drawn(WAY), "own")
-    widths = [float(bar.get("width", 0)) for bar in bars]
+def test_bars_are_to_scale_and_start_at_the_left():
+    root = drawn(WAY)
+    whole, own = boxes(root, "span"), boxes(root, "own")
+    widths = [float(bar.get("width", 0)) for bar in (*whole, own[-1])]
     for each, width in zip(WAY, widths, strict=True):
         assert width == pytest.approx(widths[0] * (each.seconds or 0) / 0.1, abs=2)
-    starts = [float(bar.get("x", 0)) for bar in bars]
-    ends = [start + width for start, width in zip(starts, widths, strict=True)]
-    assert starts == sorted(starts) and ends == sorted(ends, reverse=True)
+    assert len({bar.get("x") for bar in (*whole, *own)}) == 1
+    assert "80.0 ms" in texts(root), "the sidecar's own 0.01 ms are not said"
+
+
+@pytest.mark.parametrize("hops", ["passed", "refused"])
+def test_no_text_is_cut_small_or_out_of_its_box(hops):
+    picture = str(RequestPath(WAY if hops == "passed" else refused(), URL).picture)
+    assert geometry.faults(picture) == []
 
 
 def test_a_tiny_bar_stays_visible_and_says_its_length():
@@ -143,9 +150,9 @@ def test_what_a_place_needed_itself_is_its_time_without_that_of_the_next():
 
 def test_words_are_cut_where_they_must_be_and_none_gets_lost():
     lines = wrapped(
-        "upstream_reset_before_response_started{connection_termination} and so on", 120, 11, mono=True
+        "upstream_reset_before_response_started{connection_termination} and so on", 120, mono=True
     )
-    assert all(len(line) * 11 * 0.61 <= 120 for line in lines)
+    assert all(width_of(line, mono=True) <= 120 for line in lines)
     assert "".join(lines).replace(" ", "").endswith("{connection_termination}andsoon")
 
 

@@ -1,14 +1,13 @@
 """The picture of what exists: legible, complete in words, and the committed ones are not out of date."""
 
-import itertools
 import re
-import xml.etree.ElementTree as ET
-from typing import NamedTuple
 
 import pytest
 
 from helpers.pictures import svg, things_picture
+from helpers.pictures.steps import STEPS
 from helpers.pictures.things import THINGS, Part, Parts
+from tests.helpers.pictures import geometry
 from tests.notebooks import stages
 
 LONG = "a" * 80 + ".us-east-1.elb.amazonaws.com"
@@ -40,59 +39,31 @@ STATES |= {"failed": BROKEN, "unknown": UNKNOWN}
 every_state = pytest.mark.parametrize("parts", STATES.values(), ids=STATES.keys())
 
 
-class Text(NamedTuple):
-    words: str
-    left: float
-    right: float
-    bottom: float
-
-
-def texts(picture: svg.Picture) -> list[Text]:
-    found = []
-    for one in ET.fromstring(str(picture)).iter("{http://www.w3.org/2000/svg}text"):
-        kinds = one.get("class", "").split()
-        x, y, words = float(one.get("x", "")), float(one.get("y", "")), one.text or ""
-        mono = "mono" in kinds
-        size = 11 if mono else 14 if "head" in kinds else 12.5  # as on a machine with wide fonts
-        width = svg.width_of(words, size, mono)
-        centred = bool({"mid", "stept", "heret"} & set(kinds))
-        left = x - width / 2 if centred else x - width if "end" in kinds else x
-        found.append(Text(words, left, left + width, y))
-    return found
-
-
 def drawn(parts: Parts) -> str:
     return str(things_picture.draw(parts))
 
 
 @every_state
-def test_texts_are_inside_the_card_and_do_not_meet(parts):
-    found = texts(things_picture.draw(parts))
-    assert all(text.left >= 0 and text.right <= 960 for text in found)
-    for one, other in itertools.combinations(found, 2):
-        apart = one.right <= other.left or other.right <= one.left or abs(one.bottom - other.bottom) >= 12
-        assert apart, (one, other)
-
-
-def outside(parts: Parts) -> list[str]:
-    """Boxes with a text that runs out of them."""
-    found, wrong = texts(things_picture.draw(parts)), []
-    for key, (x, y, width, height) in things_picture._BOXES.items():
-        mine = [t for t in found if x <= (t.left + t.right) / 2 <= x + width]
-        inside = [t for t in mine if y < t.bottom <= y + height + 12]
-        if any(t.left < x or t.right > x + width or t.bottom > y + height - 4 for t in inside):
-            wrong.append(key)
-    return wrong
-
-
-@every_state
-def test_what_stands_in_a_box_stays_in_it(parts):
-    assert outside(parts) == []
+@pytest.mark.parametrize("here", ["", "03", "05"])
+def test_nothing_is_cut_small_out_of_its_box_or_loose(parts, here):
+    assert geometry.faults(str(things_picture.draw(parts, here))) == []
 
 
 def test_a_box_with_too_much_in_it_is_noticed():
     many = Part("ready", "active", tuple("1234567"))
-    assert outside(Parts({**stages.after("01"), "alb": many})) == ["alb"]
+    wide = Part("ready", "active", ("a-name-that-is-much-too-wide",))
+    assert geometry.faults(drawn(Parts({**stages.after("01"), "alb": many})))
+    assert "out of its box" in str(geometry.faults(drawn(Parts({**stages.after("01"), "alb": wide}))))
+
+
+def test_small_text_cut_names_loose_ends_and_crossed_words_are_noticed():
+    picture = svg.Picture("Title", "What is to be seen")
+    picture.box(20, 20, 200, 40)
+    picture.text(30, 45, "direct-lambda-…gateway", "mono")
+    picture.arrow([(220, 40), (400, 40)], "dash", head=False)
+    picture.text(300, 45, "words", "note")
+    wrong = str(geometry.faults(str(picture).replace("14px", "11px")))
+    assert all(words in wrong for words in ("11 px", "cut:", "loose end", "a line through"))
 
 
 @every_state
@@ -104,25 +75,25 @@ def test_the_words_are_complete(parts):
         if part.phase in ("ready", "creating", "failed"):
             assert part.state in line and all(value in line for value in part.values)
         elif part.phase == "missing":
-            assert line.split("  ")[0] == "not yet" and f"notebook {thing.notebook} makes it" in line
+            assert line.split("  ")[0] == "not yet" and f"notebook {int(thing.notebook)}" in line
         else:
             assert line.startswith("not known")
 
 
-def test_nothing_there_is_outlines_and_no_way():
+def test_nothing_there_is_outlines_and_no_path():
     svg_ = drawn(Parts())
-    assert 'class="thing"' not in svg_ and 'class="way"' not in svg_ and 'class="no"' not in svg_
+    assert 'class="thing"' not in svg_ and 'class="path"' not in svg_ and 'class="no"' not in svg_
     assert 'class="refused"' not in svg_ and 'class="dash"' not in svg_
-    assert svg_.count("makes this<") >= 8
+    assert len(re.findall(r"notebook \d<", svg_)) >= 8
 
 
-@pytest.mark.parametrize(("notebook", "ways"), [("00", 0), ("01", 2), ("03", 2), ("04", 3), ("05", 5)])
-def test_a_way_is_drawn_when_all_it_needs_is_there(notebook, ways):
-    assert drawn(stages.after(notebook)).count('<path class="way"') == ways
+@pytest.mark.parametrize(("notebook", "paths"), [("00", 0), ("01", 2), ("03", 2), ("04", 3), ("05", 5)])
+def test_a_path_is_drawn_when_all_it_needs_is_there(notebook, paths):
+    assert drawn(stages.after(notebook)).count('<path class="path"') == paths
 
 
 @pytest.mark.parametrize("missing", ["gke/Secret/mtls-credential", "gke/sleep", "eks/gateway"])
-def test_a_way_closes_when_one_thing_is_missing(missing):
+def test_a_path_closes_when_one_thing_is_missing(missing):
     parts = stages.after("05")
     del parts[missing]
     assert not parts.paths()["egress gateway → ingress gateway"]
@@ -133,15 +104,18 @@ def test_the_load_balancer_is_closed_to_the_outside_once_it_exists():
     assert '<path class="no"' not in drawn(stages.after("00"))
 
 
-def test_what_is_being_made_is_dashed_with_its_state():
+def test_what_is_being_created_is_dashed_with_its_state():
     svg_ = drawn(stages.after("00"))
     assert svg_.count('<rect class="dash"') == 2
     assert ">CREATING<" in svg_ and ">PROVISIONING<" in svg_
 
 
-def test_what_a_notebook_makes_has_green_edges_in_its_picture():
-    assert str(things_picture.draw(stages.after("03"), "3 GKE")).count('<rect class="new"') == 3
+def test_what_a_notebook_creates_is_green_in_its_picture_and_new_in_words():
+    picture = things_picture.draw(stages.after("03"), "03")
+    assert str(picture).count('<rect class="new"') == 3 and picture.words.count(", new") == 3
     assert '<rect class="new"' not in drawn(stages.after("03"))
+    before = str(things_picture.draw(stages.after("02"), "03"))
+    assert before.count('<rect class="next"') == before.count(">this notebook<") == 3
 
 
 def test_what_is_broken_is_red_with_the_reason():
@@ -152,22 +126,31 @@ def test_what_is_broken_is_red_with_the_reason():
     assert "refused" not in drawn(stages.after("05")).split("</style>")[1]
 
 
-def test_a_long_name_is_shortened_in_its_middle_and_a_short_one_is_not():
-    short = things_picture.shortened(LONG, 200)
-    assert short.startswith("aaaa") and short.endswith("amazonaws.com") and "…" in short
-    assert svg.width_of(short, 11, mono=True) <= 200
-    assert things_picture.shortened("198.51.100.51", 200) == "198.51.100.51"
+def test_a_long_name_is_broken_after_punctuation_and_none_is_cut():
+    lines = svg.wrapped("direct-lambda-through-egress-gateway", 209, mono=True)
+    assert lines == ["direct-lambda-through-", "egress-gateway"]
 
 
-def test_all_stages_that_are_complete_have_a_tick():
-    assert [stage for stage in things_picture.STAGES if f">{stage} ✓<" in drawn(stages.after("03"))] == [
-        "1 Lambda",
-        "2 EKS",
-        "3 GKE",
-    ]
+@pytest.mark.parametrize(
+    ("parts", "here", "ticks"),
+    [
+        (stages.after("00"), "00", {"00"}),
+        (stages.after("00"), "01", {"00"}),
+        (stages.after("03"), "", {"00", "01", "02", "03"}),
+        (stages.after("05"), "05", {"00", "01", "02", "03", "04", "05"}),
+        (stages.after("05"), "06", {"00", "01", "02", "03", "04", "05", "06"}),
+        (stages.after("04"), "06", {"00", "01", "02", "03", "04"}),
+        (Parts(), "99", {"99"}),
+        (Parts(), "00", set()),
+    ],
+)
+def test_steps_that_are_finished_have_a_tick(parts, here, ticks):
+    svg_ = str(things_picture.draw(parts, here))
+    assert {number for number, step in STEPS.items() if f">{step} ✓<" in svg_} == ticks
 
 
 @pytest.mark.parametrize("path", stages.DRAWN, ids=lambda path: path.stem)
 def test_a_committed_picture_is_what_the_code_draws(path):
     advice = "python -m tests.notebooks.stages draws it anew"
     assert path.read_text(encoding="utf-8") == str(stages.DRAWN[path]), advice
+    assert geometry.faults(str(stages.DRAWN[path])) == []

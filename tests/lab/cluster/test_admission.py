@@ -91,3 +91,16 @@ def test_metrics_go_out_of_the_mesh_configuration(
     labels = {"app.kubernetes.io/name": name}
     mesh = tried(clusters["eks"], thing("ConfigMap", labels=labels, data={"mesh": MESH}))["data"]["mesh"]
     assert ("metrics" in mesh, "rootNamespace: istio-system\n" in mesh) == (kept, True)
+
+
+@pytest.mark.parametrize("image", ["example.com/web", "example.com/web:latest", "example.com/web:1"])
+def test_no_image_is_pulled_always(clusters: dict[str, Kubectl], image: str) -> None:
+    spec = {"containers": [{"name": "one", "image": "example.com/other:1"}, {"name": "two", "image": image}]}
+    made = tried(clusters["gke"], thing("Pod", spec=spec))
+    assert [each["imagePullPolicy"] for each in made["spec"]["containers"]] == ["IfNotPresent"] * 2
+
+
+def test_an_image_that_is_never_to_be_pulled_stays_so(clusters: dict[str, Kubectl]) -> None:
+    spec = {"containers": [{"name": "one", "image": "example.com/web:1", "imagePullPolicy": "Never"}]}
+    made = tried(clusters["gke"], thing("Pod", spec=spec))
+    assert made["spec"]["containers"][0]["imagePullPolicy"] == "Never"

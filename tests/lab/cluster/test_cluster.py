@@ -162,9 +162,9 @@ def test_stop_ends_everything_and_a_crash_is_cleaned_up(another_lab: SmallLab, u
     assert cluster.ended() == []
     (etcd,) = named("etcd", another_lab)
     os.kill(etcd, signal.SIGKILL)
-    with pytest.raises(LabError, match="running eks-test/etcd: was ended by SIGKILL"):
+    with pytest.raises(LabError, match="running eks-test/etcd: was killed by SIGKILL"):
         cluster.start_node("node", "10.0.1.55", {}, PODS)
-    assert cluster.ended() == ["eks-test/etcd was ended by SIGKILL"]
+    assert cluster.ended() == ["eks-test/etcd was killed by SIGKILL"]
     cluster.stop()
     assert cluster.ended() == []
     assert not cgroups.processes(another_lab.settings.cgroup)

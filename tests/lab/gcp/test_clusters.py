@@ -94,11 +94,11 @@ def test_a_running_cluster_is_described_as_gke_does(gke):
 
 def test_a_cluster_of_which_a_program_has_ended_is_degraded(gke):
     gke.create()
-    gke.machines[-1].dead.append("gke-gke/etcd was ended by SIGKILL")
+    gke.machines[-1].dead.append("gke-gke/etcd was killed by SIGKILL")
     (listed,) = gke.client.list_clusters(parent=WHERE).clusters
     for cluster in (gke.get(), listed):
         assert cluster.status == Cluster.Status.DEGRADED
-        assert cluster.status_message == "gke-gke/etcd was ended by SIGKILL"
+        assert cluster.status_message == "gke-gke/etcd was killed by SIGKILL"
     gke.machines[-1].dead.clear()
     assert gke.get().status == Cluster.Status.RUNNING and not gke.get().status_message
 

@@ -132,12 +132,12 @@ def test_the_lab_has_one_cluster_per_vpc_and_says_so(eks, settings, cluster):
 
 def test_a_program_that_has_ended_is_an_issue_of_the_clusters_health(eks, cluster, paper_clusters):
     dead = paper_clusters[-1].dead
-    dead.append("eks-tutorial/etcd was ended by SIGKILL")
+    dead.append("eks-tutorial/etcd was killed by SIGKILL")
     found = eks.describe_cluster(name="tutorial")["cluster"]
     dead.clear()
     assert found["status"] == "ACTIVE"
     (issue,) = found["health"]["issues"]
-    assert (issue["code"], issue["message"]) == ("InternalFailure", "eks-tutorial/etcd was ended by SIGKILL")
+    assert (issue["code"], issue["message"]) == ("InternalFailure", "eks-tutorial/etcd was killed by SIGKILL")
     assert eks.describe_cluster(name="tutorial")["cluster"]["health"]["issues"] == []
 
 

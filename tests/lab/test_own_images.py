@@ -1,0 +1,80 @@
+"""Images that a reader brings: which archives are taken."""
+
+import json
+import tarfile
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lab import own_images
+from lab.errors import LabError
+
+OCI = "io.containerd.image.name"
+
+
+def archive(path: Path, **documents: Any) -> Path:
+    with tarfile.open(path, "w") as tar:
+        for name, document in documents.items():
+            data = json.dumps(document).encode()
+            entry = tarfile.TarInfo(f"{name}.json")
+            entry.size = len(data)
+            tar.addfile(entry, BytesIO(data))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("documents", "names"),
+    [
+        (
+            {"manifest": [{"RepoTags": ["web:1", "web:2"]}, {"RepoTags": ["db:1"]}]},
+            ["web:1", "web:2", "db:1"],
+        ),
+        (
+            {"index": {"manifests": [{"annotations": {OCI: "docker.io/library/web:1"}}]}},
+            ["docker.io/library/web:1"],
+        ),
+    ],
+    ids=["docker", "OCI"],
+)
+def test_names_are_those_of_the_archive(tmp_path: Path, documents: Any, names: list[str]) -> None:
+    assert own_images.names(archive(tmp_path / "a.tar", **documents)) == names
+
+
+@pytest.mark.parametrize(
+    "documents",
+    [{}, {"manifest": [{"RepoTags": None}]}, {"index": {"manifests": [{}]}}, {"manifest": "web"}],
+    ids=["empty", "no name", "no annotation", "no list"],
+)
+def test_what_is_no_image_is_refused_with_the_way_to_make_one(tmp_path: Path, documents: Any) -> None:
+    with pytest.raises(LabError, match="docker save"):
+        own_images.names(archive(tmp_path / "a.tar", **documents))
+
+
+def test_no_archive_at_all_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.tar").write_text("FROM scratch")
+    with pytest.raises(LabError, match="docker save"):
+        own_images.names(tmp_path / "a.tar")
+
+
+def kept(folder: Path, source: Path) -> list[str]:
+    with source.open("rb") as file, own_images.kept(folder, file.fileno()) as (_, names):
+        return names
+
+
+def test_the_newest_of_a_name_is_kept(tmp_path: Path) -> None:
+    for tag in ("web:1", "db:1", "web:1"):
+        kept(tmp_path / "own", archive(tmp_path / "a.tar", manifest=[{"RepoTags": [tag]}]))
+    assert len(list((tmp_path / "own").iterdir())) == 2
+
+
+def test_nothing_is_kept_of_what_a_node_refuses(tmp_path: Path) -> None:
+    source = archive(tmp_path / "a.tar", manifest=[{"RepoTags": ["web:1"]}])
+    with (
+        pytest.raises(LabError),
+        source.open("rb") as file,
+        own_images.kept(tmp_path / "own", file.fileno()),
+    ):
+        raise LabError("importing an image", "no layers")
+    assert not list((tmp_path / "own").iterdir())
