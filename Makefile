@@ -50,7 +50,7 @@ tutorial: $(READY)  ## run notebooks 00-06; TO=03 only what is missing of 00-03;
 	@$(if $(FROM)$(TO),,$(PLACE) && $(BIN)/python -m series.handouts --executed)
 
 check: $(INSTALLED)  ## prove the claims of each notebook that was run, changing nothing; TARGET as above
-	@$(PLACE) && $(BIN)/python -m series.check
+	@$(PLACE) && $(BIN)/python -m series.check $(if $(filter cloud,$(TARGET)),TARGET=cloud)
 
 destroy: $(INSTALLED)  ## delete what the tutorial made in both clouds; FROM=04 what 04 and later made; ARGS=--dry-run only lists it
 	@$(PLACE) && $(BIN)/python -m helpers.cleanup $(if $(FROM),--from "$(FROM)") $(ARGS)

@@ -49,7 +49,7 @@ _LIMIT = 1800  # seconds; EKS takes up to fifteen minutes to delete a cluster
 
 
 def _nouns(since: str = "00") -> list[Noun]:
-    """Those of the clouds that the settings name, of what that notebook and those after it make."""
+    """Those in the clouds that the settings name, of what that notebook and later ones create."""
     return [
         noun
         for key, noun in NOUNS.items()
@@ -117,38 +117,38 @@ def everything() -> None:
 
 
 def since(number: str) -> list[Resource]:
-    """What that notebook and those after it made and what exists of it, in the order of deletion."""
+    """What that notebook and later ones created and what still exists, in the order of deletion."""
     return [resource for noun in _made_since(number) for resource in noun.leftovers()]
 
 
 def back_to(number: str) -> None:
-    """Delete what that notebook and those after it made, and wait until it is gone; the rest stays.
+    """Delete what that notebook and later ones created, and wait until it is gone; keep the rest.
 
-    Clusters, which notebook 00 starts, stay too, but for the nodes and all that was put into them.
-    Raises TimedOutError with a list of what would not go; run again, it goes on from there.
+    The clusters themselves are created in notebook 00; the node group of EKS in 02.
+    Raises TimedOutError with a list of what is left; run again, it continues from there.
     """
     nouns = _made_since(number)
     if not since(number):
-        print(f"Nothing exists that notebooks {number} to 06 made: nothing to delete")
+        print(f"Nothing that notebooks {number} to 06 create exists: nothing to delete")
         return
     for noun in nouns:
         noun.delete()
     wait_until(
-        "that to be gone",
+        f"what notebooks {number} to 06 created to be deleted",
         lambda: [resource for noun in nouns for resource in noun.leftovers()],
         lambda left: not left,
         timeout=_LIMIT,
         state=_named,
-        hint="run the clean-up again: it goes on from here.",
+        hint="run the clean-up again: it continues from here.",
     )
     for context in (eks.CONTEXT, gke.CONTEXT):
         if contents.THINGS[f"{context}/istiod"].notebook >= number:
             kubeconfig.remove(context)
-    print(f"Nothing is left of what notebooks {number} to 06 made")
+    print(f"Nothing that notebooks {number} to 06 created is left")
 
 
 def _made_since(number: str) -> list[Noun]:
-    """Those in clusters first, where their cluster answers: it goes on, so what is in it has to go."""
+    """Those in clusters first, if the cluster can be reached."""
     ready = _ready()
     inside: list[Noun] = [
         noun
@@ -218,7 +218,7 @@ def main(
         str, typer.Option(help="instead of this run, all runs whose newest resource is older, e.g. 24h or 7d")
     ] = "",
     first: Annotated[
-        str, typer.Option("--from", help="only what this notebook and those after it made, e.g. 04")
+        str, typer.Option("--from", help="only what this notebook and later ones created, e.g. 04")
     ] = "",
 ) -> None:
     """Delete what this run of the tutorial created in both clouds; exit code 1 if anything is left."""

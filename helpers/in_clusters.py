@@ -1,4 +1,4 @@
-"""What notebooks 02 to 05 put into the clusters, to be taken back while the clusters stay."""
+"""What notebooks 02 to 05 create in the clusters, for a clean-up that keeps the clusters."""
 
 from dataclasses import dataclass
 
@@ -17,40 +17,40 @@ class Object:
     name: str
 
     def leftovers(self) -> list[Resource]:
-        """It, where it exists."""
+        """It, if it exists."""
         found = kube.find(self.context, self.namespace, f"{self.kind}/{self.name}")
         return [Resource(self.context, self.kind, f"{self.namespace}/{self.name}")] if found else []
 
     def delete(self) -> None:
-        """Delete it; fine when there is none."""
+        """Delete it, if it exists."""
         if self.leftovers():
             kube.delete(self.context, self.namespace, f"{self.kind.lower()}/{self.name}")
 
 
 @dataclass(frozen=True)
 class Namespace:
-    """A namespace with all that is in it: the cloud takes a Service's load balancer back before it goes."""
+    """A namespace with everything in it. It is gone only after the load balancers of its Services are."""
 
     context: str
     name: str
 
     def leftovers(self) -> list[Resource]:
-        """It, where it exists."""
+        """It, if it exists."""
         found = kube.find(self.context, "", f"namespace/{self.name}")
         return [Resource(self.context, "Namespace", self.name)] if found else []
 
     def delete(self) -> None:
-        """Delete it and wait until it is gone; fine when there is none."""
+        """Delete it and wait until it is gone, if it exists."""
         if self.leftovers():
             kube.delete(self.context, "", f"namespace/{self.name}")
 
 
 @dataclass(frozen=True)
 class ControlPlane(Namespace):
-    """istiod in its namespace, and what it has outside of it."""
+    """istiod's namespace, and everything that Istio has installed in the cluster."""
 
     def delete(self) -> None:
-        """Uninstall it and wait until it is gone; fine when there is none."""
+        """Uninstall it and wait until it is gone, if it exists."""
         if self.leftovers():
             istio.uninstall(self.context)
         super().delete()

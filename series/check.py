@@ -1,6 +1,9 @@
-"""Proves the claims of each notebook that was run again: `python -m series.check`, or `make check`."""
+"""Checks again what each notebook claims, changing nothing: `python -m series.check`, or `make check`."""
 
 import sys
+from typing import Annotated
+
+import typer
 
 from helpers.base import contents
 from helpers.base.errors import for_people
@@ -8,10 +11,13 @@ from series import proof
 
 
 @for_people
-def main() -> None:
-    """Say of each claim whether it holds, up to the first that does not; exit status 1 then."""
-    parts = proof.exists()
-    begun = proof.begun(parts)
+def main(
+    words: Annotated[
+        list[str] | None, typer.Argument(help="for make in the hint, such as TARGET=cloud")
+    ] = None,
+) -> None:
+    """Print each claim of each notebook that was run, up to the first that does not hold; exit status 1 then."""
+    begun = proof.begun(proof.exists())
     for number in begun:
         name = contents.NOTEBOOKS[number]
         print(name, flush=True)
@@ -19,10 +25,11 @@ def main() -> None:
             print(f"  {'✗' if claim.why else '✓'} {claim.text}", flush=True)
             if claim.why:
                 print("    " + claim.why.replace("\n", "\n    "))
-                sys.exit(f"\n{name} has to be run again: make tutorial FROM={number} TO={number}")
+                again = " ".join(["make tutorial", *(words or ()), f"FROM={number}", f"TO={number}"])
+                sys.exit(f"\nRun {name} again: {again}")
     later = [name for number, name in contents.NOTEBOOKS.items() if number not in begun and number != "99"]
-    print(f"\nAll of that holds. Not run yet: {', '.join(later) or 'none'}")
+    print(f"\nAll claims hold. Not run yet: {', '.join(later) or 'none'}")
 
 
 if __name__ == "__main__":
-    main()
+    typer.run(main)

@@ -1,7 +1,7 @@
-"""Whether what a notebook made still is as its check claims: its code runs again, and changes nothing.
+"""Runs a notebook's code again in read-only mode, to see whether its claims still hold.
 
-Helpers change only what is missing or different, so a whole tutorial needs no change. In read-only mode
-(helpers/base/changes.py) the first step that would change something raises ChangeNeededError, which names it.
+Helpers change only what is missing or different. If nothing is, the code runs through; otherwise the first
+step that would change something raises ChangeNeededError (helpers/base/changes.py), which names it.
 """
 
 import ast
@@ -27,14 +27,14 @@ _UNDRAWN = {"certificate": acm.find, "record": dns.find, "nodes": node_group.fin
 
 
 class Claim(NamedTuple):
-    """What a notebook claims of itself; `why` is empty where it holds."""
+    """A claim of a notebook's check; `why` says why it does not hold, and is empty if it does."""
 
     text: str
     why: str = ""
 
 
 def exists() -> Parts:
-    """What exists in both clouds and both clusters, whatever the kubeconfig has."""
+    """What exists in both clouds and both clusters, whatever is in the kubeconfig."""
     with (
         tempfile.TemporaryDirectory() as folder,
         override(KUBECONFIG=Path(folder) / "kubeconfig"),
@@ -48,9 +48,9 @@ def exists() -> Parts:
 
 
 def begun(parts: Parts) -> list[str]:
-    """Numbers of the notebooks that were run: each up to the last one of whose things one exists.
+    """Numbers of the notebooks that were run: all up to the last one that created something that exists.
 
-    The last notebook makes nothing. It counts as soon as the one before it is complete.
+    Notebook 06 creates nothing; it is included as soon as 05 is complete.
     """
     numbers = [number for number in contents.NOTEBOOKS if number != "99"]
     made = {contents.THINGS[key].notebook for key, part in parts.items() if part.phase != "missing"}
@@ -61,7 +61,7 @@ def begun(parts: Parts) -> list[str]:
 
 
 def missing(number: str, parts: Parts) -> list[str]:
-    """Names of what that notebook makes and what is not there, or not ready."""
+    """Names of what that notebook creates and what does not exist, or is not ready."""
     made = {key: thing for key, thing in contents.THINGS.items() if thing.notebook == number}
     return [
         thing.name
@@ -71,9 +71,9 @@ def missing(number: str, parts: Parts) -> list[str]:
 
 
 def prove(notebook: Path) -> Iterator[Claim]:
-    """Each claim of the notebook's check, once its code has run again without changing anything.
+    """The claims of the notebook's check, after its other code cells have run again in read-only mode.
 
-    Where it did not get that far, the one claim is that it does.
+    If a cell fails, the only claim is that cell.
     """
     *steps, check = _code(notebook)
     names: dict[str, object] = {}
@@ -83,14 +83,14 @@ def prove(notebook: Path) -> Iterator[Claim]:
 
 
 def _code(notebook: Path) -> list[ast.Module]:
-    """The code cells that do more than show something, the check last."""
+    """The code cells that do more than display something; the check is the last."""
     cells = [cell.source for cell in nbformat.read(notebook, as_version=4).cells if cell.cell_type == "code"]
     parsed = [ast.parse(source) for source in cells]
     return [cell for cell in parsed if not all(map(_only_shows, cell.body))]
 
 
 def _only_shows(statement: ast.stmt) -> bool:
-    """Whether it is like `state.now()`: its result goes to the reader's eyes alone."""
+    """Whether it is like `state.now()`: its result is only displayed."""
     match statement:
         case ast.Expr(value=ast.Call(func=ast.Attribute(value=ast.Name(id=module)))):
             return module in _ONLY_SHOW
@@ -98,7 +98,7 @@ def _only_shows(statement: ast.stmt) -> bool:
 
 
 def _steps(notebook: Path, steps: list[ast.Module], names: dict[str, object]) -> Iterator[Claim]:
-    """The claim that failed, if one did."""
+    """The cell that failed, if one did."""
     for cell in steps:
         try:
             exec(compile(cell, notebook.name, "exec"), names)

@@ -71,10 +71,10 @@ OBJECTS = {
 
 
 def chosen(name: str, number: str) -> str:
-    """The number again where it is one of 00 to 06; else SettingsError, which names the choice `name`."""
+    """The same number if it is one of 00 to 06; raises SettingsError otherwise, with the choice's name."""
     numbers = [each for each in NOTEBOOKS if each != "99"]
     if number not in numbers:
-        answer = f"{name}={number} is no notebook's number: {', '.join(numbers)}"
+        answer = f"{name}={number} is not the number of a notebook: {', '.join(numbers)}"
         raise SettingsError("Choosing notebooks", answer, f"{name}=04")
     return number
 

@@ -78,8 +78,8 @@ def wait_until(
 ) -> T:
     """Call `probe` every `interval` seconds until `done`; raises TimedOutError after `timeout` seconds.
 
-    An `event` is what was just made to happen, such as a request that appears in a log. Anything else is
-    finished already where nothing may be changed, or broken: that wait is short.
+    In read-only mode the wait is short: what is not ready already is broken. An `event`, such as a request
+    that appears in a log, was caused just now, and is waited for as usual.
     """
     line, timeout = Line(what), timeout if event else _at_most(timeout)
 
