@@ -16,7 +16,7 @@ def main(
         list[str] | None, typer.Argument(help="for make in the hint, such as TARGET=cloud")
     ] = None,
 ) -> None:
-    """Print each claim of each notebook that was run, up to the first that does not hold; exit status 1 then."""
+    """Print the claims of each notebook that was run, up to the first that does not hold: exit status 1."""
     begun = proof.begun(proof.exists())
     for number in begun:
         name = contents.NOTEBOOKS[number]
