@@ -1,5 +1,5 @@
 # `make help` lists the targets.
-# Chosen on make's command line only: a variable TARGET, TO or PYTHON in the environment is another program's.
+# Set these on make's command line: variables of these names in the environment are ignored.
 PYTHON := python3
 TARGET := lab
 FROM :=
@@ -10,13 +10,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 LAB := $(BIN)/python -m lab
 export LAB_NAME ?= lab
-# What a shell has for other programs does not change what Python and bash do here; text is UTF-8 in any locale.
+# Settings of your shell must not change what Python and bash do here; text is UTF-8 in any locale.
 unexport BASH_ENV ENV CDPATH $(filter PYTHON%,$(.VARIABLES))
 export PYTHONUTF8 := 1
-# Tests of one group share a lab; the long groups start first (tests/conftest.py).
+# Tests of one group share a lab; long groups start first (tests/conftest.py).
 WORKERS := -n 3
-# Tests bring up labs, networks and control groups of their own, which needs root. Root uses the programs that the
-# user has built, and leaves no files in the checkout: all is compiled before.
+# Tests start their own labs, networks and control groups, which needs root. They use the programs in your cache.
+# The code is compiled first, so that root writes no files into the checkout.
 ifneq ($(shell id -u),0)
 AS_ROOT = $(BIN)/python -m compileall -q helpers lab series tests && \
   sudo --preserve-env=PIP_INDEX_URL,PIP_FIND_LINKS,PYTEST_LAB_NAME env PYTHONUTF8=1 PYTHONDONTWRITEBYTECODE=1 \
@@ -29,8 +29,8 @@ SHELL := /bin/bash
 
 .PHONY: tutorial check destroy test test-all lab up down status doctor setup handouts bench machines outputs faults kills lint format lock clean help
 
-# Where the notebooks run: the lab, which comes up first, or, after a look and a question, the accounts of $(SETTINGS).
-# INSTALLED is what that needs of Python's packages: `ready` has all, `base` what helpers and the series need.
+# Where the notebooks run: in the lab, which is started first, or, after a preflight check, in the accounts of
+# $(SETTINGS). INSTALLED are the Python packages: `ready` has all, `base` those of helpers and the series.
 ifeq ($(TARGET),lab)
 INSTALLED := $(VENV)/ready
 READY := up
@@ -45,20 +45,20 @@ else
 $(error TARGET is lab or cloud, not "$(TARGET)")
 endif
 
-tutorial: $(READY)  ## run notebooks 00-06; TO=03 only what is missing of 00-03; FROM=04 TO=04 that one; TARGET=cloud on real accounts
+tutorial: $(READY)  ## run notebooks 00-06; TO=03: those of 00-03 that are not finished; FROM=04 TO=04: one; TARGET=cloud: on real accounts
 	@$(PLACE) && $(LOOK) && $(BIN)/python -m series.run $(if $(FROM),--from "$(FROM)") $(if $(TO),--to "$(TO)")
 	@$(if $(FROM)$(TO),,$(PLACE) && $(BIN)/python -m series.handouts --executed)
 
-check: $(INSTALLED)  ## prove the claims of each notebook that was run, changing nothing; TARGET as above
+check: $(INSTALLED)  ## check again what each notebook that was run claims, without changing anything; TARGET as above
 	@$(PLACE) && $(BIN)/python -m series.check $(if $(filter cloud,$(TARGET)),TARGET=cloud)
 
-destroy: $(INSTALLED)  ## delete what the tutorial made in both clouds; FROM=04 what 04 and later made; ARGS=--dry-run only lists it
+destroy: $(INSTALLED)  ## delete what the tutorial created in both clouds; FROM=04 only what 04 and later did; ARGS=--dry-run lists
 	@$(PLACE) && $(BIN)/python -m helpers.cleanup $(if $(FROM),--from "$(FROM)") $(ARGS)
 
-test: setup  ## run all tests, as CI does (by sudo where you are not root); ARGS="tests/helpers -k curl" runs a part of them
+test: setup  ## run all tests, as CI does (with sudo if you are not root); ARGS="tests/helpers -k curl" runs some
 	@$(PYTEST) $(or $(ARGS),$(WORKERS))
 
-test-all: setup faults kills machines  ## run also what takes hours: all faults, all kills, virtual machines
+test-all: setup faults kills machines  ## also run tests that take hours: all faults, all kills, virtual machines
 	@$(PYTEST) $(WORKERS) -m ''
 
 lab: $(READY)  ## open JupyterLab on copies of the notebooks, from a start page; TARGET as above
@@ -68,53 +68,53 @@ lab: $(READY)  ## open JupyterLab on copies of the notebooks, from a start page;
 	@$(PLACE) && $(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) --log-level=WARN \
 	  --KernelManager.transport_encryption=auto --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/build/start.ipynb
 
-up: setup  ## bring the lab up
+up: setup  ## start the lab
 	@$(LAB) up
 
-down: $(VENV)/ready  ## take the lab down; leaves the caches
+down: $(VENV)/ready  ## stop the lab; keeps the caches
 	@$(LAB) down
 
-status: $(VENV)/ready  ## show what runs in the lab
+status: $(VENV)/ready  ## show what is running in the lab
 	@$(LAB) status
 
-doctor: $(VENV)/ready  ## show what this machine has and lacks
+doctor: $(VENV)/ready  ## check this machine's prerequisites
 	@$(LAB) doctor
 
 setup: $(VENV)/ready  ## install what is missing and build the programs
 	@$(LAB) setup
 
-machines: setup  ## run it all in fresh virtual machines, Debian 12 and 13 (80 minutes where KVM is missing)
+machines: setup  ## run everything in new virtual machines, Debian 12 and 13 (80 minutes without KVM)
 	@$(BIN)/python -m tests.machines
 
-handouts: $(VENV)/base  ## HTML and PDF of the series, and participants' notebooks, in build/handouts
+handouts: $(VENV)/base  ## create HTML and PDF of the series, and participants' notebooks, in build/handouts
 	@$(BIN)/python -m series.handouts
 
 bench: setup  ## measure times and memory, and print them
 	@$(BIN)/python -m tests.bench
 
-faults: setup  ## a fault at each call of a full run, and a second run; prints the figures
+faults: setup  ## inject a fault at each call of a full run, then run again; prints the figures
 	@$(BIN)/python -m tests.faults.report
 	@$(BIN)/python -m tests.faults.connections
 
-kills: setup  ## kill a run at each of its changing calls, clean up, and look what is left; prints the figure
+kills: setup  ## kill a run at each change, clean up, and check what is left; prints the figures
 	@$(BIN)/python -m tests.faults.kills
 
-outputs: down  ## run the whole series on a fresh lab and put its outputs into notebooks/
+outputs: down  ## run the whole series on a new lab and save the outputs in notebooks/
 	@rm -rf build/$(LAB_NAME) # certificates of an earlier run would show as "exists"
 	@$(MAKE) --no-print-directory up
 	@eval "$$($(LAB) env)" && $(BIN)/python -m series.run --write
 
-lint: $(VENV)/ready  ## style, types, declared imports, and the direction of imports
+lint: $(VENV)/ready  ## check style, types, declared imports, and the direction of imports
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/deptry . && $(BIN)/lint-imports
 
 format: $(VENV)/ready  ## format the code and sort its imports
 	@$(BIN)/ruff check --quiet --select I --fix . && $(BIN)/ruff format .
 
-lock: $(VENV)/ready  ## choose versions anew for requirements.lock from pyproject.toml
+lock: $(VENV)/ready  ## update requirements.lock from pyproject.toml
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --all-extras --no-emit-index-url \
 	  --custom-compile-command "make lock" pyproject.toml --output-file requirements.lock
 
-clean:  ## take the lab down; delete build and .venv
+clean:  ## stop the lab; delete build and .venv
 	@[ ! -e $(VENV)/ready ] || $(LAB) down
 	@rm -rf build $(VENV) tutorial.toml tutorial-*.toml
 

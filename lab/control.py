@@ -63,14 +63,16 @@ def ask(
             socket.send_fds(connection, [json.dumps(request).encode() + b"\n"], files or [])
             line = connection.makefile("rb").readline()
         except PermissionError:
-            raise foreign("asking the lab", owner(run)) from None
+            raise foreign("calling the lab's daemon", owner(run)) from None
         except TimeoutError:
             answer = f"its daemon did not answer within {timeout:g} s"
-            raise LabError("asking the lab", answer, "make down, then make up") from None
+            raise LabError("calling the lab's daemon", answer, "make down, then make up") from None
         except OSError as error:
-            raise NoDaemonError("asking the lab", f"nothing answers ({error.strerror})", "make up") from None
+            raise NoDaemonError(
+                "calling the lab's daemon", f"nothing answers ({error.strerror})", "make up"
+            ) from None
     if not line:
-        raise LabError("asking the lab", "it closed the connection", "make status")
+        raise LabError("calling the lab's daemon", "it closed the connection", "make status")
     answer = json.loads(line)
     if "error" in answer:
         raise LabError(*answer["error"])
@@ -80,7 +82,7 @@ def ask(
 class Server:
     """Answers requests, one thread each, by the handler of the request's `command`.
 
-    A handler takes the request, the files passed with it, and a function: is the caller gone?.
+    A handler takes the request, the files passed with it, and a function: is the caller gone?
     """
 
     def __init__(self, run: Path, owner: int, handlers: dict[str, Callable[..., Answer]]) -> None:

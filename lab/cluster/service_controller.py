@@ -117,7 +117,7 @@ class ServiceController:
     def _ensure(self, service: Service) -> None:
         if wanted := service.spec.load_balancer_class:
             # A cloud's controller silently ignores it, for another controller to serve.
-            raise LabError(f"loadBalancerClass {wanted}", "nothing in this cluster serves it", "leave it out")
+            raise LabError(f"loadBalancerClass {wanted}", "nothing in this cluster serves it", "remove it")
         self._held.add(service.metadata.uid)
         self._set_finalizer(service, True)
         ingress = self._policy.ensure(service, self._node)

@@ -1,4 +1,4 @@
-"""Google Cloud on 127.0.0.1: one HTTP server for the GKE API, other APIs and OAuth's tokens."""
+"""Google Cloud on 127.0.0.1: one HTTP server for the GKE API, other APIs and OAuth tokens."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -63,7 +63,7 @@ class Gcp:
         )
 
     def stop(self) -> None:
-        """End the API, then every cluster. Twice, or without a start, is harmless."""
+        """Stop the API, then every cluster. Idempotent."""
         if self._server is None:
             return
         self._server.close()
@@ -76,10 +76,10 @@ class Gcp:
 
     @property
     def endpoint_url(self) -> str:
-        """The API's address, without a slash at its end."""
+        """The API's address, without a trailing slash."""
         return f"http://127.0.0.1:{self._port}"
 
     @property
     def vpc(self) -> Vpc | None:
-        """The project's `default` network, once a cluster has been created in it."""
+        """The project's `default` network, after a cluster has been created in it."""
         return self._network.vpc if self._server else None

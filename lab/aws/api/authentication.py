@@ -1,4 +1,4 @@
-"""Every call is signed by somebody whom IAM knows."""
+"""Every call must be signed with an access key that IAM knows."""
 
 from lab.aws.api import principals, signatures
 from lab.aws.api.call import Call, Refusal
@@ -11,7 +11,7 @@ _WRONG_SIGNATURE = {"json": "InvalidSignatureException", "rest-json": "InvalidSi
 
 
 def authenticated(call: Call) -> Refusal | None:
-    """Refuses calls of unknown keys, and signatures that are wrong."""
+    """Refuses calls with unknown keys or wrong signatures."""
     principal = principals.find(call.access_key_id)
     if principal is None and call.service == "s3":
         return _refusal(call, *_S3)

@@ -1,6 +1,6 @@
-"""What an HTTP request asks of AWS: what every check in front of moto is given (front.py).
+"""Parses an HTTP request to AWS into a Call, the input of every check before moto (front.py).
 
-`read` parses once per request, and leaves the body to be read again.
+`read` parses once per request and keeps the body readable.
 """
 
 import io
@@ -22,7 +22,7 @@ from lab.aws.api import json_types, offered
 
 _KEY = "lab.aws.call"
 _CREDENTIAL = re.compile(r"Credential=([^/,\s&]+)/\d{8}/([^/,\s&]*)/([^/,\s&]+)/aws4_request")
-_OLD_ELB = "2012-06-01"  # the classic load balancers' version of an API that is signed with the same name
+_OLD_ELB = "2012-06-01"  # the Classic Load Balancers' API, which is signed with the same name
 _MALFORMED = {"query": "MalformedInput", "ec2": "InvalidParameterValue", "rest-xml": "MalformedInput"}
 _SIGNED_AS = {
     "elasticloadbalancing": "elbv2",
@@ -33,7 +33,7 @@ _SIGNED_AS = {
 
 
 class Refusal(NamedTuple):
-    """An error of AWS's; without `status`, the HTTP status that the service's model gives the code."""
+    """An error of AWS's; without `status`, the HTTP status is the service model's for the code."""
 
     code: str
     message: str
@@ -42,7 +42,7 @@ class Refusal(NamedTuple):
 
 @dataclass
 class Call:
-    """One call of an operation that botocore knows. `environ` is the request's, its body to be read again."""
+    """One call of an operation that botocore knows. `environ` is the request's, with a readable body."""
 
     model: OperationModel
     parameters: dict[str, Any]
@@ -58,21 +58,21 @@ class Call:
 
     @property
     def operation(self) -> str:
-        """As in the API reference: CreateVpc."""
+        """The operation's name in the API reference: CreateVpc."""
         return str(self.model.name)
 
     @property
     def action(self) -> str:
-        """As IAM's policies mostly write it, ec2:CreateVpc; they say lambda:InvokeFunction for Invoke."""
+        """The action's usual name in IAM: ec2:CreateVpc, or lambda:InvokeFunction for Invoke."""
         return f"{self.model.service_model.signing_name}:{self.operation}"
 
 
 class OtherService(Exception):
-    """A call of a service that the lab does not offer; its message is the service's name in signatures."""
+    """A call of a service that the lab does not offer; the message is the service's name in signatures."""
 
 
 class Unreadable(Exception):
-    """The request names no operation, or its body is not what the protocol wants."""
+    """The request names no operation, or its body does not follow the protocol."""
 
     def __init__(self, service: ServiceModel, protocol: str, refusal: Refusal) -> None:
         super().__init__(f"{refusal.code}: {refusal.message}")
@@ -81,14 +81,14 @@ class Unreadable(Exception):
 
 
 def read(environ: dict[str, Any]) -> Call | None:
-    """What is called; None of what is not signed. Raises OtherService, Unreadable."""
+    """The call; None if the request is not signed. Raises OtherService, Unreadable."""
     if _KEY not in environ:
         environ[_KEY] = _read(environ)
     return environ[_KEY]
 
 
 def given() -> dict[str, Any]:
-    """The parameters of the call that moto is answering, for those that moto does not read."""
+    """The parameters of the call that moto is answering, including those that moto does not read."""
     call = read(request.environ) if has_request_context() else None
     return call.parameters if call else {}
 
@@ -116,7 +116,7 @@ def _read(environ: dict[str, Any]) -> Call | None:
 
 
 def _replayable(environ: dict[str, Any]) -> Request:
-    """The request, with its body kept for the application that is asked next."""
+    """The request, with its body kept for the next application."""
     body = Request(environ).get_data(cache=False, parse_form_data=False)
     environ["wsgi.input"] = io.BytesIO(body)
     environ["CONTENT_LENGTH"] = str(len(body))
@@ -147,7 +147,7 @@ def _parameters(
 
 
 def _absent(model: OperationModel, name: str, value: Any) -> bool:
-    """The parser gives members of the URL a value in any case."""
+    """The parser returns a value for members in the URL even if they are missing."""
     location = model.input_shape.members[name].serialization.get("location")  # type: ignore[union-attr]
     return value is None or (location == "querystring" and value in ([], {}))
 
@@ -158,7 +158,7 @@ def _check_json(shape: Shape, body: bytes) -> None:
     if body and body_shape.type_name not in (
         "blob",
         "string",
-    ):  # those are the caller's own, as in Lambda's Invoke
+    ):  # the caller's own data, as in Lambda's Invoke
         json_types.check(body_shape, json.loads(body))
 
 

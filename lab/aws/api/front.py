@@ -1,4 +1,4 @@
-"""What a call passes before moto: it is read once, then each check may refuse it."""
+"""In front of moto: a call is parsed once, then each check may refuse it."""
 
 import json
 from collections.abc import Callable, Iterable, Sequence
@@ -18,23 +18,23 @@ Check = Callable[[Call], Refusal | None]
 
 _XML = "<ErrorResponse><Error><Type>Sender</Type><Code>{}</Code><Message>{}</Message></Error></ErrorResponse>"
 _UNSIGNED = ("MissingAuthenticationToken", "Request is missing Authentication Token")
-# What moto serves beside AWS's APIs, whatever a request is signed for: its state, its switches, a reset.
+# moto also serves its own endpoints, whatever a request is signed for: its state, its settings, a reset.
 _MOTOS_OWN = ("/moto-api", "/favicon.ico", "/latest/")
-_NOT_OFFERED = "UnsupportedOperation"  # with the status 400: SDKs would try again after a 501
+_NOT_OFFERED = "UnsupportedOperation"  # with status 400: SDKs retry after a 501
 
 
 def offered(call: Call) -> Refusal | None:
-    """Refuses what the lab does not offer: offered.toml."""
+    """Refuses what offered.toml does not list."""
     found = unoffered(call.service, call.operation, call.parameters, call.model.idempotent_members)
     return Refusal(_NOT_OFFERED, _sentence(found), 400) if found else None
 
 
 def _sentence(what: str) -> str:
-    return f"The lab does not offer {what}: lab/aws/api/offered.toml has what it offers."
+    return f"The lab does not offer {what}: see lab/aws/api/offered.toml."
 
 
 class Front:
-    """WSGI middleware: the application, for calls that no check refuses."""
+    """WSGI middleware: passes calls to the application, unless a check refuses them."""
 
     def __init__(self, application: "WSGIApplication", checks: Sequence[Check]) -> None:
         self._application, self._checks = application, checks
@@ -60,7 +60,7 @@ class Front:
 
 
 class _Error(Exception):
-    """For moto's serializers, which look a class of moto's own up in its service."""
+    """For moto's serializers, which look up a class of moto's own in its service."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
@@ -68,7 +68,7 @@ class _Error(Exception):
 
 
 def _response(call: Call | Unreadable, refusal: Refusal) -> Response:
-    """The service's own form of an error: its protocol's document, with the code's HTTP status."""
+    """The service's error format: its protocol's document, with the code's HTTP status."""
     request_id = str(uuid4())
     serializer = get_serializer_class(call.model.service_model.service_name, call.protocol)
     answer = serializer(call.model, context=SerializationContext(request_id)).serialize(
@@ -79,7 +79,7 @@ def _response(call: Call | Unreadable, refusal: Refusal) -> Response:
 
 
 def _other_service(sentence: str, content_type: str) -> Response:
-    """In the form of most of AWS's protocols, as no model of the service is read for it."""
+    """In the format of most of AWS's protocols, as no service model is read for it."""
     if "x-www-form-urlencoded" in content_type:
         return Response(_XML.format(_NOT_OFFERED, sentence), 400, content_type="text/xml")
     if "cbor" in content_type:

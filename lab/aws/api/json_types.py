@@ -1,4 +1,4 @@
-"""JSON bodies: a value of another type than the model's is a SerializationException."""
+"""JSON bodies: a value whose type differs from the model's is a SerializationException."""
 
 from typing import Any
 
@@ -18,11 +18,11 @@ _NAMES = {str: "STRING_VALUE", bool: "BOOLEAN_VALUE", int: "NUMBER_VALUE", float
 
 
 class Mistyped(ValueError):
-    """The message is the service's."""
+    """With the service's message."""
 
 
 def check(shape: Shape, value: Any) -> None:
-    """Raises Mistyped. Members that the model does not know are passed over, as AWS does it."""
+    """Raises Mistyped. Members that the model does not know are ignored, as on AWS."""
     if value is None or getattr(shape, "is_document_type", False):
         return
     kind = shape.type_name

@@ -1,4 +1,4 @@
-"""What the lab offers of AWS: offered.toml. Every other operation and parameter is refused by its name."""
+"""What the lab offers of AWS: offered.toml. All other operations and parameters are refused by name."""
 
 import tomllib
 from collections.abc import Collection, Mapping
@@ -13,7 +13,7 @@ TABLE: dict[str, dict[str, dict[str, list[str]]]] = tomllib.loads(
 
 
 def parameters(service: str, operation: str) -> list[str]:
-    """Dotted names; one of a structure without a dot stands for all of its members."""
+    """Dotted names; a structure's name without a dot includes all of its members."""
     known = TABLE[service]
     rules = (known[operation], known.get("*", {}))
     return [name for one in rules for kind in ("obeyed", "kept") for name in one.get(kind, [])]
@@ -22,7 +22,7 @@ def parameters(service: str, operation: str) -> list[str]:
 def unoffered(
     service: str, operation: str, given: Mapping[str, Any], tokens: Collection[str] = ()
 ) -> str | None:
-    """What of a call the lab does not offer. `tokens` are parameters that SDKs send by themselves."""
+    """The part of a call that the lab does not offer. `tokens` are parameters that SDKs add themselves."""
     if operation not in TABLE[service]:
         return f"{service} {operation}"
     if found := _surplus(given, {*parameters(service, operation), *tokens}):
@@ -35,9 +35,9 @@ def unoffered(
 
 
 def _surplus(given: Mapping[str, Any], offered: Collection[str], within: str = "") -> str | None:
-    """The dotted name of a value that is given and not offered; a name that is offered covers what is below.
+    """The dotted name of a value that is given but not offered; an offered name includes everything below it.
 
-    What is empty or false asks for nothing.
+    Empty and false values are allowed.
     """
     for name, value in given.items():
         path = f"{within}{name}"

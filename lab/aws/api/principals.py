@@ -1,4 +1,4 @@
-"""Principals: who owns an access key, and which policies apply to them."""
+"""Principals: the owner of an access key, and the policies that apply to it."""
 
 import json
 import re
@@ -14,7 +14,7 @@ from lab.settings import ACCOUNT_ID
 
 
 class Principal(NamedTuple):
-    """An identity and the secret of the access key that was used; `session_token` of an assumed role."""
+    """An identity and the secret access key that was used; `session_token` for an assumed role."""
 
     arn: str
     user_id: str
@@ -23,8 +23,8 @@ class Principal(NamedTuple):
     session_token: str | None = None
 
 
-# The lab's own user. A process has one AWS, as moto keeps its state in modules; so each lab has a secret of
-# its own, which only the control socket gives out.
+# The lab's own user. As moto keeps its state in modules, a process has one AWS; so each lab has its own
+# secret, which is only available through the control socket.
 OWN = Principal(
     f"arn:aws:iam::{ACCOUNT_ID}:user/lab",
     "AIDALABUSEREXAMPLE00",
@@ -34,7 +34,7 @@ OWN = Principal(
 
 
 def find(access_key_id: str) -> Principal | None:
-    """The owner of an access key: the lab's own user, a user of IAM, or an assumed role."""
+    """The owner of an access key: the lab's own user, an IAM user, or an assumed role."""
     if access_key_id == OWN.access_key_id:
         return OWN
     role = sts_backends[ACCOUNT_ID]["aws"].get_assumed_role_from_access_key(access_key_id)
@@ -49,7 +49,7 @@ def find(access_key_id: str) -> Principal | None:
 
 
 def caller() -> Principal | None:
-    """Who signed the API call that is being answered."""
+    """The principal that signed the API call that is being answered."""
     call = read(request.environ) if has_request_context() else None
     return find(call.access_key_id) if call else None
 
@@ -58,9 +58,9 @@ Policies = dict[str, list[dict[str, Any]]]
 
 
 def policies(principal: Principal) -> Policies:
-    """The policies' documents by kind, as AWS calls it; every kind has to allow what is done.
+    """The policy documents by kind, with AWS's names; each kind must allow the action.
 
-    The lab's own user has AdministratorAccess, without IAM knowing of it.
+    The lab's own user has AdministratorAccess, although IAM does not list it.
     """
     iam = iam_backends[ACCOUNT_ID]["aws"]
     if principal == OWN:
@@ -94,5 +94,5 @@ def _documents(policy: ManagedPolicy) -> list[dict[str, Any]]:
 
 
 def without_session(arn: str) -> str:
-    """The role of an assumed role's session, as access entries and aws:PrincipalArn have it."""
+    """The role of an assumed-role session, as in access entries and aws:PrincipalArn."""
     return re.sub(r":sts::(\d+):assumed-role/(.+)/[^/]+$", r":iam::\1:role/\2", arn)

@@ -1,4 +1,4 @@
-"""AWS Signature Version 4, from the side of who checks it.
+"""Verifies AWS Signature Version 4.
 
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
 """
@@ -18,7 +18,7 @@ from botocore.credentials import Credentials
 from lab.aws.api.principals import Principal
 
 SKEW = timedelta(minutes=5)
-# As a whole: what is read from it here must be what moto reads from it.
+# Matched as a whole: moto must read the same values from it.
 _AUTHORIZATION = re.compile(
     r"AWS4-HMAC-SHA256 Credential=(?P<Credential>[^,\s]+),\s*"
     r"SignedHeaders=(?P<SignedHeaders>[^,\s]+),\s*Signature=(?P<Signature>[^,\s]+)"
@@ -26,7 +26,7 @@ _AUTHORIZATION = re.compile(
 
 
 class WrongSignature(Exception):
-    """The message is AWS's."""
+    """With AWS's message."""
 
 
 def signature(
@@ -38,7 +38,7 @@ def signature(
     headers: Mapping[str, str],
     body: bytes = b"",
 ) -> str:
-    """What the owner of the secret would have signed. `scope`: region, service; `headers`: those signed."""
+    """The signature that this secret gives. `scope`: region, service; `headers`: those signed."""
     region, service = scope
     request = AWSRequest(method, url, headers=dict(headers), data=body)
     request.context["timestamp"] = date
@@ -55,7 +55,7 @@ def without_signature(url: str) -> str:
 
 
 def verify(environ: dict[str, Any], principal: Principal, now: datetime | None = None) -> None:
-    """Raises WrongSignature. The body is `environ["wsgi.input"]`, which must be there to be read again."""
+    """Raises WrongSignature. The body is `environ["wsgi.input"]`, which stays readable."""
     given = _given(environ)
     scope = given["Credential"].split("/")
     headers = {name: _header(environ, name) for name in given["SignedHeaders"].split(";")}
@@ -75,7 +75,7 @@ def verify(environ: dict[str, Any], principal: Principal, now: datetime | None =
 
 
 def _given(environ: dict[str, Any]) -> dict[str, str]:
-    """The parts of an Authorization header, or of a presigned URL's query."""
+    """The fields of an Authorization header, or of a presigned URL's query."""
     if header := environ.get("HTTP_AUTHORIZATION"):
         match = _AUTHORIZATION.fullmatch(header)
         found = match.groupdict() if match else {}
@@ -120,7 +120,7 @@ def _basic(when: datetime) -> str:
 
 
 class _SignedHeaders:
-    """Of a request that has no others: botocore leaves some out when it signs, other clients don't."""
+    """For a request without other headers: botocore omits some when it signs, other clients do not."""
 
     def headers_to_sign(self, request: AWSRequest) -> HeadersDict:
         return request.headers

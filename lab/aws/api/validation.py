@@ -1,4 +1,4 @@
-"""Every call is held against botocore's model of its service, as the SDKs do it, and further.
+"""Checks every call against botocore's model of its service, as SDKs do, and more strictly.
 
 botocore's own check leaves maxima, patterns and enumerations to the service.
 """
@@ -14,8 +14,8 @@ from moto.core.model import Shape
 
 from lab.aws.api.call import Call, Refusal
 
-# https://docs.aws.amazon.com/IAM/latest/APIReference/CommonErrors.html and its like; where those say
-# nothing, what the service has been seen to answer.
+# https://docs.aws.amazon.com/IAM/latest/APIReference/CommonErrors.html and similar pages; where they are
+# silent, answers observed from the service.
 _CODES = {
     "ec2": "InvalidParameterValue",
     "eks": "InvalidParameterException",
@@ -29,14 +29,14 @@ _CODES_BY_PROTOCOL = {
     "rest-json": "ValidationException",
     "rest-xml": "ValidationError",
 }
-# Java's names of classes of characters, as they stand in the patterns of tags.
+# Java's names of character classes, as used in the patterns of tags.
 _CLASSES = {r"\p{L}": r"\w", r"\p{N}": r"\w", r"\p{Z}": " \xa0\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"}
-# Lambda has another code for it, and the lab a message that says more.
+# Lambda has another code for it, and the lab's message says more.
 _LEFT_TO_THE_SERVICE = {("lambda", "Runtime")}
 
 
 def validated(call: Call) -> Refusal | None:
-    """Refuses what the model forbids: required members, types, lengths, ranges, patterns, enumerations."""
+    """Refuses violations of the model: required members, types, lengths, ranges, patterns, enumerations."""
     if call.model.input_shape is None:
         return None
     report = _Validator(call.service).validate(call.parameters, call.model.input_shape)
@@ -49,7 +49,7 @@ def validated(call: Call) -> Refusal | None:
 
 
 class _Report(ValidationErrors):
-    """botocore's sentences, one a line, and one for what `_broken` finds."""
+    """botocore's sentences, one per line, and one for each violation that `_broken` finds."""
 
     @property
     def first(self) -> str:
@@ -95,7 +95,7 @@ class _Validator(ParamValidator):
 
 @functools.cache
 def _compiled(pattern: str) -> re.Pattern[str] | None:
-    """None for the few that are in Java's language alone: they hold nothing back here."""
+    """None for the few patterns that are valid only in Java; they are not checked."""
     for java, python in _CLASSES.items():
         pattern = pattern.replace(java, python)
     try:

@@ -1,4 +1,4 @@
-"""Google's APIs over REST, and the token endpoint beside them: what every request passes."""
+"""Google's REST APIs and token endpoint, with the checks that every request passes."""
 
 import logging
 from collections.abc import Iterable
@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 
 class Endpoint(Protocol):
-    """What a request is routed to."""
+    """The handler of a route."""
 
     @property
     def service(self) -> Service: ...
@@ -30,7 +30,7 @@ class Endpoint(Protocol):
 
 
 class Api:
-    """A WSGI application: Google's APIs and, beside them, its token endpoint."""
+    """A WSGI application: Google's APIs and the token endpoint."""
 
     def __init__(self, tokens: Tokens, endpoints: Iterable[Endpoint]) -> None:
         self._tokens = tokens
@@ -51,7 +51,7 @@ class Api:
             return refusal(error)
         except Exception:
             log.exception("%s %s", request.method, request.path)
-            return refusal(ApiError("INTERNAL", "Internal error in the lab: its daemon's log has it."))
+            return refusal(ApiError("INTERNAL", "Internal error in the lab; see the daemon's log."))
 
     def _call(self, endpoint: Endpoint, names: dict[str, str], request: Request) -> Response:
         caller = authenticate(self._tokens, endpoint.service, request)

@@ -1,4 +1,4 @@
-"""Who may call which of Google's services: bearer tokens, their audience and their scopes."""
+"""Authenticates callers of Google's services: bearer tokens, their audience and scopes."""
 
 from dataclasses import dataclass, field
 
@@ -15,14 +15,14 @@ _EXPECTED = (
 
 @dataclass(frozen=True)
 class Service:
-    """`scopes`: any one of them lets a token in, https://developers.google.com/identity/protocols/oauth2/scopes."""
+    """`scopes`: a token needs any of them, https://developers.google.com/identity/protocols/oauth2/scopes."""
 
     host: str
     scopes: frozenset[str] = field(default=frozenset({CLOUD_PLATFORM}))
 
     @property
     def audience(self) -> str:
-        """Of a JWT that an account signs for itself (https://google.aip.dev/auth/4111)."""
+        """The audience of a self-signed JWT (https://google.aip.dev/auth/4111)."""
         return f"https://{self.host}/"
 
 
@@ -35,7 +35,7 @@ SERVICE_USAGE = Service("serviceusage.googleapis.com")
 
 
 def authenticate(tokens: Tokens, service: Service, request: Request) -> AccessToken:
-    """Whose request it is; or the refusal of the front end that all Google APIs share."""
+    """The caller, or the refusal of the front end that Google's APIs share."""
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not token:
         message = f"Request is missing required authentication credential. {_EXPECTED}"

@@ -16,7 +16,7 @@ _HTTP = {
     "INTERNAL": 500,
     "UNIMPLEMENTED": 501,
 }
-# The reason in `errors`, an older form that Google's API front end puts beside the canonical status.
+# The reason in `errors`, an older form that Google's API front end adds to the canonical status.
 # https://cloud.google.com/storage/docs/json_api/v1/status-codes has these and more.
 _REASONS = {
     "INVALID_ARGUMENT": "badRequest",
@@ -32,7 +32,7 @@ _REASONS = {
 
 
 class ApiError(Exception):
-    """An answer of an API that refuses a call. `status` is a canonical code's name."""
+    """An API's error response. `status` is a canonical code's name."""
 
     def __init__(self, status: str, message: str, details: list[dict[str, Any]] | None = None) -> None:
         self.status, self.message, self.details = status, message, details or []
@@ -44,7 +44,7 @@ class ApiError(Exception):
 
     @property
     def grpc_code(self) -> int:
-        """The number of the canonical code, as an operation's `error` carries it."""
+        """The number of the canonical code, for an operation's `error`."""
         return code_pb2.Code.Value(self.status)
 
     @property
@@ -62,7 +62,7 @@ class ApiError(Exception):
 
 
 class ComputeError(ApiError):
-    """Compute Engine's own form, older than google.rpc.Status: a reason, and no canonical status.
+    """Compute Engine's own form, older than google.rpc.Status: a reason instead of a canonical status.
 
     https://cloud.google.com/compute/docs/troubleshooting/troubleshooting-api-errors
     """
@@ -82,7 +82,7 @@ class ComputeError(ApiError):
 
 
 def invalid(message: str, field: str | None = None) -> ApiError:
-    """INVALID_ARGUMENT; with `field`, the request is malformed there (google.rpc.BadRequest)."""
+    """INVALID_ARGUMENT; `field` is the malformed field of the request (google.rpc.BadRequest)."""
     details: list[dict[str, Any]] = []
     if field is not None:
         violation = {"field": field, "description": message} if field else {"description": message}

@@ -1,4 +1,4 @@
-"""Compute Engine's lists come in pages (https://cloud.google.com/compute/docs/reference/rest/v1/routers/list)."""
+"""Pagination of Compute Engine's lists (https://cloud.google.com/compute/docs/reference/rest/v1/routers/list)."""
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ _MOST = 500  # results in a page
 
 
 def page(resources: Sequence[Any], maximum: int | None, token: str) -> tuple[list[Any], str]:
-    """At most `maximum` of them from where `token` leads to, and the token of the next page."""
+    """At most `maximum` of them, starting at `token`, and the token of the next page."""
     if maximum is not None and maximum > _MOST:
         raise bad_value("maxResults", str(maximum), f"Must be less than or equal to {_MOST}.")
     start = _offset(token) if token else 0

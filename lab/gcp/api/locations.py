@@ -1,4 +1,4 @@
-"""Where a resource is: a project and a zone or region, as Google writes it in names."""
+"""A resource's location: a project and a zone or region, as in Google's resource names."""
 
 import re
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from lab.gcp.api.errors import ApiError, bad_value, invalid
 from lab.settings import GOOGLE_PROJECT
 
-ANYWHERE = "-"  # stands for all zones and regions in a list call
+ANYWHERE = "-"  # all zones and regions, in a list call
 
 
 @dataclass(frozen=True)
@@ -26,11 +26,11 @@ class Location:
 
     @property
     def path(self) -> str:
-        """Zonal resources are still named by their zone, in errors and links."""
+        """Errors and links name zonal resources by `zones`, an older form."""
         return f"projects/{self.project}/{'locations' if self.regional else 'zones'}/{self.name}"
 
     def check(self, permission: str, resource: str = "") -> None:
-        """Refuse a project that the lab's account has no part in, and what is no zone or region."""
+        """Refuse other projects than the lab's, and unknown zones and regions."""
         if self.project != GOOGLE_PROJECT:
             target = resource or f"projects/{self.project}"
             raise ApiError("PERMISSION_DENIED", f'Required "{permission}" permission(s) for "{target}".')
@@ -43,7 +43,7 @@ class Location:
 
 @dataclass(frozen=True)
 class Region:
-    """As Compute Engine names one."""
+    """A region, as in Compute Engine's names."""
 
     project: str
     name: str

@@ -1,4 +1,4 @@
-"""Protocol buffer messages as Google's REST front end reads and writes them (https://google.aip.dev/127)."""
+"""Reads and writes protocol buffer messages as Google's REST front end does (https://google.aip.dev/127)."""
 
 import json
 import re
@@ -18,11 +18,10 @@ _SYSTEM_PARAMETERS = frozenset(
 
 
 def parse(kind: type, request: Request, resource: str = "", more: frozenset[str] = frozenset()) -> Any:
-    """A request's message, from its JSON body and query. INVALID_ARGUMENT for what `kind` does not have.
+    """A request's message, from its JSON body and query. INVALID_ARGUMENT for fields that `kind` lacks.
 
-    With `resource` the body is that field of the message, which Google then calls `resource` (Compute's
-    way); otherwise it is the message itself. `more` are query parameters that `kind` lacks; they have no
-    effect.
+    With `resource`, the body is that field of the message (as in Compute Engine's API), otherwise the message
+    itself. `more` are query parameters that `kind` lacks; they have no effect.
     """
     message = kind()
     raw = kind.pb(message)  # type: ignore[attr-defined]
@@ -56,7 +55,7 @@ def _fill(raw: Message, document: dict[str, Any], at: str = "") -> None:
 
 
 def answer(message: Any, request: Request) -> Response:
-    """A response with a message; `$alt=json;enum-encoding=int` is what Google's own clients ask for."""
+    """A response with a message; Google's clients request `$alt=json;enum-encoding=int`."""
     numbers = "enum-encoding=int" in request.args.get("$alt", "")
     raw = type(message).pb(message) if hasattr(type(message), "pb") else message
     return render(json_format.MessageToDict(raw, use_integers_for_enums=numbers))
@@ -85,7 +84,7 @@ def _body(request: Request) -> dict[str, Any]:
 
 
 def _malformed(text: str, at: str) -> ApiError:
-    """Protobuf's complaint, in Google's words where it is about a field that does not exist."""
+    """Protobuf's error, with Google's wording if it is about an unknown field."""
     if found := re.search(r'has no field named "([^"]+)" at "\w+\.?([^"]*)"', text):
         return _unknown(found[1], ".".join(filter(None, (at, found[2]))), "Cannot find field.")
     return invalid(f"Invalid JSON payload received. {text}", "")

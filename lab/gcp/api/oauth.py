@@ -1,4 +1,4 @@
-"""A service account, its key, and the access tokens that Google's token endpoint gives for it.
+"""A service account, its key, and the access tokens that Google's token endpoint issues for it.
 
 RFC 7523 (JWT bearer grant) as in https://developers.google.com/identity/protocols/oauth2/service-account,
 and the self-signed JWTs of https://google.aip.dev/auth/4111.
@@ -20,16 +20,16 @@ from google.auth.exceptions import GoogleAuthError
 
 JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 CLOUD_PLATFORM = "https://www.googleapis.com/auth/cloud-platform"
-# A universe of its own (https://google.aip.dev/auth/4111): in Google's, google-auth also asks Google's real
-# iamcredentials service, with the token, where requests may come from (Regional Access Boundary).
+# Its own universe (https://google.aip.dev/auth/4111): in Google's, google-auth would also send the token to
+# Google's real iamcredentials service, for the allowed origins of requests (Regional Access Boundary).
 UNIVERSE = "lab.internal"
-LIFETIME = 3600  # seconds, of an access token and at most of an assertion
-# google-auth signs this audience whatever token_uri its key file names.
+LIFETIME = 3600  # seconds: of an access token, and the maximum of an assertion
+# google-auth signs this audience, whichever token_uri its key file has.
 _GOOGLE_TOKEN_AUDIENCE = "https://oauth2.googleapis.com/token"
 
 
 class OAuthError(Exception):
-    """A refusal of the token endpoint (RFC 6749, section 5.2)."""
+    """An error of the token endpoint (RFC 6749, section 5.2)."""
 
     def __init__(self, error: str, description: str) -> None:
         self.error, self.description = error, description
@@ -37,12 +37,12 @@ class OAuthError(Exception):
 
 
 class InvalidToken(Exception):
-    """A bearer token that nobody here issued, or signed, or that is past its time."""
+    """A bearer token that the lab did not issue, that is not signed by the account, or that has expired."""
 
 
 @dataclass(frozen=True)
 class AccessToken:
-    """What the lab knows of a token: whose it is, until when (seconds of the epoch), and what for."""
+    """What the lab knows of a token: its owner, its expiry (seconds since the epoch), and its scopes."""
 
     email: str
     expires: float
@@ -50,7 +50,7 @@ class AccessToken:
 
 
 class ServiceAccount:
-    """The identity of the tutorial's reader in Google Cloud, with a fresh RSA key."""
+    """Your identity in Google Cloud, with a new RSA key."""
 
     def __init__(self, project: str, name: str = "tutorial") -> None:
         self.project = project
@@ -64,7 +64,7 @@ class ServiceAccount:
         self._certificates = {self.key_id: public}
 
     def write_credentials(self, path: Path, token_uri: str, owner: tuple[int, int]) -> None:
-        """Write the file that GOOGLE_APPLICATION_CREDENTIALS names: mode 0600, of uid and gid `owner`."""
+        """Write the file for GOOGLE_APPLICATION_CREDENTIALS: mode 0600, with uid and gid `owner`."""
         pem = self._key.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
@@ -87,7 +87,7 @@ class ServiceAccount:
             json.dump(document, file, indent=2)
 
     def verify(self, token: str, audiences: list[str] | None = None) -> dict[str, Any]:
-        """The claims of a JWT that this account signed and that holds now; InvalidToken says why not."""
+        """The claims of a valid JWT that this account signed. Raises InvalidToken with the reason."""
         try:
             claims = jwt.decode(token, certs=self._certificates, audience=audiences)
         except (ValueError, TypeError, GoogleAuthError) as error:
@@ -103,7 +103,7 @@ class ServiceAccount:
 
 
 class Tokens:
-    """Issues and checks access tokens. `now` gives seconds of the epoch."""
+    """Issues and checks access tokens. `now` returns seconds since the epoch."""
 
     def __init__(self, account: ServiceAccount, token_uri: str, now: Callable[[], float] = time.time) -> None:
         self.account = account
@@ -112,7 +112,7 @@ class Tokens:
         self._issued: dict[str, AccessToken] = {}
 
     def exchange(self, grant_type: str, assertion: str) -> dict[str, Any]:
-        """The token endpoint's answer to an assertion; OAuthError where Google refuses it."""
+        """The token endpoint's answer to an assertion; OAuthError if Google would refuse it."""
         if grant_type != JWT_BEARER:
             raise OAuthError("unsupported_grant_type", f"Invalid grant_type: {grant_type}")
         try:
@@ -128,10 +128,10 @@ class Tokens:
         return {"access_token": token, "expires_in": LIFETIME - 1, "token_type": "Bearer"}
 
     def verify(self, token: str, audience: str | None = None) -> AccessToken:
-        """What a bearer token allows; InvalidToken if it is unknown, expired or not for here.
+        """What a bearer token allows; InvalidToken if it is unknown, expired or for another service.
 
-        It is an access token, or a JWT that the account signed itself (AIP-4111). Such a JWT carries
-        scopes, or instead of them one service as its audience: with `audience`, that of this service.
+        It is an access token, or a JWT signed by the account itself (AIP-4111). Such a JWT has scopes, or one
+        service as its audience: `audience` is that of this service.
         """
         if token.count(".") != 2:
             return self._access_token(token)
@@ -153,6 +153,6 @@ class Tokens:
         return known
 
     def _forget_expired(self) -> None:
-        # An expired token is as good as an unknown one; without this a long-lived lab only grows.
+        # Expired tokens are refused anyway; without this, the table would only grow.
         now = self._now()
         self._issued = {token: known for token, known in self._issued.items() if known.expires > now}

@@ -1,4 +1,4 @@
-"""What the lab offers of Google's APIs: offered.toml. Every other field is refused by its name."""
+"""What the lab offers of Google's APIs: offered.toml. All other fields are refused by name."""
 
 import tomllib
 from pathlib import Path
@@ -6,12 +6,12 @@ from typing import Any
 
 from google.protobuf.message import Message
 
-# By message: the fields that are `obeyed`, and those `kept` and shown.
+# By message: `obeyed` fields are enforced, `kept` fields are stored and shown.
 TABLE: dict[str, dict[str, list[str]]] = tomllib.loads(Path(__file__).with_suffix(".toml").read_text())
 
 
 def unoffered(message: Message, at: str = "") -> str | None:
-    """What of a message, or of one in it, the lab does not offer. Empty or false asks for nothing."""
+    """A field of the message, or of one in it, that the lab does not offer. Empty and false are allowed."""
     kind = message.DESCRIPTOR.name
     offered = [name for names in TABLE[kind].values() for name in names] if kind in TABLE else None
     for field, value in message.ListFields():

@@ -1,4 +1,4 @@
-"""Long-running operations: each runs in a thread, is polled by its name, and ends with the lab."""
+"""Long-running operations: each runs in a thread, is polled by name, and ends with the lab."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -10,11 +10,11 @@ from lab.gcp.api.errors import ApiError
 
 @dataclass
 class Entry:
-    """One operation: the API's message, where it belongs, the path of what it works on."""
+    """One operation: the API's message, its location, the path of its resource."""
 
     where: Any  # a Location or a Region
     target: str
-    resource: Any  # an Operation; mypy takes proto-plus's enums for int
+    resource: Any  # an Operation; for mypy, proto-plus's enums are int
     done: Event = field(default_factory=Event)
 
     def copy(self) -> Any:
@@ -22,23 +22,23 @@ class Entry:
 
 
 class LongRunning:
-    """All operations of one API since the lab came up, the newest last."""
+    """All operations of one API since the lab started, newest last."""
 
     def __init__(self) -> None:
         self._entries: dict[str, Entry] = {}
-        self._closing = Event()  # set once the lab goes down
+        self._closing = Event()  # set once the lab stops
         self._threads: list[Thread] = []
         self._lock = RLock()  # held while an operation's message changes
 
     def close(self) -> None:
-        """Start none any more; those under way end as soon as they can. Returns when all have ended."""
+        """Start no more; running ones end as soon as they can. Returns when all have ended."""
         with self._lock:
             self._closing.set()
         for thread in self._threads:
             thread.join()
 
     def _begin(self, entry: Entry, work: Callable[[], None]) -> Any:
-        """Do `work` in a thread; returns the operation as it was before. Raises `going_down`."""
+        """Do `work` in a thread; returns the operation's state before that. Raises `going_down`."""
         name = entry.resource.name
         with self._lock:
             if self._closing.is_set():
@@ -61,4 +61,4 @@ class LongRunning:
 
 
 def going_down() -> ApiError:
-    return ApiError("INTERNAL", "The lab is going down.")
+    return ApiError("INTERNAL", "The lab is stopping.")

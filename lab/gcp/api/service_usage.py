@@ -1,4 +1,4 @@
-"""Whether the project's services are enabled: gcloud asks before it makes a cluster.
+"""Whether the project's services are enabled: gcloud checks it before it creates a cluster.
 
 https://cloud.google.com/service-usage/docs/reference/rest/v1/services/get
 """
@@ -16,7 +16,7 @@ _ENABLED = (CONTAINER.host, COMPUTE.host)
 
 
 class ServiceUsage:
-    """The one method that the lab offers of this API."""
+    """The only method of this API that the lab offers."""
 
     service: Service = SERVICE_USAGE
 

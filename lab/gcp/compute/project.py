@@ -1,4 +1,4 @@
-"""What Compute Engine says of the project itself: who its machines act as, its network, its quotas.
+"""Compute Engine's description of the project: its default service account, its network, its quotas.
 
 https://cloud.google.com/compute/docs/reference/rest/v1/projects, …/networks and …/regions
 """
@@ -12,7 +12,7 @@ from lab.settings import GOOGLE_PROJECT
 NETWORK = "default"
 _NUMBER = 123456789012
 _REGIONS = ("us-central1", "us-east1", "europe-west1", "asia-east1")
-# Some of a new project's. Nothing in the lab uses them up.
+# Some of a new project's quotas. Nothing in the lab uses them.
 _QUOTAS = {"CPUS": 24, "IN_USE_ADDRESSES": 8, "SSD_TOTAL_GB": 500}
 
 
@@ -32,7 +32,7 @@ class ProjectInfo:
         )
 
     def network(self, name: str) -> types.Network:
-        """In auto mode, so with a subnet in every region; a few of them are listed."""
+        """In auto mode, therefore with a subnet in every region; a few of them are listed."""
         path = f"projects/{GOOGLE_PROJECT}/global/networks/{name}"
         if name != NETWORK:
             raise no_resource(path)

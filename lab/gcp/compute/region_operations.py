@@ -1,4 +1,4 @@
-"""Compute Engine's operations in a region: what an insert or delete returns, to be polled.
+"""Compute Engine's regional operations: an insert or delete returns one, and the caller polls it.
 
 https://cloud.google.com/compute/docs/reference/rest/v1/regionOperations
 """
@@ -17,12 +17,12 @@ from lab.gcp.api.operations import Entry, LongRunning, going_down
 
 log = logging.getLogger(__name__)
 
-DURATION = 0.5  # seconds; Google: some ten
-_WAIT = 120  # seconds that a `wait` call takes at most, as on Google
+DURATION = 0.5  # seconds; Google: about ten
+_WAIT = 120  # seconds, limit of a `wait` call, as on Google
 
 
 class RegionOperations(LongRunning):
-    """The operations of routers. Those that wait when the lab goes down end without their work."""
+    """The operations of routers. Operations that have not started when the lab stops end without effect."""
 
     def __init__(self, compute_url: str) -> None:
         super().__init__()
@@ -32,9 +32,9 @@ class RegionOperations(LongRunning):
         self, kind: str, region: Region, target: str, target_id: int, user: str, request_id: str,
         work: Callable[[], None],
     ) -> Operation:  # fmt: skip
-        """Do `work` on the resource of the path `target` a moment from now; it is RUNNING until then.
+        """Do `work` on the resource of the path `target` after a delay; the operation is RUNNING until then.
 
-        What it raises becomes the operation's error.
+        An exception becomes the operation's error.
         """
         now = timestamp()
         name = f"operation-{time.time_ns() // 1_000_000}-{secrets.token_hex(6)}-{secrets.token_hex(4)}"
@@ -63,14 +63,14 @@ class RegionOperations(LongRunning):
             return self._entry(region, name).copy()
 
     def wait(self, region: Region, name: str) -> Operation:
-        """As soon as it is DONE; or as it is after two minutes."""
+        """Returns when it is DONE, or after two minutes."""
         with self._lock:
             done = self._entry(region, name).done
         done.wait(_WAIT)
         return self.get(region, name)
 
     def of_request(self, request_id: str) -> Operation | None:
-        """What the same request has started before: Google takes each requestId once."""
+        """The operation that the same request started before: Google executes each requestId once."""
         with self._lock:
             for entry in self._entries.values():
                 if request_id and entry.resource.client_operation_id == request_id:
@@ -104,10 +104,10 @@ class RegionOperations(LongRunning):
 
 
 def timestamp() -> str:
-    """Now, in RFC 3339 with milliseconds and an offset, as Compute Engine writes it."""
+    """The current time in RFC 3339 with milliseconds and an offset, as in Compute Engine's answers."""
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
 def new_id() -> int:
-    """Of a resource: an unsigned 64-bit number."""
+    """A resource's id: an unsigned 64-bit number."""
     return secrets.randbits(63)

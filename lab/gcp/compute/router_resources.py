@@ -1,7 +1,7 @@
-"""From what a caller asks for to the router that Compute Engine would describe: checks, then defaults.
+"""Converts a request to the router that Compute Engine would describe: checks, then defaults.
 
-Rules and defaults: https://cloud.google.com/compute/docs/reference/rest/v1/routers; wording: what the service
-answers, as far as it is known.
+Rules and defaults: https://cloud.google.com/compute/docs/reference/rest/v1/routers; wording: the service's,
+as far as it is known.
 """
 
 import re
@@ -14,7 +14,7 @@ from lab.gcp.api.errors import ComputeError, bad_value, missing, no_resource, no
 from lab.gcp.api.locations import Region
 from lab.gcp.compute.region_operations import new_id, timestamp
 
-NETWORK = "default"  # the project's only one
+NETWORK = "default"  # the project's only network
 EVERYTHING = "ALL_SUBNETWORKS_ALL_IP_RANGES"
 _NAME = "(?:[a-z](?:[-a-z0-9]{0,61}[a-z0-9])?)"
 _DESCRIPTION = 2048
@@ -23,7 +23,7 @@ _REFERENCE = re.compile(rf"(?:https?://[^/]+/compute/[^/]+/{_PROJECT}|{_PROJECT}
 
 
 def check_router(router: Any, region: Region) -> None:
-    """Refuse what Compute Engine refuses at once, in its words, and what the lab has not got."""
+    """Refuse what Compute Engine refuses immediately, in its words, and what the lab does not offer."""
     _check_name("resource.name", router)
     if len(router.description) > _DESCRIPTION:
         raise bad_value(
@@ -37,7 +37,7 @@ def check_router(router: Any, region: Region) -> None:
 
 
 def nat_exists(number: int) -> ComputeError:
-    """A network has one NAT of all its subnetworks in a region."""
+    """A network can have only one NAT for all its subnetworks in a region."""
     field = f"resource.nats[{number}].sourceSubnetworkIpRangesToNat"
     reason = f"Can not create new Nats since a Nat with option {EVERYTHING} exists."
     return bad_value(field, EVERYTHING, reason)
@@ -50,7 +50,7 @@ def described(asked: Any, region: Region, compute_url: str) -> Router:
     router.network = f"{compute_url}/projects/{region.project}/global/networks/{NETWORK}"
     router.region = f"{compute_url}/{region.path}"
     router.self_link = f"{compute_url}/{region.path}/routers/{router.name}"
-    router.encrypted_interconnect_router = False  # set, else it would not be shown; so is the NAT's field
+    router.encrypted_interconnect_router = False  # set explicitly to be shown; the same for the NAT's field
     return with_nat_defaults(router)
 
 

@@ -1,4 +1,4 @@
-"""Compute Engine's Cloud Routers; here they do Cloud NAT, the way out for private hosts.
+"""Compute Engine's Cloud Routers with Cloud NAT, which gives private hosts outbound connections.
 
 https://cloud.google.com/nat/docs/overview
 """
@@ -35,7 +35,7 @@ _UUID = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 class _Entry:
     region: Region
     router: Any  # a Router; mypy does not know proto-plus's fields
-    busy: bool = True  # an operation is at work on it
+    busy: bool = True  # an operation is in progress
     works: bool = False  # from the end of its insertion to that of its deletion
 
     @property
@@ -44,9 +44,9 @@ class _Entry:
 
 
 class Routers:
-    """The routers of the project. One is shown from the call that inserts it, and works when that is DONE.
+    """The project's routers. One is shown once it is inserted; its NAT works when the operation is DONE.
 
-    `set_nat(region, open)` is told what works then.
+    `set_nat(region, open)` is called with each change.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class Routers:
         self._lock = RLock()
 
     def insert(self, region: Region, asked: Router, request_id: str, user: str) -> Operation:
-        """The router may be read at once; nothing else may be done with it before the operation is DONE."""
+        """The router can be read at once; other calls are refused until the operation is DONE."""
         with self._lock:
             if known := self._repeated(request_id):
                 return known
@@ -73,7 +73,7 @@ class Routers:
             return self._start("insert", entry, request_id, user, lambda: self._finish_insert(entry))
 
     def patch(self, region: Region, name: str, asked: Any, request_id: str, user: str) -> Operation:
-        """Replace its NATs and its description, where they are given: the lab has no other field to change.
+        """Replace its NATs and its description, if given: the lab has no other fields to change.
 
         https://cloud.google.com/compute/docs/reference/rest/v1/routers/patch
         """
@@ -117,7 +117,7 @@ class Routers:
         return RouterList(kind="compute#routerList", **self._page(path, asked, routers, lambda found: found))
 
     def aggregated_list(self, project: str, asked: AggregatedListRoutersRequest) -> RouterAggregatedList:
-        """Of all regions. One without any has a warning in their place; the lab shows its own region's."""
+        """In all regions. A region without routers has a warning instead; the lab shows its own region's."""
         with self._lock:
             routers = [entry.router for entry in self._entries.values()]
 
@@ -134,7 +134,7 @@ class Routers:
     def _page(
         self, path: str, asked: Any, routers: Sequence[Router], arrange: Callable[[Sequence[Router]], Any]
     ) -> dict[str, Any]:
-        """The members that all lists have."""
+        """The members of all lists."""
         routers = sorted(routers, key=lambda router: router.self_link)
         found, following = lists.page(routers, asked.max_results, asked.page_token)
         parts = {"id": path, "self_link": f"{self._url}/{path}", "items": arrange(found)}

@@ -1,4 +1,4 @@
-"""The part of the Compute Engine API v1 that the lab offers, over REST: which request calls what.
+"""Compute Engine API v1 over REST, as far as the lab offers it: the method for each request.
 
 Paths are those of google-cloud-compute's REST transport and of gcloud.
 """
@@ -23,7 +23,7 @@ from lab.settings import GOOGLE_PROJECT
 
 PATH = "/compute/v1"
 
-# gcloud sends it with lists; the service documents it, google-cloud-compute's messages have not got it.
+# gcloud adds it to lists; it is documented, but missing in google-cloud-compute's messages.
 _UNDECLARED = frozenset({"returnPartialSuccess"})
 _ROUTERS = "/regions/<region>/routers"
 _ROUTER = f"{_ROUTERS}/<name>"
@@ -31,7 +31,7 @@ _OPERATION = "/regions/<region>/operations/<name>"
 
 
 class Call(NamedTuple):
-    """What a method is called with: names of its path ("" where there are none), message, caller's e-mail."""
+    """A call's input: names from the path ("" if not in the path), the message, the caller's e-mail."""
 
     region: Region
     name: str
@@ -69,7 +69,7 @@ class Method(NamedTuple):
         return answer(self.call(Call(region, name, asked, caller.email)), request)
 
     def _check_project(self, region: Region, name: str) -> None:
-        """Refuse a project that the lab's account has no part in."""
+        """Refuse other projects than the lab's."""
         if region.project != GOOGLE_PROJECT:
             below = self.path.removesuffix("/wait").removesuffix("/<name>").replace("<region>", region.name)
             target = f"projects/{region.project}" + (f"{below}/{name}" if name else "")

@@ -1,4 +1,4 @@
-"""GKE's clusters and node pools: their states, and the real cluster behind each."""
+"""GKE's clusters and node pools: their states, and the real cluster of each."""
 
 import secrets
 import string
@@ -27,9 +27,9 @@ _DIGITS = string.ascii_lowercase + string.digits
 @dataclass
 class _Entry:
     where: Location
-    resource: Any  # a Cluster; mypy takes proto-plus's enums for int
+    resource: Any  # a Cluster; for mypy, proto-plus's enums are int
     machines: Machines | None = None
-    nodes: dict[str, str] = field(default_factory=dict)  # node by pool
+    nodes: dict[str, str] = field(default_factory=dict)  # node name by pool
 
     @property
     def name(self) -> str:
@@ -41,7 +41,7 @@ class _Entry:
 
 
 class Clusters:
-    """The clusters of the project. Calls answer at once; what takes time is an operation."""
+    """The project's clusters. Calls return at once; long-running work is an operation."""
 
     def __init__(self, operations: Operations, network: DefaultNetwork, endpoint_url: str) -> None:
         self._operations, self._network, self._endpoint_url = operations, network, endpoint_url
@@ -66,7 +66,7 @@ class Clusters:
             return self._start(Operation.Type.CREATE_CLUSTER, entry, _CREATING, self._bring_up)
 
     def delete(self, where: Location, name: str) -> Operation:
-        """STOPPING, then gone."""
+        """STOPPING, then deleted."""
         with self._lock:
             entry = self._idle(where, name)
             entry.resource.status = Cluster.Status.STOPPING
@@ -81,7 +81,7 @@ class Clusters:
             return [_shown(entry) for entry in self._entries.values() if where.covers(entry.where)]
 
     def set_labels(self, where: Location, name: str, labels: dict[str, str], fingerprint: str) -> Operation:
-        """Replace all labels, if `fingerprint` is that of the labels the caller has seen."""
+        """Replace all labels, if `fingerprint` matches the current labels."""
         resources.check_labels(labels)
         with self._lock:
             entry = self._idle(where, name)
@@ -91,7 +91,7 @@ class Clusters:
             return self._start(Operation.Type.UPDATE_CLUSTER, entry, (), lambda entry, step: None)
 
     def update(self, where: Location, name: str, update: Any) -> Operation:
-        """Change who may reach the API server; it is kept and shown, and closes nothing here."""
+        """Change who may reach the API server; it is stored and shown, but not enforced."""
         resources.check_update(update)
         with self._lock:
             entry = self._idle(where, name)
@@ -119,7 +119,7 @@ class Clusters:
             return self._start(Operation.Type.CREATE_NODE_POOL, entry, _NODES, self._start_nodes)
 
     def delete_pool(self, where: Location, name: str, pool_name: str) -> Operation:
-        """STOPPING, then gone; the cluster is RECONCILING meanwhile."""
+        """STOPPING, then deleted; the cluster is RECONCILING meanwhile."""
 
         def work(entry: _Entry, step: Step) -> None:
             step(*_NODES)
@@ -136,7 +136,7 @@ class Clusters:
             return NodePool(self._pool(self._entry(where, name), pool_name))
 
     def close(self) -> None:
-        """End every cluster, without the API's states: the lab goes down. No operation may be under way."""
+        """Stop every cluster without state changes, as the lab stops. No operation may be in progress."""
         for entry in self._entries.values():
             if entry.machines:
                 entry.machines.stop()
@@ -169,7 +169,7 @@ class Clusters:
             raise
 
     def _fail(self, entry: _Entry, error: Exception) -> None:
-        """A cluster that did not come up stays to be looked at; nothing half made stays with it."""
+        """A cluster that did not start remains for inspection; what was partly created is deleted."""
         with self._lock:
             machines, entry.machines = entry.machines, None
             entry.resource.endpoint = ""
@@ -197,7 +197,7 @@ class Clusters:
             del self._entries[entry.where.name, entry.name]
 
     def _start_nodes(self, entry: _Entry, step: Step) -> None:
-        """Start a node for each pool that has none; then the cluster and its pools are RUNNING."""
+        """Start a node for each pool without one; then the cluster and its pools are RUNNING."""
         assert entry.machines
         for pool in [pool for pool in entry.resource.node_pools if pool.name not in entry.nodes]:
             node = _node_name(entry.name, pool.name)
@@ -238,7 +238,7 @@ class Clusters:
         return entry
 
     def _idle(self, where: Location, name: str) -> _Entry:
-        """The cluster, if no operation is at work on it: GKE takes one at a time."""
+        """The cluster, if no operation is in progress: GKE allows one at a time."""
         entry = self._entry(where, name)
         self._operations.refuse_while_busy(entry.path, name)
         return entry
@@ -254,13 +254,13 @@ class Clusters:
 
 
 def _node_name(cluster: str, pool: str) -> str:
-    """As GKE names a virtual machine: gke-<cluster>-<pool>-<8 hex>-<4>, 63 characters at most."""
+    """A virtual machine's name, as on GKE: gke-<cluster>-<pool>-<8 hex>-<4>, at most 63 characters."""
     suffix = "".join(secrets.choice(_DIGITS) for _ in range(4))
     return f"gke-{cluster[:23]}-{pool[:20]}-{secrets.token_hex(4)}-{suffix}"
 
 
 def _shown(entry: _Entry) -> Cluster:
-    """DEGRADED once one of its programs has ended by itself."""
+    """DEGRADED after one of its programs has ended unexpectedly."""
     cluster: Any = Cluster(entry.resource)
     ended = entry.machines.ended() if entry.machines else []
     if ended and cluster.status == Cluster.Status.RUNNING:

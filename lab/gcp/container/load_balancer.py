@@ -1,4 +1,4 @@
-"""Google's load balancers of Services: an address that arrives on the node."""
+"""Google's load balancers of Services: packets to their address arrive at the node."""
 
 from ipaddress import IPv4Address
 from itertools import islice
@@ -10,18 +10,18 @@ from lab.network import Vpc
 # https://docs.cloud.google.com/kubernetes-engine/docs/concepts/service-load-balancer-parameters
 _TYPES = "networking.gke.io/load-balancer-type", "cloud.google.com/load-balancer-type"  # the latter is older
 _PREFIXES = "networking.gke.io/", "cloud.google.com/", "alpha.cloud.google.com/"
-_FIRST = 16  # of the private addresses for load balancers; nodes and API server have lower ones
+_FIRST = 16  # of the load balancers' private addresses; nodes and API server have lower ones
 
 
 class AddressLoadBalancer:
-    """An address that arrives on the node, where kube-proxy takes its traffic: public, or of the subnet."""
+    """An address, public or of the subnet, whose traffic arrives at the node and is handled by kube-proxy."""
 
     def __init__(self, vpc: Vpc) -> None:
         self._vpc = vpc
         self._addresses: dict[str, str] = {}
 
     def ensure(self, service: Service, node: NodeOf) -> list[dict[str, str]]:
-        """A balancer whose type was changed is replaced, as GKE's controller does."""
+        """If its type changes, the load balancer is replaced, as by GKE's controller."""
         refuse(service)
         uid, internal = service.metadata.uid, is_internal(service)
         if uid in self._addresses and internal != self._is_private(self._addresses[uid]):
@@ -53,14 +53,14 @@ class AddressLoadBalancer:
 
 
 def refuse(service: Service) -> None:
-    """Raise LabError for an annotation that GKE knows and the lab does not."""
+    """Raise LabError for an annotation that GKE supports and the lab does not."""
     for name, value in (service.metadata.annotations or {}).items():
         if name.startswith(_PREFIXES) and name not in _TYPES:
-            raise LabError(f"the annotation {name}: {value}", "the lab does not offer it", "leave it out")
+            raise LabError(f"the annotation {name}: {value}", "the lab does not offer it", "remove it")
 
 
 def is_internal(service: Service) -> bool:
-    """By the first of the two annotations that is there; a value that GKE does not know means external."""
+    """From the first of the two annotations that is set; a value that GKE does not know means external."""
     given = service.metadata.annotations or {}
     kinds = [given[name] for name in _TYPES if name in given]
     return kinds[:1] in (["Internal"], ["internal"])

@@ -1,4 +1,4 @@
-"""The project's `default` VPC network, and what GKE knows of it when it makes a cluster there."""
+"""The project's `default` VPC network, and GKE's use of it."""
 
 from collections.abc import Callable
 from threading import RLock
@@ -14,13 +14,13 @@ NODE = "10.128.0.10"
 PODS = "10.8.0.0/24"
 SERVICES = "34.118.224.0/20"  # GKE's own default range for Services
 _DNS = "34.118.224.10"
-_API_SERVER = "10.128.0.3"  # its end in the subnet: GKE's Private Service Connect
+_API_SERVER = "10.128.0.3"  # its address in the subnet: GKE's Private Service Connect
 
 
 class DefaultNetwork:
-    """Attached to the internet with the first cluster, so that a lab without GKE does not carry it.
+    """Attached to the internet with the first cluster: a lab without GKE does not need it.
 
-    Its hosts have a way out by public addresses of their own or by Cloud NAT.
+    Hosts have outbound connections with their own public addresses or with Cloud NAT.
     """
 
     def __init__(
@@ -38,10 +38,10 @@ class DefaultNetwork:
         self._lock = RLock()
         self._region = ""  # of the cluster
         self._public_nodes = False
-        self._nats: set[str] = set()  # the regions that have one
+        self._nats: set[str] = set()  # the regions with Cloud NAT
 
     def new_cluster(self, name: str, region: str) -> Cluster:
-        """A cluster that is not started yet, whose API server takes the project's access tokens."""
+        """A cluster that is not started yet; its API server accepts the project's access tokens."""
         vpc, webhook = self._ensure()
         with self._lock:
             self._region = region
@@ -64,24 +64,24 @@ class DefaultNetwork:
             self._set_way_out()
 
     def set_public_nodes(self, there: bool) -> None:
-        """Whether there are nodes with public addresses, which need no NAT."""
+        """Whether some nodes have public addresses, which need no NAT."""
         with self._lock:
             self._public_nodes = there
             self._set_way_out()
 
     def _set_way_out(self) -> None:
-        # One namespace is the network and the cluster's nodes, so they all have it or none.
+        # One namespace is the network and the cluster's nodes, so either all have NAT or none.
         if self.vpc:
             self.vpc.set_nat(self._public_nodes or self._region in self._nats)
 
     def close(self) -> None:
-        """End what was started here; the VPC itself goes with the lab's internet."""
+        """Stop what was started here; the lab's internet deletes the VPC."""
         if self._webhook:
             self._webhook.close()
             self._webhook = None
 
     def _ensure(self) -> tuple[Vpc, TokenWebhook]:
-        # One operation at a time comes here: the project has one cluster.
+        # Never concurrent: the project has one cluster, with one operation at a time.
         if self.vpc is None:
             vpc = self._internet.attach("gcp", SUBNET)
             try:
@@ -98,7 +98,7 @@ class DefaultNetwork:
 def user(tokens: Tokens, token: str) -> User:
     """The Kubernetes user behind a Google access token. Raises Unauthenticated.
 
-    IAM's container.admin may do everything in every cluster of its project; RBAC knows that as a group.
+    IAM's container.admin is an administrator of every cluster of its project; for RBAC that is a group.
     """
     try:
         known = tokens.verify(token)

@@ -1,4 +1,4 @@
-"""Long-running operations of GKE: what a create or delete call returns, and what a caller then polls."""
+"""GKE's long-running operations: a create or delete call returns one, and the caller polls it."""
 
 import logging
 import time
@@ -22,7 +22,7 @@ _DOING = {
 
 
 class Operations(LongRunning):
-    """Those of clusters and node pools. One under way when the lab goes down ends at its next step."""
+    """Operations of clusters and node pools. One in progress when the lab stops ends at its next step."""
 
     def __init__(self, endpoint_url: str) -> None:
         super().__init__()
@@ -36,9 +36,9 @@ class Operations(LongRunning):
         stages: tuple[str, ...],
         work: Callable[[Step], None],
     ) -> Operation:
-        """Run `work(step)` on the resource `target`; it calls step(stage) as it comes to each of `stages`.
+        """Run `work(step)` on the resource `target`; it calls step(stage) at the start of each of `stages`.
 
-        What it raises becomes the operation's error, as GKE reports a cluster that did not come up.
+        An exception becomes the operation's error, as on GKE if a cluster does not start.
         """
         name = f"operation-{time.time_ns() // 1_000_000}-{uuid.uuid4()}"
         resource = Operation(
@@ -67,12 +67,12 @@ class Operations(LongRunning):
             return [entry.copy() for entry in self._entries.values() if where.covers(entry.where)]
 
     def cancel(self, where: Location, name: str) -> None:
-        """GKE cancels only what it can roll back, such as a node pool's upgrade; the lab has none of it."""
+        """GKE cancels only what it can roll back, such as node pool upgrades; the lab has none."""
         kind = self.get(where, name).operation_type
         raise invalid(f"Operation {name} of type {kind.name} cannot be cancelled.")
 
     def refuse_while_busy(self, target: str, name: str) -> None:
-        """FAILED_PRECONDITION while another operation works on the cluster `name`, whose path is `target`."""
+        """FAILED_PRECONDITION while another operation on the cluster `name` (path: `target`) runs."""
         with self._lock:
             for entry in self._entries.values():
                 operation = entry.resource
@@ -97,12 +97,12 @@ class Operations(LongRunning):
 
 
 def timestamp() -> str:
-    """Now, in RFC 3339 and UTC as Google writes it."""
+    """The current time in RFC 3339 and UTC, as in Google's answers."""
     return datetime.now(UTC).isoformat().replace("+00:00", "Z")
 
 
 def condition(error: Exception) -> StatusCondition:
-    """A failure as clusters and operations show it."""
+    """A failure in the form of clusters and operations."""
     code = error.grpc_code if isinstance(error, ApiError) else ApiError("INTERNAL", "").grpc_code
     return StatusCondition(canonical_code=code, message=str(error))
 
@@ -118,7 +118,7 @@ def _failure(error: Exception) -> dict:
 
 
 def _progress(stages: tuple[str, ...], done: int) -> OperationProgress:
-    """GKE counts each stage in a pair of metrics: CLUSTER_DEPLOYING and CLUSTER_DEPLOYING_TOTAL."""
+    """GKE reports each stage as a pair of metrics: CLUSTER_DEPLOYING and CLUSTER_DEPLOYING_TOTAL."""
     metrics = []
     for number, stage in enumerate(stages):
         metrics.append({"name": stage, "int_value": int(number < done)})

@@ -1,7 +1,7 @@
-"""From what a caller asks for to the cluster or node pool that GKE would describe: checks, then defaults.
+"""Converts a request to the cluster or node pool that GKE would describe: checks, then defaults.
 
 Rules and defaults: https://cloud.google.com/kubernetes-engine/docs/reference/rest/v1/projects.locations.clusters;
-wording: what the service answers.
+wording: the service's.
 """
 
 import hashlib
@@ -35,7 +35,7 @@ _NAME_HELP = (
 
 
 def check_cluster(cluster: Cluster, where: Location) -> None:
-    """Refuse what GKE refuses at once, in its words, and what the lab has not got."""
+    """Refuse what GKE refuses immediately, in its words, and what the lab does not offer."""
     _check_name("cluster.name", cluster.name)
     if cluster.node_pools and (cluster.initial_node_count or "node_config" in cluster):
         raise invalid(
@@ -72,21 +72,21 @@ def _networks(cluster: Any) -> Any:
 
 
 def check_update(update: Any) -> None:
-    """The lab offers the authorized networks of it."""
+    """The lab offers only the authorized networks of an update."""
     if not type(update).pb(update).ListFields():
         raise invalid("Must specify a field to update.")
     check_networks(update_networks(update))
 
 
 def update_networks(update: Any) -> Any:
-    """The authorized networks that an update asks for: gcloud uses the newer of the two fields."""
+    """The authorized networks of an update: gcloud uses the newer of the two fields."""
     newer = update.desired_control_plane_endpoints_config.ip_endpoints_config
     given = "authorized_networks_config" in newer
     return newer.authorized_networks_config if given else update.desired_master_authorized_networks_config
 
 
 def show_networks(cluster: Any, networks: Any) -> None:
-    """GKE shows them in both fields, the older one included. The endpoint by name is closed by default."""
+    """GKE shows them in both fields, including the older one. The DNS endpoint is off by default."""
     cluster.master_authorized_networks_config = networks
     endpoints = cluster.control_plane_endpoints_config
     endpoints.ip_endpoints_config.authorized_networks_config = networks
@@ -95,7 +95,7 @@ def show_networks(cluster: Any, networks: Any) -> None:
 
 
 def check_networks(config: Any) -> None:
-    """Authorized networks: CIDR blocks, whose host bits are zero."""
+    """Authorized networks: CIDR blocks whose host bits are zero."""
     for block in config.cidr_blocks:
         try:
             IPv4Network(block.cidr_block)
@@ -107,14 +107,14 @@ def check_networks(config: Any) -> None:
 
 
 def check_pool(pool: NodePool, where: Location, others: int) -> None:
-    """As check_cluster, for a pool in a cluster that has `others` nodes."""
+    """Like check_cluster, for a pool in a cluster with `others` nodes."""
     _check_name("node_pool.name", pool.name)
     versions.check(pool.version)
     check_quota(pool.initial_node_count + others, where)
 
 
 def check_quota(nodes: int, where: Location) -> None:
-    """PERMISSION_DENIED, as GKE says it, for more nodes than the lab runs; a region has three zones."""
+    """PERMISSION_DENIED, in GKE's words, for more nodes than the lab runs; a region has three zones."""
     wanted = nodes * (3 if where.regional else 1)
     if wanted > NODES:
         raise ApiError(
@@ -139,7 +139,7 @@ def check_labels(labels: dict[str, str]) -> None:
 
 def provisioning_cluster(asked: Cluster, where: Location, endpoint_url: str) -> Cluster:
     """The cluster as GKE shows it right after the create call: defaults filled in, no endpoint yet."""
-    cluster: Any = Cluster(asked)  # mypy takes proto-plus's enums for int
+    cluster: Any = Cluster(asked)  # for mypy, proto-plus's enums are int
     path = f"{where.path}/clusters/{asked.name}"
     private = asked.network_config.default_enable_private_nodes
     private = private or asked.private_cluster_config.enable_private_nodes
@@ -178,7 +178,7 @@ def provisioning_cluster(asked: Cluster, where: Location, endpoint_url: str) -> 
 
 
 def provisioning_pool(asked: NodePool, where: Location, cluster_link: str, private: bool) -> NodePool:
-    """As the cluster is shown; `private` are its nodes where the pool does not say."""
+    """The pool as the cluster shows it; `private`: whether nodes are private by default."""
     pool: Any = NodePool(asked)
     if "enable_private_nodes" not in pool.network_config:
         pool.network_config.enable_private_nodes = private
@@ -204,7 +204,7 @@ def set_labels(cluster: Cluster, labels: dict[str, str]) -> None:
 
 
 def node_labels(pool: NodePool, where: Location) -> dict[str, str]:
-    """What GKE's kubelets register with, as far as the tutorial's tools could look at it."""
+    """The labels with which GKE's kubelets register, as far as the tutorial's tools use them."""
     return {
         "cloud.google.com/gke-nodepool": pool.name,
         "cloud.google.com/gke-os-distribution": "cos",

@@ -1,6 +1,6 @@
-"""The GKE API v1 over REST: which request calls what.
+"""The GKE API v1 over REST: the method for each request.
 
-Paths are those of google-cloud-container's REST transport and of gcloud, the older ones with zones included.
+Paths are those of google-cloud-container's REST transport and of gcloud, including older ones with zones.
 """
 
 from collections.abc import Callable

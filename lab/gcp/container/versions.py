@@ -1,4 +1,4 @@
-"""The one GKE version that the lab offers, and what a caller may write for it."""
+"""The GKE version that the lab offers, and the forms in which it can be requested."""
 
 import re
 

@@ -1,6 +1,6 @@
-"""IAM: every call needs permissions, and who makes it has to have them.
+"""IAM: every call needs permissions, which the caller's policies must allow.
 
-`needs.py` says which permissions a call needs, `policy.py` and `conditions.py` what policies say of them.
+`needs.py` lists the permissions of each call; `policy.py` and `conditions.py` evaluate the policies.
 """
 
 import logging
@@ -23,7 +23,7 @@ def authorized(call: Call) -> Refusal | None:
 
 
 def lacking(call: Call, wanted: Iterable[Need]) -> Refusal | None:
-    """The refusal of the first permission that the call's sender lacks; None where the policies give all."""
+    """The refusal for the first permission that the caller lacks; None if the policies allow all."""
     principal = principals.find(call.access_key_id)
     assert principal  # authentication comes first
     policies = principals.policies(principal)
@@ -50,7 +50,7 @@ def _keys(call: Call, principal: Principal) -> dict[str, list[str]]:
 
 
 def _why_not(policies: principals.Policies, need: Need) -> str:
-    """Why it is denied, in AWS's words; "" where it is allowed. Each of the sets has to allow it."""
+    """Why it is denied, in AWS's words; "" if it is allowed. Every set of policies must allow it."""
     verdicts = {kind: verdict(documents, need) for kind, documents in policies.items()}
     for kind, given in verdicts.items():
         if given is Verdict.DENY:

@@ -1,8 +1,8 @@
-"""Elastic Load Balancing, both of its APIs.
+"""Elastic Load Balancing, version 2 and Classic.
 
 https://docs.aws.amazon.com/service-authorization/latest/reference/list_awselasticloadbalancingv2.html
-https://docs.aws.amazon.com/elasticloadbalancing/latest/userguide/elb-api-permissions.html has what it asks of
-EC2 in the caller's name.
+https://docs.aws.amazon.com/elasticloadbalancing/latest/userguide/elb-api-permissions.html lists the EC2
+permissions that a caller needs.
 """
 
 from lab.aws.api.authorization.policy import Need
@@ -23,7 +23,7 @@ _OF_EC2 = {
 
 
 def needs(call: Call) -> list[Need]:
-    """Of the API of 2015, for application load balancers."""
+    """The API of 2015, for Application Load Balancers."""
     if call.operation.startswith("Describe"):
         return [Need(call.action)]
     found = _own(call)
@@ -34,7 +34,7 @@ def needs(call: Call) -> list[Need]:
 
 
 def classic_needs(call: Call) -> list[Need]:
-    """Of the API of 2012."""
+    """The API of 2012, for Classic Load Balancers."""
     name = call.parameters.get("LoadBalancerName")
     if call.operation.startswith("Describe") or not name:
         return [Need(call.action)]

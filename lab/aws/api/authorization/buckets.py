@@ -1,7 +1,7 @@
-"""S3, whose actions often have other names than its operations.
+"""S3, whose actions and operations often have different names.
 
 https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazons3.html
-https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateBucket.html has what tags on creation need.
+https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateBucket.html: permissions for tags on creation.
 """
 
 import re
@@ -21,7 +21,7 @@ _BUCKETS = {
     "ListBuckets": "ListAllMyBuckets",
     "ListObjectsV2": "ListBucket",
 }
-# Settings of a bucket: where deleting one is putting another.
+# Settings of a bucket whose deletion needs the permission to put them.
 _SETTINGS = {
     "BucketEncryption": "EncryptionConfiguration",
     "BucketLifecycle": "LifecycleConfiguration",
@@ -32,7 +32,7 @@ _SETTINGS = {
 
 
 def needs(call: Call) -> list[Need]:
-    """Of the bucket, or of each object that is named."""
+    """The bucket, or each object that is named."""
     given = call.parameters
     if "Bucket" not in given:
         return [Need(f"s3:{_action(call.operation)}")]

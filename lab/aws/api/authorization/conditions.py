@@ -9,16 +9,16 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 Context = Mapping[str, list[str]]
-_Test = Callable[[str, str], bool]  # of the request's value and the policy's
+_Test = Callable[[str, str], bool]  # (the request's value, the policy's value)
 
 
 def matches_glob(value: str, pattern: str) -> bool:
-    """`*` and `?` as in policies; `[` stands for itself."""
+    """`*` and `?` as in policies; `[` is literal."""
     return fnmatchcase(value, pattern.replace("[", "[[]"))
 
 
 def matches_arn(arn: str, pattern: str) -> bool:
-    """Each of the six parts on its own; the last one may have colons in it."""
+    """Compares each of the six parts; the last one may contain colons."""
     parts, patterns = arn.split(":", 5), pattern.split(":", 5)
     return len(parts) == len(patterns) and all(map(matches_glob, parts, patterns))
 
@@ -39,7 +39,7 @@ _TESTS: dict[str, _Test] = {
 
 
 def hold(conditions: Mapping[str, Mapping[str, Any]], context: Context) -> bool | None:
-    """Whether all of them are so; None where one has an operator that the lab does not know."""
+    """Whether all of them hold; None if one has an operator that the lab does not support."""
     results = [
         _holds(operator, context.get(key.lower(), []), [fill_in(value, context) for value in listed(wanted)])
         for operator, keys in conditions.items()
@@ -49,7 +49,7 @@ def hold(conditions: Mapping[str, Mapping[str, Any]], context: Context) -> bool 
 
 
 def fill_in(text: str, context: Context) -> str:
-    """Policy variables such as ${aws:username}; one that has no value stays, and so matches nothing.
+    """Policy variables such as ${aws:username}; one without a value is kept, so it matches nothing.
 
     https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html
     """
@@ -57,7 +57,7 @@ def fill_in(text: str, context: Context) -> str:
 
 
 def listed(value: Any) -> list[str]:
-    """An element's values: policies write one without a list, and booleans bare."""
+    """An element's values as strings: policies may omit the list, and use JSON booleans."""
     values = value if isinstance(value, list) else [value]
     return [str(one).lower() if isinstance(one, bool) else str(one) for one in values]
 

@@ -1,4 +1,4 @@
-"""How services say that a permission is missing.
+"""How services report a missing permission.
 
 https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html
 """
@@ -22,7 +22,7 @@ def denial(call: Call, principal: str, need: Need, why: str) -> Refusal:
 
 
 def _on(need: Need) -> str:
-    """Services leave the resource out where the action knows none; IAM calls roles by name."""
+    """Services omit the resource if the action has none; IAM shows the role's name."""
     if need.resource == "*":
         return ""
     service, _, action = need.action.partition(":")

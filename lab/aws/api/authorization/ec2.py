@@ -11,8 +11,8 @@ from lab.aws.api.authorization.resources import arn, request_tags, resource_tags
 from lab.aws.api.call import Call
 from lab.settings import ACCOUNT_ID
 
-# The types of resources that an action needs: a new one, or that which a parameter names.
-# What is not here, as all that only describes, knows no resources.
+# The types of resources that an action needs: a new one, or the one that a parameter names.
+# Actions that are not listed, such as Describe*, have no resources.
 _RESOURCES = {
     "AllocateAddress": "elastic-ip",
     "AssociateRouteTable": "route-table:RouteTableId subnet:SubnetId",
@@ -46,7 +46,7 @@ _RESOURCES = {
 
 
 def needs(call: Call) -> list[Need]:
-    """A new resource's tags are of the request; with any, ec2:CreateTags is needed too."""
+    """A new resource's tags are request tags; tagging on creation also needs ec2:CreateTags."""
     if call.operation in ("CreateTags", "DeleteTags"):
         return _tagging(call)
     if call.operation == "DisassociateRouteTable":

@@ -1,9 +1,9 @@
-"""Which permissions a call needs, after the Service Authorization Reference.
+"""Which permissions a call needs, from the Service Authorization Reference.
 
 https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html
 
-The services of which the lab makes real things are here with their resources and condition keys. A call of
-any other service needs its action on "*".
+Services that the lab implements have their resources and condition keys here. A call of any other service
+needs its action on "*".
 """
 
 from collections.abc import Callable
@@ -13,12 +13,12 @@ from lab.aws.api.authorization.policy import Need
 from lab.aws.api.authorization.resources import arn, request_tags, resource_tags, role
 from lab.aws.api.call import Call
 
-_PREFIXES = {"tagging": "tag", "monitoring": "cloudwatch"}  # where IAM does not say what signatures say
+_PREFIXES = {"tagging": "tag", "monitoring": "cloudwatch"}  # if IAM's prefix is not the signature's
 _FREE = {"sts:GetCallerIdentity", "sts:GetSessionToken", "sts:GetAccessKeyInfo"}
 
 
 def needs(call: Call) -> list[Need]:
-    """All of them must be allowed; none for what everybody may call."""
+    """All of them must be allowed; none for calls that are always allowed."""
     if call.action in _FREE:
         return []
     service, _, action = call.action.partition(":")
@@ -61,7 +61,7 @@ def _eks(call: Call) -> list[Need]:
 
 
 def _eks_nodegroup(call: Call, cluster: str, group: str) -> list[Need]:
-    """EKS looks at subnets and roles in the caller's name.
+    """EKS checks subnets and roles with the caller's permissions.
 
     Seen in https://github.com/aws-controllers-k8s/community/issues/2164 and
     https://github.com/terraform-aws-modules/terraform-aws-eks/issues/823
@@ -111,7 +111,7 @@ def _logs(call: Call) -> list[Need]:
 
 
 def _tagged(call: Call, action: str, resource: str) -> list[Need]:
-    """What creating with tags needs besides."""
+    """The additional permissions for tags on creation."""
     tags = call.parameters.get("tags") or call.parameters.get("Tags")
     return [Need(action, resource, request_tags(tags))] if tags else []
 

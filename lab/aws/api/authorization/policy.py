@@ -1,4 +1,4 @@
-"""What policies say of one action on one resource.
+"""Evaluates policies for one action on one resource.
 
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html
 """
@@ -13,7 +13,7 @@ from lab.aws.api.authorization.conditions import Context, fill_in, hold, listed,
 
 @dataclass
 class Need:
-    """One permission that a call needs. `resource` is "*" where the action knows no resources.
+    """One permission that a call needs. `resource` is "*" if the action has no resources.
 
     `context` has the condition keys, in lower case.
     """
@@ -24,15 +24,15 @@ class Need:
 
 
 class Verdict(Enum):
-    """An explicit Deny in any policy outdoes every Allow."""
+    """An explicit Deny in any policy overrides every Allow."""
 
     ALLOW = "allow"
-    SILENT = "no statement is about it"
+    SILENT = "no statement matches"
     DENY = "explicit deny"
 
 
 def verdict(documents: Iterable[dict[str, Any]], need: Need) -> Verdict:
-    """Of all these policies together."""
+    """The decision of all these policies together."""
     found = {
         statement["Effect"]
         for document in documents
@@ -51,7 +51,7 @@ def _applies(statement: dict[str, Any], need: Need) -> bool:
     if not (_about_action(statement, need.action) and _about_resource(statement, need)):
         return False
     holds = hold(statement.get("Condition", {}), need.context)
-    return statement["Effect"] == "Deny" if holds is None else holds  # on the safe side
+    return statement["Effect"] == "Deny" if holds is None else holds  # if unknown, deny
 
 
 def _about_action(statement: dict[str, Any], action: str) -> bool:

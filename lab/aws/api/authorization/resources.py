@@ -1,4 +1,4 @@
-"""ARNs of what a call is about, and the condition keys that belong to a resource or to a request's tags."""
+"""ARNs of a call's resources, and the condition keys of a resource or of a request's tags."""
 
 from typing import Any
 
@@ -14,28 +14,28 @@ _GLOBAL = ("iam", "route53")
 
 
 def arn(call: Call, service: str, resource: str) -> str:
-    """Of a resource in the call's region."""
+    """The ARN of a resource in the call's region."""
     if service == "route53":
         return f"arn:aws:route53:::{resource}"
     return f"arn:aws:{service}:{'' if service in _GLOBAL else call.region}:{ACCOUNT_ID}:{resource}"
 
 
 def role(name: str) -> str:
-    """The ARN of a role, which has a path only if the role is there."""
+    """The ARN of a role; the path is known only if the role exists."""
     found = list(iam_backends[ACCOUNT_ID]["aws"].roles.values())
     here: list[str] = [one.arn for one in found if one.name == name]
     return here[0] if here else f"arn:aws:iam::{ACCOUNT_ID}:role/{name}"
 
 
 def request_tags(tags: Any) -> Keys:
-    """aws:RequestTag/… and aws:TagKeys, of tags as a list or a map."""
+    """aws:RequestTag/… and aws:TagKeys, from tags as a list or a map."""
     pairs = tags if isinstance(tags, dict) else {tag["Key"]: tag.get("Value", "") for tag in tags or []}
     keys = {f"aws:requesttag/{name.lower()}": [str(value)] for name, value in pairs.items()}
     return keys | ({"aws:tagkeys": list(pairs)} if pairs else {})
 
 
 def resource_tags(call: Call, resource: str) -> Keys:
-    """aws:ResourceTag/…; none of what does not exist, so a condition on them denies it, as on AWS."""
+    """aws:ResourceTag/…; empty for a missing resource, so a condition on them denies it, as on AWS."""
     keys: Keys = {}
     if not resource.startswith("arn:aws:"):
         return keys

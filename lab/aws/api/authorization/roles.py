@@ -1,4 +1,4 @@
-"""IAM itself, and what other services need of it: roles that are handed over, or made for a service.
+"""IAM itself, and the IAM permissions for other services: passing roles and creating service-linked roles.
 
 https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsidentityandaccessmanagementiam.html
 """
@@ -12,7 +12,7 @@ _NAMED = {"RoleName": "role", "UserName": "user", "GroupName": "group"}
 
 
 def needs(call: Call) -> list[Need]:
-    """What names a role, user, group or policy is about that; all else about "*"."""
+    """The role, user, group or policy that a parameter names; otherwise "*"."""
     given, keys = call.parameters, request_tags(call.parameters.get("Tags"))
     resource = _resource(call)
     if call.operation == "CreateServiceLinkedRole":
@@ -26,12 +26,12 @@ def needs(call: Call) -> list[Need]:
 
 
 def passed(role_arn: str, service: str) -> Need:
-    """A role that is handed to a service: https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_use_passrole.html"""
+    """Passing a role: https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_use_passrole.html"""
     return Need("iam:PassRole", role_arn, {"iam:passedtoservice": [f"{service}.amazonaws.com"]})
 
 
 def service_linked(service: str, name: str, action: str = "iam:CreateServiceLinkedRole") -> Need:
-    """The role that a service makes for itself the first time. In the lab every time is the first."""
+    """The role that a service creates for itself at first use. In the lab, every use counts as the first."""
     principal = f"{service}.amazonaws.com"
     resource = f"arn:aws:iam::{ACCOUNT_ID}:role/aws-service-role/{principal}/{name}"
     return Need(action, resource, {"iam:awsservicename": [principal]})

@@ -1,4 +1,4 @@
-"""Lambda: execution environments that run AWS's own runtime client, one operating-system process each."""
+"""Lambda: execution environments that run AWS's runtime client, one operating-system process each."""
 
 from lab.aws.dataplane.functions.errors import FunctionNotFound, TooManyRequests
 from lab.aws.dataplane.functions.process import Place

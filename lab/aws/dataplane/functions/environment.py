@@ -1,4 +1,4 @@
-"""Execution environments: init, then one invocation at a time, until it fails or nobody needs it."""
+"""Execution environments: init, then one invocation at a time, until a failure or the idle timeout."""
 
 import datetime
 import json
@@ -58,7 +58,7 @@ class ExecutionEnvironment:
         )
 
     def close(self) -> None:
-        """End the process and delete what it had; harmless when repeated."""
+        """End the process and delete its files. Idempotent."""
         with self._starting_or_closing:
             self.usable = False
             if self._api:
@@ -69,13 +69,13 @@ class ExecutionEnvironment:
                 self._process.clean_up()
 
     def _initialise(self):
-        """Init: what came of it (Ready, InitError, an exit status, or None for nothing in time)."""
+        """Init: its result (Ready, InitError, an exit status, or None after the time limit)."""
         started = time.monotonic()
         with self._starting_or_closing:
-            if not self.usable:  # closed before it began
+            if not self.usable:  # closed before its start
                 return -signal.SIGKILL
             self._start()
-        # AWS runs an init that takes too long again, as part of the invocation and its timeout.
+        # AWS repeats an init that exceeds the limit as part of the invocation and its timeout.
         event = self._wait(INIT_LIMIT + self.version.timeout)
         self._init = 1000 * (time.monotonic() - started)
         return event
@@ -113,14 +113,14 @@ class ExecutionEnvironment:
             return None
 
     def _judge(self, event, request_id: str) -> tuple[bytes, bool, str]:
-        """The answer, whether it is an error, and the error type if the environment cannot go on."""
+        """The answer, whether it is an error, and the error type if the environment cannot continue."""
         if isinstance(event, Answer):
             self._memory = max(self._memory, self._process.memory_used())
             self._output.drain(all_of_it=True)
             return event.payload, event.failed, ""
         self.usable = False
         if isinstance(event, InitError):
-            self._watcher.join(1)  # the runtime exits by itself, and its last lines come
+            self._watcher.join(1)  # the runtime exits by itself, after its last log lines
             self._process.kill()
             self._watcher.join()
             return event.payload, True, json.loads(event.payload)["errorType"]

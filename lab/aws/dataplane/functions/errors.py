@@ -1,4 +1,4 @@
-"""Why Lambda does not run a function at all (what the function itself does wrong is in the Result)."""
+"""Why Lambda does not run a function at all (a function's own errors are in the Result)."""
 
 from lab.errors import LabError
 

@@ -1,4 +1,4 @@
-"""What a function writes, on its way to its log stream.
+"""Delivers a function's output to its log stream.
 
 Wording and fields of the platform's lines:
 https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-view.html
@@ -14,11 +14,11 @@ from collections.abc import Callable
 
 from lab.aws.dataplane.functions.version import Log
 
-TAIL = 4096  # bytes of log that an Invoke call with LogType=Tail gets
+TAIL = 4096  # bytes of log returned by Invoke with LogType=Tail
 
 
 class Delivery:
-    """Hands lines to the functions' log callbacks, in order; no invocation waits for that."""
+    """Passes lines to the functions' log callbacks, in order; invocations do not wait for it."""
 
     def __init__(self) -> None:
         self._queue: queue.SimpleQueue = queue.SimpleQueue()
@@ -29,7 +29,7 @@ class Delivery:
         self._queue.put((log, group, stream, lines))
 
     def close(self) -> None:
-        """Deliver what is there and end."""
+        """Deliver the remaining lines and end."""
         self._queue.put(None)
         self._thread.join(10)
 
@@ -38,12 +38,12 @@ class Delivery:
             log, *arguments = item
             try:
                 log(*arguments)
-            except Exception as error:  # a log group that is being deleted must not end all logging
+            except Exception as error:  # deletion of one log group must not stop all logging
                 print(f"delivering function logs to {arguments[0]}: {error}", flush=True)
 
 
 class Output:
-    """The pipe that a process writes its output to, taken in whole lines from whichever thread comes."""
+    """The pipe with a process's output, read in whole lines from any thread."""
 
     def __init__(self, descriptor: int, take: Callable[[list[str]], None]) -> None:
         os.set_blocking(descriptor, False)
@@ -51,7 +51,7 @@ class Output:
         self._rest, self._lock = b"", threading.Lock()
 
     def drain(self, all_of_it: bool = False) -> bool:
-        """Take what is in the pipe now (`all_of_it`: an unfinished line, too). False at its end."""
+        """Read what is in the pipe now (`all_of_it`: also an unfinished line). False at its end."""
         with self._lock:
             open_, data = True, self._rest
             while True:
@@ -72,7 +72,7 @@ class Output:
             return open_
 
     def follow(self, process_descriptor: int) -> None:
-        """Take lines until the process has ended."""
+        """Read lines until the process has ended."""
         poll = select.poll()
         poll.register(process_descriptor, select.POLLIN)
         poll.register(self.descriptor, select.POLLIN)
@@ -86,7 +86,7 @@ class Output:
 
 
 def _text(line: bytes) -> str:
-    # awslambdaric joins the lines of one message, such as a traceback, by carriage returns.
+    # awslambdaric joins the lines of one message, such as a traceback, with carriage returns.
     return line.decode(errors="replace").replace("\r", "\n")
 
 
@@ -99,7 +99,7 @@ def report(
 ) -> str:
     """The REPORT line. Times in milliseconds, memory in MB.
 
-    The init phase is billed, too, since August 2025:
+    Since August 2025 the init phase is billed too:
     https://aws.amazon.com/blogs/compute/aws-lambda-standardizes-billing-for-init-phase/
     """
     billed = -int(-(duration + (init or 0)) // 1)

@@ -15,7 +15,7 @@ from lab.aws.dataplane.functions.sandbox import Sandbox
 from lab.aws.dataplane.functions.version import FunctionVersion
 
 MEGABYTE = 1024 * 1024
-# Lambda's; a function may put its own folders before them.
+# Lambda's default; a function may put its own folders first.
 SEARCHED = {
     "PATH": "/var/lang/bin:/usr/local/bin:/usr/bin:/bin:/opt/bin",
     "LD_LIBRARY_PATH": "/var/lang/lib:/var/task:/var/task/lib:/opt/lib",
@@ -54,22 +54,22 @@ class FunctionProcess:
         self._process: subprocess.Popen | None = None
 
     def out_of_memory(self) -> bool:
-        """Whether the kernel killed it for using more memory than the function may."""
+        """Whether the kernel killed it for exceeding the function's memory."""
         return self._cgroup is not None and cgroups.out_of_memory(self._cgroup)
 
     def listen(self) -> socket.socket:
-        """The runtime API's socket, where the process will see it."""
+        """The runtime API's socket, at the path in the sandbox."""
         listening = sockets.listen(("127.0.0.1", 0), self._namespace)
         listening.setblocking(True)
         return listening
 
     def has(self, connection: socket.socket) -> bool:
-        """Whether the other end of this connection is the process's: other functions share its network."""
+        """Whether this connection is from the process itself: other functions share its network."""
         ends = connection.getpeername(), connection.getsockname()
         return sockets.owner(*ends, self._namespace) == self._sandbox.user
 
     def start(self, runtime_api: str, log_stream: str) -> None:
-        """Unpack the code and run it. Output, standard and error, comes out of `output`."""
+        """Unpack the code and run it. stdout and stderr can be read from `output`."""
         self._sandbox.create(self._version.code, environment(self._version, runtime_api, log_stream))
         command = self._sandbox.command("python3", "-m", "awslambdaric", self._version.handler)
         if self._cgroup:
@@ -88,7 +88,7 @@ class FunctionProcess:
                 start_new_session=True,
             )
 
-        # A process starts in the network namespace of the thread that makes it.
+        # A process starts in the network namespace of the thread that creates it.
         process = sockets.in_namespace(self._namespace, start) if self._namespace else start()
         self._process = process
         self.descriptor = os.pidfd_open(process.pid)
@@ -96,7 +96,7 @@ class FunctionProcess:
         self.output = process.stdout.fileno()
 
     def memory_used(self) -> int:
-        """The most that was resident at one time, in MB; 0 once the process has ended."""
+        """The peak resident memory in MB; 0 once the process has ended."""
         assert self._process
         with contextlib.suppress(OSError):
             for line in Path(f"/proc/{self._process.pid}/status").read_text().splitlines():
@@ -110,7 +110,7 @@ class FunctionProcess:
         return self._process.wait()
 
     def kill(self) -> None:
-        """End the process and all that it started."""
+        """Kill the process and all its children."""
         if self._process:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
@@ -118,7 +118,7 @@ class FunctionProcess:
             cgroups.kill(self._cgroup)
 
     def clean_up(self) -> None:
-        """Delete what the ended process had."""
+        """Delete the ended process's files."""
         if self._process and self._process.stdout:
             self._process.wait()
             self._process.stdout.close()
@@ -129,7 +129,7 @@ class FunctionProcess:
 
 
 def environment(version: FunctionVersion, runtime_api: str, log_stream: str) -> dict[str, str]:
-    """The process's environment variables: Lambda's, the function's, and nothing of ours.
+    """The process's environment variables: Lambda's and the function's only.
 
     https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html#configuration-envvars-runtime
     """

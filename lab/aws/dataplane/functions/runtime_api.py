@@ -18,7 +18,7 @@ INVOCATION = re.compile(r"/2018-06-01/runtime/invocation/([^/]+)/(response|error
 
 @dataclass(frozen=True)
 class Ready:
-    """The runtime asked for its first invocation: init is over."""
+    """The runtime requested its first invocation: init is over."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Invocation:
 class RuntimeApi:
     """Serves one environment on a listening socket. `invocations` go in, `events` come out.
 
-    `admits` is asked about each connection.
+    `admits` decides about each connection.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class RuntimeApi:
         threading.Thread(target=self._accept, name="runtime-api", daemon=True).start()
 
     def close(self) -> None:
-        """No more connections; a runtime that waits for an invocation is let go."""
+        """Accept no more connections; a runtime that waits for an invocation is released."""
         self.invocations.put(None)
         self._listening.shutdown(socket.SHUT_RDWR)  # wakes accept()
 
@@ -84,7 +84,7 @@ class RuntimeApi:
                 ).start()
 
     def _serve(self, connection: socket.socket, address) -> None:
-        with connection, contextlib.suppress(OSError):  # it has gone
+        with connection, contextlib.suppress(OSError):  # the client is gone
             if self._admits(connection):
                 _Handler(connection, address, self)  # type: ignore[arg-type]
 

@@ -1,7 +1,7 @@
-"""What Lambda has in every function's file system: Python, its runtime client and the SDK.
+"""What every function's file system contains: Python, Lambda's runtime client and the SDK.
 
-Copied once per machine from the lab's own Python: readable for every user, whatever the mode of the originals
-and of the folders above them, and without what else is installed beside them.
+Copied once per machine from the lab's own Python, readable for every user, without the other packages
+installed there.
 """
 
 import hashlib
@@ -18,7 +18,7 @@ from pathlib import Path
 
 from lab import shared_libraries
 
-# https://docs.aws.amazon.com/lambda/latest/dg/lambda-python.html#python-sdk-included, and what they need.
+# https://docs.aws.amazon.com/lambda/latest/dg/lambda-python.html#python-sdk-included, and their dependencies.
 PACKAGES = (
     "awslambdaric", "boto3", "botocore", "jmespath", "python-dateutil", "s3transfer", "simplejson", "six",
     "snapshot-restore-py", "urllib3",
@@ -29,7 +29,7 @@ SYSTEM = re.compile(r"/(usr/)?lib(32|64)?/")
 
 
 def build(cache: Path) -> Path:
-    """The folder with `lang` and `runtime`, which Lambda has in /var; made where it is not there yet."""
+    """The folder with `lang` and `runtime`, which Lambda has in /var; created if it does not exist."""
     made_of = [sys.version, sysconfig.get_path("stdlib"), *(f"{name} {version(name)}" for name in PACKAGES)]
     image = cache / "functions" / hashlib.sha256("\n".join(made_of).encode()).hexdigest()[:16]
     if not image.exists():
@@ -40,13 +40,13 @@ def build(cache: Path) -> Path:
             _copy_packages(made / "runtime")
             subprocess.run([sys.executable, "-Im", "compileall", "-q", made / "runtime"], check=True)
             open_to_all(made)
-            with suppress(OSError):  # made by another process meanwhile
+            with suppress(OSError):  # created by another process meanwhile
                 made.rename(image)
     return image
 
 
 def open_to_all(folder: Path) -> None:
-    """Let every user read the folder and what is below it."""
+    """Make the folder and its content readable for every user."""
     for path in [folder, *folder.rglob("*")]:
         if not path.is_symlink():
             mode = path.stat().st_mode & 0o777
@@ -54,7 +54,7 @@ def open_to_all(folder: Path) -> None:
 
 
 def _copy_python(image: Path) -> None:
-    """The interpreter finds its library from where it lies itself, so the copy may lie elsewhere."""
+    """The interpreter finds its library relative to itself, so the copy can be anywhere."""
     library = Path(sysconfig.get_path("stdlib"))
     copy = image / "lang/lib" / library.name
     shutil.copytree(library, copy, ignore=shutil.ignore_patterns(*UNUSED), ignore_dangling_symlinks=True)
@@ -65,7 +65,7 @@ def _copy_python(image: Path) -> None:
 
 
 def _libraries(*programs: Path) -> set[Path]:
-    """The shared libraries that they are linked to, but for those in the system's own folders."""
+    """The shared libraries that they are linked to, except those in the system's own folders."""
     return {path for path in shared_libraries.of(*programs) if not SYSTEM.match(str(path))}
 
 

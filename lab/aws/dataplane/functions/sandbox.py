@@ -1,7 +1,7 @@
-"""What a function sees of the machine: AWS's paths, in a root of its own, as a user of its own.
+"""What a function can see of the machine: AWS's paths, in its own root directory, as its own user.
 
-Of the machine's files there are only the operating system's programs and libraries, to read. Other processes
-are neither seen nor signalled, as no other process has this user's id.
+Of the machine's files it can read only the operating system's programs and libraries. Other processes are
+invisible and cannot be signaled, as no other process has this user's id.
 """
 
 import io
@@ -15,14 +15,14 @@ from lab.as_root import program
 from lab.aws.dataplane.functions.runtime_image import open_to_all
 
 USER = "sbx_user1051"  # as on AWS
-# Ids that nobody gives out: https://systemd.io/UIDS-GIDS/#special-distribution-uid-ranges
+# Ids that are not assigned: https://systemd.io/UIDS-GIDS/#special-distribution-uid-ranges
 USERS = range(1_900_000_000, 2_000_000_000)
 TMP_SIZE = "512m"  # https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
 DEVICES = ("null", "zero", "full", "random", "urandom")
-Mount = tuple[str, str, str, str]  # a line of an fstab: what, where, type, options
+Mount = tuple[str, str, str, str]  # a line of an fstab: source, target, type, options
 SYSTEM = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")  # often links into /usr
 
-# Once the old root is gone, programs are the same ones by the same paths: /usr is the machine's.
+# After pivot_root, programs keep their paths: /usr is the machine's.
 _ENTER = """
 mount --all --fstab "$1"
 cd "$2"
@@ -32,7 +32,7 @@ umount --lazy /old
 shift 2
 exec "$@"
 """
-# Only now the function's own variables, which could change what root's programs do.
+# The function's own variables are set last, as they could affect root's programs.
 _BECOME = '. /etc/environment; unset OLDPWD; exec "$@"'
 
 
@@ -46,7 +46,7 @@ class Sandbox:
         self.user = secrets.choice(USERS)
 
     def create(self, code: bytes, environment: dict[str, str]) -> None:
-        """Unpack a deployment package and prepare the rest. Raises zipfile.BadZipFile."""
+        """Unpack a deployment package and prepare the other folders. Raises zipfile.BadZipFile."""
         for name in ("old", "opt", "proc", "tmp", "usr", "var/lang", "var/runtime", "var/task"):
             (self._root / name).mkdir(parents=True)
         with zipfile.ZipFile(io.BytesIO(code)) as archive:
@@ -62,7 +62,7 @@ class Sandbox:
         os.chown(variables, self.user, self.user)
 
     def command(self, *argv: str) -> list[str]:
-        """The command line that enters it and becomes `argv`; no process is added."""
+        """The command line that enters it and runs `argv`, in the same process."""
         enter = [program("unshare"), "--mount", "--ipc", "--", program("sh"), "-ec", _ENTER, "sh"]
         user = [f"--reuid={self.user}", f"--regid={self.user}", "--clear-groups"]
         powers = ["--no-new-privs", "--bounding-set=-all", "--inh-caps=-all"]
@@ -70,7 +70,7 @@ class Sandbox:
         return [*enter, str(self._table), str(self._root), *become, *argv]
 
     def _link_system(self) -> list[str]:
-        """Make the system's folders and return those that are none of /usr's, and so are to be mounted."""
+        """Create the system's folders; returns those that are not links into /usr and must be mounted."""
         own = []
         for name in SYSTEM:
             original, place = Path("/", name), self._root / name
@@ -112,7 +112,7 @@ class Sandbox:
             self._bound("/etc/ssl/certs", "etc/ssl/certs"),
             self._bound(self._image / "lang", "var/lang"),
             self._bound(self._image / "runtime", "var/runtime"),
-            # hidepid: of the machine's processes only this user's own are there.
+            # hidepid: only this user's own processes are visible.
             ("proc", f"{self._root}/proc", "proc", "hidepid=2,nosuid,nodev,noexec"),
             ("tmpfs", f"{self._root}/tmp", "tmpfs", f"size={TMP_SIZE},mode=700,{user},nosuid,nodev"),
             *((f"/dev/{name}", f"{self._root}/dev/{name}", "none", "bind") for name in DEVICES),

@@ -1,4 +1,4 @@
-"""Lambda's front: which environment gets an invocation, and how many there may be."""
+"""Lambda's front end: assigns invocations to environments, within the concurrency limits."""
 
 import shutil
 import threading
@@ -26,8 +26,8 @@ class _Function:
 class FunctionService:
     """All functions of one account.
 
-    `place` is where they run; its directory is deleted on close. `concurrency` is the account's limit: 10 is
-    what AWS gives a new account. An environment that had nothing to do for `idle_timeout` seconds ends.
+    `place` is where they run; its directory is deleted on close. `concurrency` is the account's limit: AWS
+    gives a new account 10. An environment ends after `idle_timeout` seconds without an invocation.
     """
 
     def __init__(
@@ -47,9 +47,9 @@ class FunctionService:
         threading.Thread(target=self._end_idle, name="idle-functions", daemon=True).start()
 
     def deploy(self, version: FunctionVersion) -> None:
-        """Create or update: invocations from now on get this version, those under way end on the old one.
+        """Create or update: new invocations use this version, running ones end on the old one.
 
-        Raises zipfile.BadZipFile where the code is no zip file.
+        Raises zipfile.BadZipFile if the code is not a zip file.
         """
         zipfile.ZipFile(BytesIO(version.code)).close()
         with self._lock:
@@ -59,7 +59,7 @@ class FunctionService:
         _close(stale)
 
     def reserve(self, name: str, concurrency: int | None) -> None:
-        """Reserved concurrency: 0 throttles every invocation, None takes the reservation away."""
+        """Reserved concurrency: 0 throttles every invocation, None removes the reservation."""
         with self._lock:
             self._get(name).reserved = concurrency
 
@@ -78,7 +78,7 @@ class FunctionService:
             self._release(environment)
 
     def remove(self, name: str) -> None:
-        """Delete the function; its processes end, invocations under way fail. None is fine."""
+        """Delete the function, if it exists; its processes are killed, running invocations fail."""
         with self._lock:
             function = self._functions.pop(name, None)
         if function:
@@ -100,7 +100,7 @@ class FunctionService:
         return self._functions[name]
 
     def _assign(self, name: str) -> ExecutionEnvironment:
-        """An idle environment, the one used last, or a new one within the limits.
+        """The most recently used idle environment, or a new one within the limits.
 
         https://docs.aws.amazon.com/lambda/latest/dg/lambda-concurrency.html
         """

@@ -1,4 +1,4 @@
-"""What Lambda is told to run, and what came of one invocation."""
+"""A function's version, and the result of one invocation."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -8,10 +8,10 @@ Log = Callable[[str, str, list[str]], None]
 
 @dataclass(frozen=True)
 class FunctionVersion:
-    """Code and configuration. Deploying another object of the same name is an update.
+    """Code and configuration. Deploying another object with the same name is an update.
 
     `code` is the zip file; `timeout` is in seconds, `memory` in MB, as in Lambda's own configuration.
-    `log(group, stream, lines)` gets the log lines in order, from one thread, shortly after they were written.
+    `log(group, stream, lines)` gets the log lines in order, from one thread, shortly after they are written.
     """
 
     name: str
@@ -36,7 +36,7 @@ class FunctionVersion:
 
 @dataclass(frozen=True)
 class Result:
-    """An Invoke call's answer.
+    """The answer to an Invoke call.
 
     `function_error` is the header X-Amz-Function-Error ("Unhandled" or None), `log_tail` the last 4 KB of the
     invocation's log (for X-Amz-Log-Result, not yet base64), `duration` in milliseconds.

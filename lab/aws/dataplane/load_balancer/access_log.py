@@ -30,7 +30,7 @@ QUOTED = {
 
 
 def line(name: str, connection: Connection, exchange: Exchange, status: int) -> str:
-    """An entry as AWS writes it. `name` is the balancer's, `status` what the client got."""
+    """An entry in AWS's format. `name` is the load balancer's, `status` the client's."""
     fields = _fields(name, connection, exchange, status)
     return " ".join(_quote(str(value)) if key in QUOTED else str(value) for key, value in fields.items())
 

@@ -21,10 +21,10 @@ class Balancer:
     """One Application Load Balancer.
 
     `name` is the resource id "app/<name>/<id>", `addresses` are one per subnet, in the network namespace
-    `namespace` (None: the machine's own, for tests). Each request calls `log(address, line)` with the address
-    that it came to and its line of the access log. `drop_invalid_headers` is asked at each request: whether
-    headers are left out whose names are not letters, digits and hyphens. Both are called on the event loop
-    that serves all balancers, so they must not take long.
+    `namespace` (None: the machine's own, for tests). Each request calls `log(address, line)` with the load
+    balancer's address and the access log line, and `drop_invalid_headers()`: whether to drop headers whose
+    names are not letters, digits and hyphens. Both run on the event loop of all load balancers: they must be
+    fast.
     """
 
     def __init__(
@@ -48,10 +48,10 @@ class Balancer:
         certificate: Callable[[], Certificate] | None = None,
         policy: Policy = Policy(),  # noqa: B008  # frozen
     ) -> None:
-        """Listen on port (protocol "HTTP" or "HTTPS"), or change the listener that is there.
+        """Listen on port (protocol "HTTP" or "HTTPS"), or change the existing listener.
 
-        `certificate` is asked at each handshake. Raises LabError where the port cannot be listened on,
-        ssl.SSLError where the certificate does not fit its key.
+        `certificate` is called at each handshake. Raises LabError if the port is not available,
+        ssl.SSLError if the certificate does not match its key.
         """
         with self._lock:
             there = self._listeners.get(port)
@@ -65,15 +65,15 @@ class Balancer:
             self._listeners[port] = listener
 
     def remove_listener(self, port: int) -> None:
-        """Stop listening on port; connections end. Without such a listener: nothing."""
+        """Delete the listener on port and its connections, if it exists."""
         with self._lock:
             if listener := self._listeners.pop(port, None):
                 event_loop.run(listener.stop(self._addresses), _PATIENCE)
 
     def set_addresses(self, addresses: list[str]) -> None:
-        """Listen on these addresses and on no others; connections to one that is gone end.
+        """Listen on exactly these addresses; connections to others end.
 
-        Raises LabError where one cannot be listened on.
+        Raises LabError if one is not available.
         """
         with self._lock:
             gone = [address for address in self._addresses if address not in addresses]

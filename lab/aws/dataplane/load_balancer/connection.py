@@ -1,4 +1,4 @@
-"""What is known about a client's connection."""
+"""A client connection's addresses and TLS parameters."""
 
 import asyncio
 import secrets
@@ -9,7 +9,7 @@ from lab.aws.dataplane.load_balancer.tls import Handshake
 
 @dataclass(frozen=True)
 class Connection:
-    """Addresses and TLS of one connection; "-" where there is none, as in the access log."""
+    """Addresses and TLS of one connection; "-" for missing values, as in the access log."""
 
     client: str
     client_port: str

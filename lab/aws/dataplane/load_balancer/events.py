@@ -1,4 +1,4 @@
-"""HTTP requests as Lambda events, and Lambda's answers as HTTP responses: pure functions.
+"""HTTP requests to Lambda events, and Lambda's answers to HTTP responses: pure functions.
 
 The rules: https://docs.aws.amazon.com/elasticloadbalancing/latest/application/lambda-functions.html
 """
@@ -12,7 +12,7 @@ import time
 from dataclasses import dataclass
 from http import HTTPStatus
 
-MAX_BODY = 1024 * 1024  # bytes, of the request's body and of the answer's JSON
+MAX_BODY = 1024 * 1024  # bytes, of the request's body, and of the answer's JSON
 # https://docs.aws.amazon.com/elasticloadbalancing/latest/userguide/how-elastic-load-balancing-works.html#http-header-limits
 MAX_HEADERS, MAX_RESPONSE_HEADERS = 64 * 1024, 32 * 1024  # bytes
 HEALTH_CHECKER = "ELB-HealthChecker/2.0"
@@ -36,7 +36,7 @@ _HOP_BY_HOP = {
 
 @dataclass
 class Request:
-    """What the client sent; `target` is path and query, as sent."""
+    """The client's request; `target` is path and query, as sent."""
 
     method: str
     target: str
@@ -63,7 +63,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Response:
-    """What the client gets, but for the headers of the connection."""
+    """The response to the client, without the connection's headers."""
 
     status: int
     reason: str
@@ -72,7 +72,7 @@ class Response:
 
 
 class LambdaError(Exception):
-    """No answer for the client; `code` is the access log's error reason."""
+    """No valid answer for the client; `code` is the access log's error reason."""
 
     def __init__(self, code: str, why: str) -> None:
         self.code = code
@@ -80,17 +80,17 @@ class LambdaError(Exception):
 
 
 class InvalidRequest(LambdaError):
-    """The request cannot be made an event of."""
+    """The request cannot be converted to an event."""
 
 
 class InvalidAnswer(LambdaError):
-    """The function's answer is none."""
+    """The function's answer is not a response."""
 
 
 def request_event(request: Request, target_group_arn: str, multi_value_headers: bool = False) -> bytes:
-    """The event of a request, as JSON. Without multi-value headers the last value of a name wins.
+    """The event of a request, as JSON. Without multi-value headers, the last value of a name is used.
 
-    Raises InvalidRequest where headers or text are not UTF-8 (error reason LambdaBadRequest).
+    Raises InvalidRequest if headers or text are not UTF-8 (error reason LambdaBadRequest).
     """
     body, is_base64 = _event_body(request)
     query = [pair.partition("=")[::2] for pair in request.query.split("&") if pair]
@@ -101,18 +101,18 @@ def request_event(request: Request, target_group_arn: str, multi_value_headers: 
 
 
 def health_check_event(target_group_arn: str, path: str, multi_value_headers: bool = False) -> bytes:
-    """The event of a health check: known by its user agent."""
+    """The event of a health check, recognizable by its user agent."""
     headers = [("user-agent", HEALTH_CHECKER)]
     return _event(target_group_arn, "GET", path, [], headers, "", False, multi_value_headers)
 
 
 def text(data: bytes) -> str:
-    """What a client sent, as text; what is not UTF-8 in it stays as surrogates."""
+    """The client's bytes as text; invalid UTF-8 is kept as surrogates."""
     return data.decode(errors="surrogateescape")
 
 
 def trace_id(received: str | None) -> str:
-    """X-Amzn-Trace-Id: a new Root, or with a Root received, a Self before it; other fields are kept.
+    """X-Amzn-Trace-Id: a new Root; or if there is a Root, a Self before it. Other fields are kept.
 
     https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-request-tracing.html
     """
@@ -124,11 +124,11 @@ def trace_id(received: str | None) -> str:
 
 
 def response(payload: bytes, function_error: str | None, multi_value_headers: bool = False) -> Response:
-    """The response that a function's answer stands for. Raises InvalidAnswer (the client gets 502).
+    """The response for a function's answer. Raises InvalidAnswer (the client gets 502).
 
-    Only statusCode is needed, and only as a number; what is there must not be null. AWS's page demands more;
-    what the service does: awsdocs/elb-application-load-balancers-user-guide#33, adamchainz/apig-wsgi#52,
-    aws/aws-lambda-go#207, jeremydaly/lambda-api#117 on GitHub. Without a Content-Type: octet-stream.
+    Only statusCode is required, as a number; no value may be null. AWS's page requires more; the service's
+    actual behavior: awsdocs/elb-application-load-balancers-user-guide#33, adamchainz/apig-wsgi#52,
+    aws/aws-lambda-go#207, jeremydaly/lambda-api#117 on GitHub. The default Content-Type is octet-stream.
     """
     if function_error:
         raise InvalidAnswer("LambdaUnhandled", payload.decode(errors="replace"))
@@ -194,7 +194,7 @@ def _response_body(answer: dict) -> bytes:
 
 
 def _response_headers(answer: dict, multi: bool) -> Headers:
-    """The headers in the form that the target group's attribute asks for; the other form is not looked at."""
+    """The headers in the form that the target group's attribute requires; the other form is ignored."""
     headers: Headers = []
     for name, values in _typed(answer, "multiValueHeaders" if multi else "headers", dict, {}).items():
         for value in values if multi and isinstance(values, list) else [values]:
@@ -210,12 +210,12 @@ def _response_headers(answer: dict, multi: bool) -> Headers:
 
 
 def size(headers: Headers) -> int:
-    """Bytes on the wire, as HTTP/1.1 has it."""
+    """The size in bytes in HTTP/1.1."""
     return sum(len(name) + len(value) + 4 for name, value in headers)
 
 
 def _reason(answer: dict, status: int) -> str:
-    """The phrase after the number in statusDescription ("200 OK"), else the usual one."""
+    """The phrase after the number in statusDescription ("200 OK"), or the standard one."""
     description = _typed(answer, "statusDescription", str, "")
     if match := re.fullmatch(r"\d{3} ([\t -~]+)", description):
         return match[1]
@@ -223,7 +223,7 @@ def _reason(answer: dict, status: int) -> str:
 
 
 def phrase(status: int) -> str:
-    """The standard reason phrase, "" for a status code without one."""
+    """The standard reason phrase; "" if the status code has none."""
     try:
         return HTTPStatus(status).phrase
     except ValueError:

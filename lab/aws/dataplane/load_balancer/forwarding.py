@@ -1,4 +1,4 @@
-"""One request, from the listener to the answer."""
+"""Handles one request: from the listener to the answer."""
 
 import asyncio
 import re
@@ -19,7 +19,7 @@ _VALID = re.compile("[-A-Za-z0-9]+")
 
 @dataclass
 class Exchange:
-    """What happened to a request, in the access log's words. Times in seconds, -1 if no target got it."""
+    """What happened to a request, in the access log's terms. Times in seconds, -1 if no target got it."""
 
     request: Request
     trace_id: str
@@ -34,7 +34,7 @@ class Exchange:
 
 
 async def answer(request: Request, group: TargetGroup, drop_invalid_headers: bool) -> Exchange:
-    """The answer to a request, and how it came about; never raises."""
+    """Answer a request and record how; never raises."""
     # https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-request-tracing.html
     received = request.header("x-amzn-trace-id") if events.size(request.headers) <= 7 * 1024 else None
     exchange = Exchange(request, events.trace_id(received))
@@ -43,7 +43,7 @@ async def answer(request: Request, group: TargetGroup, drop_invalid_headers: boo
             exchange.response = own_answers.page(status)
         else:
             exchange.response = await _forward(exchange, group, drop_invalid_headers)
-    except Exception:  # a fault of the lab: the client gets the page for 500, the daemon's log the rest
+    except Exception:  # a bug in the lab: the client gets a 500, the daemon's log the traceback
         traceback.print_exc()
     return exchange
 
@@ -77,7 +77,7 @@ async def _forward(exchange: Exchange, group: TargetGroup, drop_invalid_headers:
 
 
 def _headers(request: Request, trace_id: str, drop_invalid: bool) -> Headers:
-    """The request's own headers, and in place of the client's those that the balancer adds.
+    """The request's headers; the load balancer's own replace the client's.
 
     https://docs.aws.amazon.com/elasticloadbalancing/latest/application/x-forwarded-headers.html
     """
@@ -95,7 +95,7 @@ def _headers(request: Request, trace_id: str, drop_invalid: bool) -> Headers:
 
 
 def _reason_code(error: Exception) -> str:
-    """The access log's error reason. All are 502 to the client: a throttled function, too.
+    """The access log's error reason. The client gets 502 for all of them, even for throttling.
 
     https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-troubleshooting.html#http-502-issues
     https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-access-logs.html#error-reason-codes

@@ -1,4 +1,4 @@
-"""Health checks of a lambda target: the rules, without the clock.
+"""Health checks of a lambda target: the rules, without timing.
 
 States and reason codes: https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_TargetHealth.html
 Settings: https://docs.aws.amazon.com/elasticloadbalancing/latest/application/target-group-health-checks.html
@@ -20,7 +20,7 @@ class HealthCheck:
     matcher: str = "200"
 
     def matches(self, status: int) -> bool:
-        """Whether the matcher ("200", "200,202" or "200-299") has this status code."""
+        """Whether the matcher ("200", "200,202" or "200-299") includes this status code."""
         for part in self.matcher.split(","):
             low, _, high = part.partition("-")
             if int(low) <= status <= int(high or low):
@@ -30,7 +30,7 @@ class HealthCheck:
 
 @dataclass(frozen=True)
 class TargetHealth:
-    """As in describe-target-health; reason and description are None where AWS leaves them out."""
+    """As in describe-target-health; reason and description are None if AWS omits them."""
 
     state: str
     reason: str | None = None
@@ -52,14 +52,14 @@ MALFORMED = TargetHealth("unhealthy", "Target.FailedHealthChecks", "Health check
 
 
 def mismatch(status: int) -> TargetHealth:
-    """The target answered, but not with a code of the matcher."""
+    """The target's status code is not in the matcher."""
     return TargetHealth(
         "unhealthy", "Target.ResponseCodeMismatch", f"Health checks failed with these codes: [{status}]"
     )
 
 
 class Streak:
-    """The latest results of checks: how many in a row were alike."""
+    """The latest results of checks: how many consecutive ones were equal."""
 
     def __init__(self) -> None:
         self.passed, self.count = True, 0
@@ -70,10 +70,10 @@ class Streak:
 
 
 class HealthCount:
-    """Consecutive results of checks, and the state that follows from them.
+    """Consecutive results of checks, and the resulting state.
 
-    A new target is healthy after its first success; an unhealthy one needs `healthy_threshold` in a row, a
-    healthy one gets unhealthy after `unhealthy_threshold` failures in a row.
+    A new target is healthy after its first success; an unhealthy one after `healthy_threshold` successes in a
+    row. A healthy one becomes unhealthy after `unhealthy_threshold` failures in a row.
     """
 
     def __init__(self) -> None:
@@ -81,7 +81,7 @@ class HealthCount:
         self._streak = Streak()
 
     def add(self, failure: TargetHealth | None, settings: HealthCheck) -> None:
-        """One check: None is a success, otherwise the unhealthy state that it speaks for."""
+        """Record one check: None is a success, otherwise the unhealthy state."""
         ok = failure is None
         self._streak.add(ok)
         count = self._streak.count

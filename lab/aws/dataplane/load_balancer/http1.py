@@ -1,4 +1,4 @@
-"""HTTP/1.1 for one connection, on h11."""
+"""HTTP/1.1 on one connection, with h11."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -11,7 +11,7 @@ from lab.aws.dataplane.load_balancer.events import MAX_BODY, MAX_HEADERS, Header
 
 
 class Http1:
-    """Takes bytes, has `answer` make responses of requests, writes those; one request after the other."""
+    """Reads bytes, calls `answer` for each request, writes the responses; one request at a time."""
 
     def __init__(
         self, transport: asyncio.Transport, answer: Callable[[Request], Awaitable[Response]]
@@ -23,7 +23,7 @@ class Http1:
         self._task: asyncio.Task | None = None
 
     def expire(self) -> None:
-        """End the connection of a client that says nothing more: in the middle of a request, with 408."""
+        """End an idle client's connection: with 408 in the middle of a request."""
         if self._h11.their_state is h11.SEND_BODY or self._h11.trailing_data[0]:
             self._write("GET", own_answers.page(408), "close")
         self._transport.close()
@@ -43,7 +43,7 @@ class Http1:
         while self._task is None:
             event = self._h11.next_event()
             if isinstance(event, h11.Request):
-                if event.http_version >= b"2":  # HTTP/2 without TLS, which the balancer does not speak
+                if event.http_version >= b"2":  # HTTP/2 without TLS, which the load balancer does not support
                     self._refuse()
                     return
                 self._request, self._body = _request(event), bytearray()
@@ -91,7 +91,7 @@ class Http1:
         self._send(head, *body, h11.EndOfMessage())
 
     def _refuse(self) -> None:
-        """The request is not HTTP."""
+        """The request is not valid HTTP."""
         if self._h11.our_state in (h11.IDLE, h11.SEND_RESPONSE):
             self._write("GET", own_answers.page(400), "close")
         self._transport.close()
@@ -101,7 +101,7 @@ class Http1:
 
 
 def complete(response: Response, method: str) -> Headers:
-    """The response's headers with Date and, where there may be one, Content-Length."""
+    """The response's headers with Date and, if allowed, Content-Length."""
     headers = list(response.headers)
     if not any(name.lower() == "date" for name, _ in headers):
         headers.append(("Date", formatdate(usegmt=True)))
@@ -112,7 +112,7 @@ def complete(response: Response, method: str) -> Headers:
 
 def _request(event: h11.Request) -> Request:
     target = text(event.target)
-    if "://" in target.partition("?")[0]:  # absolute form, as clients of proxies send it
+    if "://" in target.partition("?")[0]:  # absolute form, as sent to proxies
         target = "/" + target.partition("://")[2].partition("/")[2]
     return Request(
         method=event.method.decode(),

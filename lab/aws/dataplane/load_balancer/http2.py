@@ -1,4 +1,4 @@
-"""HTTP/2 for one connection, on h2."""
+"""HTTP/2 on one connection, with h2."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -17,7 +17,7 @@ MAX_STREAMS = 128
 
 
 class Http2:
-    """Takes bytes, has `answer` make responses of requests, writes those; many requests at a time."""
+    """Reads bytes, calls `answer` for each request, writes the responses; requests run concurrently."""
 
     def __init__(
         self, transport: asyncio.Transport, answer: Callable[[Request], Awaitable[Response]]
@@ -40,7 +40,7 @@ class Http2:
         self._flush()
 
     def expire(self) -> None:
-        """End the connection of a client that says nothing more."""
+        """End an idle client's connection."""
         self._transport.close()
 
     @property
@@ -52,7 +52,7 @@ class Http2:
             for event in self._h2.receive_data(data):
                 self._take(event)
         except h2.exceptions.ProtocolError:
-            self._flush()  # h2 has put a GOAWAY there
+            self._flush()  # h2 has queued a GOAWAY
             self._transport.close()
             return
         self._flush()
@@ -87,7 +87,7 @@ class Http2:
         response = await self._answer(request)
         del self._tasks[stream_id]
         if self._requests.pop(stream_id, None) is None or self._transport.is_closing():
-            return  # the client has given up
+            return  # the client has reset the stream
         body = b"" if request.method == "HEAD" else response.body
         headers = [(name.lower(), value) for name, value in complete(response, request.method)]
         self._h2.send_headers(stream_id, [(":status", str(response.status)), *headers], end_stream=not body)
@@ -97,7 +97,7 @@ class Http2:
         self._flush()
 
     def _send_body(self, stream_id: int) -> None:
-        """As much as the client's flow control lets through."""
+        """As much as the client's flow control allows."""
         data = self._unsent[stream_id]
         while data and (window := self._h2.local_flow_control_window(stream_id)) > 0:
             size = min(window, self._h2.max_outbound_frame_size, len(data))
@@ -117,7 +117,7 @@ def _request(headers) -> Request:
     pairs = [(text(name), text(value)) for name, value in headers]
     pseudo = {name: value for name, value in pairs if name.startswith(":")}
     fields = [(name, value) for name, value in pairs if not name.startswith(":")]
-    # Clients may split their cookies; one header for a function: https://www.rfc-editor.org/rfc/rfc9113#section-8.2.3
+    # Clients may split their cookies; but functions get one: https://www.rfc-editor.org/rfc/rfc9113#section-8.2.3
     if cookies := [value for name, value in fields if name == "cookie"]:
         fields = [field for field in fields if field[0] != "cookie"] + [("cookie", "; ".join(cookies))]
     if ":authority" in pseudo and not any(name == "host" for name, _ in fields):

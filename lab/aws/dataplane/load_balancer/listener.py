@@ -1,4 +1,4 @@
-"""One port of a balancer, on all of its addresses."""
+"""One port of a load balancer, on all of its addresses."""
 
 import asyncio
 import socket
@@ -19,7 +19,7 @@ IDLE_TIMEOUT = 60.0  # seconds; the attribute idle_timeout.timeout_seconds has t
 
 
 class Listener:
-    """Lives on the event loop, but for `update`; calls `log(connection, exchange, status)` per request."""
+    """Used on the event loop, except `update`; calls `log(connection, exchange, status)` per request."""
 
     def __init__(
         self,
@@ -37,7 +37,7 @@ class Listener:
     def update(
         self, target_group: TargetGroup, certificate: Callable[[], Certificate] | None, policy: Policy
     ) -> None:
-        """From now on: handshakes get this certificate and policy, requests this target group."""
+        """From now on, handshakes use this certificate and policy, and requests this target group."""
         if (certificate is None) != (self.handshakes is None):
             raise ValueError("an HTTPS listener needs a certificate, an HTTP listener none")
         if self.handshakes and certificate:
@@ -51,7 +51,7 @@ class Listener:
             self._servers[address] = await loop.create_server(lambda: _Client(self), sock=one, ssl=tls)
 
     async def stop(self, addresses: Iterable[str]) -> None:
-        """Accept no more connections on these addresses, and end those that there are."""
+        """Stop accepting connections on these addresses, and end the open ones."""
         for address in addresses:
             self._servers.pop(address).close()
             for client in [client for client in self.clients if client.connection.server == address]:
@@ -59,7 +59,7 @@ class Listener:
 
 
 class _Client(asyncio.Protocol):
-    """A connection: speaks the version of HTTP that TLS agreed on."""
+    """A connection, with the HTTP version negotiated by TLS."""
 
     def __init__(self, listener: Listener) -> None:
         self._listener = listener

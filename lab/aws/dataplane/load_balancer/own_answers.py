@@ -1,6 +1,6 @@
-"""What the balancer answers without asking a target.
+"""Responses of the load balancer itself, without a target.
 
-Which status code stands for what:
+Status codes and their causes:
 https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-troubleshooting.html
 """
 
@@ -9,7 +9,7 @@ from lab.aws.dataplane.load_balancer.events import MAX_HEADERS, Request, Respons
 SERVER = ("Server", "awselb/2.0")
 _HTML = ("Content-Type", "text/html")
 
-# The balancer's phrases where they are not the ones of today's RFC.
+# The load balancer's phrases that differ from the current RFC.
 _PHRASES = {
     405: "Not Allowed",
     413: "Request Entity Too Large",
@@ -20,7 +20,7 @@ _PHRASES = {
 
 
 def page(status: int) -> Response:
-    """The balancer's small HTML page for a status code."""
+    """The load balancer's small HTML page for a status code."""
     reason = _PHRASES.get(status, phrase(status))
     title = f"{status} {reason}".strip()
     body = (
@@ -31,7 +31,7 @@ def page(status: int) -> Response:
 
 
 def refusal(request: Request) -> int | None:
-    """The status code for a request that no action gets to see."""
+    """The status code of a request that is rejected before any action."""
     if request.method == "TRACE":
         return 405
     if request.method == "CONNECT" or not (request.target.startswith("/") or request.target == "*"):
@@ -46,5 +46,5 @@ def refusal(request: Request) -> int | None:
 
 
 def is_upgrade(request: Request) -> bool:
-    """Whether the client wants to speak WebSocket, which Lambda targets cannot."""
+    """Whether the client requests WebSocket, which Lambda targets do not support."""
     return (request.header("upgrade") or "").lower() == "websocket"

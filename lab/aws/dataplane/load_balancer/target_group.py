@@ -12,10 +12,10 @@ from lab.aws.dataplane.load_balancer.health import HealthCheck, HealthCount, Tar
 
 
 class TargetGroup:
-    """What a listener forwards to; change it while it is used, the next request sees it.
+    """A listener forwards to it; changes apply from the next request.
 
-    `invoke(payload)` calls the registered function and returns a Result; None: nothing is registered, which
-    the balancer answers with 503. `in_use` says whether some listener forwards here.
+    `invoke(payload)` calls the registered function and returns a Result; None: nothing is registered, and the
+    load balancer answers with 503. `in_use` tells whether a listener forwards here.
     """
 
     def __init__(self, arn: str) -> None:
@@ -26,18 +26,18 @@ class TargetGroup:
         self._settings = HealthCheck()
         self._count = HealthCount()
         self._changed = threading.Condition()
-        self._round = 0  # ends the checks that began before the last change
+        self._round = 0  # stops checks started before the last change
         self._closed = False
 
     def register(self, invoke: Callable[[bytes], Result]) -> None:
-        """Register the function; its health starts at `initial`."""
+        """Register the function; its health is `initial` at first."""
         self._change(invoke=invoke)
 
     def deregister(self) -> None:
         self._change(invoke=None)
 
     def set_health_check(self, settings: HealthCheck) -> None:
-        """Replace the settings; only switching the checks on or off begins anew."""
+        """Replace the settings; only enabling or disabling checks resets the health."""
         with self._changed:
             anew = settings.enabled != self._settings.enabled
             self._settings = settings
@@ -50,7 +50,7 @@ class TargetGroup:
             self._change(_in_use=in_use)
 
     def close(self) -> None:
-        """No more checks."""
+        """Stop the checks."""
         self._change(_closed=True)
 
     def health(self) -> TargetHealth:
@@ -100,6 +100,6 @@ class TargetGroup:
             return health.TIMED_OUT
         except InvalidAnswer:
             return health.MALFORMED
-        except Exception:  # throttled, or the function is gone: no answer at all
+        except Exception:  # throttled, or the function is deleted: no answer
             return health.MALFORMED
         return None if settings.matches(status) else health.mismatch(status)

@@ -12,10 +12,10 @@ from pathlib import Path
 
 
 class Handshake(ssl.SSLObject):
-    """Lets a failed handshake's alert out: asyncio, told of the failure, drops what is still to be sent."""
+    """Sends a failed handshake's alert: asyncio would drop it when it learns of the failure."""
 
-    server_name: str | None = None  # what the client asked for
-    arn = "-"  # of the certificate that it got
+    server_name: str | None = None  # SNI
+    arn = "-"  # of the presented certificate
     _failed = False
 
     def do_handshake(self) -> None:
@@ -48,7 +48,7 @@ class Policy:
     ciphers: tuple[str, ...] = ("ECDHE+AESGCM", "ECDHE+AES")
 
     def apply(self, context: ssl.SSLContext) -> None:
-        """For handshakes from now on."""
+        """For new handshakes."""
         versions = [ssl.TLSVersion[name.replace(".", "_")] for name in self.protocols]
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # some policies have TLS 1.0
@@ -59,14 +59,14 @@ class Policy:
 
 
 class Handshakes:
-    """An HTTPS listener's side of each handshake: the certificate of the moment, and the policy."""
+    """An HTTPS listener's TLS: the current certificate, and the security policy."""
 
     def __init__(self) -> None:
-        self.front = _context()  # where each handshake begins
+        self.front = _context()  # used at the start of each handshake
         self.front.sni_callback = self._hand_over  # type: ignore[assignment]
 
     def update(self, certificate: Callable[[], Certificate], policy: Policy) -> None:
-        """For handshakes from now on. Raises ssl.SSLError where key and certificate do not match."""
+        """For new handshakes. Raises ssl.SSLError if key and certificate do not match."""
         held = certificate()
         context = _presenting(held, policy)
         policy.apply(self.front)
@@ -91,7 +91,7 @@ def _context() -> ssl.SSLContext:
 def _presenting(certificate: Certificate, policy: Policy) -> ssl.SSLContext:
     context = _context()
     policy.apply(context)
-    # The ssl module reads keys from files only: one that nobody else can open, gone at once.
+    # The ssl module reads keys from files only: a private one, deleted at once.
     with tempfile.TemporaryDirectory(prefix="lab-alb-") as directory:
         pem = Path(directory, "certificate.pem")
         pem.touch(0o600)

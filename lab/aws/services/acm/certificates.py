@@ -1,4 +1,4 @@
-"""ACM: imports are checked, a certificate in use stays, and DNS validation looks at Route 53."""
+"""ACM: imports are checked, certificates in use are not deleted, and DNS validation checks Route 53."""
 
 import time
 from collections.abc import Iterable
@@ -19,7 +19,7 @@ from lab.aws.ground import Backed
 from lab.aws.services.acm import refusals
 
 _DAYS = 198  # https://docs.aws.amazon.com/acm/latest/userguide/acm-concepts.html
-_LISTED = ["RSA_1024", "RSA_2048"]  # key types, where a call names none
+_LISTED = ["RSA_1024", "RSA_2048"]  # the default of key types
 
 
 class Certificates(Backed, AWSCertificateManagerBackend):
@@ -27,7 +27,7 @@ class Certificates(Backed, AWSCertificateManagerBackend):
 
     def __init__(self, region_name: str, account_id: str) -> None:
         super().__init__(region_name, account_id)
-        self._found: dict[str, float] = {}  # since when all of a certificate's records are there
+        self._found: dict[str, float] = {}  # since when all of a certificate's records exist
 
     def request_certificate(self, *args: Any, **kwargs: Any) -> str:
         refusals.request_certificate(given().get("KeyAlgorithm"))
@@ -66,7 +66,7 @@ class Certificates(Backed, AWSCertificateManagerBackend):
         super().delete_certificate(arn)
 
     def _users(self, arn: str) -> list[str]:
-        """The load balancers with a listener that shows this certificate."""
+        """The load balancers with a listener that uses this certificate."""
         balancers = list(elbv2_backends[self.account_id][self.region_name].load_balancers.values())
         return [
             balancer.arn
@@ -75,7 +75,7 @@ class Certificates(Backed, AWSCertificateManagerBackend):
         ]
 
     def _issue(self, bundle: CertBundle) -> None:
-        """In place of moto's certificate, whose issuer does not exist: one that clients can verify."""
+        """Replaces moto's certificate, whose issuer does not exist, by one that clients can verify."""
         authority = self.ground.certificate_authority
         root = authority.pair.certificate
         if bundle.chain != root:
@@ -86,7 +86,7 @@ class Certificates(Backed, AWSCertificateManagerBackend):
             bundle.issuer_common_name = authority.name
 
     def _validate(self, bundle: CertBundle) -> None:
-        """ISSUED once every CNAME that ACM asked for is in a public zone; not before, as moto does it.
+        """ISSUED once all CNAME records that ACM requires are in a public zone; moto issues earlier.
 
         https://docs.aws.amazon.com/acm/latest/userguide/dns-validation.html
         """
@@ -111,7 +111,7 @@ class Certificates(Backed, AWSCertificateManagerBackend):
 
 
 def _use_key(bundle: CertBundle) -> None:
-    """Of the algorithm that the call names; moto's are RSA_2048."""
+    """A key of the requested algorithm; moto's are always RSA_2048."""
     if given().get("KeyAlgorithm") == "EC_prime256v1":
         bundle._key = ec.generate_private_key(ec.SECP256R1())
         bundle.key = bundle._key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())

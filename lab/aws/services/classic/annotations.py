@@ -1,4 +1,4 @@
-"""What a Service may ask of its Classic Load Balancer, by annotations and fields.
+"""Which settings of its Classic Load Balancer a Service may have, as annotations and fields.
 
 https://github.com/kubernetes/cloud-provider-aws/blob/master/docs/service_controller.md
 """
@@ -9,15 +9,15 @@ from lab.errors import LabError
 _PREFIX = "service.beta.kubernetes.io/aws-load-balancer-"
 _INTERNAL = f"{_PREFIX}internal"
 _CROSS_ZONE = f"{_PREFIX}cross-zone-load-balancing-enabled"
-# Go's strconv.ParseBool, and no annotation.
+# Go's strconv.ParseBool, and a missing annotation.
 _TRUE, _FALSE = ("1", "t", "T", "true", "TRUE", "True"), ("", "0", "f", "F", "false", "FALSE", "False")
 
 
 def refuse(service: Service) -> None:
-    """Raise LabError for what Kubernetes' controller refuses, in its words, and for what the lab lacks."""
+    """Raise LabError for what Kubernetes' controller refuses, in its words, or the lab does not offer."""
     for name, value in _annotations(service).items():
         if name.startswith(_PREFIX) and name not in (_INTERNAL, _CROSS_ZONE):
-            raise LabError(f"the annotation {name}: {value}", "the lab does not offer it", "leave it out")
+            raise LabError(f"the annotation {name}: {value}", "the lab does not offer it", "remove it")
     spec = service.spec
     if spec.session_affinity not in (None, "None"):
         raise LabError("load balancer", f"unsupported load balancer affinity: {spec.session_affinity}")
@@ -30,12 +30,12 @@ def refuse(service: Service) -> None:
 
 
 def is_internal(service: Service) -> bool:
-    """Any value but "" and "false" means yes."""
+    """Any value but "" and "false" means true."""
     return _annotations(service).get(_INTERNAL, "") not in ("", "false")
 
 
 def is_cross_zone(service: Service) -> bool:
-    """Raises LabError for what is no boolean."""
+    """Raises LabError if the value is not a boolean."""
     value = _annotations(service).get(_CROSS_ZONE, "")
     if value not in _TRUE + _FALSE:
         raise LabError("load balancer", f"error parsing service annotation: {_CROSS_ZONE}={value}")

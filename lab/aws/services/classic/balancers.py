@@ -1,8 +1,8 @@
-"""Classic Load Balancers in the ELB API: what an EKS cluster makes for its Services of type LoadBalancer.
+"""Classic Load Balancers in the ELB API: those of an EKS cluster's Services of type LoadBalancer.
 
-It leaves the traces in the account that Kubernetes' cloud provider for AWS leaves there: a balancer in the
-ELB API, its security group, network interfaces in the VPC. They go with the Service; a cluster that is
-deleted before its Services leaves them behind.
+They leave the same resources in the account as Kubernetes' cloud provider for AWS: a load balancer in the ELB
+API, its security group, network interfaces in the VPC. They are deleted with the Service; if the cluster is
+deleted before its Services, they remain.
 https://docs.aws.amazon.com/eks/latest/userguide/delete-cluster.html
 """
 
@@ -24,15 +24,15 @@ from lab.cluster.service_controller import Service
 
 
 class ClassicLoadBalancers(Backed, ELBBackend):
-    """Classic balancers of a region. One that no Service asked for has nothing behind it."""
+    """Classic Load Balancers of a region. Those that belong to no Service do not forward anything."""
 
     def __init__(self, region_name: str, account_id: str) -> None:
         super().__init__(region_name, account_id)
-        self._stops: dict[str, Callable[[], None]] = {}  # by name: ends the real balancer
+        self._stops: dict[str, Callable[[], None]] = {}  # by name: stops the real load balancer
         self._health: dict[str, Health] = {}
 
     def create_for(self, service: Service, subnets: list[str], cluster: str) -> list[NetworkInterface]:
-        """Show the balancer of a Service; returns its interfaces, one for each subnet."""
+        """Add the load balancer of a Service; returns its interfaces, one per subnet."""
         networks = self.peer(Networks)
         name, of = _names(service)
         owned = {f"kubernetes.io/cluster/{cluster}": "owned"}
@@ -45,12 +45,12 @@ class ClassicLoadBalancers(Backed, ELBBackend):
         return [networks.create_managed_interface(subnet, f"ELB {name}", [group], name) for subnet in subnets]
 
     def started(self, name: str, host_name: str, health: Health, stop: Callable[[], None]) -> None:
-        """The real balancer runs; `stop` ends it."""
+        """The real load balancer runs; `stop` ends it."""
         self.load_balancers[name].dns_name = host_name
         self._health[name], self._stops[name] = health, stop
 
     def update_for(self, service: Service, nodes_group: str) -> None:
-        """The Service's ports, sources and attributes as they are now; `nodes_group` is the nodes' own."""
+        """Update the ports, sources and attributes from the Service; `nodes_group` is the nodes' own."""
         balancer = self.load_balancers[_names(service)[0]]
         [group] = balancer.security_groups
         groups.set_rules(self.peer(Networks), group, service)
@@ -63,7 +63,7 @@ class ClassicLoadBalancers(Backed, ELBBackend):
         balancer.attributes["cross_zone_load_balancing"] = {"enabled": cross_zone}
 
     def describe_load_balancers(self, names: list[str]) -> list[LoadBalancer]:
-        """With the instances and the health check of this moment."""
+        """With its current instances and health check."""
         found = super().describe_load_balancers(names)
         for balancer in found:
             if health := self._health.get(balancer.name):
@@ -72,7 +72,7 @@ class ClassicLoadBalancers(Backed, ELBBackend):
         return found
 
     def describe_instance_health(self, lb_name: str, instances: list[dict[str, str]]) -> list[dict[str, Any]]:
-        """Of all registered instances, with reason and description."""
+        """The states of all registered instances, with reason and description."""
         if lb_name not in self.load_balancers:
             raise NoActiveLoadBalancerFoundError(name=lb_name)
         health = self._health.get(lb_name)
@@ -86,7 +86,7 @@ class ClassicLoadBalancers(Backed, ELBBackend):
         return states
 
     def delete_load_balancer(self, load_balancer_name: str) -> None:
-        """With its interfaces; its security group stays, as it is Kubernetes' and not ELB's."""
+        """Also deletes its interfaces; the security group remains, as it is Kubernetes' and not ELB's."""
         self._health.pop(load_balancer_name, None)
         if stop := self._stops.pop(load_balancer_name, None):
             stop()
@@ -97,19 +97,19 @@ class ClassicLoadBalancers(Backed, ELBBackend):
         super().delete_load_balancer(load_balancer_name)
 
     def delete_for(self, name: str, vpc_id: str) -> None:
-        """What the cloud provider does when a Service goes; none is fine."""
+        """Delete what the cloud provider deletes with a Service, if it exists."""
         self.delete_load_balancer(name)
         groups.delete(self.peer(Networks), name, vpc_id)
 
     def close(self) -> None:
-        """End all balancers; the API's view is left as it is."""
+        """Stop all load balancers; their descriptions in the API remain."""
         for stop in list(self._stops.values()):
             stop()
         self._stops.clear()
 
 
 def _names(service: Service) -> tuple[str, str]:
-    """The balancer's, and the Service's."""
+    """The tags of the load balancer, and those of the Service."""
     return balancer_name(service.metadata.uid), f"{service.metadata.namespace}/{service.metadata.name}"
 
 

@@ -1,4 +1,4 @@
-"""The security group of a Service's balancer, and the rule by which the nodes let the balancer in.
+"""The security group of a Service's load balancer, and the rule by which the nodes admit its traffic.
 
 https://github.com/kubernetes/cloud-provider-aws/blob/master/pkg/providers/v1/aws.go
 """
@@ -13,7 +13,7 @@ _SOURCES = "service.beta.kubernetes.io/load-balancer-source-ranges"
 
 
 def ensure(networks: Networks, balancer: str, title: str, vpc_id: str, tags: dict[str, str]) -> str:
-    """The id of the balancer's group; `title` is the Service's, with its namespace."""
+    """The id of the load balancer's group; `title` is the Service's, with its namespace."""
     name = _name(balancer)
     group = networks.get_security_group_from_name(name, vpc_id) or networks.create_security_group(
         name, f"Security group for Kubernetes ELB {balancer} ({title})", vpc_id=vpc_id, tags=tags
@@ -22,7 +22,7 @@ def ensure(networks: Networks, balancer: str, title: str, vpc_id: str, tags: dic
 
 
 def set_rules(networks: Networks, group_id: str, service: Service) -> None:
-    """Let in whom the Service lets in, on its ports, and nobody else."""
+    """Allow exactly the Service's source ranges on its ports."""
     group = networks.get_security_group_from_id(group_id)
     assert group is not None
     ports = [("tcp", port.port, port.port) for port in service.spec.ports] + [_FRAGMENTATION_NEEDED]
@@ -40,7 +40,7 @@ def set_rules(networks: Networks, group_id: str, service: Service) -> None:
 
 
 def let_into_nodes(networks: Networks, group_id: str, nodes_group_id: str) -> None:
-    """All that comes from the balancer; as it is already is fine."""
+    """Allow all traffic from the load balancer; idempotent."""
     nodes = networks.get_security_group_from_id(nodes_group_id)
     if nodes and not any(rule.source_group.get("GroupId") == group_id for rule in nodes.ingress_rules):
         source = [{"GroupId": group_id}]
@@ -48,7 +48,7 @@ def let_into_nodes(networks: Networks, group_id: str, nodes_group_id: str) -> No
 
 
 def delete(networks: Networks, balancer: str, vpc_id: str) -> None:
-    """The balancer's group, and the rules that name it; none is fine."""
+    """Delete the load balancer's group and the rules that name it, if they exist."""
     group = networks.get_security_group_from_name(_name(balancer), vpc_id)
     if group is None:
         return

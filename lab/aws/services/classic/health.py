@@ -1,6 +1,6 @@
-"""Health checks of a Classic Load Balancer's instances, and the states that follow from them.
+"""Health checks of a Classic Load Balancer's instances, and the resulting states.
 
-https://docs.aws.amazon.com/elasticloadbalancing/latest/classic/elb-healthchecks.html, and for the words
+https://docs.aws.amazon.com/elasticloadbalancing/latest/classic/elb-healthchecks.html, and for the wording
 https://docs.aws.amazon.com/elasticloadbalancing/2012-06-01/APIReference/API_InstanceState.html
 """
 
@@ -26,7 +26,7 @@ _NOT_PASSED = (
 
 @dataclass(frozen=True)
 class HealthCheck:
-    """As `ConfigureHealthCheck` has it, with the defaults of Kubernetes' controller. Times in seconds.
+    """As in `ConfigureHealthCheck`, with the defaults of Kubernetes' controller. Times in seconds.
 
     https://github.com/kubernetes/cloud-provider-aws/blob/master/pkg/providers/v1/aws_loadbalancer.go
     """
@@ -38,7 +38,7 @@ class HealthCheck:
     healthy_threshold: int = 2
 
     def passes(self, address: str, namespace: sockets.NamespacePath) -> bool:
-        """Ask once: TCP is satisfied by a connection, HTTP by the status 200."""
+        """Check once: TCP needs a connection, HTTP the status 200."""
         protocol, _, rest = self.target.partition(":")
         port, slash, path = rest.partition("/")
         try:
@@ -57,7 +57,7 @@ def _status(connection: sockets.socket.socket, host: str, path: str, timeout: in
 
 
 class Instance:
-    """A registered instance. A new one is out of service until it has passed enough checks in a row."""
+    """A registered instance. A new one is out of service until enough consecutive checks have passed."""
 
     def __init__(self, machine: Machine) -> None:
         self.machine, self.in_service = machine, False
@@ -65,11 +65,11 @@ class Instance:
 
     @property
     def id(self) -> str:
-        """Of a provider id such as aws:///us-east-1a/i-0123456789abcdef0."""
+        """The instance id of a provider id such as aws:///us-east-1a/i-0123456789abcdef0."""
         return self.machine.provider_id.rpartition("/")[2]
 
     def add(self, passed: bool, check: HealthCheck) -> None:
-        """The result of one check."""
+        """Record the result of one check."""
         self._streak.add(passed)
         threshold = check.healthy_threshold if passed else check.unhealthy_threshold
         if self._streak.count >= threshold:
@@ -86,7 +86,7 @@ class Instance:
 
 
 class Health:
-    """Registers the cluster's node, which is the lab's only one, and checks it until `close`."""
+    """Registers the cluster's node, the only one in the lab, and checks it until `close`."""
 
     def __init__(self, namespace: sockets.NamespacePath, node: NodeOf, check: HealthCheck) -> None:
         self.check = check
@@ -97,12 +97,12 @@ class Health:
         Thread(target=self._run, name="health-check", daemon=True).start()
 
     def instances(self) -> list[Instance]:
-        """Those that are registered, in service or not."""
+        """The registered instances, in service or not."""
         instance = self._register()
         return [instance] if instance else []
 
     def in_service(self) -> Machine | None:
-        """Where a new connection may go."""
+        """The instances that get new connections."""
         return next((one.machine for one in self.instances() if one.in_service), None)
 
     def close(self) -> None:

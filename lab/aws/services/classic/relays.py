@@ -1,4 +1,4 @@
-"""What is behind a Classic Load Balancer's host name: relays on its addresses to the instance in service."""
+"""Forwards a Classic Load Balancer's connections: relays from its addresses to the instance in service."""
 
 import socket
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from lab.relay import Relay
 
 
 class Relays:
-    """A relay for each port on each address. While no instance is in service, connections are reset."""
+    """A relay for each port on each address. Connections are reset while no instance is in service."""
 
     def __init__(self, vpc: Vpc, addresses: list[str], node: NodeOf, check: HealthCheck) -> None:
         self._vpc, self.addresses = vpc, addresses
@@ -21,7 +21,7 @@ class Relays:
         self._relays: dict[tuple[str, int, int], Relay] = {}
 
     def set_ports(self, ports: dict[int, int]) -> None:
-        """`ports`: the balancer's port → the node port."""
+        """`ports`: the load balancer's port → the node port."""
         wanted = {(address, *pair) for address in self.addresses for pair in ports.items()}
         for key in self._relays.keys() - wanted:
             self._relays.pop(key).close()
@@ -44,13 +44,13 @@ class Relays:
 
 
 class HostnameLoadBalancer:
-    """The balancers of one cluster's Services: a host name for each, and relays behind it."""
+    """The load balancers of one cluster's Services: each with a host name and relays."""
 
     def __init__(
         self, vpc: Vpc, region: str,
         publish: Callable[[str, list[str]], object], withdraw: Callable[[str], object],
     ) -> None:  # fmt: skip
-        """`publish(host name, addresses)` and `withdraw(host name)` keep the public DNS informed."""
+        """`publish(host name, addresses)` and `withdraw(host name)` update the public DNS."""
         self._vpc, self._region = vpc, region
         self._publish, self._withdraw = publish, withdraw
         self._balancers: dict[str, tuple[str, Relays]] = {}  # by the Service's uid, with the host name
@@ -64,8 +64,8 @@ class HostnameLoadBalancer:
         if host_name != self._host_name(service):
             raise LabError(
                 f"changing the scheme of {host_name}",
-                "Kubernetes' controller for AWS leaves the scheme of a load balancer as it was made",
-                "delete the Service and create it anew",
+                "Kubernetes' controller for AWS never changes the scheme of a load balancer",
+                "delete the Service and create it again",
             )
         relays.health.check = check
         relays.set_ports({port.port: port.node_port for port in service.spec.ports})
@@ -106,14 +106,14 @@ class HostnameLoadBalancer:
 
 
 def balancer_name(uid: str) -> str:
-    """As the AWS cloud provider names the balancer of a Service: `a` and the uid, 32 characters."""
+    """The load balancer's name, as from the AWS cloud provider: `a` and the Service's uid, 32 characters."""
     return f"a{uid.replace('-', '')}"[:32]
 
 
 def health_check(service: Service) -> HealthCheck:
-    """What Kubernetes' controller configures: TCP to the node port of the first port.
+    """The health check that Kubernetes' controller configures: TCP to the node port of the first port.
 
-    With `externalTrafficPolicy: Local`, kube-proxy says on a port of its own whether the node has a pod.
+    With `externalTrafficPolicy: Local`, a separate port of kube-proxy reports whether the node has a pod.
     """
     if port := service.spec.health_check_node_port:
         return HealthCheck(f"HTTP:{port}/healthz")

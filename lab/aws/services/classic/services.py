@@ -15,14 +15,14 @@ from lab.aws.services.ec2.networks import Networks
 from lab.cluster.service_controller import NodeOf, Service
 from lab.network import Vpc
 
-_ROLES = {True: "kubernetes.io/role/internal-elb", False: "kubernetes.io/role/elb"}  # by: is it internal
+_ROLES = {True: "kubernetes.io/role/internal-elb", False: "kubernetes.io/role/elb"}  # key: internal?
 
 
 class ServiceBalancers(HostnameLoadBalancer):
-    """The balancers of one cluster's Services, which the ELB API shows and can delete."""
+    """The load balancers of one cluster's Services, which the ELB API shows and can delete."""
 
     def __init__(self, vpc: Vpc, ground: Ground, region: str, cluster: Any) -> None:
-        """`cluster` is the description that EKS gives."""
+        """`cluster` is EKS's description."""
         super().__init__(vpc, region, ground.dns.publish, ground.dns.withdraw)
         self._api, self._networks = ground.peer(ClassicLoadBalancers, region), ground.peer(Networks, region)
         self._cluster = cluster
@@ -44,7 +44,7 @@ class ServiceBalancers(HostnameLoadBalancer):
         return host_name, relays
 
     def _take_addresses(self, service: Service) -> list[str]:
-        """A public one in the first subnet; of an internal balancer, the interfaces' own in all subnets."""
+        """A public address in the first subnet; for an internal load balancer, its interfaces' addresses."""
         internal = annotations.is_internal(service)
         interfaces = self._api.create_for(service, self._subnets(_ROLES[internal]), self._cluster.name)
         if not internal:
@@ -66,10 +66,10 @@ class ServiceBalancers(HostnameLoadBalancer):
         self._api.delete_for(balancer_name(uid), self._cluster.resources_vpc_config["vpcId"])
 
     def close(self) -> None:
-        """AWS keeps them, though nothing answers behind them, until somebody deletes them there."""
+        """On AWS they remain, without a target, until you delete them."""
 
     def _subnets(self, role: str) -> list[str]:
-        """The cluster's subnets with the tag that Kubernetes looks for, or all of them: one in each zone."""
+        """The cluster's subnets with the tag that Kubernetes requires, or all of them: one in each zone."""
         ids = self._cluster.resources_vpc_config["subnetIds"]
         subnets = [self._networks.get_subnet(id_) for id_ in ids]
         tagged = [s for s in subnets if any(tag["key"] == role for tag in s.get_tags())]

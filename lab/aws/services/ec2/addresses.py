@@ -1,4 +1,4 @@
-"""EC2: which private addresses of a subnet are free. The first four and the last are AWS's own.
+"""EC2: the free private addresses of a subnet. AWS reserves the first four and the last.
 
 https://docs.aws.amazon.com/vpc/latest/userguide/subnet-sizing.html
 """
@@ -11,11 +11,11 @@ from moto.ec2.models import EC2Backend
 
 from lab.aws.services.ec2.lookups import find_subnet, interfaces
 
-_PODS = 26  # prefix length: 61 pods, as the node's end of their links has one of the addresses
+_PODS = 26  # prefix length: 61 pods, as the node's end of their links uses one address
 
 
 def one(ec2: EC2Backend, subnet_id: str, seed: str) -> str:
-    """A free address, for the same `seed` the same one if it is free. EC2ClientError where there is none."""
+    """A free address: the same one for the same `seed`, if it is free. EC2ClientError if there is none."""
     cidr = _cidr(ec2, subnet_id)
     taken = _taken(ec2, subnet_id, cidr)
     free = [str(ip) for ip in cidr if ip not in taken]
@@ -25,7 +25,7 @@ def one(ec2: EC2Backend, subnet_id: str, seed: str) -> str:
 
 
 def block(ec2: EC2Backend, subnet_id: str) -> IPv4Network:
-    """The largest range of free addresses for pods, from /26 to /29. EC2ClientError where there is none."""
+    """The largest free range for pods, from /26 to /29. EC2ClientError if there is none."""
     cidr = _cidr(ec2, subnet_id)
     taken = _taken(ec2, subnet_id, cidr)
     for size in range(max(_PODS, cidr.prefixlen), 30):

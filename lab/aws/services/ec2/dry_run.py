@@ -1,4 +1,4 @@
-"""EC2: with DryRun, a call changes nothing and says so; moto heeds it for some calls only.
+"""EC2: a call with DryRun changes nothing and returns an error; moto supports it for some calls only.
 
 https://docs.aws.amazon.com/AWSEC2/latest/APIReference/CommonParameters.html
 """
@@ -9,7 +9,7 @@ from moto.ec2.responses import EC2Response
 
 
 class Answers(EC2Response):
-    """moto's answers, where DryRun is heeded for every call."""
+    """moto's responses, with DryRun for every call."""
 
     def call_action(self) -> TYPE_RESPONSE:
         if not self._get_param("DryRun"):

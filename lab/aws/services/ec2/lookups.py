@@ -1,4 +1,4 @@
-"""What others ask of EC2's networks. Copies are taken first, as other threads add and delete meanwhile."""
+"""Lookups in EC2's networks for other services. They work on copies, as other threads add and delete."""
 
 from collections.abc import Iterator
 
@@ -9,7 +9,7 @@ from moto.ec2.models.subnets import Subnet
 
 
 def find_subnet(ec2: EC2Backend, subnet_id: str) -> Subnet | None:
-    """moto's get_subnet, without its exception."""
+    """moto's get_subnet, but None if there is no such subnet."""
     return next((zone[subnet_id] for zone in list(ec2.subnets.values()) if subnet_id in zone), None)
 
 

@@ -1,4 +1,4 @@
-"""EC2: a VPC is a network namespace as soon as something real is in it."""
+"""EC2: a VPC gets a network namespace with its first real resource."""
 
 from ipaddress import IPv4Network
 from typing import Any
@@ -27,7 +27,7 @@ class Networks(SecurityGroups, WaysOut):
     answers = Answers
 
     def namespace(self, vpc_id: str) -> Vpc:
-        """The real network behind a VPC, made when it is first asked for."""
+        """The VPC's real network, created at the first call."""
         with attaching:
             if vpc_id not in self.ground.vpcs:
                 cidr = IPv4Network(self.get_vpc(vpc_id).cidr_block)
@@ -50,8 +50,8 @@ class Networks(SecurityGroups, WaysOut):
     ) -> NetworkInterface:
         """A network interface that a service of AWS owns, on a free address of the subnet.
 
-        The same `seed` in the same subnet gives the same address, if it is free: a tutorial that is run again
-        shows the same addresses.
+        The same `seed` in the same subnet gives the same address, if it is free: every run of
+        a tutorial shows the same addresses.
         """
         with attaching:
             address = addresses.one(self, subnet_id, seed)
@@ -104,7 +104,7 @@ class Networks(SecurityGroups, WaysOut):
 
     def delete_subnet(self, subnet_id: str) -> Subnet:
         refusals.delete_subnet(self, subnet_id)
-        for table in list(self.route_tables.values()):  # moto keeps these associations, and then the table
+        for table in list(self.route_tables.values()):  # moto keeps these, and therefore the table
             table._associations = {k: v for k, v in table._associations.items() if v != subnet_id}
         return super().delete_subnet(subnet_id)
 
@@ -121,7 +121,7 @@ class Networks(SecurityGroups, WaysOut):
         return super().create_subnet(vpc_id, cidr_block, ipv6_cidr_block, availability_zone, *args, **kwargs)
 
     def create_nat_gateway(self, subnet_id: str, allocation_id: str, *args: Any, **kwargs: Any) -> NatGateway:
-        """With its interface in the subnet; moto gives it any private address."""
+        """With its interface in the subnet; moto chooses an arbitrary private address."""
         refusals.create_nat_gateway(self, allocation_id)
         gateway = super().create_nat_gateway(subnet_id, allocation_id, *args, **kwargs)
         interface = gateway._eni
@@ -134,7 +134,7 @@ class Networks(SecurityGroups, WaysOut):
         return gateway
 
     def _start_nat_gateway(self, gateway: Any) -> None:
-        if gateway.state != "pending":  # it was deleted meanwhile
+        if gateway.state != "pending":  # deleted meanwhile
             return
         if self.describe_internet_gateways(filters={"attachment.vpc-id": [gateway.vpc_id]}):
             gateway.state = "available"
@@ -145,7 +145,7 @@ class Networks(SecurityGroups, WaysOut):
         gateway.failure_message = f"Network {gateway.vpc_id} has no Internet gateway attached"
 
     def delete_nat_gateway(self, nat_gateway_id: str) -> NatGateway:
-        """With its interface, and the elastic address is free again; moto leaves both as they were."""
+        """Also deletes its interface and releases the elastic IP; moto keeps both."""
         refusals.nat_gateway(self, nat_gateway_id)
         gateway = super().delete_nat_gateway(nat_gateway_id)
         gateway.state = "deleting"
@@ -230,7 +230,7 @@ class Networks(SecurityGroups, WaysOut):
 
     def delete_vpc(self, vpc_id: str) -> VPC:
         refusals.delete_vpc(self, vpc_id)
-        # What comes with a VPC goes with it; moto would ask whether anybody may delete it.
+        # A VPC's default resources are deleted with it; moto would check for permission to delete them.
         self.groups[vpc_id].clear()
         for table in [table for table in list(self.route_tables.values()) if table.vpc_id == vpc_id]:
             del self.route_tables[table.id]
@@ -244,6 +244,6 @@ class Networks(SecurityGroups, WaysOut):
 
 
 def _manage(interface: NetworkInterface, description: str) -> None:
-    """It is a service's own now, and can't be deleted by anybody else."""
+    """Now it belongs to a service, and others cannot delete it."""
     interface.description, interface.status = description, "in-use"
     interface.requester_managed, interface.requester_id = True, "amazon-aws"

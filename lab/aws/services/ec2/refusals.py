@@ -1,4 +1,4 @@
-"""EC2: what is in use is not deleted, nor attached twice."""
+"""EC2: resources in use are not deleted, nor attached twice."""
 
 from moto.ec2.exceptions import DependencyViolationError, EC2ClientError
 from moto.ec2.models import EC2Backend
@@ -121,7 +121,7 @@ def detach_internet_gateway(ec2: EC2Backend, vpc_id: str) -> None:
 
 
 def release_address(address: ElasticAddress) -> None:
-    """While a NAT gateway uses it, AWS says that the address is not yours."""
+    """While a NAT gateway uses an address, AWS denies permission for it."""
     if address.association_id:
         raise EC2ClientError("AuthFailure", "You do not have permission to access the specified resource.")
 

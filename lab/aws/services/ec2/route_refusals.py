@@ -1,4 +1,4 @@
-"""EC2: a route leads somewhere in its own network, and a subnet has one route table."""
+"""EC2: a route's target is in its own network, and a subnet has one route table."""
 
 from moto.ec2.exceptions import DependencyViolationError, EC2ClientError
 from moto.ec2.models import EC2Backend
@@ -6,7 +6,7 @@ from moto.ec2.models.route_tables import RouteTable
 
 
 def route(ec2: EC2Backend, table_id: str, gateway_id: str | None, nat_gateway_id: str | None) -> None:
-    """Of a new or a replaced route."""
+    """A new or a replaced route."""
     if bool(gateway_id) == bool(nat_gateway_id):
         raise EC2ClientError(
             "InvalidParameterCombination", "A route has exactly one target: GatewayId or NatGatewayId"

@@ -1,4 +1,4 @@
-"""EC2: security groups count where a load balancer stands; for everything else they are kept and shown.
+"""EC2: security groups are enforced for load balancers; for everything else they are stored and shown.
 
 https://docs.aws.amazon.com/vpc/latest/userguide/security-group-rules.html
 """
@@ -17,12 +17,12 @@ from lab.aws.services.ec2.lookups import interfaces_in
 from lab.aws.services.ec2.ways_out import attaching
 from lab.packet_filter import Admission
 
-_BALANCER = "ELB "  # how the description of a load balancer's interface begins
-DETACHING = "detaching"  # the status of one that is on its way out
+_BALANCER = "ELB "  # prefix of the description of a load balancer's interface
+DETACHING = "detaching"  # the status of one that is being deleted
 
 
 class SecurityGroups(Backed, EC2Backend):
-    """After each change of rules and of interfaces, the VPC's namespace filters as AWS's network would."""
+    """After each change of rules or interfaces, update the packet filter of the VPC's namespace."""
 
     def create_security_group(
         self, name: str, description: str, vpc_id: str | None = None, *args: Any, **kwargs: Any
@@ -31,7 +31,7 @@ class SecurityGroups(Backed, EC2Backend):
         if vpc_id and not is_default:
             refusals.create_security_group(self, name, vpc_id)
         group = super().create_security_group(name, description, vpc_id, *args, **kwargs)
-        if is_default:  # it lets its own members in, which moto leaves out
+        if is_default:  # it admits its own members, which moto omits
             source = [{"GroupId": group.id}]
             super().authorize_security_group_ingress(group.id, "-1", "", "", [], source_groups=source)
         return group
@@ -56,13 +56,13 @@ class SecurityGroups(Backed, EC2Backend):
         self.set_filter(group.vpc_id if group else None)
 
     def set_groups(self, interface: NetworkInterface, group_ids: list[str]) -> None:
-        """In place of those that the interface had."""
+        """Replaces the interface's security groups."""
         found = [self.get_security_group_from_id(group_id) for group_id in group_ids]
         interface._group_set = [group for group in found if group]
         self.set_filter(interface.vpc_id)
 
     def set_filter(self, vpc_id: str | None) -> None:
-        """Let load balancers in this VPC take the connections that their groups admit now, and no others."""
+        """Let load balancers in this VPC accept exactly the connections that their groups currently admit."""
         with attaching:
             vpc = self.ground.vpcs.get(vpc_id or "")
             if vpc and vpc_id in self.vpcs:
@@ -79,7 +79,7 @@ class SecurityGroups(Backed, EC2Backend):
         return admitted
 
     def _admissions(self, vpc_id: str, rule: SecurityGroupRule) -> Iterator[Admission]:
-        """Of one rule; none for protocols without ports, as a load balancer speaks none."""
+        """The ports of one rule; none for protocols without ports, which load balancers do not use."""
         if rule.ip_protocol == "-1":
             yield from (Admission(source) for source in self._sources(vpc_id, rule))
         elif rule.ip_protocol in ("tcp", "udp") and rule.from_port is not None and rule.to_port is not None:
@@ -87,7 +87,7 @@ class SecurityGroups(Backed, EC2Backend):
             yield from (Admission(source, rule.ip_protocol, ports) for source in self._sources(vpc_id, rule))
 
     def _sources(self, vpc_id: str, rule: SecurityGroupRule) -> list[str]:
-        """A range, or the private addresses of the source group's members."""
+        """A CIDR range, or the private addresses of the source group's members."""
         if cidr := rule.ip_range.get("CidrIp"):
             return [cidr]
         members = [each for each in interfaces_in(self, vpc_id) if _in_group(each, rule.source_group)]

@@ -1,4 +1,4 @@
-"""EC2: a VPC's way out is a NAT gateway to which a subnet's default route leads.
+"""EC2: a VPC has outbound connections if a subnet's default route leads to a NAT gateway.
 
 https://docs.aws.amazon.com/vpc/latest/userguide/vpc-nat-gateway.html
 """
@@ -15,11 +15,11 @@ from lab.aws.services.ec2.lookups import subnets
 from lab.network import Vpc
 
 _ANYWHERE = "0.0.0.0/0"
-attaching = RLock()  # held while a VPC's namespace comes or goes
+attaching = RLock()  # held while a VPC's namespace is created or deleted
 
 
 class WaysOut(Backed, EC2Backend):
-    """After each change of routes, the namespaces of the VPCs have the NAT that AWS's would have."""
+    """After each change of routes, enable or disable NAT in the VPCs' namespaces as on AWS."""
 
     def create_route(self, *args: Any, **kwargs: Any) -> Route:
         route = super().create_route(*args, **kwargs)
@@ -52,7 +52,7 @@ class WaysOut(Backed, EC2Backend):
         return association
 
     def create_subnet(self, *args: Any, **kwargs: Any) -> Subnet:
-        subnet = super().create_subnet(*args, **kwargs)  # it follows the main route table
+        subnet = super().create_subnet(*args, **kwargs)  # it uses the main route table
         self.set_ways_out()
         return subnet
 
@@ -62,18 +62,18 @@ class WaysOut(Backed, EC2Backend):
         return subnet
 
     def set_ways_out(self) -> None:
-        """Open and close the NAT of this region's VPCs that have a namespace."""
+        """Enable or disable NAT for this region's VPCs that have a namespace."""
         with attaching:
             for vpc_id, vpc in list(self.ground.vpcs.items()):
                 if vpc_id in self.vpcs:
                     self.set_way_out(vpc_id, vpc)
 
     def set_way_out(self, vpc_id: str, vpc: Vpc) -> None:
-        """Open or close the NAT of one VPC's namespace."""
+        """Enable or disable NAT for one VPC's namespace."""
         vpc.set_nat(any(self._leads_out(subnet) for subnet in subnets(self, vpc_id)))
 
     def _leads_out(self, subnet: Subnet) -> bool:
-        """By an available NAT gateway, which itself needs a subnet with an internet gateway."""
+        """Through an available NAT gateway, which itself needs a subnet with an internet gateway."""
         route = self._default_route(subnet)
         gateway: Any = route.nat_gateway if route else None
         if gateway is None or gateway.state != "available" or gateway.vpc_id != subnet.vpc_id:
@@ -88,7 +88,7 @@ class WaysOut(Backed, EC2Backend):
         return next((route for route in routes if route.destination_cidr_block == _ANYWHERE), None)
 
     def _route_table(self, subnet: Subnet) -> RouteTable | None:
-        """The subnet's own, or the VPC's main one."""
+        """The subnet's own route table, or the VPC's main one."""
         tables = [table for table in list(self.route_tables.values()) if table.vpc_id == subnet.vpc_id]
         own = [table for table in tables if subnet.id in list(table._associations.values())]
         return next(iter(own or [table for table in tables if table.main_association_id]), None)

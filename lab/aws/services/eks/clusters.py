@@ -1,4 +1,4 @@
-"""EKS: clusters and node groups are real, and so are their states."""
+"""EKS: clusters and node groups, backed by real ones; their states are those of the real ones."""
 
 import logging
 from collections.abc import Callable, Iterator
@@ -29,7 +29,7 @@ class Clusters(Backed, EKSBackend, TaggableResourcesMixin):
     def __init__(self, region_name: str, account_id: str) -> None:
         super().__init__(region_name, account_id)
         self._planes: dict[str, ControlPlane] = {}
-        self._work: dict[str, ThreadPoolExecutor] = {}  # one thread per cluster: one thing after the other
+        self._work: dict[str, ThreadPoolExecutor] = {}  # one thread per cluster: one operation at a time
         self._updates: dict[str, list[Update]] = {}
 
     @property
@@ -65,7 +65,7 @@ class Clusters(Backed, EKSBackend, TaggableResourcesMixin):
     def update(
         self, name: str, resourcesVpcConfig: dict[str, Any] | None, logging: dict[str, Any] | None
     ) -> Update:
-        """ACTIVE → UPDATING → ACTIVE; what is not named stays as it is. It changes nothing that runs."""
+        """ACTIVE → UPDATING → ACTIVE; other settings are kept. Running programs are not affected."""
         cluster = self.describe_cluster(name)
         former = cluster.resources_vpc_config
         merged = former | (resourcesVpcConfig or {})
@@ -149,7 +149,7 @@ class Clusters(Backed, EKSBackend, TaggableResourcesMixin):
         self._work[name].submit(run)
 
     def close(self) -> None:
-        """End every cluster; the API's view is left as it is."""
+        """Stop every cluster; their descriptions in the API remain."""
         for name, work in list(self._work.items()):
             if plane := self._planes.get(name):
                 self._start(name, plane.delete)

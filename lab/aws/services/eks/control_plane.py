@@ -1,4 +1,4 @@
-"""One EKS cluster: moto's description of it, and the Kubernetes cluster behind the description."""
+"""One EKS cluster: moto's description of it, and the real Kubernetes cluster."""
 
 import base64
 import logging
@@ -22,11 +22,11 @@ log = logging.getLogger(__name__)
 
 PLATFORM_VERSION = "eks.1"
 RELEASE_VERSION = "1.35.4-20261101"
-_SERVICES = "172.20.0.0/16", "10.100.0.0/16"  # EKS takes the one that does not overlap the VPC
+_SERVICES = "172.20.0.0/16", "10.100.0.0/16"  # EKS uses the one that does not overlap the VPC
 
 
 class ControlPlane:
-    """Each step leaves the description in the state that EKS would show."""
+    """Each step sets the description's state as on EKS."""
 
     def __init__(self, ground: Ground, region: str, description: Any, creator: str) -> None:
         self._ground, self._region, self._creator = ground, region, creator
@@ -81,18 +81,18 @@ class ControlPlane:
             return
         d.endpoint = f"https://{self._cluster.endpoint}"
         d.certificate_authority = {"data": base64.b64encode(self._cluster.ca_certificate).decode()}
-        if d.status == "CREATING":  # it may have been deleted meanwhile
+        if d.status == "CREATING":  # may be deleted meanwhile
             d.status = "ACTIVE"
 
     def look(self) -> None:
-        """Say in `health` what has ended by itself."""
+        """Report in `health` which programs ended unexpectedly."""
         d = self._description
         if self._cluster and d.status in ("ACTIVE", "UPDATING"):
             ended = "; ".join(self._cluster.ended())
             d.health = _issue("InternalFailure", RuntimeError(ended)) if ended else {"issues": []}
 
     def updated(self) -> None:
-        """UPDATING → ACTIVE: what is updated is kept and shown; here it changes nothing that runs."""
+        """UPDATING → ACTIVE: updates are stored and shown; running programs are not affected."""
         if self._description.status == "UPDATING":
             self._description.status = "ACTIVE"
 
@@ -121,7 +121,7 @@ class ControlPlane:
         return tokens.user(token, self._description.name, self._ground.endpoint_url, self._creator)
 
     def describe_nodegroup(self, group: Nodegroup) -> None:
-        """Today's defaults in place of moto's."""
+        """Current defaults instead of moto's."""
         group.status, group.health = "CREATING", {"issues": []}
         group.version, group.release_version = VERSION, RELEASE_VERSION
         group.ami_type = "AL2023_x86_64_STANDARD"
@@ -166,7 +166,7 @@ class ControlPlane:
         self._cluster.start_node(name, address, labels, pods, provider_id)
 
     def delete_node(self) -> None:
-        """The node and its network interface are gone when this returns."""
+        """Returns when the node and its network interface are deleted."""
         if self._cluster:
             self._cluster.stop_node()
         if self._node:
@@ -174,7 +174,7 @@ class ControlPlane:
             self._node = None
 
     def delete(self) -> None:
-        """Everything of the cluster is gone when this returns, its security group too."""
+        """Returns when the whole cluster is deleted, including its security group."""
         self.delete_node()
         if self._cluster:
             self._cluster.stop()

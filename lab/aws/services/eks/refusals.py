@@ -1,4 +1,4 @@
-"""EKS. https://docs.aws.amazon.com/eks/latest/APIReference/API_CreateCluster.html and the pages beside it."""
+"""EKS. https://docs.aws.amazon.com/eks/latest/APIReference/API_CreateCluster.html and related pages."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ VERSION = "1.35"  # the lab's only one: the minor version of its Kubernetes prog
 
 
 class ResourceLimitExceededException(EKSError):
-    """The code of EKS's quotas."""
+    """The error code of EKS's quotas."""
 
     TYPE = "ResourceLimitExceededException"
     STATUS = 400

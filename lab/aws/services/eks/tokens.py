@@ -1,7 +1,7 @@
-"""EKS tokens: presigned calls of STS GetCallerIdentity, verified as aws-iam-authenticator and STS do it.
+"""Verifies EKS tokens, presigned calls of STS GetCallerIdentity, as aws-iam-authenticator and STS do.
 
-https://github.com/kubernetes-sigs/aws-iam-authenticator (pkg/token) has the rules; STS checks the signature,
-which the lab can do itself, as it knows the secret of every access key.
+The rules are in https://github.com/kubernetes-sigs/aws-iam-authenticator (pkg/token). STS checks the
+signature; the lab does this itself, as it knows the secret of every access key.
 """
 
 import base64
@@ -31,9 +31,9 @@ _PARAMETERS = {
 
 
 def user(token: str, cluster: str, own_endpoint: str, creator: str) -> User:
-    """The Kubernetes user behind a token, a cluster administrator.
+    """The Kubernetes user of a token, a cluster administrator.
 
-    Only the principal that created the cluster (`creator`, its ARN) is let in: there are no access entries.
+    Only the principal that created the cluster (`creator`, its ARN) is accepted: there are no access entries.
     Raises Unauthenticated.
     """
     principal = verify(token, cluster, own_endpoint)
@@ -48,9 +48,9 @@ def user(token: str, cluster: str, own_endpoint: str, creator: str) -> User:
 
 
 def verify(token: str, cluster: str, own_endpoint: str, now: datetime | None = None) -> Principal:
-    """Who made this token for this cluster. Unauthenticated if nobody provably did.
+    """The principal that created this token for this cluster. Raises Unauthenticated.
 
-    `own_endpoint` is the lab's URL of the AWS API, which stands in for STS's own.
+    `own_endpoint` is the lab's URL of the AWS API, which replaces STS's own.
     """
     url = _decode(token)
     if not _is_sts(url, own_endpoint):
@@ -124,7 +124,7 @@ def _credential(parameters: dict[str, str]) -> list[str]:
 
 
 def _signature(url: SplitResult, principal: Principal, region: str, date: str, cluster: str) -> str:
-    """What the owner of the secret would have signed, for this cluster."""
+    """The signature that the secret's owner would create for this cluster."""
     headers = {"host": url.netloc, CLUSTER_HEADER: cluster}
     presigned = without_signature(urlunsplit(url))
     return signature(principal, (region, "sts"), date, "GET", presigned, headers)

@@ -1,4 +1,4 @@
-"""EKS: a change of a cluster is an update, which moto has not got.
+"""EKS: a change of a cluster is an Update, which moto lacks.
 
 https://docs.aws.amazon.com/eks/latest/APIReference/API_Update.html
 """
@@ -16,7 +16,7 @@ from moto.eks.responses import EKSResponse
 
 @dataclass
 class Update:
-    """As DescribeUpdate shows it. `changes` are the request's members, by their names."""
+    """As in DescribeUpdate. `changes` are the request's members, by name."""
 
     type: str
     changes: dict[str, Any]
@@ -34,7 +34,7 @@ class Update:
 
 
 class Answers(EKSResponse):
-    """moto's answers, with these."""
+    """moto's responses, with updates."""
 
     def update_cluster_config(self) -> ActionResult:  # type: ignore[override]
         given = {name: self._get_param(name) for name in ("resourcesVpcConfig", "logging")}

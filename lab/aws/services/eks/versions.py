@@ -1,4 +1,4 @@
-"""EKS: DescribeClusterVersions, which moto has not got. The lab offers one version."""
+"""EKS: DescribeClusterVersions, which moto lacks. The lab offers one version."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""A load balancer's access log is delivered into a bucket, as gzip files.
+"""Delivers a load balancer's access log to a bucket, as gzip files.
 
 https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-access-logs.html
 """
@@ -24,15 +24,15 @@ _RANDOM = string.ascii_lowercase + string.digits
 
 
 class AccessLog:
-    """Of one load balancer, whose attributes say whether and where to."""
+    """One load balancer's access log; its attributes tell whether and where to deliver it."""
 
     def __init__(self, lb: FakeLoadBalancer, region: str, buckets: Buckets) -> None:
         self._lb, self._region, self._buckets = lb, region, buckets
-        self._waiting: dict[str, list[str]] = defaultdict(list)  # by the address of the balancer's node
+        self._waiting: dict[str, list[str]] = defaultdict(list)  # by the address of the load balancer's node
         self._lock = threading.Lock()
 
     def write(self, node: str, line: str) -> None:
-        """Take an entry, to be delivered with the others of its period."""
+        """Add an entry; it is delivered with the others of its period."""
         if self._lb.attrs.get("access_logs.s3.enabled") != "true":
             return
         with self._lock:
@@ -42,7 +42,7 @@ class AccessLog:
             delays.later(delays.ACCESS_LOG, self._deliver)
 
     def enable(self, attributes: dict[str, str]) -> None:
-        """Whether these attributes will do is found out as AWS does, by a file in the bucket."""
+        """Check these attributes as AWS does, by writing a test file to the bucket."""
         name = attributes.get("access_logs.s3.bucket", "")
         prefix = attributes.get("access_logs.s3.prefix", "")
         test_file = f"{_root(prefix)}/ELBAccessLogTestFile"
@@ -60,7 +60,7 @@ class AccessLog:
             try:
                 if self._buckets.lets(refusals.DELIVERY, name, "s3:PutObject", key):
                     self._put(name, key, _zipped(lines))
-            except MissingBucket:  # it went with what it belonged to, and nobody is told
+            except MissingBucket:  # the bucket is deleted: as on AWS, no error
                 log.debug("no bucket %s for the access log of %s", name, self._lb.name)
 
     def _key(self, prefix: str, node: str, moment: time.struct_time) -> str:

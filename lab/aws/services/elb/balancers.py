@@ -1,4 +1,4 @@
-"""Elastic Load Balancing: a real balancer on real addresses behind each Application Load Balancer."""
+"""Elastic Load Balancing: each Application Load Balancer listens on real addresses."""
 
 import logging
 import re
@@ -86,7 +86,7 @@ class LoadBalancers(TargetGroups):
             raise
 
     def _add_interfaces(self, lb: FakeLoadBalancer, subnets: list[Subnet]) -> list[str]:
-        """One in each subnet; returns the addresses that the load balancer answers on, with the former."""
+        """One in each subnet; returns the addresses of the load balancer, including existing ones."""
         vpc, public = self.peer(Networks).namespace(lb.vpc_id), lb.scheme == "internet-facing"
         for subnet in subnets:
             interface = self.peer(Networks).create_managed_interface(
@@ -99,7 +99,7 @@ class LoadBalancers(TargetGroups):
         return [_address(lb, interface) for interface in self._interfaces(lb)]
 
     def _remove_interfaces(self, lb: FakeLoadBalancer, interfaces: list[NetworkInterface]) -> None:
-        """Their addresses go at once, what the API shows of them goes a moment later."""
+        """Their addresses are released at once, and removed from the API a moment later."""
         vpc = self.ground.vpcs.get(lb.vpc_id)
         for interface in interfaces:
             if vpc:
@@ -110,7 +110,7 @@ class LoadBalancers(TargetGroups):
         self.peer(Networks).set_filter(lb.vpc_id)
 
     def set_security_groups(self, arn: str, sec_groups: list[str]) -> None:
-        """New connections obey at once."""
+        """Applies to new connections at once."""
         networks, lb = self.peer(Networks), load_balancers.known(self, arn)
         load_balancers.set_security_groups(networks, lb, sec_groups)
         load_balancers.provisioned(self._balancers[arn])
@@ -121,7 +121,7 @@ class LoadBalancers(TargetGroups):
     def set_subnets(
         self, arn: str, subnets: list[str], subnet_mappings: list[dict[str, Any]]
     ) -> list[AvailabilityZone]:
-        """Addresses come and go with the subnets; DNS follows."""
+        """Addresses are added and removed with the subnets; DNS follows."""
         lb = load_balancers.known(self, arn)
         load_balancers.set_subnets(self.peer(Networks), lb, subnets)
         balancer = load_balancers.provisioned(self._balancers[arn])
@@ -132,7 +132,7 @@ class LoadBalancers(TargetGroups):
             kept = [each for each in self._interfaces(lb) if each.subnet.id in subnets]
             addresses = [_address(lb, each) for each in kept]
             balancer.set_addresses(addresses)
-        except Exception:  # all stays as it was
+        except Exception:  # nothing is changed
             fresh = {subnet.id for subnet in added}
             self._remove_interfaces(lb, [each for each in self._interfaces(lb) if each.subnet.id in fresh])
             raise
@@ -147,7 +147,7 @@ class LoadBalancers(TargetGroups):
 
     def delete_load_balancer(self, arn: str) -> None:
         lb = self.load_balancers.get(arn)
-        if lb is None:  # AWS, too, is content
+        if lb is None:  # no error, as on AWS
             return
         super().delete_load_balancer(arn)
         self._update_use()
@@ -159,7 +159,7 @@ class LoadBalancers(TargetGroups):
         self._remove_interfaces(lb, self._interfaces(lb))
 
     def modify_load_balancer_attributes(self, arn: str, attrs: dict[str, Any]) -> dict[str, Any]:
-        """Listeners obey at once."""
+        """Applies to listeners at once."""
         attributes = load_balancers.known(self, arn).attrs
         load_balancers.modify_attributes(attrs)
         wanted = {**attributes, **attrs}
@@ -171,7 +171,7 @@ class LoadBalancers(TargetGroups):
         return attributes
 
     def close(self) -> None:
-        """End all balancers and health checks; the API's view is left as it is."""
+        """Stop all load balancers and health checks; their descriptions in the API remain."""
         for balancer in list(self._balancers.values()):
             if not balancer.exception():
                 balancer.result().close()
@@ -195,7 +195,7 @@ class LoadBalancers(TargetGroups):
             load_balancer_arn, protocol, port, ssl_policy, certificate, [forward], tags=tags
         )
         if protocol == "HTTP":
-            listener.ssl_policy = ""  # moto gives one to every listener
+            listener.ssl_policy = ""  # moto sets one on every listener
         try:
             self._listen(listener)
         except BaseException:
@@ -258,12 +258,12 @@ def _resource_id(lb: FakeLoadBalancer) -> str:
 
 
 def _host_name(lb: FakeLoadBalancer, region: str) -> str:
-    """internal-<name>-<number>.<region>.elb.amazonaws.com; facing the internet, without the first word."""
+    """internal-<name>-<number>.<region>.elb.amazonaws.com; without the prefix if internet-facing."""
     number = int(re.sub(r".*/", "", lb.arn), 16) % 10**10
     internal = "internal-" if lb.scheme == "internal" else ""
     return f"{internal}{lb.name}-{number}.{region}.elb.amazonaws.com".lower()
 
 
 def _address(lb: FakeLoadBalancer, interface: NetworkInterface) -> str:
-    """Where it answers."""
+    """Its addresses."""
     return str(interface.public_ip if lb.scheme == "internet-facing" else interface.private_ip_address)

@@ -37,7 +37,7 @@ class TargetGroups(Backed, ELBv2Backend):
         if arn in self.target_groups:
             refusals.modify(self.target_groups[arn], settings)
         group = super().modify_target_group(arn, *args, **kwargs)
-        if codes := settings.get("http_codes"):  # moto forgets them
+        if codes := settings.get("http_codes"):  # moto drops them
             group.matcher = {"HttpCode": codes}
         self._configure(group)
         return group
@@ -95,7 +95,7 @@ class TargetGroups(Backed, ELBv2Backend):
         return statuses
 
     def _update_use(self) -> None:
-        """Which load balancers use which target group; moto only ever adds to it."""
+        """Update which load balancers use which target group; moto only adds entries."""
         for group in list(self.target_groups.values()):
             group.load_balancer_arns = [
                 lb.arn

@@ -11,7 +11,7 @@ from lab.aws.services.iam.simulation import Answers
 
 
 class TokenService(Backed, STSBackend):
-    """STS, which does not make up a user for an access key that nobody has."""
+    """STS; unlike moto's, it does not invent a user for an unknown access key."""
 
     def get_caller_identity(self, access_key_id: str, region: str) -> tuple[str, str, str]:
         principal = principals.find(access_key_id)

@@ -13,13 +13,13 @@ from lab.aws import delays
 
 
 def find(account_id: str, arn: str) -> Role | None:
-    """The role of that ARN."""
+    """The role with that ARN."""
     roles = iam_backends[account_id]["aws"].roles.values()
     return next((role for role in list(roles) if role.arn == arn), None)
 
 
 def assumable(account_id: str, arn: str, service: str) -> bool:
-    """Whether `service`, e.g. "lambda.amazonaws.com", sees the role and is trusted by it."""
+    """Whether `service`, e.g. "lambda.amazonaws.com", can see the role and is trusted by it."""
     role = find(account_id, arn)
     if role is None or (utcnow() - role.create_date).total_seconds() < delays.ROLE:
         return False

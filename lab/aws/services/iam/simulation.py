@@ -1,4 +1,4 @@
-"""IAM: SimulatePrincipalPolicy, which moto has not got. Policies are read without any context for conditions.
+"""IAM: SimulatePrincipalPolicy, which moto lacks. Conditions are evaluated without any context.
 
 https://docs.aws.amazon.com/IAM/latest/APIReference/API_SimulatePrincipalPolicy.html
 """
@@ -24,7 +24,7 @@ _ANYTHING = {"Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}}
 
 
 class Answers(IamResponse):
-    """moto's answers, with this one."""
+    """moto's responses, with this one."""
 
     def simulate_principal_policy(self) -> ActionResult:
         policies = list(_policies(self.backend, self._get_param("PolicySourceArn")))
@@ -42,7 +42,7 @@ class Answers(IamResponse):
 
 
 def _policies(iam: IAMBackend, arn: str) -> Iterator[dict[str, Any]]:
-    if arn == principals.OWN.arn:  # the lab's own user, who may do everything
+    if arn == principals.OWN.arn:  # the lab's own user, an administrator
         yield _ANYTHING
         return
     entities: list[Any] = [*list(iam.users.values()), *list(iam.roles.values())]

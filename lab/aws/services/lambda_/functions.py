@@ -1,4 +1,4 @@
-"""Lambda's API: functions run for real, and log where CloudWatch Logs shows it."""
+"""Lambda's API: functions really run, and their logs appear in CloudWatch Logs."""
 
 import base64
 import copy
@@ -49,8 +49,8 @@ class Functions(Backed, LambdaBackend):
                 cgroup=f"{lab.cgroup}/functions",
             )
         )
-        # What runs and what the API lists change together: a deleted function does not come back, and moto's
-        # list is not read while another thread adds to it.
+        # Running functions and the API's list change together: a deleted function must not reappear, and
+        # moto's list must not be read while another thread changes it.
         self._changing = Lock()
 
     def create_function(self, spec: dict[str, Any]) -> LambdaFunction:
@@ -122,7 +122,7 @@ class Functions(Backed, LambdaBackend):
         status = "Failed"
         try:
             with self._changing:
-                if function in self.list_functions():  # it may have been deleted meanwhile
+                if function in self.list_functions():  # may be deleted meanwhile
                     self._deploy(function)
                     function.state = "Active"
                     status = "Successful"
@@ -155,7 +155,7 @@ class Functions(Backed, LambdaBackend):
     def invoke(
         self, function_name: str, qualifier: str | None, body: Any, headers: Any, response_headers: Any
     ) -> bytes:
-        """Fills in the answer's headers; moto's response class adds the status.
+        """Adds the response's headers; moto's response class adds the status.
 
         https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html
         """
@@ -184,11 +184,11 @@ class Functions(Backed, LambdaBackend):
             raise refusals.throttled(error.reason) from None
 
     def close(self) -> None:
-        """End all processes of functions."""
+        """Stop all functions' processes."""
         self.service.close()
 
     def invoke_for_target_group(self, function_arn: str, target_group_arn: str, payload: bytes) -> Result:
-        """For a load balancer. PermissionError where the function's policy forbids it, FunctionNotFound."""
+        """For a load balancer. PermissionError if the function's policy denies it, FunctionNotFound."""
         function = self.get_function_by_arn(function_arn)
         if function is None:
             raise FunctionNotFound(function_arn)

@@ -1,4 +1,4 @@
-"""Lambda. https://docs.aws.amazon.com/lambda/latest/api/API_CreateFunction.html and the pages beside it."""
+"""Lambda. https://docs.aws.amazon.com/lambda/latest/api/API_CreateFunction.html and related pages."""
 
 import base64
 import binascii
@@ -18,7 +18,7 @@ from lab.aws.services.iam import roles
 
 MAX_PAYLOAD = 6 * 1024 * 1024  # bytes of a synchronous invocation
 MAX_ENVIRONMENT = 4 * 1024  # bytes of all names and values
-CONCURRENCY = 10  # of a new account, and what of it has to stay unreserved
+CONCURRENCY = 10  # of a new account, and the minimum that must stay unreserved
 PYTHON = "python3."
 # https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html#configuration-envvars-runtime
 _RESERVED = {
@@ -54,7 +54,7 @@ def create_function(account_id: str, spec: dict[str, Any]) -> None:
 
 
 def configuration(spec: dict[str, Any]) -> None:
-    """Of a new function, or what is changed of one."""
+    """The settings of a new function, or the changed ones."""
     _runtime(spec)
     variables = spec.get("Environment", {}).get("Variables", {})
     if reserved := [name for name in variables if name in _RESERVED]:
@@ -87,7 +87,7 @@ def _runtime(spec: dict[str, Any]) -> None:
             f"[{', '.join(shape.enum)}] or be a valid ARN"  # type: ignore[attr-defined]
         )
     if not name.startswith(PYTHON):
-        raise InvalidParameterValueException(f"The runtime {name} is none of the lab's: it runs Python only")
+        raise InvalidParameterValueException(f"The lab does not offer the runtime {name}, only Python")
 
 
 def zip_file(code: dict[str, Any]) -> None:
@@ -163,7 +163,7 @@ def add_permission(function: LambdaFunction, request: dict[str, Any]) -> None:
 
 
 def allows(function: LambdaFunction, service: str, source_arn: str) -> bool:
-    """Whether the function's resource policy lets this service invoke it for this source."""
+    """Whether the function's resource policy allows this service to invoke it for this source."""
     for statement in function.policy.statements:
         condition = statement.get("Condition", {})
         source = condition.get("ArnLike", {}).get("AWS:SourceArn", "*")

@@ -1,4 +1,4 @@
-"""GetFunction shows a function's tags to those only who may list them.
+"""GetFunction shows a function's tags only to callers who may list them.
 
 https://docs.aws.amazon.com/lambda/latest/api/API_GetFunction.html#API_GetFunction_ResponseSyntax
 """
@@ -15,12 +15,12 @@ from lab.aws.api.call import read
 
 
 class Answers(LambdaResponse):
-    """moto's answers, with this one."""
+    """moto's responses, with this one."""
 
     def get_function(self) -> str:
         answer = json.loads(super().get_function())
         call, arn = read(request.environ), answer["Configuration"]["FunctionArn"]
-        assert call  # moto answers no others
+        assert call  # other requests do not reach moto
         if refused := lacking(call, [Need("lambda:ListTags", arn, resource_tags(call, arn))]):
             answer.pop("Tags", None)
             answer["TagsError"] = {"ErrorCode": refused.code, "Message": refused.message}

@@ -1,4 +1,4 @@
-"""Route 53: a change is PENDING for a moment; moto calls every change INSYNC, and all of them by one id.
+"""Route 53: a change is PENDING for a moment; in moto every change is INSYNC and has the same id.
 
 https://docs.aws.amazon.com/Route53/latest/APIReference/API_GetChange.html
 """
@@ -25,7 +25,7 @@ def _id() -> str:
 
 @dataclass(frozen=True)
 class Change:
-    """One change of a zone, since it was asked for. The lab's servers know it at once, whatever it says."""
+    """One change of a zone and its time. The lab's DNS servers apply it at once, even while it is PENDING."""
 
     comment: str | None
     id: str = field(default_factory=_id)
@@ -43,7 +43,7 @@ class Change:
 
 
 class Changes:
-    """All changes of an account's zones; those of deleted zones, too."""
+    """All changes of an account's zones, including deleted ones."""
 
     def __init__(self) -> None:
         self._changes: dict[str, Change] = {}
@@ -54,14 +54,14 @@ class Changes:
         return change
 
     def find(self, id_: str) -> Change:
-        """Raises NoSuchChange, in the words of https://github.com/boto/botocore/pull/543."""
+        """Raises NoSuchChange, with the wording of https://github.com/boto/botocore/pull/543."""
         if change := self._changes.get(id_):
             return change
         raise Route53ClientError("NoSuchChange", f"Could not find resource with ID: {id_}")
 
 
 class Answers(Route53):
-    """moto's answers, with a change of its own in each that tells of one."""
+    """moto's responses, with a separate change in each."""
 
     def create_hosted_zone(self) -> ActionResult:
         return self._submitted(super().create_hosted_zone())

@@ -1,4 +1,4 @@
-"""Route 53: a change has been served when the call returns, though it is PENDING for a moment yet."""
+"""Route 53: DNS serves a change when the call returns, although the change is PENDING for a moment."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -26,7 +26,7 @@ class HostedZones(Backed, Route53Backend, TaggableResourcesMixin):
         self.changes = Changes()
 
     def create_hosted_zone(self, name: str, private_zone: bool, *args: Any, **kwargs: Any) -> FakeZone:
-        """A zone with a VPC is private; moto looks at the VPC only if HostedZoneConfig says so, too."""
+        """A zone with a VPC is private; moto uses the VPC only if HostedZoneConfig also says so."""
         refusals.create_hosted_zone(list(self.zones.values()), kwargs.get("caller_reference"))
         if has_request_context():
             body = ElementTree.fromstring(request.get_data())
@@ -57,14 +57,14 @@ class HostedZones(Backed, Route53Backend, TaggableResourcesMixin):
         refusals.change_record_sets(self.get_hosted_zone(zoneid), change_list)
         deleted = {refusals.key(change) for change in change_list if change["Action"] == "DELETE"}
         super().change_resource_record_sets(zoneid, change_list)
-        # moto's journal would call a record that was deleted and made again a duplicate.
+        # moto's journal would report a record that was deleted and created again as a duplicate.
         journal = self.get_hosted_zone(zoneid).rr_changes
         journal[:] = [change for change in journal if refusals.key(change) not in deleted]
         self._push()
 
     def list_tags_for_resource(self, resource_id: str) -> dict[str, str]:
         if resource_id not in self.health_checks:
-            self.get_hosted_zone(resource_id)  # AWS answers for those that exist only
+            self.get_hosted_zone(resource_id)  # AWS checks that the zone exists
         return super().list_tags_for_resource(resource_id)
 
     def iter_tagged_resources(self) -> Iterator[TaggedResource]:
@@ -73,7 +73,7 @@ class HostedZones(Backed, Route53Backend, TaggableResourcesMixin):
             yield TaggedResource(arn, dict(self.resource_tags.get(zone_id, {})), "route53:hostedzone")
 
     def _push(self) -> None:
-        """Let the lab's DNS servers serve what the zones have now; returns when they do."""
+        """Update the lab's DNS servers from the zones; returns when they serve the records."""
         self.ground.dns.set_zones([_zone(zone) for zone in list(self.zones.values())])
 
 

@@ -79,7 +79,7 @@ def _check_cname(zone: FakeZone, name: str, type_: str, others: Iterable[RecordS
 
 
 def key(change: dict[str, Any]) -> tuple[str, str]:
-    """Name and type of the record set that a change is about."""
+    """Name and type of a change's record set."""
     return _name(change["ResourceRecordSet"]["Name"]), change["ResourceRecordSet"]["Type"]
 
 

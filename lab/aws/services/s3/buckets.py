@@ -1,4 +1,4 @@
-"""S3: moto keeps buckets and objects; who may do what is decided before moto sees the call."""
+"""S3: moto stores buckets and objects; permissions are checked before moto gets the call."""
 
 import json
 from collections.abc import Iterator
@@ -11,13 +11,13 @@ from lab.aws.api.authorization.policy import Need, Verdict, verdict
 from lab.aws.api.call import given
 from lab.aws.ground import Backed
 
-# What new buckets have: https://docs.aws.amazon.com/AmazonS3/latest/userguide/create-bucket-faq.html
+# Defaults of new buckets: https://docs.aws.amazon.com/AmazonS3/latest/userguide/create-bucket-faq.html
 _CLOSED = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
 _ENCRYPTED = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}
 
 
 class Buckets(Backed, S3Backend):
-    """All buckets: their names are shared by all regions."""
+    """All buckets: bucket names are shared by all regions."""
 
     def create_bucket(
         self, bucket_name: str, region_name: str, bucket_namespace: str | None = None
@@ -32,7 +32,7 @@ class Buckets(Backed, S3Backend):
     def lets(self, service: str, name: str, action: str, key: str) -> bool:
         """Whether the bucket's own policy allows this to a service, e.g. "ec2.amazonaws.com".
 
-        What is asked of AWS's own endpoints is asked over TLS.
+        The request counts as TLS, which AWS's own endpoints use.
         """
         bucket = self.get_bucket(name)
         statements = list(_about(service, json.loads(bucket.policy))) if bucket.policy else []
@@ -42,7 +42,7 @@ class Buckets(Backed, S3Backend):
 
 
 def _about(service: str, document: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """The statements that name this service, or everybody."""
+    """The statements that name this service, or everyone."""
     statements = document["Statement"]
     for statement in statements if isinstance(statements, list) else [statements]:
         principal = statement.get("Principal", {})
@@ -52,5 +52,5 @@ def _about(service: str, document: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def _tags_of_the_call() -> dict[str, str]:
-    """Those given on creation, which moto does not read."""
+    """Tags given on creation, which moto does not read."""
     return {tag["Key"]: tag["Value"] for tag in given().get("CreateBucketConfiguration", {}).get("Tags", [])}

@@ -290,7 +290,7 @@ def test_without_a_value_it_is_public(eks, value):
 
 def test_the_scheme_stays_as_it_was_made(eks):
     host = eks.ensure()
-    with pytest.raises(LabError, match="leaves the scheme of a load balancer as it was made"):
+    with pytest.raises(LabError, match="never changes the scheme of a load balancer"):
         eks.ensure({ANNOTATION: "true"})
     assert eks.described()["DNSName"] == host
 

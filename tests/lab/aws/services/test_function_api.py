@@ -154,7 +154,7 @@ def test_an_update_does_not_bring_a_deleted_function_back(aws, functions, role, 
     ("change", "code", "said"),
     [
         ({"Runtime": "python2.6"}, PARAMETER, "Value python2.6 at 'runtime' failed"),
-        ({"Runtime": "nodejs22.x"}, PARAMETER, "it runs Python only"),
+        ({"Runtime": "nodejs22.x"}, PARAMETER, "only Python"),
         ({"Code": {"ZipFile": b"no zip"}}, PARAMETER, "Could not unzip uploaded file"),
         ({"Role": "arn:aws:iam::123456789012:role/for-ec2"}, PARAMETER, "cannot be assumed by Lambda"),
         ({"Role": "arn:aws:iam::123456789012:role/missing"}, PARAMETER, "cannot be assumed by Lambda"),

@@ -1,4 +1,4 @@
-"""Elastic Load Balancing: where a load balancer may write its access log.
+"""Elastic Load Balancing: where a load balancer can write its access log.
 
 https://docs.aws.amazon.com/elasticloadbalancing/latest/application/enable-access-logging.html
 """
@@ -13,7 +13,7 @@ DELIVERY = "logdelivery.elasticloadbalancing.amazonaws.com"
 
 
 def enable(buckets: Buckets, balancer: str, region: str, name: str, prefix: str, test_file: str) -> None:
-    """What AWS finds out by writing a test file. `test_file` is the key of that."""
+    """The errors that AWS gets when it writes a test file, whose key is `test_file`."""
     if not name:
         raise ELBClientError("ValidationError", "S3Bucket name cannot be empty")
     if "AWSLogs" in prefix:
@@ -29,7 +29,7 @@ def enable(buckets: Buckets, balancer: str, region: str, name: str, prefix: str,
 
 
 def _key_of_its_own(bucket: FakeBucket) -> bool:
-    """Nothing but Amazon S3-managed keys will do."""
+    """Only Amazon S3-managed keys are supported."""
     rule = (bucket.encryption or {}).get("Rule", {}).get("ApplyServerSideEncryptionByDefault", {})
     return str(rule.get("SSEAlgorithm", "AES256")) != "AES256"
 

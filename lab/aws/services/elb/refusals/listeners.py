@@ -71,7 +71,7 @@ def _check_certificate(elb: ELBv2Backend, arn: str) -> None:
 
 
 def forward(elb: ELBv2Backend, lb_arn: str, actions: list[dict[str, Any]]) -> dict[str, Any]:
-    """The one action that a listener may have, in the form in which AWS shows it: to one target group.
+    """The only action of a listener, in the form in which AWS shows it: forward to one target group.
 
     https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_Action.html
     """

@@ -10,7 +10,7 @@ from moto.elbv2.models import ELBv2Backend, FakeLoadBalancer
 from lab.aws.dataplane.load_balancer import Balancer
 from lab.aws.services.ec2.lookups import find_subnet
 
-# The attributes: the default, and what may be set (None: any text).
+# The attributes: the default, and the allowed values (None: any text).
 # https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_LoadBalancerAttribute.html
 ATTRIBUTES: dict[str, tuple[str, tuple[str, ...] | None]] = {
     "access_logs.s3.bucket": ("", None),
@@ -21,7 +21,7 @@ ATTRIBUTES: dict[str, tuple[str, tuple[str, ...] | None]] = {
 
 
 def not_offered(what: str) -> ELBClientError:
-    """What AWS has and this lab has not; operations and parameters are in lab/aws/api/offered.toml."""
+    """For AWS features that the lab lacks; operations and parameters are in lab/aws/api/offered.toml."""
     return ELBClientError("UnsupportedOperation", f"The lab does not offer {what}")
 
 
@@ -32,7 +32,7 @@ def known(elb: ELBv2Backend, arn: str) -> FakeLoadBalancer:
 
 
 def provisioned(balancer: Future[Balancer]) -> Balancer:
-    """The real balancer, once it is there; where it could not be made, why."""
+    """Wait for the load balancer and return it. Raises ELBClientError if it could not be provisioned."""
     if error := balancer.exception():
         raise ELBClientError("InternalFailure", f"The load balancer was not provisioned: {error}")
     return balancer.result()
@@ -82,7 +82,7 @@ def _check_name(name: str) -> None:
 
 
 def _common_vpc(ec2: EC2Backend, subnet_ids: list[str]) -> str:
-    """The VPC in which these subnets can have a load balancer."""
+    """The VPC of these subnets. Raises ELBClientError if they cannot have a load balancer."""
     subnets = []
     for subnet_id in subnet_ids:
         subnet = find_subnet(ec2, subnet_id)
@@ -102,7 +102,7 @@ def _common_vpc(ec2: EC2Backend, subnet_ids: list[str]) -> str:
 
 
 def create_again(former: FakeLoadBalancer, subnet_ids: list[str], scheme: str, group_ids: list[str]) -> None:
-    """What is there may be created again; anything else under its name may not."""
+    """Creating an existing load balancer again is allowed; with other settings it is not."""
     same_subnets = {subnet.id for subnet in former.subnets} == set(subnet_ids)
     if not (same_subnets and former.scheme == scheme and set(former.security_groups) == set(group_ids)):
         message = f"A load balancer with the same name '{former.name}' exists, but with different settings"

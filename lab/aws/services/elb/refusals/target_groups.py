@@ -27,7 +27,7 @@ def create(settings: dict[str, Any]) -> None:
 
 
 def create_again(former: FakeTargetGroup, settings: dict[str, Any]) -> None:
-    """What is there may be created again; anything else under its name may not."""
+    """Creating an existing target group again is allowed; with other settings it is not."""
     given = {
         "healthcheck_enabled": former.health_check_enabled,
         "healthcheck_path": former.health_check_path,
