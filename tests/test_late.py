@@ -171,9 +171,8 @@ def in_the_clusters(env: Env) -> dict[str, str]:
     kinds = "secrets,services,gateways,virtualservices,serviceentries,destinationrules"
     found = {}
     for context in ("eks", "gke"):
-        for item in json.loads(run(env, "kubectl", "--context", context, "get", kinds, "-A", "-o", "json"))[
-            "items"
-        ]:
+        listed = run(env, "kubectl", "--context", context, "get", kinds, "-A", "-o", "json")
+        for item in json.loads(listed)["items"]:
             metadata = item["metadata"]
             name = f"{context} {item['kind']} {metadata['namespace']}/{metadata['name']}"
             found[name] = metadata["resourceVersion"]
