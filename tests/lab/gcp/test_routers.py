@@ -252,8 +252,8 @@ def test_what_the_lab_has_not_got_says_so(compute, asked, named):
     with pytest.raises(exceptions.MethodNotImplemented, match=f"The lab does not offer .*{named}"):
         compute.insert(**asked)
     assert not compute.listed()
-    with pytest.raises(exceptions.MethodNotImplemented, match="The lab does not offer PATCH"):
-        compute.routers.patch(project=PROJECT, region=REGION, router="nat", router_resource={})
+    with pytest.raises(exceptions.MethodNotImplemented, match="The lab does not offer PUT"):
+        compute.routers.update(project=PROJECT, region=REGION, router="nat", router_resource={})
 
 
 def test_a_name_is_taken_and_a_network_has_one_nat(compute):
