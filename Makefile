@@ -2,6 +2,8 @@
 # Set these on make's command line: variables of these names in the environment are ignored.
 PYTHON := python3
 TARGET := lab
+FROM :=
+TO :=
 SETTINGS := cloud.toml
 ARGS :=
 VENV := .venv
@@ -25,7 +27,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 
-.PHONY: tutorial destroy test test-all lab up down status doctor setup handouts bench machines outputs faults kills lint format lock clean help
+.PHONY: tutorial check destroy test test-all lab up down status doctor setup handouts bench machines outputs faults kills lint format lock clean help
 
 # Where the notebooks run: in the lab, which is started first, or, after a preflight check, in the accounts of
 # $(SETTINGS). INSTALLED are the Python packages: `ready` has all, `base` those of helpers and the series.
@@ -43,11 +45,15 @@ else
 $(error TARGET is lab or cloud, not "$(TARGET)")
 endif
 
-tutorial: $(READY)  ## run notebooks 00-06; with TARGET=cloud on real accounts (docs/real-accounts.md)
-	@$(PLACE) && $(LOOK) && $(BIN)/python -m series.run && $(BIN)/python -m series.handouts --executed
+tutorial: $(READY)  ## run notebooks 00-06; TO=03: those of 00-03 that are not finished; FROM=04 TO=04: one; TARGET=cloud: on real accounts
+	@$(PLACE) && $(LOOK) && $(BIN)/python -m series.run $(if $(FROM),--from "$(FROM)") $(if $(TO),--to "$(TO)")
+	@$(if $(FROM)$(TO),,$(PLACE) && $(BIN)/python -m series.handouts --executed)
 
-destroy: $(INSTALLED)  ## delete what the tutorial created in both clouds; ARGS=--dry-run only lists it; TARGET as above
-	@$(PLACE) && $(BIN)/python -m helpers.cleanup $(ARGS)
+check: $(INSTALLED)  ## check again what each notebook that was run claims, without changing anything; TARGET as above
+	@$(PLACE) && $(BIN)/python -m series.check $(if $(filter cloud,$(TARGET)),TARGET=cloud)
+
+destroy: $(INSTALLED)  ## delete what the tutorial created in both clouds; FROM=04 only what 04 and later did; ARGS=--dry-run lists
+	@$(PLACE) && $(BIN)/python -m helpers.cleanup $(if $(FROM),--from "$(FROM)") $(ARGS)
 
 test: setup  ## run all tests, as CI does (with sudo if you are not root); ARGS="tests/helpers -k curl" runs some
 	@$(PYTEST) $(or $(ARGS),$(WORKERS))

@@ -9,14 +9,15 @@ from typing import Annotated, Protocol
 
 import typer
 
-from helpers import acm, dns, eks, function, gke, kube, load_balancer, network, show
+from helpers import acm, dns, eks, function, gke, in_clusters, kube, load_balancer, network, show
 from helpers.aws import node_group, tagging
-from helpers.base import folding, runs
-from helpers.base.errors import ApiError, TimedOutError, UnreachableError, for_people
+from helpers.base import contents, folding, runs
+from helpers.base.errors import ApiError, SettingsError, TimedOutError, UnreachableError, for_people
 from helpers.base.resource import Resource
 from helpers.base.settings import current
 from helpers.base.tables import Rich
 from helpers.base.waiting import wait_until
+from helpers.clusters import kubeconfig
 from helpers.gcp import cloud_nat, container
 
 
@@ -47,9 +48,13 @@ _GOOGLE = ("gke", "cloud-nat")
 _LIMIT = 1800  # seconds; EKS takes up to fifteen minutes to delete a cluster
 
 
-def _nouns() -> list[Noun]:
-    """Those of the clouds that the settings name."""
-    return [noun for key, noun in NOUNS.items() if key not in _GOOGLE or current().GOOGLE_CLOUD_PROJECT]
+def _nouns(since: str = "00") -> list[Noun]:
+    """Those in the clouds that the settings name, of what that notebook and later ones create."""
+    return [
+        noun
+        for key, noun in NOUNS.items()
+        if contents.THINGS[key].notebook >= since and (key not in _GOOGLE or current().GOOGLE_CLOUD_PROJECT)
+    ]
 
 
 def listing() -> list[Resource]:
@@ -105,10 +110,56 @@ def everything() -> None:
         listing,
         lambda left: not left,
         timeout=_LIMIT,
-        state=lambda left: ", ".join(f"{resource.kind} {resource.name}" for resource in left),
+        state=_named,
         hint="run the clean-up again: it continues from here.",
     )
     print("Nothing is left in either cloud")
+
+
+def since(number: str) -> list[Resource]:
+    """What that notebook and later ones created and what still exists, in the order of deletion."""
+    return [resource for noun in _made_since(number) for resource in noun.leftovers()]
+
+
+def back_to(number: str) -> None:
+    """Delete what that notebook and later ones created, and wait until it is gone; keep the rest.
+
+    The clusters themselves are created in notebook 00; the node group of EKS in 02.
+    Raises TimedOutError with a list of what is left; run again, it continues from there.
+    """
+    nouns = _made_since(number)
+    if not since(number):
+        print(f"Nothing that notebooks {number} to 06 create exists: nothing to delete")
+        return
+    for noun in nouns:
+        noun.delete()
+    wait_until(
+        f"what notebooks {number} to 06 created to be deleted",
+        lambda: [resource for noun in nouns for resource in noun.leftovers()],
+        lambda left: not left,
+        timeout=_LIMIT,
+        state=_named,
+        hint="run the clean-up again: it continues from here.",
+    )
+    for context in (eks.CONTEXT, gke.CONTEXT):
+        if contents.THINGS[f"{context}/istiod"].notebook >= number:
+            kubeconfig.remove(context)
+    print(f"Nothing that notebooks {number} to 06 created is left")
+
+
+def _made_since(number: str) -> list[Noun]:
+    """Those in clusters first, if the cluster can be reached."""
+    ready = _ready()
+    inside: list[Noun] = [
+        noun
+        for key, noun in in_clusters.NOUNS.items()
+        if contents.THINGS[key].notebook >= number and noun.context in ready
+    ]
+    return inside + _nouns(number)
+
+
+def _named(left: list[Resource]) -> str:
+    return ", ".join(f"{resource.kind} {resource.name}" for resource in left)
 
 
 def runs_older_than(age: str) -> list[runs.Run]:
@@ -166,10 +217,15 @@ def main(
     older_than: Annotated[
         str, typer.Option(help="instead of this run, all runs whose newest resource is older, e.g. 24h or 7d")
     ] = "",
+    first: Annotated[
+        str, typer.Option("--from", help="only what this notebook and later ones created, e.g. 04")
+    ] = "",
 ) -> None:
     """Delete what this run of the tutorial created in both clouds; exit code 1 if anything is left."""
+    if first and older_than:
+        raise SettingsError("Choosing what to delete", "--from and --older-than do not go together")
     if not older_than:
-        left = _clean(dry_run)
+        left = _clean(dry_run, contents.chosen("FROM", first or "00"))
     else:
         left = []
         for run in runs_older_than(older_than):
@@ -177,15 +233,16 @@ def main(
             with runs.settings_of(run):
                 left += _clean(dry_run)
     if left:
-        sys.exit(f"Left: {', '.join(f'{resource.kind} {resource.name}' for resource in left)}")
+        sys.exit(f"Left: {_named(left)}")
 
 
-def _clean(dry_run: bool) -> list[Resource]:
+def _clean(dry_run: bool, number: str = "00") -> list[Resource]:
     """What is left afterwards; a dry run leaves everything, which is not a failure."""
+    all_of_it = number == "00"
     if not dry_run:
-        everything()
-        return listing()
-    for resource in plan():
+        everything() if all_of_it else back_to(number)
+        return listing() if all_of_it else []
+    for resource in plan() if all_of_it else since(number):
         print(f"would delete: {resource.cloud}, {resource.kind} {resource.name}")
     return []
 

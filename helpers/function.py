@@ -196,6 +196,7 @@ def log_lines(containing: str, timeout: float = 60) -> list[str]:
         probe,
         bool,
         timeout=timeout,
+        event=True,
         state=lambda lines: f"{len(lines)} lines",
         hint="check that the request reached the function.",
     )

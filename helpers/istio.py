@@ -81,6 +81,17 @@ def install(context: str, path: str, **values: object) -> Output:
     return output
 
 
+def uninstall(context: str) -> None:
+    """Remove every installation of Istio from the cluster, with the kinds of its objects.
+
+    https://istio.io/latest/docs/reference/commands/istioctl/#istioctl-uninstall
+    """
+    argv = ["istioctl", "--context", kubeconfig.require_context(context), "uninstall", "--purge", "-y"]
+    changes.begin(command.shell_join(argv))
+    _run(argv)
+    command.show_change(command.shell_join(argv))
+
+
 def _require_installed(context: str, line: str, flags: Sequence[str]) -> None:
     """Compare what istioctl would apply with what the cluster has, by dry runs."""
     # Without warnings, which it writes among the objects.

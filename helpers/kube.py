@@ -60,11 +60,11 @@ def _aligned(rows: list[list[str]]) -> str:
 def find(context: str, namespace: str, what: str) -> Any | None:
     """An object such as "virtualservice/vs-lambda", or None."""
     kind, _, name = what.partition("/")
-    line = _line(context, "-n", namespace, "get", what)
+    line = _line(context, *(["-n", namespace] if namespace else []), "get", what)
     try:
         return client.call(context, line, lambda api: api.resource(kind).get(name=name, namespace=namespace))
     except ApiError as refused:
-        if refused.code != "NotFound":
+        if refused.code not in ("NotFound", "404"):  # 404: its kind was uninstalled meanwhile
             raise
         return None
 
@@ -139,7 +139,7 @@ def delete(context: str, namespace: str, what: str, timeout: float = 300) -> Non
     Raises ApiError, UnreachableError, TimedOutError.
     """
     kind, _, name = what.partition("/")
-    line = _line(context, "-n", namespace, "delete", what)
+    line = _line(context, *(["-n", namespace] if namespace else []), "delete", what)
     if find(context, namespace, what) is not None:
         changes.begin(line)
         _delete(context, line, namespace, kind, name)

@@ -70,12 +70,14 @@ def ensure() -> LoadBalancer:
 
 
 def delete() -> None:
-    """Delete the load balancer, its target group and bucket; the security group is deleted with the VPC."""
+    """Delete the load balancer, its target group, its bucket and its security group."""
     if found := balancer():
         deletion.delete("elbv2", "delete_load_balancer", LoadBalancerArn=found["LoadBalancerArn"])
     if group := target_group():
         deletion.delete("elbv2", "delete_target_group", TargetGroupArn=group["TargetGroupArn"])
     alb_log.delete()
+    for group in ec2.tagged("security group", Name=name()):
+        ec2.delete("security group", group["GroupId"])
 
 
 def leftovers() -> list[Resource]:

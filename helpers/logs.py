@@ -31,6 +31,7 @@ def envoy(
         probe,
         bool,
         timeout=timeout,
+        event=True,
         state=lambda _: "not in the log yet",
         hint="check that the request took this path, and that access logs are on (meshConfig).",
     )

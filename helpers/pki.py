@@ -248,6 +248,9 @@ def _new_key(name: str) -> ec.EllipticCurvePrivateKey:
 
 
 def _write(path: Path, content: bytes, mode: int) -> None:
+    if path.exists() and path.read_bytes() == content:
+        return
+    changes.begin(f"the file {relative(path)}")
     path.parent.mkdir(parents=True, exist_ok=True)
     path.unlink(missing_ok=True)  # an existing file would keep its mode
     with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:

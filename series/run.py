@@ -18,12 +18,12 @@ from traitlets.config import Config
 
 from helpers.base import contents, environment
 from helpers.base.command import relative
-from helpers.base.errors import for_people
-from helpers.base.settings import ROOT, current
-from series import fingerprint
+from helpers.base.errors import SettingsError, for_people
+from helpers.base.settings import current
+from series import fingerprint, proof
 from series.progress import Shown
 
-NOTEBOOKS = ROOT / "notebooks"
+NOTEBOOKS = proof.NOTEBOOKS
 CLEAN_UP = "99-clean-up"
 _LONGEST = 70  # bytes of a path to which "/kernel-…/s-1" is added
 console = Console(highlight=False, soft_wrap=True)
@@ -98,23 +98,52 @@ def main(
     names: Annotated[
         list[str] | None, typer.Argument(help="numbers, like 01 02; all but the clean-up by default")
     ] = None,
+    first: Annotated[str, typer.Option("--from", help="the first one, like 04, and those after it")] = "",
+    last: Annotated[
+        str, typer.Option("--to", help="the last one; without --from, finished ones are skipped")
+    ] = "",
     write: Annotated[bool, typer.Option(help="put the outputs into notebooks/, to be committed")] = False,
 ) -> None:
     """Run the series; stop at the first notebook that fails."""
-    chosen = [n for n in notebooks() if (n.name[:2] in names if names else write or n.stem != CLEAN_UP)]
-    start = time.monotonic()
+    if first or last:
+        chosen = _between(first, last)
+    else:
+        chosen = [n for n in notebooks() if (n.name[:2] in names if names else write or n.stem != CLEAN_UP)]
+    start, done = time.monotonic(), []
     for notebook in chosen:
+        if last and not first and _finished(notebook):
+            continue
         _run_with_progress(notebook)
+        done.append(notebook)
     seconds = time.monotonic() - start
-    console.print(f"\n{len(chosen)} notebooks in {seconds:.0f} s. Executed copies: {relative(executed())}/")
+    console.print(f"\n{len(done)} notebooks in {seconds:.0f} s. Executed copies: {relative(executed())}/")
     if write:
         moment = datetime.now(UTC).isoformat(timespec="seconds")
         for notebook in chosen:
             _write_back(notebook, moment)
-    if page := "".join(text_of(executed() / n.name, "the-page") for n in chosen):
+    if page := "".join(text_of(executed() / n.name, "the-page") for n in done):
         console.print("\nThe response that the pod in GKE got from the Lambda function:\n")
         console.print(page, markup=False)
         console.print("Read on: notebooks/00-introduction.ipynb, or `make lab` to run it cell by cell.")
+
+
+def _between(first: str, last: str) -> list[Path]:
+    """The notebooks from one number to another; raises SettingsError for what is no number of one."""
+    first, last = contents.chosen("FROM", first or "00"), contents.chosen("TO", last or "06")
+    if first > last:
+        raise SettingsError("Choosing the notebooks", f"FROM={first} comes after TO={last}", "FROM=04 TO=05")
+    return [notebook for notebook in notebooks() if first <= notebook.name[:2] <= last]
+
+
+def _finished(notebook: Path) -> bool:
+    """Whether all that it creates exists, and its check passes without a change; prints it."""
+    number = notebook.name[:2]
+    if number == "06":  # it creates nothing: running it is the proof
+        return False
+    if proof.missing(number, proof.exists()) or any(claim.why for claim in proof.prove(notebook)):
+        return False
+    console.print(f"{notebook.stem:<38} finished already", markup=False)
+    return True
 
 
 def _run_with_progress(notebook: Path) -> None:

@@ -30,6 +30,7 @@ GROUPS = {
         "test_series.py",
         "test_second_user.py",
         "test_series_in_jupyterlab.py",
+        "test_late.py",
         "test_series_removed.py",
         "pasting/test_pasting.py",
     ],

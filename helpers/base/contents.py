@@ -2,7 +2,7 @@
 
 from typing import NamedTuple, TypeVar
 
-from helpers.base.errors import PrerequisiteError
+from helpers.base.errors import PrerequisiteError, SettingsError
 
 T = TypeVar("T")
 
@@ -68,6 +68,15 @@ OBJECTS = {
         ),
     ),
 }
+
+
+def chosen(name: str, number: str) -> str:
+    """The same number if it is one of 00 to 06; raises SettingsError otherwise, with the choice's name."""
+    numbers = [each for each in NOTEBOOKS if each != "99"]
+    if number not in numbers:
+        answer = f"{name}={number} is not the number of a notebook: {', '.join(numbers)}"
+        raise SettingsError("Choosing notebooks", answer, f"{name}=04")
+    return number
 
 
 def object_keys(cluster: str) -> list[str]:

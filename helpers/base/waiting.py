@@ -21,11 +21,13 @@ from tenacity import (
 )
 
 from helpers.base.errors import AlreadyExistsError, TimedOutError
+from helpers.base.settings import current
 
 T = TypeVar("T")
 P = ParamSpec("P")
 _LOST = 30  # responses that may get lost in one call of a helper
 _WIDTH = 96
+_READ_ONLY_LIMIT = 10  # seconds
 
 
 def progress_line(what: str, state: str, seconds: float) -> str:
@@ -72,9 +74,14 @@ def wait_until(
     interval: float = 1,
     state: Callable[[T], str] = str,
     hint: str = "",
+    event: bool = False,
 ) -> T:
-    """Call `probe` every `interval` seconds until `done`; raises TimedOutError after `timeout` seconds."""
-    line = Line(what)
+    """Call `probe` every `interval` seconds until `done`; raises TimedOutError after `timeout` seconds.
+
+    In read-only mode the wait is short: what is not ready already is broken. An `event`, such as a request
+    that appears in a log, was caused just now, and is waited for as usual.
+    """
+    line, timeout = Line(what), timeout if event else _at_most(timeout)
 
     def say(attempt: RetryCallState) -> None:
         if attempt.outcome is not None:
@@ -104,7 +111,7 @@ def retry_while(
     interval: float = 3,
 ) -> T:
     """Retry while it fails with a transient error; the last error is raised."""
-    line = Line(what)
+    line, timeout = Line(what), _at_most(timeout)
 
     def say(attempt: RetryCallState) -> None:
         error = attempt.outcome.exception() if attempt.outcome else None
@@ -121,6 +128,10 @@ def retry_while(
         return trying(do)
     finally:
         line.end()
+
+
+def _at_most(timeout: float) -> float:
+    return min(timeout, _READ_ONLY_LIMIT) if current().TUTORIAL_READ_ONLY else timeout
 
 
 def resume_after_lost_answer(ensure: Callable[P, T]) -> Callable[P, T]:

@@ -31,8 +31,9 @@ def write(context: str, server: str, ca_data: str, by_hand: str) -> None:
         "context": {"cluster": context, "user": context},
     }
     for kind, value in entries.items():
-        kept = [entry for entry in config.get(f"{kind}s") or [] if entry["name"] != context]
-        config[f"{kind}s"] = [*kept, {"name": context, kind: value}]
+        by_name = {entry["name"]: entry for entry in config.get(f"{kind}s") or []}
+        by_name[context] = {"name": context, kind: value}  # where it was
+        config[f"{kind}s"] = list(by_name.values())
     if config == before:
         print(f"{relative(path)} has the context {context}")
         return

@@ -36,6 +36,30 @@ def test_a_dry_run_lists_in_the_order_of_deletion_and_deletes_nothing(moto, caps
     ]  # fmt: skip
 
 
+def test_from_a_notebook_on_what_earlier_ones_created_is_kept(moto, capsys):
+    place = network.ensure()
+    function.ensure()
+    acm.ensure()
+    load_balancer.ensure()
+    dns.ensure()
+    cleanup.main(dry_run=True, first="06")
+    assert "would delete" not in capsys.readouterr().out
+    cleanup.main(first="01")
+    assert network.find() == place
+    left = [resource.kind for resource in cleanup.listing()]
+    assert left == [resource.kind for resource in network.leftovers()]
+    assert "security group" not in left
+    capsys.readouterr()
+    cleanup.main(first="01")
+    assert "nothing to delete" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("wrong", [{"first": "7"}, {"first": "99"}, {"first": "04", "older_than": "1d"}])
+def test_what_cannot_be_deleted_from_is_refused(moto, wrong):
+    with pytest.raises(SystemExit, match=r"FROM=\d+ is not the number of a notebook|do not go together"):
+        cleanup.main(**wrong)
+
+
 def test_a_sweep_takes_old_runs_of_any_name_and_no_other(moto, monkeypatch, capsys):
     made_at(monkeypatch, "swept", "2026-01-01T00:00:00Z")
     monkeypatch.setenv("TUTORIAL_DOMAIN", "swept.example.org")

@@ -1,6 +1,6 @@
 """The table of what the series makes, against the notebooks that make it."""
 
-from helpers import cleanup
+from helpers import cleanup, in_clusters
 from helpers.base import contents
 from helpers.base.settings import ROOT
 
@@ -27,4 +27,9 @@ def test_an_object_is_made_by_its_notebook_and_any_other_by_its_clusters():
 
 
 def test_what_is_deleted_is_in_the_table():
-    assert set(cleanup.NOUNS) <= set(contents.THINGS)
+    assert set(cleanup.NOUNS) | set(in_clusters.NOUNS) <= set(contents.THINGS)
+
+
+def test_what_is_in_a_cluster_is_deleted_one_by_one_too():
+    inside = {key for key in contents.THINGS if "/" in key}
+    assert set(in_clusters.NOUNS) == inside
