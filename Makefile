@@ -3,6 +3,7 @@
 PYTHON := python3
 TARGET := lab
 FROM :=
+ALL :=
 TO :=
 SETTINGS := cloud.toml
 ARGS :=
@@ -45,8 +46,8 @@ else
 $(error TARGET is lab or cloud, not "$(TARGET)")
 endif
 
-tutorial: $(READY)  ## run notebooks 00-06; TO=03: those of 00-03 that are not finished; FROM=04 TO=04: one; TARGET=cloud: on real accounts
-	@$(PLACE) && $(LOOK) && $(BIN)/python -m series.run $(if $(FROM),--from "$(FROM)") $(if $(TO),--to "$(TO)")
+tutorial: $(READY)  ## run notebooks 00-06; ALL=1: those beyond, too; TO=03: those of 00-03 that are not finished; FROM=04 TO=04: one; TARGET=cloud: on real accounts
+	@$(PLACE) && $(LOOK) && $(BIN)/python -m series.run $(if $(FROM),--from "$(FROM)") $(if $(TO),--to "$(TO)") $(if $(ALL),--all)
 	@$(if $(FROM)$(TO),,$(PLACE) && $(BIN)/python -m series.handouts --executed)
 
 check: $(INSTALLED)  ## check again what each notebook that was run claims, without changing anything; TARGET as above

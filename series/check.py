@@ -27,7 +27,7 @@ def main(
                 print("    " + claim.why.replace("\n", "\n    "))
                 again = " ".join(["make tutorial", *(words or ()), f"FROM={number}", f"TO={number}"])
                 sys.exit(f"\nRun {name} again: {again}")
-    later = [name for number, name in contents.NOTEBOOKS.items() if number not in begun and number != "99"]
+    later = [contents.NOTEBOOKS[number] for number in contents.ARTICLE if number not in begun]
     print(f"\nAll claims hold. Not run yet: {', '.join(later) or 'none'}")
 
 

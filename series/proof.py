@@ -52,7 +52,7 @@ def begun(parts: Parts) -> list[str]:
 
     Notebook 06 creates nothing; it is included as soon as 05 is complete.
     """
-    numbers = [number for number in contents.NOTEBOOKS if number != "99"]
+    numbers = contents.ARTICLE
     made = {contents.THINGS[key].notebook for key, part in parts.items() if part.phase != "missing"}
     last = max(made, default="")
     if last == numbers[-2] and not missing(last, parts):

@@ -5,6 +5,7 @@ import re
 import sys
 import tempfile
 import time
+from collections.abc import Collection
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -24,14 +25,13 @@ from series import fingerprint, proof
 from series.progress import Shown
 
 NOTEBOOKS = proof.NOTEBOOKS
-CLEAN_UP = "99-clean-up"
 _LONGEST = 70  # bytes of a path to which "/kernel-…/s-1" is added
 console = Console(highlight=False, soft_wrap=True)
 
 
-def notebooks() -> list[Path]:
-    """The notebooks in reading order, the clean-up last."""
-    return [NOTEBOOKS / f"{name}.ipynb" for name in contents.NOTEBOOKS.values()]
+def notebooks(numbers: Collection[str] = contents.NOTEBOOKS.keys()) -> list[Path]:
+    """The notebooks of these numbers in reading order, the clean-up last; all by default."""
+    return [NOTEBOOKS / f"{name}.ipynb" for number, name in contents.NOTEBOOKS.items() if number in numbers]
 
 
 def executed() -> Path:
@@ -96,19 +96,20 @@ def text_of(notebook: Path, tag: str) -> str:
 @for_people
 def main(
     names: Annotated[
-        list[str] | None, typer.Argument(help="numbers, like 01 02; all but the clean-up by default")
+        list[str] | None, typer.Argument(help="numbers, like 01 02; 00 to 06 by default")
     ] = None,
     first: Annotated[str, typer.Option("--from", help="the first one, like 04, and those after it")] = "",
     last: Annotated[
         str, typer.Option("--to", help="the last one; without --from, finished ones are skipped")
     ] = "",
-    write: Annotated[bool, typer.Option(help="put the outputs into notebooks/, to be committed")] = False,
+    beyond: Annotated[bool, typer.Option("--all", help="also those after 06, but not the clean-up")] = False,
+    write: Annotated[
+        bool, typer.Option(help="put the outputs into notebooks/, to be committed; of all, by default")
+    ] = False,
 ) -> None:
     """Run the series; stop at the first notebook that fails."""
-    if first or last:
-        chosen = _between(first, last)
-    else:
-        chosen = [n for n in notebooks() if (n.name[:2] in names if names else write or n.stem != CLEAN_UP)]
+    numbers = names or by_default(beyond, write)
+    chosen = between(first, last, beyond) if first or last else notebooks(numbers)
     start, done = time.monotonic(), []
     for notebook in chosen:
         if last and not first and _finished(notebook):
@@ -127,18 +128,32 @@ def main(
         console.print("Read on: notebooks/00-introduction.ipynb, or `make lab` to run it cell by cell.")
 
 
-def _between(first: str, last: str) -> list[Path]:
-    """The notebooks from one number to another; raises SettingsError for what is no number of one."""
-    first, last = contents.chosen("FROM", first or "00"), contents.chosen("TO", last or "06")
+def by_default(beyond: bool, write: bool) -> list[str]:
+    """Numbers of the article's notebooks, of those beyond it if asked for, or of all."""
+    if write:
+        return list(contents.NOTEBOOKS)
+    return contents.ARTICLE + (contents.BEYOND if beyond else [])
+
+
+def between(first: str, last: str, beyond: bool = False) -> list[Path]:
+    """The notebooks from one number to another; without the last, to 06 or, if asked for, beyond.
+
+    Raises:
+        SettingsError: there is no notebook of that number, or they are in the wrong order.
+    """
+    numbers = contents.ARTICLE + contents.BEYOND
+    first = contents.chosen("FROM", first or "00", numbers)
+    end = numbers if beyond or first in contents.BEYOND else contents.ARTICLE
+    last = contents.chosen("TO", last or end[-1], numbers)
     if first > last:
         raise SettingsError("Choosing the notebooks", f"FROM={first} comes after TO={last}", "FROM=04 TO=05")
-    return [notebook for notebook in notebooks() if first <= notebook.name[:2] <= last]
+    return notebooks([number for number in numbers if first <= number <= last])
 
 
 def _finished(notebook: Path) -> bool:
     """Whether all that it creates exists, and its check passes without a change; prints it."""
     number = notebook.name[:2]
-    if number == "06":  # it creates nothing: running it is the proof
+    if number >= "06":  # it leaves nothing behind: running it is the proof
         return False
     if proof.missing(number, proof.exists()) or any(claim.why for claim in proof.prove(notebook)):
         return False

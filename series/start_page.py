@@ -10,6 +10,7 @@ from papermill.exceptions import PapermillExecutionError
 
 from helpers import cost, state
 from helpers.base import command
+from helpers.base.contents import BEYOND
 from helpers.base.errors import TutorialError, for_people
 from helpers.base.settings import ROOT, current
 from helpers.base.tables import Rich
@@ -81,6 +82,8 @@ def _how_far(number: str, parts: Parts) -> str:
     broken = [THINGS[key].name for key in made if parts[key].phase == "failed"]
     if broken:
         return f"✗ broken: {', '.join(broken)}"
+    if number in BEYOND:
+        return "undoes what it does"
     if not made:
         return "creates nothing"
     if there == len(made):

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from helpers.base import contents
 from series.run import notebooks
 from tests.conftest import completed, run
 from tests.faults.proxy import Answer, Call, Proxy, Send
@@ -213,7 +214,7 @@ def test_what_later_notebooks_created_is_deleted_and_can_be_created_again(meshes
     run(meshes, *cleanup)
     assert "would delete" not in run(meshes, *cleanup, "--dry-run")
     left = completed(meshes, PYTHON, "-m", "series.check")
-    not_run = [notebook.stem for notebook in notebooks()[:-1] if notebook.name[:2] >= number]
+    not_run = [notebook.stem for notebook in notebooks(contents.ARTICLE) if notebook.name[:2] >= number]
     if number != "06":  # which creates nothing
         assert left.stdout.endswith(f"Not run yet: {', '.join(not_run)}\n"), left.stdout + left.stderr
     run(meshes, PYTHON, "-m", "series.run", "--from", number)

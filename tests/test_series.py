@@ -13,12 +13,13 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from tenacity import Retrying, stop_after_delay, wait_fixed
 
+from helpers.base import contents
 from series.run import notebooks, text_of
 from tests import messy, solutions
 from tests.conftest import PROJECT, completed, run
 from tests.notebooks.compare import differences
 
-TUTORIAL = notebooks()[:-1]
+TUTORIAL = notebooks(contents.ARTICLE)
 RUNNER = (sys.executable, "-m", "tests.faults.notebooks")
 BIN = Path(sys.executable).parent
 

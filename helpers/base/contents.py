@@ -1,5 +1,6 @@
 """What the series creates and which notebook creates it: for messages, pictures and the clean-up."""
 
+from collections.abc import Sequence
 from typing import NamedTuple, TypeVar
 
 from helpers.base.errors import PrerequisiteError, SettingsError
@@ -19,6 +20,9 @@ NOTEBOOKS = {
         "99-clean-up",
     )
 }
+# Each of those beyond the article can be run alone after 06, and its last cell undoes what it did.
+ARTICLE = [number for number in NOTEBOOKS if number <= "06"]
+BEYOND = [number for number in NOTEBOOKS if "06" < number < "99"]
 
 
 class Thing(NamedTuple):
@@ -70,11 +74,10 @@ OBJECTS = {
 }
 
 
-def chosen(name: str, number: str) -> str:
-    """The same number if it is one of 00 to 06; raises SettingsError otherwise, with the choice's name."""
-    numbers = [each for each in NOTEBOOKS if each != "99"]
-    if number not in numbers:
-        answer = f"{name}={number} is not the number of a notebook: {', '.join(numbers)}"
+def chosen(name: str, number: str, among: Sequence[str] = ARTICLE) -> str:
+    """The same number if it is one of these; raises SettingsError otherwise, with the choice's name."""
+    if number not in among:
+        answer = f"{name}={number} is not the number of a notebook: {', '.join(among)}"
         raise SettingsError("Choosing notebooks", answer, f"{name}=04")
     return number
 

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from helpers.base import contents
 from series.run import notebooks
 from tests.conftest import NAME, fresh_lab
 from tests.pasting.shell import Shell
@@ -12,7 +13,7 @@ REQUEST = "kubectl --context gke exec "
 
 def test_the_printed_commands_lead_to_the_page(meshes):
     made = Path(meshes["KUBECONFIG"]).parent
-    printed = [step for each in notebooks()[:-1] for step in steps(made / "run" / each.name)]
+    printed = [step for each in notebooks(contents.ARTICLE) for step in steps(made / "run" / each.name)]
     [first, *_] = [step for step in printed if step.command.startswith(REQUEST)]
     assert "HTTP/1.1 200 OK" in first.output
     with fresh_lab(name := f"{NAME[:15]}-paste") as environment:
