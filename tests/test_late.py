@@ -186,7 +186,7 @@ def sets() -> Iterator[Any]:
         yield pytest.param(broken, id=name, marks=[pytest.mark.slow] if number else [])
 
 
-@pytest.mark.parametrize("broken", sets())
+@pytest.mark.parametrize("broken", [*sets()])
 def test_check_names_the_notebook_and_running_it_again_repairs_it(meshes, broken):
     for do in broken.values():
         do(meshes)
