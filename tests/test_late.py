@@ -58,11 +58,16 @@ def balancer(env: Env) -> str:
 
 
 def no_rule(env: Env) -> None:
-    """HTTPS is allowed from another network instead."""
     group = security_group(env, "group-name", "*-alb")
     words = ("--group-id", group, "--protocol", "tcp", "--port", "443", "--cidr")
     aws(env, "ec2", "revoke-security-group-ingress", *words, "10.0.0.0/16")
     aws(env, "ec2", "authorize-security-group-ingress", *words, "192.168.0.0/16")
+
+
+def wrong_security_groups(env: Env) -> None:
+    """HTTPS is allowed from another network, in a group that the load balancer no longer has."""
+    no_rule(env)
+    another_security_group(env)
 
 
 def another_security_group(env: Env) -> None:
@@ -105,8 +110,7 @@ DEAD_ADDRESS = '[{"op": "replace", "path": "/spec/endpoints/0/address", "value":
 
 # By the notebook that creates it; those of one test are broken at the same time.
 BROKEN: dict[str, dict[str, Break]] = {
-    "rule, route": {
-        "01": no_rule,
+    "route": {
         "05": patch("virtualservice/direct-lambda-through-egress-gateway", ANOTHER_ROUTE),
     },
     "listener, gateways, Secret, address": {
@@ -123,8 +127,8 @@ BROKEN: dict[str, dict[str, Break]] = {
         "04": delete("eks", "gateway/eastwestgateway"),
         "05": strangers_certificate,
     },
-    "security group, rule, route": {
-        "01": another_security_group,
+    "security groups, route, rule": {
+        "01": wrong_security_groups,
         "04": delete("eks", "virtualservice/vs-lambda"),
         "05": delete("gke", "destinationrule/dr-lambda-ext"),
     },
