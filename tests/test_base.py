@@ -150,7 +150,7 @@ def test_every_package_has_a_wheel_for_macos(processor, python, index, tmp_path)
     assert "appnope" in {package.split("==")[0] for package in packages}  # macOS alone has it
 
 
-@pytest.mark.parametrize("target", ["tutorial", "lab", "destroy", "handouts"])
+@pytest.mark.parametrize("target", ["tutorial", "lab", "check", "destroy", "handouts"])
 def test_make_for_real_accounts_touches_nothing_of_the_lab(target):
     asked = ["make", "--dry-run", target, "VENV=build/no-such-venv"]
     cloud, lab = (
@@ -161,3 +161,23 @@ def test_make_for_real_accounts_touches_nothing_of_the_lab(target):
     assert "-m lab" not in cloud
     if target != "handouts":  # which needs no lab
         assert "setup.sh python3 build/no-such-venv lab" in lab
+
+
+@pytest.mark.parametrize(
+    ("words", "does"),
+    [
+        (("tutorial",), ("series.run", "series.handouts --executed")),
+        (("tutorial", "TO=03"), ('series.run --to "03"',)),
+        (("tutorial", "FROM=04", "TO=04"), ('series.run --from "04" --to "04"',)),
+        (("destroy", "FROM=04", "ARGS=--dry-run"), ('helpers.cleanup --from "04" --dry-run',)),
+        (("check",), ("series.check",)),
+        (("check", "TARGET=cloud"), ("series.check TARGET=cloud",)),
+    ],
+)
+def test_notebooks_are_chosen_on_makes_command_line_only(words, does):
+    environment = os.environ | {"FROM": "01", "TO": "02", "ALL": "1"}
+    done = subprocess.run(
+        ["make", "--dry-run", *words], cwd=PROJECT, env=environment, capture_output=True, text=True
+    )
+    lines = [" ".join(line.split("-m ")[-1].split()) for line in done.stdout.splitlines()]
+    assert [line for line in lines if line.startswith(("series.", "helpers."))] == list(does)
