@@ -180,10 +180,10 @@ def _tags_of_all_runs() -> Iterator[dict[str, str]]:
 def _ready() -> list[str]:
     """Contexts of the reachable clusters, written into the kubeconfig."""
     ready = []
-    if eks.status() == "ACTIVE":
+    if eks.status() in eks.READY:
         eks.connect()
         ready.append(eks.CONTEXT)
-    if current().GOOGLE_CLOUD_PROJECT and gke.status() == "RUNNING":
+    if current().GOOGLE_CLOUD_PROJECT and gke.status() in gke.READY:
         gke.connect()
         ready.append(gke.CONTEXT)
     return ready

@@ -12,6 +12,7 @@ from helpers.clusters import kubeconfig
 from helpers.clusters.model import Cluster
 
 CONTEXT = "eks"
+READY = ("ACTIVE", "UPDATING")  # states in which the API server answers
 VERSION = "1.35"
 LOGS = ("api", "audit", "authenticator", "controllerManager", "scheduler")
 _ROLES = ("eks-cluster", "eks-nodes")

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from google.cloud import container_v1  # takes half a second, so it is imported by the first call
 
 CONTEXT = "gke"
+READY = ("RUNNING", "RECONCILING")  # states in which the API server answers
 CHANNEL = "REGULAR"
 MACHINE_TYPE = "e2-standard-2"
 # Memory and disk of each node, in GB. The disk is GKE's default, a balanced one.

@@ -140,9 +140,10 @@ def delete(context: str, namespace: str, what: str, timeout: float = 300) -> Non
     """
     kind, _, name = what.partition("/")
     line = _line(context, *(["-n", namespace] if namespace else []), "delete", what)
-    if find(context, namespace, what) is not None:
-        changes.begin(line)
-        _delete(context, line, namespace, kind, name)
+    if find(context, namespace, what) is None:
+        return
+    changes.begin(line)
+    _delete(context, line, namespace, kind, name)
     gone = lambda: find(context, namespace, what) is None  # noqa: E731
     wait_until(f"{what} to be deleted", gone, bool, timeout=timeout, state=lambda _: "still there")
     command.show_change(line, f'{kind} "{name}" deleted')

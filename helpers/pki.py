@@ -128,7 +128,9 @@ def _acm_roots() -> list[bool]:
         known = re.findall(_PEM, Path(certifi.where()).read_text(encoding="utf-8"), re.DOTALL)
         roots = [pem.encode() for pem in known if b"Amazon" in ssl.PEM_cert_to_DER_cert(pem)]
     for name in ("alb.crt", "alb.key"):  # of a private CA, from an earlier run
-        _cert(name).with_name(name).unlink(missing_ok=True)
+        if (file := _cert(name).with_name(name)).exists():
+            changes.begin(f"rm {relative(file)}")
+            file.unlink()
     _write(_cert("alb-ca"), b"".join(roots), 0o644)
     print(f"{relative(_cert('alb-ca'))}: the roots that ACM's certificates chain to")
     return []

@@ -108,6 +108,7 @@ def exports(lab: Lab, named: dict[str, str | list[str]]) -> str:
     exported = {name: str(value) for name, value in named.items() if name.startswith(ours)}
     gke, key = named["CLOUDSDK_API_ENDPOINT_OVERRIDES_CONTAINER"], named["GOOGLE_APPLICATION_CREDENTIALS"]
     exported |= {"LAB_NAME": lab.name, "AWS_DEFAULT_REGION": REGION}
+    exported |= {"AWS_PAGER": ""}  # version 2 would open `less` in the middle of a pasted block
     exported |= {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
     exported |= {"KUBECACHEDIR": str(Path(exported["KUBECONFIG"]).with_name("kube-cache"))}  # else in ~/.kube
     exported |= {"KUBERC": "off"}  # ~/.kube/kuberc may ask for confirmation before a delete

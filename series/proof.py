@@ -40,9 +40,9 @@ def exists() -> Parts:
         override(KUBECONFIG=Path(folder) / "kubeconfig"),
         redirect_stdout(io.StringIO()),
     ):
-        if eks.status() == "ACTIVE":
+        if eks.status() in eks.READY:
             eks.connect()
-        if current().GOOGLE_CLOUD_PROJECT and gke.status() == "RUNNING":
+        if current().GOOGLE_CLOUD_PROJECT and gke.status() in gke.READY:
             gke.connect()
         return state.gather()
 

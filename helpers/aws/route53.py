@@ -56,7 +56,8 @@ def ensure(vpc_id: str = "") -> str:
         return _create(vpc_id)
     kinds = {"private": "Config.PrivateZone", "public": "!(Config.PrivateZone)"}
     if kind := kinds.get(current().TUTORIAL_ROUTE53_ZONE):  # otherwise the settings have its id
-        show, name = f"HostedZones[?{kind}].Id | [0]", current().TUTORIAL_DOMAIN
+        name = current().TUTORIAL_DOMAIN
+        show = f"HostedZones[?Name=='{name}.' && {kind}].Id | [0]"
         aws.shown("route53", "list_hosted_zones_by_name", show=show, DNSName=name)
     return zone
 

@@ -34,12 +34,20 @@ def write(context: str, server: str, ca_data: str, by_hand: str) -> None:
         by_name = {entry["name"]: entry for entry in config.get(f"{kind}s") or []}
         by_name[context] = {"name": context, kind: value}  # where it was
         config[f"{kind}s"] = list(by_name.values())
-    if config == before:
+    if config == before or _leads_there(context, entries["cluster"]):
         print(f"{relative(path)} has the context {context}")
         return
     changes.begin(by_hand)
     _save(path, config)
     show_change(by_hand, f"{relative(path)} has the context {context}")
+
+
+def _leads_there(context: str, cluster: dict[str, Any]) -> bool:
+    """Whether the context has entries of another program, such as the AWS CLI, for the same cluster."""
+    config = _read()
+    name = _named(config, context)["cluster"]
+    found = [entry["cluster"] for entry in config.get("clusters") or [] if entry["name"] == name != context]
+    return any(entry.items() >= cluster.items() for entry in found)
 
 
 def has(context: str) -> bool:
@@ -60,16 +68,25 @@ def entries(context: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """The cluster and the user of that context; raises PrerequisiteError."""
     require_context(context)
     config = _read()
+    named = _named(config, context)
     cluster, user = (
-        next(entry[kind] for entry in config[f"{kind}s"] if entry["name"] == context)
+        next(entry[kind] for entry in config[f"{kind}s"] if entry["name"] == named[kind])
         for kind in ("cluster", "user")
     )
     return cluster, user
 
 
+def _named(config: dict[str, Any], context: str) -> dict[str, str]:
+    """The names of a context's cluster and user; `aws eks update-kubeconfig` uses the ARN for both."""
+    found = (entry["context"] for entry in config.get("contexts") or [] if entry["name"] == context)
+    return next(found, {"cluster": context, "user": context})
+
+
 def server(context: str) -> str:
     """The URL of the API server of that context; "" if there is none."""
-    clusters = [entry for entry in _read().get("clusters") or [] if entry["name"] == context]
+    config = _read()
+    name = _named(config, context)["cluster"]
+    clusters = [entry for entry in config.get("clusters") or [] if entry["name"] == name]
     return clusters[0]["cluster"]["server"] if clusters else ""
 
 
@@ -82,8 +99,9 @@ def remove(context: str) -> None:
     names = [entry["name"] for entry in config.get("contexts") or []]
     if context not in names:
         return
+    gone = {"contexts": context} | {f"{kind}s": name for kind, name in _named(config, context).items()}
     for kind in _KINDS:
-        config[kind] = [entry for entry in config.get(kind) or [] if entry["name"] != context]
+        config[kind] = [entry for entry in config.get(kind) or [] if entry["name"] != gone[kind]]
     if not any(config[kind] for kind in _KINDS):
         path.unlink()
         return

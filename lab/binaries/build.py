@@ -84,6 +84,8 @@ _GO_SETTINGS = {
     *("GOPATH", "GOMODCACHE", "GOENV"),
 }
 
+_UNFINISHED = "building-"  # a folder of a build that was interrupted may stay
+
 
 def folder(cache: Path) -> Path:
     """Where the programs built from this checkout's sources are, or will be."""
@@ -112,13 +114,17 @@ def build(cache: Path, progress: Progress) -> Path:
     go = Go(toolchain(), cache / "go-build")
     target.parent.mkdir(parents=True, exist_ok=True)
     # Built elsewhere and moved: an interrupted build never looks like a finished one.
-    with _only_one(cache), tempfile.TemporaryDirectory(dir=target.parent, prefix="building-") as scratch:
+    with _only_one(cache), tempfile.TemporaryDirectory(dir=target.parent, prefix=_UNFINISHED) as scratch:
         if is_built(cache):  # by the process that this one has waited for
             return target
+        for old in target.parent.glob(f"{_UNFINISHED}*"):
+            if old != Path(scratch):
+                shutil.rmtree(old)
         _download(go, progress)
         for group in GROUPS:
             if not _built_before(group, target.parent, Path(scratch)):
                 _build_group(go, group, Path(scratch), progress)
+            (Path(scratch) / _mark(group)).touch()
         shutil.copy(
             _istio_source(go) / "tools/packaging/common/envoy_bootstrap.json", Path(scratch) / ENVOY_BOOTSTRAP
         )
@@ -212,20 +218,24 @@ def _download(go: Go, progress: Progress) -> None:
 
 
 def _built_before(group: Group, builds: Path, out: Path) -> bool:
-    """Copy a group's programs from an earlier build, if this group's sources have not changed."""
+    """Take a group's programs from an earlier build, if this group's sources have not changed."""
+    finished = (folder for folder in builds.iterdir() if not folder.name.startswith(_UNFINISHED))
+    for build in (folder for folder in finished if (folder / _mark(group)).exists()):
+        for name in group.packages:
+            os.link(build / name, out / name)
+        return True
+    return False
+
+
+def _mark(group: Group) -> str:
+    """The name of an empty file beside the programs that were built from these sources."""
     sources = ["go.mod", "go.sum"]
     for package in group.packages.values():
         sources += [str(file.relative_to(SOURCE)) for file in sorted((SOURCE / package).glob("*.go"))]
     key = hashlib.sha256(repr((group, STAMPS)).encode())
     for source in sources:
         key.update(source.encode() + b"\0" + (SOURCE / source).read_bytes())
-    mark = f".{key.hexdigest()[:16]}"
-    (out / mark).touch()
-    for build in (folder for folder in builds.iterdir() if folder != out and (folder / mark).exists()):
-        for name in group.packages:
-            os.link(build / name, out / name)
-        return True
-    return False
+    return f".{key.hexdigest()[:16]}"
 
 
 def _build_group(go: Go, group: Group, out: Path, progress: Progress) -> None:

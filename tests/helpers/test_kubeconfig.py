@@ -83,3 +83,35 @@ def test_nobody_elses_context_becomes_the_current_one():
     assert read()["current-context"] == "gke"
     kubeconfig.remove("gke")
     assert read()["current-context"] == ""
+
+
+ARN = "arn:aws:eks:us-east-1:123456789012:cluster/c"
+
+
+def as_the_aws_cli_writes_it(server="https://127.0.0.1:6443"):
+    config = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": ARN, "cluster": {"server": server, "certificate-authority-data": "Q0E="}}],
+        "users": [{"name": ARN, "user": {"exec": {"command": "aws"}}}],
+        "contexts": [{"name": "eks", "context": {"cluster": ARN, "user": ARN}}],
+    }
+    current().KUBECONFIG.parent.mkdir(parents=True, exist_ok=True)
+    current().KUBECONFIG.write_text(yaml.safe_dump(config))
+
+
+def test_a_context_that_the_aws_cli_wrote_is_used_and_goes_whole():
+    as_the_aws_cli_writes_it()
+    before = current().KUBECONFIG.read_text()
+    write("eks")
+    assert current().KUBECONFIG.read_text() == before
+    assert kubeconfig.server("eks") == "https://127.0.0.1:6443"
+    assert kubeconfig.entries("eks")[1]["exec"]["command"] == "aws"
+    kubeconfig.remove("eks")
+    assert not current().KUBECONFIG.exists()
+
+
+def test_one_of_another_cluster_is_replaced():
+    as_the_aws_cli_writes_it("https://127.0.0.1:7443")
+    write("eks")
+    assert kubeconfig.server("eks") == "https://127.0.0.1:6443"
