@@ -62,7 +62,8 @@ def listing() -> list[Resource]:
 
     The tagging API lists neither roles nor what Kubernetes created, so each service is queried too.
     """
-    found = [resource for noun in _nouns() for resource in noun.leftovers()]
+    # A security group is the load balancer's, and in the VPC.
+    found = list(dict.fromkeys(resource for noun in _nouns() for resource in noun.leftovers()))
     others = [arn for arn in tagging.arns() if not any(resource.name in arn for resource in found)]
     return found + [Resource("AWS", "tagged", arn) for arn in others]
 
@@ -118,7 +119,7 @@ def everything() -> None:
 
 def since(number: str) -> list[Resource]:
     """What that notebook and later ones created and what still exists, in the order of deletion."""
-    return [resource for noun in _made_since(number) for resource in noun.leftovers()]
+    return list(dict.fromkeys(found for noun in _made_since(number) for found in noun.leftovers()))
 
 
 def back_to(number: str) -> None:

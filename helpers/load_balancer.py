@@ -86,8 +86,8 @@ def leftovers() -> list[Resource]:
     if target_group():
         found.append(Resource("AWS", "target group", function.name()))
     groups = ec2.tagged("security group", Name=name())
-    found += [Resource("AWS", "security group", each["GroupId"]) for each in groups]
-    return found + alb_log.leftovers()
+    ids = [Resource("AWS", "security group", each["GroupId"]) for each in groups]
+    return found + alb_log.leftovers() + ids
 
 
 def listeners() -> show.Table:

@@ -9,7 +9,7 @@ from tests.test_series import RUNNER, TUTORIAL, exists_now
 def test_before_the_first_notebook_nothing_exists(empty_lab):
     found = exists_now(empty_lab)
     assert set(found.values()) == {"not yet", "not open yet"}
-    assert {"VPC", "GKE cluster", "way ingress gateway → internal ALB"} < set(found)
+    assert {"VPC", "GKE cluster", "path ingress gateway → internal ALB"} < set(found)
 
 
 def test_out_of_order_a_notebook_says_which_comes_first(empty_lab):

@@ -211,7 +211,7 @@ def test_a_program_that_is_missing(settings, asked, capsys, monkeypatch, tmp_pat
 def test_a_quota_that_is_used_up(account, settings, asked, capsys):
     ec2 = account.client("ec2")
     made = [ec2.create_vpc(CidrBlock="10.9.0.0/16")["Vpc"]["VpcId"] for _ in range(4)]
-    stopped(asked, capsys, "quota, VPCs in the region: 5 of 5 are used and 1 needed")
+    stopped(asked, capsys, "quota, VPCs in the region: 5 of 5 used, 1 needed")
     for vpc in made:
         ec2.delete_vpc(VpcId=vpc)
 

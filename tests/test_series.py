@@ -131,7 +131,7 @@ def test_in_the_end_all_exists_and_all_ways_are_open(meshes):
     found = exists_now(meshes)
     assert not {"not yet", "not known", "not open yet"} & set(found.values()), found
     assert found["target group"] == "healthy" and found["GKE: sleep"] == "ready"
-    assert found["way egress gateway → ingress gateway"] == "open"
+    assert found["path egress gateway → ingress gateway"] == "open"
 
 
 class TestOtherPeoplesClients:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from helpers.base.tables import Rich
 from helpers.base.waiting import Line
 
-_LONG = 12  # lines; more are folded
+_MANY = 4  # commands; more are folded, however long their lines are
 _steps: list["_Step"] = []  # the one that runs, if any
 
 
@@ -25,7 +25,7 @@ class _Step:
     def show(self) -> None:
         self.progress.end()
         text = "\n".join(self.texts)
-        if len(text.splitlines()) <= _LONG:
+        if len(self.texts) <= _MANY:
             print(text, end="\n" if text else "")
             return
         from IPython.display import display
@@ -37,7 +37,7 @@ class _Step:
 
 @contextmanager
 def step() -> Iterator[None]:
-    """A notebook shows the commands printed meanwhile at the end, folded if they are long; also a decorator.
+    """A notebook shows the commands printed meanwhile at the end, folded if they are many; also a decorator.
 
     Until then a line that updates says how many are done.
     """

@@ -30,9 +30,9 @@ def test_a_dry_run_lists_in_the_order_of_deletion_and_deletes_nothing(moto, caps
     assert len(lines) == len(before)
     kinds = list(dict.fromkeys(line.split(", ")[1].rpartition(" ")[0] for line in lines))
     assert kinds == [
-        "record", "hosted zone", "load balancer", "target group", "bucket", "certificate", "function",
-        "log group", "role", "NAT gateway", "elastic IP", "network interface", "route table", "subnet",
-        "security group", "internet gateway", "VPC",
+        "record", "hosted zone", "load balancer", "target group", "bucket", "security group",
+        "certificate", "function", "log group", "role", "NAT gateway", "elastic IP", "network interface",
+        "route table", "subnet", "internet gateway", "VPC",
     ]  # fmt: skip
 
 

@@ -215,7 +215,7 @@ def test_curl_tells_where_it_went_and_what_it_sent(monkeypatch):
 
 @pytest.mark.parametrize(
     ("flags", "word"),
-    [("UF", "no connection"), ("UF,URX", "as often as allowed"), ("NC", "no such cluster"), ("XX", "XX: ")],
+    [("UF", "no connection"), ("UF,URX", "the retry limit"), ("NC", "no such cluster"), ("XX", "XX: ")],
 )
 def test_flags_in_words(flags, word):
     assert word in explain.envoy(flags, "details", "TLS_error")

@@ -2,6 +2,7 @@
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from threading import Barrier
 
 import pytest
@@ -17,8 +18,9 @@ async def failing() -> None:
     raise ValueError("of the work's own")
 
 
-def test_threads_that_ask_at_once_get_one_loop():
-    event_loop._started.cache_clear()
+def test_threads_that_ask_at_once_get_one_loop(monkeypatch):
+    # A loop of its own: those of other tests in this process still serve on the one that there is.
+    monkeypatch.setattr(event_loop, "_started", cache(event_loop._started.__wrapped__))
     together = Barrier(8)
 
     def ask(_: int) -> asyncio.AbstractEventLoop:
