@@ -25,7 +25,7 @@ def inner(one):
 @pytest.fixture(scope="module")
 def shown():
     """The outputs of a short step, of a long one, and of one that fails."""
-    calls = ["ensure(6)", "ensure(7)", "with folding.step():\n    ensure(7)\n    1 / 0", "ensure(0)"]
+    calls = ["ensure(4)", "ensure(7)", "with folding.step():\n    ensure(7)\n    1 / 0", "ensure(0)"]
     notebook = new_notebook(cells=[new_code_cell(STEP), *map(new_code_cell, calls)])
     NotebookClient(notebook, kernel_name="python3", allow_errors=True).execute()
     return [as_seen(cell.outputs) for cell in notebook.cells[1:]]
@@ -33,7 +33,7 @@ def shown():
 
 def test_few_commands_are_printed(shown):
     assert [output.output_type for output in shown[0]] == ["stream"]
-    assert shown[0][0].text.count("\n# → subnet-") == 6
+    assert shown[0][0].text.count("\n# → subnet-") == 4
 
 
 def test_many_are_folded_and_can_be_copied(shown, tmp_path):
