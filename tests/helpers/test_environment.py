@@ -134,6 +134,7 @@ def test_keys_in_the_file_leave_no_room_for_a_profile_or_another_token(monkeypat
 
 
 def test_what_a_reader_exempts_from_the_proxy_stays_exempt(monkeypatch):
+    monkeypatch.delenv("no_proxy", raising=False)  # which would win
     monkeypatch.setenv("NO_PROXY", "intranet.example,127.0.0.1")
     hosts = current().environment()["no_proxy"].split(",")
     assert hosts[0] == "intranet.example" and hosts.count("127.0.0.1") == 1
