@@ -71,8 +71,9 @@ def isolate(svg: Tag, name: str) -> None:
 
 def for_paper(body: BeautifulSoup) -> None:
     """What paper leaves out: long lists of commands, the link to the next notebook, and istioctl's emoji."""
-    for summary in body.find_all("summary", string=re.compile(f"{BY_HAND}$")):
-        summary.parent["class"] = "commands"
+    for details in body.find_all("details"):
+        if details.summary and details.summary.get_text().endswith(BY_HAND):
+            details["class"] = "commands"
     for heading in body.find_all("h2", string="Next"):
         for part in [heading, *heading.find_next_siblings()]:
             part["class"] = "screen"
