@@ -17,7 +17,7 @@ def test_asyncio_sends_small_pieces_at_once():
         listening = sockets.listen(("127.0.0.1", 0))
         server = await asyncio.get_running_loop().create_server(Accepted, sock=listening)
         async with server:
-            reader, writer = await asyncio.open_connection(*listening.getsockname())
+            _, writer = await asyncio.open_connection(*listening.getsockname())
             connection = await made
             found = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
             writer.close()
