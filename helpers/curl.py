@@ -22,7 +22,8 @@ from helpers.clusters import curl_pod, kubeconfig, pods
 _MARK = "\ncurl-says:"
 # First -q, because an "insecure" in a .curlrc would change what notebooks show. Then more output than the
 # reader's own arguments request, to learn what happened: https://curl.se/docs/manpage.html
-_MORE = ["--disable", "--silent", "--show-error", "--include", "--verbose", "--write-out", _MARK + "%{json}"]
+_MORE = ["--disable", "--silent", "--show-error", "--include", "--verbose"]
+_REPORT = ["--write-out", _MARK + "%{json}"]  # last, because a reader's -w is only shown
 # Refused, or a TLS handshake that fails: https://curl.se/docs/manpage.html#EXIT
 _ANSWERED = (7, 35, 52, 55, 56, 60)
 _NOISE = re.compile(
@@ -198,7 +199,7 @@ def _curl(
     Raises:
         TutorialError: curl did not start, or is too old.
     """
-    done = run(["curl", *_MORE, *args])
+    done = run(["curl", *_MORE, *args, *_REPORT])
     shown = command.shell_join([*shown_before, "curl", *map(shown_as, args)])
     if _MARK.encode() not in done.stdout:
         errors = done.stderr.decode(errors="replace").strip()
@@ -246,6 +247,8 @@ def _as_in_a_terminal(result: CurlResult) -> str:
         parts += [result.head, ""]
     if result.body:
         parts.append(result.body)
+    if "-w" in result.args:
+        parts.append(f"{result.status:03}")  # %{http_code} is all that notebooks ask for
     if result.exit_code:
         parts.append(f"curl: ({result.exit_code}) {result.error}")
     return "\n".join(parts)

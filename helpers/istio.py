@@ -3,7 +3,7 @@
 import base64
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import yaml
 from cryptography import x509
@@ -23,6 +23,8 @@ KUBERNETES = ((1, 32), (1, 36))
 # What `istioctl install` writes that `manifest generate` does not, and what istiod sets once it is ready:
 # https://github.com/istio/istio/blob/1.30.0/manifests/charts/base/templates/defaultrevision-validatingwebhookconfiguration.yaml
 _SET_LATER = ("metadata.labels.install.operator.istio.io/", "webhooks[0].failurePolicy")
+NOTHING = "_anonymous_match_nothing_"  # istioctl's name where policies exist and none has a rule
+_IN_SYNC = "istioctl proxy-status shows whether the proxy is in sync with istiod"
 # istioctl's messages if an API server does not answer, or not in time.
 _AWAY = re.compile(
     r"connection (refused|reset)|connection to the server .* was refused|\bEOF\b|connection lost"
@@ -114,9 +116,8 @@ def routes(context: str, workload: str, wanted: str, *args: str) -> Output:
 
     Changes propagate to proxies within moments; raises TimedOutError after a minute.
     """
-    hint = "istioctl proxy-status shows whether the proxy is in sync with istiod"
     words = ("proxy-config", "routes", workload, *args)
-    return _once(f"a route with {wanted} in {workload}", wanted, context, words, 60, hint)
+    return _once(f"a route with {wanted} in {workload}", _has(wanted), context, words, 60, _IN_SYNC)
 
 
 def endpoints(context: str, workload: str, host: str, port: int) -> Output:
@@ -129,14 +130,45 @@ def endpoints(context: str, workload: str, host: str, port: int) -> Output:
     cluster = f"outbound|{port}||{host}"
     hint = f"does DNS know an address of {host}? Resolvers cache a missing name for minutes"
     words = ("proxy-config", "endpoints", workload, "--cluster", cluster, "--status", "healthy")
-    return _once(f"an address of {host} in {workload}", cluster, context, words, 300, hint)
+    return _once(f"an address of {host} in {workload}", _has(cluster), context, words, 300, hint)
 
 
-def _once(what: str, wanted: str, context: str, words: Sequence[str], timeout: float, hint: str) -> Output:
+def policies(context: str, workload: str, *names: str) -> Output:
+    """The AuthorizationPolicies in an Envoy, once they are exactly these, e.g. "only-gke.istio-ingress".
+
+    If none of them allows anything, the name is NOTHING. Raises TimedOutError after a minute.
+    https://istio.io/latest/docs/reference/commands/istioctl/#istioctl-experimental-authz-check
+    """
+    words = ("experimental", "authz", "check", workload)
+
+    def complete(output: Output) -> bool:
+        found = [line.split()[1] for line in output.text.splitlines()[1:] if line.split()]
+        return set(found) == set(names)
+
+    return _once(f"{', '.join(names) or 'no policy'} in {workload}", complete, context, words, 60, _IN_SYNC)
+
+
+def certificates(context: str, workload: str, serial: str) -> Output:
+    """The certificates in an Envoy, once the one with this serial number is there.
+
+    Raises TimedOutError after a minute.
+    """
+    words = ("proxy-config", "secret", workload)
+    what = f"the certificate {serial} in {workload}"
+    return _once(what, _has(serial), context, words, 60, _IN_SYNC)
+
+
+def _has(wanted: str) -> Callable[[Output], bool]:
+    return lambda output: wanted in output.text
+
+
+def _once(
+    what: str, done: Callable[[Output], bool], context: str, words: Sequence[str], timeout: float, hint: str
+) -> Output:
     output = wait_until(
         what,
         lambda: istioctl(context, *words, show=False),
-        lambda output: wanted in output.text,
+        done,
         timeout=timeout,
         interval=2,
         state=lambda _: "not there yet",

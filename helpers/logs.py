@@ -1,4 +1,4 @@
-"""One request, found in an Envoy's log by the traceparent that curl sent."""
+"""Requests, found in an Envoy's log by the traceparent that curl sent."""
 
 import json
 from typing import Any
@@ -34,6 +34,26 @@ def envoy(
         event=True,
         state=lambda _: "not in the log yet",
         hint="check that the request took this path, and that access logs are on (meshConfig).",
+    )
+
+
+def envoy_all(
+    context: str, namespace: str, target: str, traceparent: str, count: int, timeout: float = 45
+) -> list[dict[str, Any]]:
+    """Like `envoy`, for a part of a traceparent that several requests share: all, once there are `count`."""
+
+    def probe() -> list[dict[str, Any]]:
+        lines = pods.logs(context, namespace, target, "istio-proxy").splitlines()
+        return [_entry(line) for line in lines if traceparent in line]
+
+    command.show(_search(context, namespace, target, traceparent))
+    return wait_until(
+        f"{count} requests in the log of {target}",
+        probe,
+        lambda found: len(found) >= count,
+        timeout=timeout,
+        event=True,
+        state=lambda found: f"{len(found)} so far",
     )
 
 

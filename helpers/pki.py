@@ -4,6 +4,7 @@ import datetime
 import os
 import re
 import ssl
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,6 +30,10 @@ SERVER, CLIENT = "lambda.external", "client.lambda.external"
 _PEM = "-----BEGIN CERTIFICATE-----\n.+?\n-----END CERTIFICATE-----\n"
 _CA_DAYS, _LEAF_DAYS = 3650, 365
 _LEFT = datetime.timedelta(days=1)  # reissued when less is left
+_KINDS: dict[str, type[x509.DNSName | x509.UniformResourceIdentifier]] = {
+    "DNS": x509.DNSName,
+    "URI": x509.UniformResourceIdentifier,
+}
 _CN_LIMIT = 64  # characters of a common name, by X.509; the full name is in subjectAltName
 _PURPOSES = {ExtendedKeyUsageOID.SERVER_AUTH: "serverAuth", ExtendedKeyUsageOID.CLIENT_AUTH: "clientAuth"}
 _SKEW = datetime.timedelta(minutes=5)  # clocks of clusters differ a little
@@ -84,10 +89,29 @@ def ensure() -> Certificates:
     return Certificates(**authorities, **pairs)
 
 
-def another_client(host: str) -> tuple[Path, Path]:
-    """Certificate and key of another client, signed by the mTLS CA, in files named after it."""
-    _leaf(host, host, "mtls-ca", ExtendedKeyUsageOID.CLIENT_AUTH)
-    return _cert(host), _key(host)
+def another_client(host: str, *more: str, file: str = "") -> tuple[Path, Path]:
+    """Certificate and key of another client, signed by the mTLS CA, in files named after it.
+
+    `more` are names besides the host's, as OpenSSL writes them: "DNS:…", "URI:spiffe://…".
+    """
+    name = file or host
+    _leaf(name, host, "mtls-ca", ExtendedKeyUsageOID.CLIENT_AUTH, more)
+    return _cert(name), _key(name)
+
+
+def delete(*certificates: Path) -> None:
+    """Delete certificates of other clients with their keys, where they exist."""
+    files = [file for each in certificates for file in (each, each.with_suffix(".key")) if file.exists()]
+    if files:
+        changes.begin(line := command.shell_join(["rm", *files]))
+        for file in files:
+            file.unlink()
+        command.show_change(line)
+
+
+def serial(certificate: Path) -> str:
+    """The certificate's serial number, as istioctl prints it."""
+    return f"{_read_certificate(certificate).serial_number:032x}"
 
 
 def table() -> show.Table:
@@ -103,7 +127,7 @@ def table() -> show.Table:
                 "file": relative(_cert(name)),
                 "subject": certificate.subject.rfc4514_string(),
                 "signed by": certificate.issuer.rfc4514_string(),
-                "names": ", ".join(_names(certificate)),
+                "names": ", ".join(each.removeprefix("DNS:") for each in _names(certificate)),
                 "days": (certificate.not_valid_after_utc - now).days,
             }
         )
@@ -152,12 +176,13 @@ def _authority(name: str, common_name: str) -> bool:
     return False
 
 
-def _leaf(name: str, host: str, ca: str, purpose: x509.ObjectIdentifier) -> bool:
+def _leaf(name: str, host: str, ca: str, purpose: x509.ObjectIdentifier, more: Sequence[str] = ()) -> bool:
     """Whether it exists already; otherwise it is issued."""
-    if _fits(name, ca, host):
+    names = [f"DNS:{host}", *more]
+    if _fits(name, ca, names):
         return True
     uses = ("keyUsage=critical,digitalSignature", f"extendedKeyUsage={_PURPOSES[purpose]}")
-    line = _openssl(name, host, _LEAF_DAYS, "CA:false", *uses, f"subjectAltName=DNS:{host}", ca=ca)
+    line = _openssl(name, host, _LEAF_DAYS, "CA:false", *uses, f"subjectAltName={','.join(names)}", ca=ca)
     changes.begin(line)
     key, authority = _new_key(name), _read_certificate(_cert(ca))
     builder = _builder(_subject(host), authority.subject, key, _LEAF_DAYS)
@@ -166,7 +191,7 @@ def _leaf(name: str, host: str, ca: str, purpose: x509.ObjectIdentifier) -> bool
         (_usage(digital_signature=True), True),
         (x509.ExtendedKeyUsage([purpose]), False),
         # Only this is matched against the host name, not the common name (RFC 9525).
-        (x509.SubjectAlternativeName([x509.DNSName(host)]), False),
+        (x509.SubjectAlternativeName([_general(each) for each in names]), False),
         (x509.AuthorityKeyIdentifier.from_issuer_public_key(_public(authority)), False),
     ]
     for extension, critical in extensions:
@@ -187,8 +212,8 @@ def _openssl(name: str, common_name: str, days: int, constraints: str, *extensio
     return command.shell_join([*words, "-keyout", _key(name), "-out", _cert(name)])
 
 
-def _fits(name: str, ca: str, host: str | None = None) -> bool:
-    """Whether the certificate is valid for another day and has this key, signer and (if given) name."""
+def _fits(name: str, ca: str, names: Sequence[str] = ()) -> bool:
+    """Whether the certificate is valid for another day and has this key, signer and these names."""
     try:
         certificate, authority = _read_certificate(_cert(name)), _read_certificate(_cert(ca))
         certificate.verify_directly_issued_by(authority)
@@ -197,7 +222,7 @@ def _fits(name: str, ca: str, host: str | None = None) -> bool:
         return False
     last_day = datetime.datetime.now(datetime.UTC) + _LEFT
     lasts = all(each.not_valid_after_utc > last_day for each in (certificate, authority))
-    return same_key and lasts and (host is None or host in _names(certificate))
+    return same_key and lasts and set(names) <= set(_names(certificate))
 
 
 def _builder(
@@ -226,7 +251,14 @@ def _names(certificate: x509.Certificate) -> list[str]:
         extension = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
     except x509.ExtensionNotFound:
         return []
-    return extension.value.get_values_for_type(x509.DNSName)
+    kinds = {value: key for key, value in _KINDS.items()}
+    return [f"{kinds[type(each)]}:{each.value}" for each in extension.value if type(each) in kinds]
+
+
+def _general(name: str) -> x509.GeneralName:
+    """A name as OpenSSL writes it: "DNS:lambda.external"."""
+    kind, _, value = name.partition(":")
+    return _KINDS[kind](value)
 
 
 def _public(certificate: x509.Certificate) -> ec.EllipticCurvePublicKey:

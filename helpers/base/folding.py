@@ -52,6 +52,16 @@ def step() -> Iterator[None]:
         _steps.pop().show()
 
 
+@contextmanager
+def unseen() -> Iterator[list[str]]:
+    """The commands printed meanwhile are not shown; the list gets each, with its answer."""
+    _steps.append(_Step())
+    try:
+        yield _steps[-1].texts
+    finally:
+        _steps.pop().progress.end()
+
+
 def show(command: str, answer: str = "") -> None:
     """Print a command that changed something, with its answer; within a step, at the step's end."""
     if _steps:
