@@ -18,12 +18,12 @@ class RequestPath:
 
     @property
     def refused(self) -> Hop | None:
-        """The hop that refused it; None where it came through, or that is not known."""
+        """The hop that refused it; None if it got through, or if that is not known."""
         return next((one for one in self.hops if one.state == "refused"), None)
 
     @property
     def reached(self) -> list[str]:
-        """The hops that saw the request, as far as their logs say."""
+        """The hops that received the request, according to their logs."""
         return [
             one.name for one in self.hops if one.state == "passed" or (one.state == "refused" and one.entry)
         ]
