@@ -2,13 +2,14 @@
 
 import gzip
 import json
+import shlex
 import time
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from helpers import aws, curl, follow, function
+from helpers import aws, curl, follow, function, logs
 from helpers.aws import alb_log
 from helpers.base.settings import current
 from helpers.curl import CurlResult
@@ -203,6 +204,22 @@ def test_without_a_traceparent_no_log_is_searched(clusters):
     journey = follow.request(from_pod(args=()), timeout=0)
     assert states(journey)["sidecar"] == "unknown"
     assert clusters.asked == []
+
+
+@pytest.mark.parametrize(
+    ("entry", "answer"),
+    [
+        ({"upstream_local": "10.0.1.68:1"}, '# → "upstream_local":"10.0.1.68:1"\n'),
+        ({"upstream_local": None}, ""),
+        ({}, ""),
+    ],
+)
+def test_a_field_is_shown_as_grep_would_find_it(entry, answer, capsys):
+    logs.show_field("eks", "istio-ingress", "deploy/a", "it's $HOME", entry, "upstream_local")
+    command, arrow, rest = capsys.readouterr().out.partition("# → ")
+    assert arrow + rest == answer
+    searched = ["grep", "it's $HOME", "|", "grep", "-o", '"upstream_local":"[^"]*"']
+    assert shlex.split(command.replace("\\\n", ""))[-6:] == searched
 
 
 def test_curl_tells_where_it_went_and_what_it_sent(monkeypatch):
