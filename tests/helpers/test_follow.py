@@ -11,6 +11,7 @@ import pytest
 
 from helpers import aws, curl, follow, function, logs
 from helpers.aws import alb_log
+from helpers.base import waiting
 from helpers.base.settings import current
 from helpers.curl import CurlResult
 from helpers.pictures import explain
@@ -198,6 +199,16 @@ def test_logs_that_are_late_are_said_to_be(clusters):
     journey = follow.request(from_pod(), timeout=0)
     assert list(states(journey).values()) == [*["passed"] * 4, "unknown", "unknown"]
     assert "every five minutes" in journey.hops[4].why
+
+
+def test_check_mode_does_not_wait_for_the_load_balancers_log(clusters, monkeypatch):
+    monkeypatch.setattr(waiting, "_READ_ONLY_LIMIT", 0.1)
+    monkeypatch.setenv("TUTORIAL_READ_ONLY", "1")
+    clusters.log(sleep=SIDECAR, istio_egress=EGRESS, istio_ingress=INGRESS)
+    function_says(TRACE)
+    journey = follow.request(from_pod(), timeout=60)
+    assert states(journey)["load balancer"] == "unknown"
+    assert journey.reached == WAY  # as the function has seen it
 
 
 def test_without_a_traceparent_no_log_is_searched(clusters):

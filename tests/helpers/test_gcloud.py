@@ -13,7 +13,7 @@ import requests
 from google.cloud.container_v1.types import Cluster, ClusterUpdate
 
 from helpers import gke
-from helpers.base.errors import ChangeNeededError
+from helpers.base.errors import ChangeNeededError, UnreachableError
 from helpers.gcp import cloud_nat, gcloud
 from lab.gcp.api.oauth import UNIVERSE
 from lab.network import Internet
@@ -119,6 +119,15 @@ def test_a_field_that_has_no_flag_is_not_left_out():
     request = {"parent": "projects/p/regions/r", "router_resource": {"name": "r", "nats": [nat]}}
     with pytest.raises(ValueError, match="stands for AUTO_ONLY"):
         gcloud.change("insert_router", request, lambda request: pytest.fail("it was sent"))
+
+
+def test_a_change_is_printed_although_its_answer_is_not_known(capsys):
+    def lost() -> str:
+        raise UnreachableError("Looking up the cluster", "no answer")
+
+    with pytest.raises(UnreachableError):
+        gcloud.change("delete_cluster", {"name": "projects/p/locations/l/clusters/c"}, str, answer=lost)
+    assert capsys.readouterr().out.startswith("gcloud container clusters delete c")
 
 
 def test_in_check_mode_nothing_is_sent(sent, monkeypatch):
