@@ -13,6 +13,7 @@ import nbformat
 import pytest
 from nbval.plugin import get_sanitize_patterns
 
+from helpers.base import contents
 from tests.solutions import of as solutions
 
 PROJECT = Path(__file__).parent.parent
@@ -30,15 +31,24 @@ SECTIONS = [
     "Next",
 ]
 UNCHANGED = 6  # the notebook that only sends requests
+# Those beyond the article leave nothing behind, and may do without a picture.
+OPTIONAL = {"The picture", "What exists now"}
 # Words of all Markdown cells. A notebook that needs more of them needs other words.
 BUDGET = {"00": 1550, "01": 1900, "02": 1650, "03": 1250, "04": 2150, "05": 1500, "06": 1700, "99": 700}
+BUDGET |= dict.fromkeys(contents.BEYOND, 1300)
 PRIMARY = re.compile(
     r"https://(docs\.aws\.amazon\.com|aws\.amazon\.com|cloud\.google\.com|istio\.io|www\.envoyproxy\.io"
-    r"|kubernetes\.io|spiffe\.io|www\.rfc-editor\.org|www\.w3\.org)/"
+    r"|kubernetes\.io|gateway-api\.sigs\.k8s\.io|spiffe\.io|www\.rfc-editor\.org|www\.w3\.org"
+    r"|www\.tcpdump\.org|www\.wireshark\.org|nghttp2\.org)/"
 )
 LONGEST = 40  # lines of an output that is not folded
 HELPERS = {path.stem for path in PROJECT.glob("helpers/*.py")}
+BEYOND = [path for path in NOTEBOOKS if path.name[:2] in contents.BEYOND]
 each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
+each_of_the_article = pytest.mark.parametrize(
+    "path", [path for path in NOTEBOOKS if path not in BEYOND], ids=lambda p: p.stem
+)
+each_beyond = pytest.mark.parametrize("path", BEYOND, ids=lambda p: p.stem)
 
 
 def cells(path: Path, kind: str) -> list[str]:
@@ -60,7 +70,8 @@ def anchors(text: str) -> list[str]:
 
 def test_the_series_is_complete():
     numbers = [path.name[:2] for path in NOTEBOOKS]
-    assert numbers == ["00", "01", "02", "03", "04", "05", "06", "99"]
+    assert numbers == ["00", "01", "02", "03", "04", "05", "06", *contents.BEYOND, "99"]
+    assert [path.stem for path in NOTEBOOKS] == list(contents.NOTEBOOKS.values())
 
 
 @each_notebook
@@ -79,8 +90,12 @@ def test_every_notebook_has_the_same_parts_in_the_same_order(path):
     number = int(path.name[:2])
     assert text.startswith(f"# {number} · ")
     headings = re.findall(r"^## (.+)$", text, re.M)
-    parts = [part for part in SECTIONS if part != "What exists now" or number != UNCHANGED]
-    assert [heading for heading in headings if heading in SECTIONS] == parts
+    absent = {"What exists now"} if number == UNCHANGED else set()
+    if path in BEYOND:
+        absent = OPTIONAL - set(headings)
+    assert [heading for heading in headings if heading in SECTIONS] == [
+        part for part in SECTIONS if part not in absent
+    ]
     steps = [int(step) for step in re.findall(r"^## Step (\d+): ", text, re.M)]
     assert steps == list(range(1, len(steps) + 1)) and steps
 
@@ -91,10 +106,16 @@ def test_it_starts_with_imports_and_ends_with_a_check(path):
     first = ast.parse(code[0]).body
     assert [node.module for node in first if isinstance(node, ast.ImportFrom)] == ["helpers", "helpers.check"]
     assert len(first) == 2
-    assert code[-1].startswith("check({")
+    assert code[-2 if path in BEYOND else -1].startswith("check({")
 
 
-@each_notebook
+@each_beyond
+def test_the_last_cell_of_one_beyond_the_article_undoes_what_it_did(path):
+    code = [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
+    assert [cell for cell in code if "undo" in cell.metadata.get("tags", [])] == code[-1:]
+
+
+@each_of_the_article
 def test_it_shows_what_it_changed_before_its_check(path):
     code = cells(path, "code")
     shown = [cell for cell in code if cell.startswith("state.now(")]
@@ -116,7 +137,7 @@ def test_cells_are_short_and_prose_is_longer_than_code(path):
 @each_notebook
 def test_each_exercise_has_a_cell_with_a_folded_solution_that_ends_with_a_proof(path):
     exercises = [cell for cell in cells(path, "markdown") if "**Exercise" in cell]
-    assert 1 <= len(exercises) <= 2
+    assert (len(exercises) <= 1) if path in BEYOND else (1 <= len(exercises) <= 2)
     for cell in exercises:
         assert cell.startswith("**Exercise.** ")
         assert cell.count("<details><summary>Solution</summary>") == cell.count("</details>") == 1
@@ -292,7 +313,7 @@ def test_each_notebook_leads_to_the_next():
 @each_notebook
 def test_there_is_a_picture_with_a_description(path):
     pictures = re.findall(r"!\[([^\]]*)\]\((images/[^)]+\.svg)\)", prose(path))
-    assert pictures
+    assert pictures or path in BEYOND
     assert all(len(alternative) > 20 for alternative, _ in pictures)
 
 

@@ -4,23 +4,31 @@ from collections.abc import Sequence
 from typing import NamedTuple, TypeVar
 
 from helpers.base.errors import PrerequisiteError, SettingsError
+from helpers.base.settings import ROOT
 
 T = TypeVar("T")
 
-NOTEBOOKS = {
-    name[:2]: name
-    for name in (
-        "00-introduction",
-        "01-create-the-lambda-function",
-        "02-deploy-istio-in-eks",
-        "03-deploy-istio-in-gke",
-        "04-expose-the-aws-endpoint-with-mtls",
-        "05-connect-both-clusters",
-        "06-test-from-a-pod-in-gke",
-        "99-clean-up",
-    )
-}
-# Each of those beyond the article can be run alone after 06, and its last cell undoes what it did.
+_ARTICLE = (
+    "00-introduction",
+    "01-create-the-lambda-function",
+    "02-deploy-istio-in-eks",
+    "03-deploy-istio-in-gke",
+    "04-expose-the-aws-endpoint-with-mtls",
+    "05-connect-both-clusters",
+    "06-test-from-a-pod-in-gke",
+)
+# Each of these can be run alone after 06, and its last cell undoes what it did; some are still to be written.
+_BEYOND = (
+    "07-who-may-call",
+    "08-one-root-of-trust",
+    "09-on-the-wire",
+    "10-certificates-age",
+    "11-when-things-break",
+    "12-how-fast",
+    "13-gateway-api",
+)
+_WRITTEN = [name for name in _BEYOND if (ROOT / "notebooks" / f"{name}.ipynb").exists()]
+NOTEBOOKS = {name[:2]: name for name in (*_ARTICLE, *_WRITTEN, "99-clean-up")}
 ARTICLE = [number for number in NOTEBOOKS if number <= "06"]
 BEYOND = [number for number in NOTEBOOKS if "06" < number < "99"]
 

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from helpers.base.tables import Rich
 from helpers.base.waiting import Line
 
+BY_HAND = "commands: the same by hand"
 _MANY = 4  # commands; more are folded, however long their lines are
 _steps: list["_Step"] = []  # the one that runs, if any
 
@@ -30,7 +31,7 @@ class _Step:
             return
         from IPython.display import display
 
-        title = f"{len(self.texts)} commands: the same by hand"
+        title = f"{len(self.texts)} {BY_HAND}"
         body = f"<pre>{html.escape(text, quote=False)}</pre>"
         display(Rich(f"{title}\n{text}", html=f"<details><summary>{title}</summary>{body}</details>"))
 

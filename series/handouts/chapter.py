@@ -62,6 +62,7 @@ def read(path: Path, images: Path) -> Chapter:
     body = markup.parse(exporter().from_notebook_node(notebook)[0])
     markup.headings(body, number)
     markup.pictures(body, number, images)
+    markup.for_paper(body)
     markup.lines(body)
     markup.tables(body)
     solutions = _solutions(body, number)

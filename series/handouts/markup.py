@@ -8,9 +8,14 @@ from pathlib import Path
 
 from bs4 import BeautifulSoup, NavigableString, PageElement, Tag
 
-FITS = 85  # characters that fit on a line on paper; a marker after every line would take 50 MB
-FITS_SMALL = 122  # the same in small print
+from helpers.base.folding import BY_HAND
+
+FITS = 100  # characters that fit on a line on paper; a marker after every line would take 50 MB
+FITS_SMALL = 124  # the same in small print
 SHORT = 10  # lines that are kept together on a page
+EMOJI = re.compile(
+    "\\s?[\u2693-\u26ff\U0001f300-\U0001faff]\ufe0f?"
+)  # a machine that prints may have no font for them
 _NAMING = ("id", "aria-labelledby", "aria-describedby")  # attributes whose values are ids
 
 
@@ -62,6 +67,18 @@ def isolate(svg: Tag, name: str) -> None:
             # Dark mode on screens only, because paper is white; and only within the element of that name.
             rules = references(tag.get_text()).replace("@media (prefers", "@media screen and (prefers")
             tag.string = f"#{name} {{{rules}}}"
+
+
+def for_paper(body: BeautifulSoup) -> None:
+    """What paper leaves out: long lists of commands, the link to the next notebook, and istioctl's emoji."""
+    for details in body.find_all("details"):
+        if details.summary and details.summary.get_text().endswith(BY_HAND):
+            details["class"] = "commands"
+    for heading in body.find_all("h2", string="Next"):
+        for part in [heading, *heading.find_next_siblings()]:
+            part["class"] = "screen"
+    for text in body.find_all(string=EMOJI):
+        text.replace_with(EMOJI.sub("", text))
 
 
 def lines(body: BeautifulSoup) -> None:

@@ -227,7 +227,7 @@ def pieces(page) -> list[tuple[str, float, float]]:
 
 def heading_sizes(reader: PdfReader) -> set[float]:
     """The sizes of "Check": Chromium shrinks all pages until the widest line fits."""
-    return {round(size) for page in reader.pages for text, _, size in pieces(page) if text == "Check"}
+    return {round(size, 1) for page in reader.pages for text, _, size in pieces(page) if text == "Check"}
 
 
 def test_pages_have_numbers_but_for_the_title_page(printed):
@@ -246,8 +246,17 @@ def test_contents_name_the_pages_on_which_chapters_start(printed, chapters):
         assert top.count(each.title) == 2, each.title  # in the margin, and as the heading
 
 
+def test_paper_leaves_out_long_lists_of_commands_and_links_to_the_next_notebook(series, printed):
+    paper = " ".join(page.extract_text() for page in printed.pages)
+    for left_out in ("aws ec2 create-vpc", "you can start again at any time"):
+        assert left_out in series.lower()
+        assert left_out not in paper.lower()
+    assert "commands: the same by hand" in paper
+    assert "aws lambda invoke" in paper  # few commands stay
+
+
 def test_nothing_is_wider_than_a_page(printed):
-    assert heading_sizes(printed) == {14}  # 1.35 times 10.5 points
+    assert heading_sizes(printed) == {13.5}  # 1.35 times 10 points
 
 
 def test_what_is_wider_than_a_page_would_be_seen(chapters, printed, tmp_path):
