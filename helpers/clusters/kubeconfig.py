@@ -99,7 +99,7 @@ def remove(context: str) -> None:
     if context not in names:
         return
     gone = {"context": context} | _named(config, context)
-    config_of = ["kubectl", "config", "--kubeconfig", path]
+    config_of = ["kubectl", "config", "--kubeconfig", str(path)]
     by_hand = " && ".join(shell_join([*config_of, f"delete-{kind}", name]) for kind, name in gone.items())
     changes.begin(by_hand)
     for kind, name in gone.items():
