@@ -26,9 +26,9 @@ class Relays:
         for key in self._relays.keys() - wanted:
             self._relays.pop(key).close()
         for key in wanted - self._relays.keys():
-            address, port, *how = key
+            address, port, node_port, with_header = key
             listener = sockets.listen((address, port), self._vpc.namespace.path)
-            self._relays[key] = Relay().start(listener, self._connector(*how))
+            self._relays[key] = Relay().start(listener, self._connector(node_port, with_header))
 
     def _connector(self, node_port: int, proxy_protocol: bool) -> Connect:
         def connect(client: socket.socket) -> socket.socket:
