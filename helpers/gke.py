@@ -216,7 +216,7 @@ def default_version(config: container_v1.ServerConfig) -> str:
 
 
 def _labels() -> dict[str, str]:
-    """AWS's tags as labels, which allow lower-case letters, digits, - and _ only."""
+    """AWS's tags as labels, which allow lowercase letters, digits, - and _ only."""
     return {key.lower(): re.sub(r"[^a-z0-9_-]", "-", value.lower()) for key, value in project_tags().items()}
 
 

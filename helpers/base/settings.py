@@ -65,7 +65,7 @@ _FORMS = {
     # With "-hello-world" appended, it must fit into a target group's name: 32 characters.
     "TUTORIAL_NAME": (
         r"[a-z][a-z0-9-]{0,18}[a-z0-9]",
-        "2 to 20 lower-case letters, digits and dashes, a letter first",
+        "2 to 20 lowercase letters, digits and dashes, a letter first",
     ),
     "TUTORIAL_ROUTE53_ZONE": (
         r"public|private|[0-9A-Z]{1,32}",
@@ -81,7 +81,7 @@ _FORMS = {
     ),
     "TUTORIAL_ISTIO_REVISION": (
         r"[a-z0-9]([a-z0-9-]*[a-z0-9])?",
-        "lower-case letters, digits and dashes, like 1-30 (a dot is not allowed)",
+        "lowercase letters, digits and dashes, like 1-30 (a dot is not allowed)",
     ),
 }
 

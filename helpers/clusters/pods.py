@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from helpers.base.command import shell_join
 from helpers.base.errors import ApiError, TimedOutError
-from helpers.clusters import client
+from helpers.clusters import client, kubectl
 
 if TYPE_CHECKING:
     from kubernetes.stream.ws_client import WSClient
@@ -23,8 +23,8 @@ def exec_words(
     context: str, namespace: str, target: str, container: str | None = None, input: bool = False
 ) -> list[str]:
     """The kubectl command line up to the program to run in a pod."""
-    words = ["kubectl", "--context", context, "exec", "-n", namespace, *(["-i"] if input else []), target]
-    return [*words, *(["-c", container] if container else []), "--"]
+    words = kubectl.for_pod(context, "exec", namespace, target, container)
+    return [*words, *(["-i"] if input else []), "--"]
 
 
 def execute(
@@ -117,8 +117,8 @@ def logs(context: str, namespace: str, target: str, container: str | None = None
         answer = api.request("get", f"{_path(pod)}/log", query_params=asked, serialize=False)
         return answer.data.decode(errors="replace")
 
-    words = ["kubectl", "--context", context, "logs", "-n", namespace, target]
-    return client.call(context, shell_join([*words, *(["-c", container] if container else [])]), read)
+    words = kubectl.for_pod(context, "logs", namespace, target, container)
+    return client.call(context, shell_join(words), read)
 
 
 def _pod(api: "Client", namespace: str, target: str) -> Any:

@@ -23,10 +23,9 @@ class RequestPath:
 
     @property
     def reached(self) -> list[str]:
-        """The hops that saw the request, as far as their logs say."""
-        return [
-            one.name for one in self.hops if one.state == "passed" or (one.state == "refused" and one.entry)
-        ]
+        """The hops up to the last that is known to have seen the request; a log on the way may be late."""
+        seen = [one.state == "passed" or (one.state == "refused" and bool(one.entry)) for one in self.hops]
+        return [one.name for number, one in enumerate(self.hops) if any(seen[number:])]
 
     def own_seconds(self, one: Hop) -> float | None:
         """How long the request spent there, without the time that the next hop took."""
