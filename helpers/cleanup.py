@@ -3,8 +3,12 @@
 On the command line: `python -m helpers.cleanup --help`.
 """
 
+import io
 import sys
+import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
+from pathlib import Path
 from typing import Annotated, Protocol
 
 import typer
@@ -14,7 +18,7 @@ from helpers.aws import node_group, tagging
 from helpers.base import contents, folding, runs
 from helpers.base.errors import ApiError, SettingsError, TimedOutError, UnreachableError, for_people
 from helpers.base.resource import Resource
-from helpers.base.settings import current
+from helpers.base.settings import current, override
 from helpers.base.tables import Rich
 from helpers.base.waiting import wait_until
 from helpers.clusters import kubeconfig
@@ -81,15 +85,16 @@ def table() -> Rich:
 
 
 def plan() -> list[Resource]:
-    """What the clean-up would delete, in order; deletes nothing.
+    """What the clean-up would delete, in order; changes nothing.
 
     Services of type LoadBalancer come first, if their cluster's API server answers.
     """
-    services = [
-        Resource(context, "Service", f"{namespace}/{name}")
-        for context in _ready()
-        for namespace, name in _services(context)
-    ]
+    with looking() as ready:
+        services = [
+            Resource(context, "Service", f"{namespace}/{name}")
+            for context in ready
+            for namespace, name in _services(context)
+        ]
     return services + listing()
 
 
@@ -119,7 +124,12 @@ def everything() -> None:
 
 def since(number: str) -> list[Resource]:
     """What that notebook and later ones created and what still exists, in the order of deletion."""
-    return list(dict.fromkeys(found for noun in _made_since(number) for found in noun.leftovers()))
+    with looking() as ready:
+        return _leftovers(_made_since(number, ready))
+
+
+def _leftovers(nouns: list[Noun]) -> list[Resource]:
+    return list(dict.fromkeys(found for noun in nouns for found in noun.leftovers()))
 
 
 def back_to(number: str) -> None:
@@ -128,15 +138,15 @@ def back_to(number: str) -> None:
     The clusters themselves are created in notebook 00; the node group of EKS in 02.
     Raises TimedOutError with a list of what is left; run again, it continues from there.
     """
-    nouns = _made_since(number)
-    if not since(number):
+    nouns = _made_since(number, _ready())
+    if not _leftovers(nouns):
         print(f"Nothing that notebooks {number} to 06 create exists: nothing to delete")
         return
     for noun in nouns:
         noun.delete()
     wait_until(
         f"what notebooks {number} to 06 created to be deleted",
-        lambda: [resource for noun in nouns for resource in noun.leftovers()],
+        lambda: _leftovers(nouns),
         lambda left: not left,
         timeout=_LIMIT,
         state=_named,
@@ -148,9 +158,8 @@ def back_to(number: str) -> None:
     print(f"Nothing that notebooks {number} to 06 created is left")
 
 
-def _made_since(number: str) -> list[Noun]:
-    """Those in clusters first, if the cluster can be reached."""
-    ready = _ready()
+def _made_since(number: str, ready: list[str]) -> list[Noun]:
+    """Those in the clusters of these contexts first."""
     inside: list[Noun] = [
         noun
         for key, noun in in_clusters.NOUNS.items()
@@ -176,6 +185,18 @@ def _tags_of_all_runs() -> Iterator[dict[str, str]]:
         for cluster in container.of_all_runs():
             labels = {key.capitalize(): value for key, value in cluster.resource_labels.items()}
             yield {**labels, "Location": cluster.location}
+
+
+@contextmanager
+def looking() -> Iterator[list[str]]:
+    """Contexts of the reachable clusters, in a kubeconfig that is deleted afterwards."""
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        override(KUBECONFIG=Path(folder) / "kubeconfig"),
+    ):
+        with redirect_stdout(io.StringIO()):
+            ready = _ready()
+        yield ready
 
 
 def _ready() -> list[str]:

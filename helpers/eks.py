@@ -123,7 +123,8 @@ def ensure() -> Cluster:
 def delete() -> None:
     """Delete the cluster, wait until it is gone, and delete what it left, if it exists."""
     node_group.delete()
-    node_group.wait_deleted(_LIMIT)
+    if status():
+        node_group.wait_deleted(_LIMIT)
     busy = ("CREATING", "UPDATING")  # EKS refuses to delete a cluster that it is still creating
     wait_until("the EKS cluster to be deletable", status, lambda now: now not in busy, timeout=_LIMIT)
     if status() not in ("", "DELETING"):

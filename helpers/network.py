@@ -86,7 +86,7 @@ def ensure() -> Network:
     _ensure_routes(vpc_id, "private", private, NatGatewayId=_ensure_nat_gateway(public[0]))
     if existing:
         subnets = len(existing.private) + len(existing.public)
-        print(f"VPC {vpc_id} with its {subnets} subnets, gateways and routes exists")
+        print(f"VPC {vpc_id} with its {subnets} subnets exists")
     return get()
 
 

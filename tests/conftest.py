@@ -16,6 +16,7 @@ from xdist.scheduler import LoadScopeScheduling
 
 from helpers.base.settings import current
 from lab import binaries, packages
+from lab.network import Internet
 from lab.progress import Progress
 from lab.settings import Lab
 from tests import messy
@@ -91,6 +92,15 @@ def monkeypatch(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]
     with patch.dict(os.environ):  # which reading the settings changes
         yield monkeypatch
     current.cache_clear()
+
+
+@pytest.fixture(scope="module")
+def internet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Internet]:
+    """The lab's internet, up, for the networks of a stand-in of Google's."""
+    from tests.lab.gcp.stand_in import internet_in  # imports Google's clients, which is slow
+
+    with internet_in(tmp_path_factory.mktemp("internet")) as internet:
+        yield internet
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,6 @@
 """A call of boto3's as the command of the AWS CLI that makes the same call, for its versions 1 and 2."""
 
+import itertools
 import json
 import re
 from dataclasses import dataclass, field
@@ -132,8 +133,11 @@ def _scalar(value: Any) -> str:
 
 
 def _file(name: str, content: bytes, files: dict[Path, bytes]) -> str:
+    """A file with this content: an earlier command still needs what is in one of the same name."""
     ending = next((ending for start, ending in _ENDINGS.items() if content.startswith(start)), "txt")
-    path = _folder() / f"{name}.{ending}"
+    numbers = itertools.chain([""], (f"-{number}" for number in itertools.count(2)))
+    paths = (_folder() / f"{name}{number}.{ending}" for number in numbers)
+    path = next(path for path in paths if not path.exists() or path.read_bytes() == content)
     files[path] = content
     return relative(path)
 

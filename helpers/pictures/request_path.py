@@ -23,10 +23,9 @@ class RequestPath:
 
     @property
     def reached(self) -> list[str]:
-        """The hops that received the request, according to their logs."""
-        return [
-            one.name for one in self.hops if one.state == "passed" or (one.state == "refused" and one.entry)
-        ]
+        """The hops up to the last one known to have received the request; a log before it may be late."""
+        seen = [one.state == "passed" or (one.state == "refused" and bool(one.entry)) for one in self.hops]
+        return [one.name for number, one in enumerate(self.hops) if any(seen[number:])]
 
     def own_seconds(self, one: Hop) -> float | None:
         """How long the request spent there, without the time that the next hop took."""

@@ -138,6 +138,11 @@ def test_cluster_that_does_not_answer_does_not_keep_the_rest_alive(moto, monkeyp
     eks.ensure()
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:1")  # moto's endpoint is a name out there
     monkeypatch.setattr(cluster_client, "PATIENCE", 1)
+    current().KUBECONFIG.unlink()
+    capsys.readouterr()
+    cleanup.main(dry_run=True)
+    assert not current().KUBECONFIG.exists()
+    assert "update-kubeconfig" not in capsys.readouterr().out
     cleanup.everything()
     assert "eks does not answer" in capsys.readouterr().out
     assert cleanup.listing() == []

@@ -2,14 +2,16 @@
 
 import gzip
 import json
+import shlex
 import time
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from helpers import aws, curl, follow, function
+from helpers import aws, curl, follow, function, logs
 from helpers.aws import alb_log
+from helpers.base import waiting
 from helpers.base.settings import current
 from helpers.curl import CurlResult
 from helpers.pictures import explain
@@ -199,10 +201,36 @@ def test_logs_that_are_late_are_said_to_be(clusters):
     assert "every five minutes" in journey.hops[4].why
 
 
+def test_check_mode_does_not_wait_for_the_load_balancers_log(clusters, monkeypatch):
+    monkeypatch.setattr(waiting, "_READ_ONLY_LIMIT", 0.1)
+    monkeypatch.setenv("TUTORIAL_READ_ONLY", "1")
+    clusters.log(sleep=SIDECAR, istio_egress=EGRESS, istio_ingress=INGRESS)
+    function_says(TRACE)
+    journey = follow.request(from_pod(), timeout=60)
+    assert states(journey)["load balancer"] == "unknown"
+    assert journey.reached == WAY  # as the function has seen it
+
+
 def test_without_a_traceparent_no_log_is_searched(clusters):
     journey = follow.request(from_pod(args=()), timeout=0)
     assert states(journey)["sidecar"] == "unknown"
     assert clusters.asked == []
+
+
+@pytest.mark.parametrize(
+    ("entry", "answer"),
+    [
+        ({"upstream_local": "10.0.1.68:1"}, '# → "upstream_local":"10.0.1.68:1"\n'),
+        ({"upstream_local": None}, ""),
+        ({}, ""),
+    ],
+)
+def test_a_field_is_shown_as_grep_would_find_it(entry, answer, capsys):
+    logs.show_field("eks", "istio-ingress", "deploy/a", "it's $HOME", entry, "upstream_local")
+    command, arrow, rest = capsys.readouterr().out.partition("# → ")
+    assert arrow + rest == answer
+    searched = ["grep", "it's $HOME", "|", "grep", "-o", '"upstream_local":"[^"]*"']
+    assert shlex.split(command.replace("\\\n", ""))[-6:] == searched
 
 
 def test_curl_tells_where_it_went_and_what_it_sent(monkeypatch):
