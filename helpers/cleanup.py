@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
-from typing import Annotated, Protocol
+from typing import Annotated, Any, Protocol
 
 import typer
 
@@ -91,9 +91,9 @@ def plan() -> list[Resource]:
     """
     with looking() as ready:
         services = [
-            Resource(context, "Service", f"{namespace}/{name}")
+            Resource(context, "Service", f"{each.metadata.namespace}/{each.metadata.name}")
             for context in ready
-            for namespace, name in _services(context)
+            for each in _services(context)
         ]
     return services + listing()
 
@@ -211,26 +211,34 @@ def _ready() -> list[str]:
     return ready
 
 
-def _services(context: str) -> list[tuple[str, str]]:
-    """Namespaces and names of the Services for which the cluster created a load balancer."""
+def _services(context: str) -> list[Any]:
+    """The Services for which the cluster created a load balancer."""
     try:
         found = kube.get(context, "services")
     except (ApiError, UnreachableError) as failed:
         # A cluster that no longer answers must not stop the clean-up.
         print(f"{context} does not answer, so the cloud is searched for its load balancers: {failed}")
         return []
-    return [
-        (each.metadata.namespace, each.metadata.name) for each in found if each.spec.type == "LoadBalancer"
-    ]
+    return [each for each in found if each.spec.type == "LoadBalancer"]
 
 
 def _delete_services() -> None:
     for context in _ready():
-        for namespace, name in _services(context):
+        for service in _services(context):
+            namespace, name = service.metadata.namespace, service.metadata.name
             try:
+                # Its owner, such as a Gateway of the Gateway API, would be given a new one.
+                for owner in service.metadata.ownerReferences or ():
+                    kube.delete(context, namespace, f"{_kind(owner)}/{owner.name}")
                 kube.delete(context, namespace, f"service/{name}")
             except (ApiError, UnreachableError, TimedOutError) as failed:
                 print(f"{context} kept {namespace}/{name}; its load balancer is searched for: {failed}")
+
+
+def _kind(owner: Any) -> str:
+    """As kubectl knows it, e.g. "gateway.gateway.networking.k8s.io"."""
+    group = owner.apiVersion.rpartition("/")[0]
+    return f"{owner.kind}.{group}".strip(".").lower()
 
 
 @for_people

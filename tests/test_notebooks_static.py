@@ -311,6 +311,13 @@ def test_each_notebook_leads_to_the_next():
 
 
 @each_notebook
+def test_the_readme_and_the_instructors_guide_have_a_row_for_it(path):
+    assert f"\n| [{path.stem}](notebooks/{path.name}) | " in (PROJECT / "README.md").read_text()
+    guide = (PROJECT / "docs/instructors-guide.md").read_text()
+    assert len(re.findall(rf"^\| {path.name[:2]} [^|]+ \| \d+ s \| \d+ min \|$", guide, re.M)) == 1
+
+
+@each_notebook
 def test_there_is_a_picture_with_a_description(path):
     pictures = re.findall(r"!\[([^\]]*)\]\((images/[^)]+\.svg)\)", prose(path))
     assert pictures or path in BEYOND

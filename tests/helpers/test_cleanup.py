@@ -2,7 +2,7 @@
 
 import pytest
 
-from helpers import acm, aws, cleanup, dns, eks, function, load_balancer, network
+from helpers import acm, aws, cleanup, dns, eks, function, kube, load_balancer, network
 from helpers.aws import iam
 from helpers.base.errors import SettingsError
 from helpers.base.settings import current
@@ -123,3 +123,35 @@ def test_classic_balancers_and_disks_of_the_cluster_go(moto):
     assert cleanup.listing() == []
     left = aws.list_all("elb", "describe_load_balancers", "LoadBalancerDescriptions")
     assert f"b-{name}" in [balancer["LoadBalancerName"] for balancer in left]
+
+
+OWNER = """
+apiVersion: apps/v1
+kind: ControllerRevision
+metadata: {name: owner, namespace: default}
+data: {}
+revision: 1
+"""
+OWNED = """
+apiVersion: v1
+kind: Service
+metadata:
+  name: door
+  namespace: default
+  ownerReferences: [{apiVersion: apps/v1, kind: ControllerRevision, name: owner, uid: UID}]
+spec: {type: LoadBalancer, ports: [{port: 443}]}
+"""
+
+
+def test_what_owns_a_service_with_a_load_balancer_goes_first(moto, cluster, monkeypatch, capsys):
+    """Else its controller would create the Service again, as istiod does for a Gateway of the Gateway API."""
+    monkeypatch.setattr(cleanup, "_ready", lambda: ["eks"])
+    kube.apply_text("eks", OWNER)
+    owner = "controllerrevision.apps/owner"
+    kube.apply_text("eks", OWNED.replace("UID", kube.find("eks", "default", owner).metadata.uid))
+    network.ensure()
+    capsys.readouterr()
+    cleanup.everything()
+    said = capsys.readouterr().out
+    gone = [said.index(f"delete {what}\n# → ") for what in (owner, "service/door")]
+    assert gone == sorted(gone)
