@@ -16,6 +16,7 @@ from xdist.scheduler import LoadScopeScheduling
 
 from helpers.base.settings import current
 from lab import binaries, packages
+from lab.network import Internet
 from lab.progress import Progress
 from lab.settings import Lab
 from tests import messy
@@ -24,15 +25,16 @@ PROJECT = Path(__file__).parent.parent
 NAME = os.environ.get("PYTEST_LAB_NAME", "pytest")  # several checkouts may run tests at the same time
 LAB_NAME = "-".join(filter(None, [NAME, os.environ.get("PYTEST_XDIST_WORKER")]))
 # Modules whose tests run in one worker because they share a lab; any other module is its own group.
-# The groups start in this order, the longest ones first.
+# The groups start in this order, the longest ones first, and so do the modules of a group.
 GROUPS = {
     "meshes": [
-        "test_series.py",
-        "test_second_user.py",
-        "test_series_in_jupyterlab.py",
-        "test_late.py",
-        "test_series_removed.py",
         "pasting/test_pasting.py",
+        "test_late.py",
+        "test_second_user.py",
+        "test_series.py",
+        "test_series_in_jupyterlab.py",
+        "test_beyond.py",
+        "test_series_removed.py",  # leaves no mesh
     ],
     "real accounts": ["test_real_accounts.py"],
     "empty lab": ["test_base.py", "test_cleanup.py", "test_empty_lab.py", "test_faults.py"],
@@ -55,7 +57,10 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: PLACES.get(_module(item.nodeid), len(PLACES)))
+    order = list(PLACES)
+    items.sort(
+        key=lambda item: order.index(_module(item.nodeid)) if _module(item.nodeid) in PLACES else len(order)
+    )
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
@@ -91,6 +96,15 @@ def monkeypatch(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]
     with patch.dict(os.environ):  # which reading the settings changes
         yield monkeypatch
     current.cache_clear()
+
+
+@pytest.fixture(scope="module")
+def internet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Internet]:
+    """The lab's internet, up, for the networks of a stand-in of Google's."""
+    from tests.lab.gcp.stand_in import internet_in  # imports Google's clients, which is slow
+
+    with internet_in(tmp_path_factory.mktemp("internet")) as internet:
+        yield internet
 
 
 @pytest.fixture(scope="session")

@@ -5,15 +5,19 @@ import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
 
 from helpers.base.settings import Settings, current
 from helpers.clusters import kubeconfig
+from lab.network import Internet
 from tests.helpers import api_server, pods_server
 from tests.helpers.pods_server import PodsServer
+
+if TYPE_CHECKING:
+    from tests.lab.gcp.stand_in import Google
 
 
 @pytest.fixture(autouse=True)
@@ -70,6 +74,22 @@ def moto(moto_url: str, monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.setenv("TUTORIAL_NAME", name)
     monkeypatch.setenv("TUTORIAL_DOMAIN", f"{name}.example.com")
     return moto_url
+
+
+@pytest.fixture
+def google(tmp_path: Path, internet: Internet, monkeypatch: pytest.MonkeyPatch) -> Iterator["Google"]:
+    """A stand-in as Google Cloud."""
+    from tests.lab.gcp.stand_in import Google  # imports Google's clients, which is slow
+
+    google = Google(tmp_path, internet)
+    google.gcp.start()
+    endpoint = google.gcp.endpoint_url
+    monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", "lab-project")
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(google.gcp.credentials_file))
+    monkeypatch.setenv("CLOUDSDK_API_ENDPOINT_OVERRIDES_COMPUTE", f"{endpoint}/compute/v1/")
+    monkeypatch.setenv("CLOUDSDK_API_ENDPOINT_OVERRIDES_CONTAINER", f"{endpoint}/")
+    yield google
+    google.gcp.stop()
 
 
 @pytest.fixture(scope="module")

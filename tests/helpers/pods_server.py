@@ -6,6 +6,7 @@ https://kubernetes.io/blog/2024/08/20/websockets-transition/
 
 import asyncio
 import json
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -39,6 +40,7 @@ class PodsServer:
         self.started: list[tuple[str, list[str]]] = []  # container and command of each program
         self.away = 0  # how many of the next requests get a 503
         self.loses_input = 0  # how many of the next programs get no standard input
+        self.files: dict[str, bytes] = {}  # what `sh -c "cat > …"` wrote
         self.url = ""
 
 
@@ -118,6 +120,9 @@ class _Exec(WebSocketHandler):
                 self._end({"status": "Failure", "reason": "NonZeroExitCode", "details": {"causes": causes}})
             case ["vanish"]:
                 self.ws_connection.stream.close()  # type: ignore[union-attr]
+            case ["cat", path]:
+                self._say(1, self.server.files.get(path, b""))
+                self._end({"status": "Success"})
             case ["sh", "-c", _] | ["sleep"]:
                 pass
             case _:
@@ -132,6 +137,8 @@ class _Exec(WebSocketHandler):
             if self.server.loses_input:
                 self.server.loses_input -= 1
                 self.given = b""
+            if written := re.search(r"cat > (\S+)", self.get_query_arguments("command")[-1]):
+                self.server.files[written[1]] = self.given
             self._say(1, self.given)
             self._end({"status": "Success"})
 

@@ -33,7 +33,7 @@ def test_second_run_changes_nothing_and_reports_it(moto, capsys):
     assert make_all() == first
     again = capsys.readouterr().out
     assert "aws " not in again
-    assert f"VPC {first[0].vpc_id} with its 6 subnets, gateways and routes exists" in again
+    assert f"VPC {first[0].vpc_id} with its 6 subnets exists" in again
     assert "Listener HTTPS 443 exists" in again
 
 

@@ -3,10 +3,12 @@
 import ast
 import contextlib
 import functools
+import json
 import os
 import re
 import shlex
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
@@ -17,6 +19,7 @@ from botocore.client import BaseClient
 
 from helpers import acm, aws, cleanup, dns, eks, function, load_balancer, network
 from helpers.aws import command_line
+from helpers.base import command
 from helpers.base.errors import ApiError, ChangeNeededError
 from helpers.base.settings import ROOT
 from tests.pasting.transcript import parse
@@ -133,6 +136,19 @@ def test_the_cli_parses_any_call_unchanged(cli, service, operation, parameters):
     assert cli(line.text) == (service, name, parameters)
 
 
+def test_a_document_stays_for_the_earlier_command_that_names_it():
+    def payload(path: str) -> dict[Path, bytes]:
+        line = command_line.render("lambda", "invoke", {"Payload": json.dumps({"path": path}).encode()})
+        line.write_files()
+        assert all(command.relative(file) in line.text for file in line.files)
+        return line.files
+
+    first, second, again = payload("/a"), payload("/b"), payload("/a")
+    assert first == again != second
+    assert all(file.read_bytes() == content for file, content in (first | second).items())
+    assert [file.name for file in first | second] == ["payload.json", "payload-2.json"]
+
+
 @pytest.fixture
 def changes(monkeypatch) -> list[Call]:
     """The changes that helpers' clients requested; rejected ones are left out."""
@@ -167,6 +183,15 @@ def test_every_change_of_a_run_is_printed_and_makes_the_same_call(cli, moto, cha
     assert [pair for pair in zip(printed, changes, strict=True) if pair[0] != pair[1]] == []
     assert ("route53", "ChangeResourceRecordSets") in {call[:2] for call in changes}
     assert {"CreateVpc", "DeleteVpc", "CreateCluster", "PutBucketPolicy"} <= {call[1] for call in changes}
+    # What AWS deletes in the background is waited for before it is in the way.
+    lines = [" ".join(step.command.split()[:4]) for step in parse(said)]
+    for waiting, next_ in (
+        ("aws elbv2 wait load-balancers-deleted", "aws elbv2 delete-target-group --target-group-arn"),
+        ("while aws ec2 describe-network-interfaces", "aws ec2 delete-security-group --group-id"),
+        ("aws eks wait nodegroup-deleted", "aws eks delete-cluster --name"),
+        ("aws ec2 wait nat-gateway-deleted", "aws ec2 release-address --allocation-id"),
+    ):
+        assert lines[lines.index(next_) - 1] == waiting
 
 
 def test_ids_in_commands_were_returned_by_earlier_commands(moto, capsys):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from helpers import acm, aws, cleanup, dns, eks, function, load_balancer, network
+from helpers import acm, aws, cleanup, dns, eks, function, kube, load_balancer, network
 from helpers.aws import iam
 from helpers.base.errors import SettingsError
 from helpers.base.settings import current
@@ -56,7 +56,7 @@ def test_from_keeps_what_earlier_notebooks_created(moto, capsys):
 
 @pytest.mark.parametrize("wrong", [{"first": "7"}, {"first": "99"}, {"first": "04", "older_than": "1d"}])
 def test_an_invalid_from_is_rejected(moto, wrong):
-    with pytest.raises(SystemExit, match=r"FROM=\d+ is not the number of a notebook|do not go together"):
+    with pytest.raises(SystemExit, match=r"FROM=\d+ is not the number of a notebook|cannot be combined"):
         cleanup.main(**wrong)
 
 
@@ -77,7 +77,7 @@ def test_a_sweep_deletes_old_runs_of_any_name_and_no_others(moto, monkeypatch, c
         ("swept", "swept.example.org")
     ]
     cleanup.main(older_than="1d")
-    assert "Run swept, last created something 2026-01-01 00:00 UTC" in capsys.readouterr().out
+    assert "Run swept, newest resource from 2026-01-01 00:00 UTC" in capsys.readouterr().out
     assert current().TUTORIAL_NAME == "another"
     monkeypatch.setenv("TUTORIAL_NAME", "swept")
     assert cleanup.listing() == []
@@ -123,3 +123,35 @@ def test_the_clusters_classic_load_balancers_and_disks_are_deleted(moto):
     assert cleanup.listing() == []
     left = aws.list_all("elb", "describe_load_balancers", "LoadBalancerDescriptions")
     assert f"b-{name}" in [balancer["LoadBalancerName"] for balancer in left]
+
+
+OWNER = """
+apiVersion: apps/v1
+kind: ControllerRevision
+metadata: {name: owner, namespace: default}
+data: {}
+revision: 1
+"""
+OWNED = """
+apiVersion: v1
+kind: Service
+metadata:
+  name: door
+  namespace: default
+  ownerReferences: [{apiVersion: apps/v1, kind: ControllerRevision, name: owner, uid: UID}]
+spec: {type: LoadBalancer, ports: [{port: 443}]}
+"""
+
+
+def test_what_owns_a_service_with_a_load_balancer_goes_first(moto, cluster, monkeypatch, capsys):
+    """Else its controller would create the Service again, as istiod does for a Gateway of the Gateway API."""
+    monkeypatch.setattr(cleanup, "_ready", lambda: ["eks"])
+    kube.apply_text("eks", OWNER)
+    owner = "controllerrevision.apps/owner"
+    kube.apply_text("eks", OWNED.replace("UID", kube.find("eks", "default", owner).metadata.uid))
+    network.ensure()
+    capsys.readouterr()
+    cleanup.everything()
+    said = capsys.readouterr().out
+    gone = [said.index(f"delete {what}\n# → ") for what in (owner, "service/door")]
+    assert gone == sorted(gone)

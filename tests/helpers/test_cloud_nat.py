@@ -1,6 +1,5 @@
 """Cloud NAT as the helpers create it, against the lab's Compute Engine, next to other people's resources."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -12,9 +11,7 @@ from helpers.base.errors import ApiError, TimedOutError, UnreachableError
 from helpers.base.tags import TUTORIAL
 from helpers.base.waiting import wait_until
 from helpers.gcp import client, cloud_nat, compute
-from lab.network import Internet
 from series.preflight import gcp as preflight
-from tests.lab.gcp.stand_in import Google, internet_in
 
 PLACE = {"project": "lab-project", "region": "us-central1"}
 NETWORK = "projects/lab-project/global/networks/default"
@@ -25,24 +22,11 @@ EVERYTHING = {
 }
 
 
-@pytest.fixture(scope="module")
-def internet(tmp_path_factory) -> Iterator[Internet]:
-    with internet_in(tmp_path_factory.mktemp("nat-run")) as internet:
-        yield internet
-
-
 @pytest.fixture
-def routers(tmp_path, internet, monkeypatch) -> Iterator[Any]:
+def routers(google) -> Any:
     """Google's own client, acting as another user of the same project."""
-    google = Google(tmp_path, internet)
-    google.gcp.start()
-    endpoint = google.gcp.endpoint_url
-    monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", "lab-project")
-    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(google.gcp.credentials_file))
-    monkeypatch.setenv("CLOUDSDK_API_ENDPOINT_OVERRIDES_COMPUTE", f"{endpoint}/compute/v1/")
-    monkeypatch.setenv("CLOUDSDK_API_ENDPOINT_OVERRIDES_CONTAINER", f"{endpoint}/")
-    yield compute_v1.RoutersClient(transport="rest", client_options={"api_endpoint": endpoint})
-    google.gcp.stop()
+    options = {"api_endpoint": google.gcp.endpoint_url}
+    return compute_v1.RoutersClient(transport="rest", client_options=options)
 
 
 def insert(routers: Any, name: str, **more: Any) -> None:
@@ -162,7 +146,7 @@ def test_it_is_kept_while_another_runs_cluster_uses_it(routers, monkeypatch, mot
     gke.create()
     monkeypatch.setenv("TUTORIAL_NAME", "istio-multicloud")
     cloud_nat.delete()
-    assert "Cloud NAT is kept: neighbour uses it" in capsys.readouterr().out
+    assert "Cloud NAT is kept, because other clusters use it: neighbour" in capsys.readouterr().out
     assert cleanup.listing() == []
     assert names(routers) == ["istio-multicloud"]
 

@@ -138,6 +138,11 @@ def test_clean_up_continues_if_a_cluster_does_not_respond(moto, monkeypatch, cap
     eks.ensure()
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:1")  # moto's endpoint has an external host name
     monkeypatch.setattr(cluster_client, "PATIENCE", 1)
+    current().KUBECONFIG.unlink()
+    capsys.readouterr()
+    cleanup.main(dry_run=True)
+    assert not current().KUBECONFIG.exists()
+    assert "update-kubeconfig" not in capsys.readouterr().out
     cleanup.everything()
     assert "eks does not answer" in capsys.readouterr().out
     assert cleanup.listing() == []

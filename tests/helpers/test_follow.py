@@ -2,14 +2,16 @@
 
 import gzip
 import json
+import shlex
 import time
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from helpers import aws, curl, follow, function
+from helpers import aws, curl, follow, function, logs
 from helpers.aws import alb_log
+from helpers.base import waiting
 from helpers.base.settings import current
 from helpers.curl import CurlResult
 from helpers.pictures import explain
@@ -166,7 +168,7 @@ def test_outside_the_vpc_it_stops_at_the_edge_and_no_log_is_read(clusters):
     assert clusters.asked == [] and journey.reached == ["curl"]
 
 
-@pytest.mark.parametrize(("exit_code", "word"), [(7, "own network"), (60, "own network"), (6, "looked up")])
+@pytest.mark.parametrize(("exit_code", "word"), [(7, "own network"), (60, "own network"), (6, "resolved")])
 def test_outside_the_vpc_another_host_may_respond_or_dns_may_fail(clusters, exit_code, word):
     """A network that uses 10.0.0.0/16 itself, a VPN, a resolver that filters private addresses."""
     url = f"https://{current().alb_host}/"
@@ -199,10 +201,36 @@ def test_late_logs_are_reported_as_late(clusters):
     assert "every five minutes" in journey.hops[4].why
 
 
+def test_check_mode_does_not_wait_for_the_load_balancers_log(clusters, monkeypatch):
+    monkeypatch.setattr(waiting, "_READ_ONLY_LIMIT", 0.1)
+    monkeypatch.setenv("TUTORIAL_READ_ONLY", "1")
+    clusters.log(sleep=SIDECAR, istio_egress=EGRESS, istio_ingress=INGRESS)
+    function_says(TRACE)
+    journey = follow.request(from_pod(), timeout=60)
+    assert states(journey)["load balancer"] == "unknown"
+    assert journey.reached == WAY  # as the function has seen it
+
+
 def test_without_a_traceparent_no_log_is_searched(clusters):
     journey = follow.request(from_pod(args=()), timeout=0)
     assert states(journey)["sidecar"] == "unknown"
     assert clusters.asked == []
+
+
+@pytest.mark.parametrize(
+    ("entry", "answer"),
+    [
+        ({"upstream_local": "10.0.1.68:1"}, '# → "upstream_local":"10.0.1.68:1"\n'),
+        ({"upstream_local": None}, ""),
+        ({}, ""),
+    ],
+)
+def test_a_field_is_shown_as_grep_would_find_it(entry, answer, capsys):
+    logs.show_field("eks", "istio-ingress", "deploy/a", "it's $HOME", entry, "upstream_local")
+    command, arrow, rest = capsys.readouterr().out.partition("# → ")
+    assert arrow + rest == answer
+    searched = ["grep", "it's $HOME", "|", "grep", "-o", '"upstream_local":"[^"]*"']
+    assert shlex.split(command.replace("\\\n", ""))[-6:] == searched
 
 
 def test_curl_reports_where_it_connected_and_what_it_sent(monkeypatch):

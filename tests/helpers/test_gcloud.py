@@ -1,11 +1,9 @@
 """The gcloud commands that helpers print: compared with the requests that were sent, and run by gcloud."""
 
 import json
-import os
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -13,38 +11,13 @@ import requests
 from google.cloud.container_v1.types import Cluster, ClusterUpdate
 
 from helpers import gke
-from helpers.base.errors import ChangeNeededError
+from helpers.base.errors import ChangeNeededError, UnreachableError
 from helpers.gcp import cloud_nat, gcloud
-from lab.gcp.api.oauth import UNIVERSE
-from lab.network import Internet
 from tests.gcloud import read
-from tests.lab.gcp.stand_in import Google, internet_in
+from tests.lab.gcp.stand_in import Google
 
 PLACE = {"project": "lab-project", "location": "us-central1-a"}
 REGION = {"project": "lab-project", "region": "us-central1"}
-
-
-@pytest.fixture(scope="module")
-def internet(tmp_path_factory) -> Iterator[Internet]:
-    with internet_in(tmp_path_factory.mktemp("gcloud-run")) as internet:
-        yield internet
-
-
-@pytest.fixture
-def google(tmp_path, internet, monkeypatch) -> Iterator[Google]:
-    google = Google(tmp_path, internet)
-    google.gcp.start()
-    endpoint = google.gcp.endpoint_url
-    for name, value in {
-        "GOOGLE_CLOUD_PROJECT": "lab-project",
-        "GOOGLE_APPLICATION_CREDENTIALS": str(google.gcp.credentials_file),
-        "CLOUDSDK_API_ENDPOINT_OVERRIDES_COMPUTE": f"{endpoint}/compute/v1/",
-        "CLOUDSDK_API_ENDPOINT_OVERRIDES_CONTAINER": f"{endpoint}/",
-        "TUTORIAL_AUTHORIZED_CIDR": "203.0.113.7/32",
-    }.items():
-        monkeypatch.setenv(name, value)
-    yield google
-    google.gcp.stop()
 
 
 @pytest.fixture
@@ -121,6 +94,15 @@ def test_a_field_without_a_flag_is_detected():
         gcloud.change("insert_router", request, lambda request: pytest.fail("it was sent"))
 
 
+def test_a_change_is_printed_although_its_answer_is_not_known(capsys):
+    def lost() -> str:
+        raise UnreachableError("Looking up the cluster", "no answer")
+
+    with pytest.raises(UnreachableError):
+        gcloud.change("delete_cluster", {"name": "projects/p/locations/l/clusters/c"}, str, answer=lost)
+    assert capsys.readouterr().out.startswith("gcloud container clusters delete c")
+
+
 def test_in_check_mode_nothing_is_sent(sent, monkeypatch):
     monkeypatch.setenv("TUTORIAL_READ_ONLY", "1")
     with pytest.raises(ChangeNeededError, match="gcloud compute routers create istio-multicloud"):
@@ -141,14 +123,7 @@ def test_gcloud_accepts_each_command_and_reaches_the_same_state(google, monkeypa
     google.until(lambda: gke.status() == "")
     cloud_nat.delete()
     removal = capsys.readouterr().out
-    environment = os.environ | {
-        "CLOUDSDK_CONFIG": str(tmp_path / "gcloud"),
-        "CLOUDSDK_CORE_DISABLE_USAGE_REPORTING": "1",
-        "CLOUDSDK_CORE_UNIVERSE_DOMAIN": UNIVERSE,
-        "CLOUDSDK_AUTH_CREDENTIAL_FILE_OVERRIDE": str(google.gcp.credentials_file),
-        "CLOUDSDK_AUTH_TOKEN_HOST": f"{google.gcp.endpoint_url}/token",
-        "CLOUDSDK_API_ENDPOINT_OVERRIDES_SERVICEUSAGE": f"{google.gcp.endpoint_url}/",
-    }
+    environment = google.for_gcloud(tmp_path)
 
     def paste(block: str) -> str:
         block = re.sub("^….*\n", "", block, flags=re.M)  # progress lines, which a notebook erases

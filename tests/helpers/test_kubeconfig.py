@@ -1,10 +1,14 @@
 """The kubeconfig with its two contexts."""
 
+import os
 import stat
+import subprocess
 
+import pytest
 import yaml
 
-from helpers.base.settings import current
+from helpers.base.errors import ChangeNeededError
+from helpers.base.settings import ROOT, current
 from helpers.clusters import kubeconfig
 
 
@@ -47,6 +51,27 @@ def test_removing_one_context_keeps_the_other_and_the_last_deletes_the_file():
     kubeconfig.remove("gke")
     kubeconfig.remove("gke")
     assert not current().KUBECONFIG.exists()
+
+
+def test_in_read_only_mode_none_is_removed(monkeypatch):
+    write("eks")
+    before = read()
+    monkeypatch.setenv("TUTORIAL_READ_ONLY", "1")
+    with pytest.raises(ChangeNeededError, match="delete-context eks"):
+        kubeconfig.remove("eks")
+    kubeconfig.remove("gke")  # there is none
+    assert read() == before
+
+
+def test_the_printed_command_removes_the_same(programs, monkeypatch, capsys):
+    as_the_aws_cli_writes_it()
+    before = current().KUBECONFIG.read_text()
+    kubeconfig.remove("eks")
+    command = capsys.readouterr().out.partition("# → ")[0]
+    current().KUBECONFIG.write_text(before)
+    environment = {"PATH": f"{programs}:{os.environ['PATH']}"}
+    subprocess.run(["bash", "-ec", command], cwd=ROOT, env=environment, check=True, capture_output=True)
+    assert [read()[kind] for kind in ("contexts", "clusters", "users")] == [None] * 3
 
 
 OTHERS = {

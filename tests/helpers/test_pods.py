@@ -5,7 +5,14 @@ import re
 import pytest
 
 from helpers import curl, kube, pki
-from helpers.base.errors import ApiError, CommandError, TimedOutError, TutorialError, UnreachableError
+from helpers.base.errors import (
+    ApiError,
+    ChangeNeededError,
+    CommandError,
+    TimedOutError,
+    TutorialError,
+    UnreachableError,
+)
 from helpers.clusters import pods
 
 
@@ -23,6 +30,19 @@ def test_streams_and_exit_code_are_the_programs_own(in_pods, capsys):
     assert kube.run_in_pod("eks", "sleep", "deploy/sleep", "fail", "7", check=False).errors == "no further"
 
 
+def test_output_can_be_read_as_it_arrives(in_pods):
+    arrived = []
+    done = pods.execute("eks", "sleep", "the-pod", ["fail", "7"], output=arrived.append)
+    assert (b"".join(arrived), done.returncode, done.stdout, done.stderr) == (
+        b"so far",
+        7,
+        b"",
+        b"no further",
+    )
+    with pytest.raises(TimedOutError, match="still running after 1 s"):
+        pods.execute("eks", "sleep", "the-pod", ["sleep"], timeout=1, output=arrived.append)
+
+
 def test_container_is_the_first_or_the_named_one(in_pods):
     kube.run_in_pod("eks", "sleep", "pod/the-pod", "echo")
     kube.run_in_pod("eks", "sleep", "the-pod", "echo", container="istio-proxy")
@@ -31,7 +51,8 @@ def test_container_is_the_first_or_the_named_one(in_pods):
 
 def test_standard_input_arrives_completely_and_ends(in_pods):
     text = "x" * 100_000 + "\n"
-    assert kube.run_in_pod("eks", "sleep", "the-pod", "sh", "-c", "cat", input=text).text == text
+    done = pods.execute("eks", "sleep", "the-pod", ["sh", "-c", "cat"], input=text)
+    assert done.stdout.decode() == text
 
 
 def test_a_file_lost_on_its_way_into_the_pod_is_sent_again(in_pods, capsys):
@@ -43,9 +64,32 @@ def test_a_file_lost_on_its_way_into_the_pod_is_sent_again(in_pods, capsys):
         curl.inside_vpc("--cacert", certificate, "https://alb.example.com/")
     copies = [command for _, command in in_pods.started if command[:2] == ["sh", "-c"]]
     assert len(copies) == 2
-    printed = f"exec -n default -i curl -- sh -c 'umask 077; cat > /tmp/{certificate.name}'"
+    printed = f"exec -n default curl -i -- sh -c 'umask 077; cat > /tmp/{certificate.name}'"
     assert printed in re.sub(r" \\\n +", " ", capsys.readouterr().out)
     assert f"/tmp/{certificate.name}" in in_pods.started[-1][1]
+
+
+def test_a_file_goes_into_the_pod_once_and_in_read_only_mode_never(in_pods, monkeypatch, capsys):
+    certificate = pki.ensure().alb_ca
+
+    def call() -> None:
+        with pytest.raises(TutorialError, match="executable file not found"):  # curl
+            curl.inside_vpc("--cacert", certificate, "https://alb.example.com/")
+
+    monkeypatch.setenv("TUTORIAL_READ_ONLY", "1")
+    with pytest.raises(ChangeNeededError, match=r"cat > /tmp/alb-ca\.crt' < \S+/alb-ca\.crt"):
+        curl.inside_vpc("--cacert", certificate, "https://alb.example.com/")
+    assert in_pods.files == {}
+    monkeypatch.delenv("TUTORIAL_READ_ONLY")
+    call()
+    assert in_pods.files == {f"/tmp/{certificate.name}": certificate.read_bytes()}
+    monkeypatch.setenv("TUTORIAL_READ_ONLY", "1")
+    capsys.readouterr()
+    call()
+    assert capsys.readouterr().out == ""
+    certificate.write_text("another one")
+    with pytest.raises(ChangeNeededError):
+        curl.inside_vpc("--cacert", certificate, "https://alb.example.com/")
 
 
 def test_a_program_that_cannot_be_started_is_an_error(in_pods):
