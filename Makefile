@@ -46,11 +46,11 @@ else
 $(error TARGET is lab or cloud, not "$(TARGET)")
 endif
 
-tutorial: $(READY)  ## run notebooks 00-06; ALL=1: those beyond, too; TO=03: those of 00-03 that are not finished; FROM=04 TO=04: one; TARGET=cloud: on real accounts
+tutorial: $(READY)  ## run notebooks 00-06; ALL=1: later ones, too; TO=03: those of 00-03 that are not finished; FROM=04 TO=04: one; TARGET=cloud: on real accounts
 	@$(PLACE) && $(LOOK) && $(BIN)/python -m series.run $(if $(FROM),--from "$(FROM)") $(if $(TO),--to "$(TO)") $(if $(ALL),--all)
 	@$(if $(FROM)$(TO),,$(PLACE) && $(BIN)/python -m series.handouts --executed)
 
-check: $(INSTALLED)  ## check again what each notebook that was run claims, without changing anything; TARGET as above
+check: $(INSTALLED)  ## check the claims of each finished notebook again, without changing anything; TARGET as above
 	@$(PLACE) && $(BIN)/python -m series.check $(if $(filter cloud,$(TARGET)),TARGET=cloud)
 
 destroy: $(INSTALLED)  ## delete what the tutorial created in both clouds; FROM=04 only what 04 and later did; ARGS=--dry-run lists

@@ -33,16 +33,16 @@ fi
 [ -x "$venv/bin/python" ] || "$python" -m venv "$venv"
 echo "Installing the Python packages of requirements.lock …"
 # uv takes 10 seconds, pip two minutes. uv does not read pip's settings, so pass on the mirror.
-pip="$venv/bin/python -m pip --disable-pip-version-check"
-$pip install --quiet "$(sed -n 's/^\(uv==[^ ]*\).*/\1/p' requirements.lock)"
-mirror=${PIP_INDEX_URL:-$($pip config get global.index-url 2>/dev/null || true)}
+pip() { "$venv/bin/python" -m pip --disable-pip-version-check "$@"; }
+pip install --quiet "$(sed -n 's/^\(uv==[^ ]*\).*/\1/p' requirements.lock)"
+mirror=${PIP_INDEX_URL:-$(pip config get global.index-url 2>/dev/null || true)}
 [ -z "$mirror" ] || export UV_DEFAULT_INDEX="$mirror"
-# Like pip, uv shall trust the machine's certificates, for example those of a company's proxy.
+# Like pip, uv must trust the machine's certificates, for example those of a company's proxy.
 { [ ! -e /etc/ssl/certs/ca-certificates.crt ] && [ "$(uname -s)" != Darwin ]; } || export UV_SYSTEM_CERTS=true
 # Compile once here, as every notebook starts its own Python process.
 export UV_COMPILE_BYTECODE="${UV_COMPILE_BYTECODE:-true}"
-uv="$venv/bin/uv pip install --quiet --python $venv/bin/python"
+uv() { "$venv/bin/uv" pip install --quiet --python "$venv/bin/python" "$@"; }
 # The same constraints for both: requirements.lock determines the versions, with any extras.
 if [ "$what" = lab ]; then extras=--all-extras; else extras="--extra build"; fi
-$uv --constraint requirements.lock --requirement pyproject.toml $extras
-$uv --no-deps --no-build-isolation --editable .
+uv --constraint requirements.lock --requirement pyproject.toml $extras
+uv --no-deps --no-build-isolation --editable .

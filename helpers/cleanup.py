@@ -3,9 +3,13 @@
 On the command line: `python -m helpers.cleanup --help`.
 """
 
+import io
 import sys
+import tempfile
 from collections.abc import Iterator
-from typing import Annotated, Protocol
+from contextlib import contextmanager, redirect_stdout
+from pathlib import Path
+from typing import Annotated, Any, Protocol
 
 import typer
 
@@ -14,7 +18,7 @@ from helpers.aws import node_group, tagging
 from helpers.base import contents, folding, runs
 from helpers.base.errors import ApiError, SettingsError, TimedOutError, UnreachableError, for_people
 from helpers.base.resource import Resource
-from helpers.base.settings import current
+from helpers.base.settings import current, override
 from helpers.base.tables import Rich
 from helpers.base.waiting import wait_until
 from helpers.clusters import kubeconfig
@@ -32,7 +36,7 @@ class Noun(Protocol):
 
 
 # Dependents first, and slow deletions early. The keys are those of `contents.THINGS`, which says which
-# notebook makes it.
+# notebook creates each.
 NOUNS: dict[str, Noun] = {
     "gke": gke,
     "nodes": node_group,
@@ -73,23 +77,24 @@ def table() -> Rich:
     found, folds = listing(), ""
     for cloud in dict.fromkeys(resource.cloud for resource in found):
         rows = [(resource.kind, resource.name) for resource in found if resource.cloud == cloud]
-        inside = show.table(rows, ("what", "name"))._repr_html_()
+        inside = show.table(rows, ("kind", "name"))._repr_html_()
         folds += f"<details><summary>{cloud}: {len(rows)} resources</summary>{inside}</details>"
     rows_of_all = [(resource.cloud, resource.kind, resource.name) for resource in found]
-    text = repr(show.table(rows_of_all, ("cloud", "what", "name")))
+    text = repr(show.table(rows_of_all, ("cloud", "kind", "name")))
     return Rich(text, html=folds or "<p>Nothing exists in either cloud.</p>")
 
 
 def plan() -> list[Resource]:
-    """What the clean-up would delete, in order; deletes nothing.
+    """What the clean-up would delete, in order; changes nothing.
 
     Services of type LoadBalancer come first, if their cluster's API server answers.
     """
-    services = [
-        Resource(context, "Service", f"{namespace}/{name}")
-        for context in _ready()
-        for namespace, name in _services(context)
-    ]
+    with looking() as ready:
+        services = [
+            Resource(context, "Service", f"{each.metadata.namespace}/{each.metadata.name}")
+            for context in ready
+            for each in _services(context)
+        ]
     return services + listing()
 
 
@@ -107,7 +112,7 @@ def everything() -> None:
     for noun in _nouns():
         noun.delete()
     wait_until(
-        "both clouds to list nothing",
+        "both clouds' listings to be empty",
         listing,
         lambda left: not left,
         timeout=_LIMIT,
@@ -119,7 +124,12 @@ def everything() -> None:
 
 def since(number: str) -> list[Resource]:
     """What that notebook and later ones created and what still exists, in the order of deletion."""
-    return list(dict.fromkeys(found for noun in _made_since(number) for found in noun.leftovers()))
+    with looking() as ready:
+        return _leftovers(_made_since(number, ready))
+
+
+def _leftovers(nouns: list[Noun]) -> list[Resource]:
+    return list(dict.fromkeys(found for noun in nouns for found in noun.leftovers()))
 
 
 def back_to(number: str) -> None:
@@ -128,15 +138,15 @@ def back_to(number: str) -> None:
     The clusters themselves are created in notebook 00; the node group of EKS in 02.
     Raises TimedOutError with a list of what is left; run again, it continues from there.
     """
-    nouns = _made_since(number)
-    if not since(number):
+    nouns = _made_since(number, _ready())
+    if not _leftovers(nouns):
         print(f"Nothing that notebooks {number} to 06 create exists: nothing to delete")
         return
     for noun in nouns:
         noun.delete()
     wait_until(
         f"what notebooks {number} to 06 created to be deleted",
-        lambda: [resource for noun in nouns for resource in noun.leftovers()],
+        lambda: _leftovers(nouns),
         lambda left: not left,
         timeout=_LIMIT,
         state=_named,
@@ -148,9 +158,8 @@ def back_to(number: str) -> None:
     print(f"Nothing that notebooks {number} to 06 created is left")
 
 
-def _made_since(number: str) -> list[Noun]:
-    """Those in clusters first, if the cluster can be reached."""
-    ready = _ready()
+def _made_since(number: str, ready: list[str]) -> list[Noun]:
+    """Those in the clusters of these contexts first."""
     inside: list[Noun] = [
         noun
         for key, noun in in_clusters.NOUNS.items()
@@ -178,6 +187,18 @@ def _tags_of_all_runs() -> Iterator[dict[str, str]]:
             yield {**labels, "Location": cluster.location}
 
 
+@contextmanager
+def looking() -> Iterator[list[str]]:
+    """Contexts of the reachable clusters, in a kubeconfig that is deleted afterward."""
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        override(KUBECONFIG=Path(folder) / "kubeconfig"),
+    ):
+        with redirect_stdout(io.StringIO()):
+            ready = _ready()
+        yield ready
+
+
 def _ready() -> list[str]:
     """Contexts of the reachable clusters, written into the kubeconfig."""
     ready = []
@@ -190,26 +211,34 @@ def _ready() -> list[str]:
     return ready
 
 
-def _services(context: str) -> list[tuple[str, str]]:
-    """Namespaces and names of the Services for which the cluster created a load balancer."""
+def _services(context: str) -> list[Any]:
+    """The Services for which the cluster created a load balancer."""
     try:
         found = kube.get(context, "services")
     except (ApiError, UnreachableError) as failed:
         # A cluster that no longer answers must not stop the clean-up.
         print(f"{context} does not answer, so the cloud is searched for its load balancers: {failed}")
         return []
-    return [
-        (each.metadata.namespace, each.metadata.name) for each in found if each.spec.type == "LoadBalancer"
-    ]
+    return [each for each in found if each.spec.type == "LoadBalancer"]
 
 
 def _delete_services() -> None:
     for context in _ready():
-        for namespace, name in _services(context):
+        for service in _services(context):
+            namespace, name = service.metadata.namespace, service.metadata.name
             try:
+                # Its owner, such as a Gateway of the Gateway API, would be given a new one.
+                for owner in service.metadata.ownerReferences or ():
+                    kube.delete(context, namespace, f"{_kind(owner)}/{owner.name}")
                 kube.delete(context, namespace, f"service/{name}")
             except (ApiError, UnreachableError, TimedOutError) as failed:
-                print(f"{context} keeps {namespace}/{name}, so it is searched for in the cloud: {failed}")
+                print(f"{context} kept {namespace}/{name}; its load balancer is searched for: {failed}")
+
+
+def _kind(owner: Any) -> str:
+    """As kubectl knows it, e.g. "gateway.gateway.networking.k8s.io"."""
+    group = owner.apiVersion.rpartition("/")[0]
+    return f"{owner.kind}.{group}".strip(".").lower()
 
 
 @for_people
@@ -224,13 +253,13 @@ def main(
 ) -> None:
     """Delete what this run of the tutorial created in both clouds; exit code 1 if anything is left."""
     if first and older_than:
-        raise SettingsError("Choosing what to delete", "--from and --older-than do not go together")
+        raise SettingsError("Choosing what to delete", "--from and --older-than cannot be combined")
     if not older_than:
         left = _clean(dry_run, contents.chosen("FROM", first or "00"))
     else:
         left = []
         for run in runs_older_than(older_than):
-            print(f"Run {run.name}, last created something {run.newest:%Y-%m-%d %H:%M} UTC")
+            print(f"Run {run.name}, newest resource from {run.newest:%Y-%m-%d %H:%M} UTC")
             with runs.settings_of(run):
                 left += _clean(dry_run)
     if left:
@@ -238,7 +267,7 @@ def main(
 
 
 def _clean(dry_run: bool, number: str = "00") -> list[Resource]:
-    """What is left afterwards; a dry run leaves everything, which is not a failure."""
+    """What is left afterward; a dry run leaves everything, which is not a failure."""
     all_of_it = number == "00"
     if not dry_run:
         everything() if all_of_it else back_to(number)

@@ -26,7 +26,7 @@ def status() -> str:
 
 
 def get() -> Cluster:
-    """The cluster; raises PrerequisiteError where there is none."""
+    """The cluster; raises PrerequisiteError if there is none."""
     return contents.require(find(), "eks", f"no EKS cluster {current().TUTORIAL_NAME}")
 
 
@@ -99,7 +99,7 @@ def _ensure_endpoint() -> None:
     if there():
         return
     aws.change("eks", "update_cluster_config", name=name, resourcesVpcConfig=wanted)
-    waiting = f"EKS to let {wanted['publicAccessCidrs'][0]} in"
+    waiting = f"EKS to allow {wanted['publicAccessCidrs'][0]}"
     wait_until(waiting, there, bool, timeout=_LIMIT, state=lambda _: "updating")
     aws.waited("eks", "cluster_active", name=name)
 
@@ -123,7 +123,8 @@ def ensure() -> Cluster:
 def delete() -> None:
     """Delete the cluster, wait until it is gone, and delete what it left, if it exists."""
     node_group.delete()
-    node_group.wait_deleted(_LIMIT)
+    if status():
+        node_group.wait_deleted(_LIMIT)
     busy = ("CREATING", "UPDATING")  # EKS refuses to delete a cluster that it is still creating
     wait_until("the EKS cluster to be deletable", status, lambda now: now not in busy, timeout=_LIMIT)
     if status() not in ("", "DELETING"):

@@ -36,7 +36,7 @@ def status() -> str:
 
 
 def get() -> Cluster:
-    """The cluster; raises PrerequisiteError where there is none."""
+    """The cluster; raises PrerequisiteError if there is none."""
     return contents.require(find(), "gke", f"no GKE cluster {current().TUTORIAL_NAME}")
 
 
@@ -216,7 +216,7 @@ def default_version(config: container_v1.ServerConfig) -> str:
 
 
 def _labels() -> dict[str, str]:
-    """AWS's tags as labels, which allow lower-case letters, digits, - and _ only."""
+    """AWS's tags as labels, which allow lowercase letters, digits, - and _ only."""
     return {key.lower(): re.sub(r"[^a-z0-9_-]", "-", value.lower()) for key, value in project_tags().items()}
 
 

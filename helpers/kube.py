@@ -11,7 +11,7 @@ from helpers.base import changes, command, contents
 from helpers.base.command import Output
 from helpers.base.errors import ApiError, CommandError, TimedOutError, TutorialError
 from helpers.base.waiting import wait_until
-from helpers.clusters import client, manifests, pods, server_side
+from helpers.clusters import client, kubectl, manifests, pods, server_side
 
 if TYPE_CHECKING:
     from helpers.clusters.connection import Client
@@ -27,12 +27,16 @@ def get(
     """
     words = ["get", kind, *(["-n", namespace] if namespace else [])]
     found = client.call(
-        context, _line(context, *words), lambda api: api.resource(kind).get(namespace=namespace or None).items
+        context,
+        kubectl.line(context, *words),
+        lambda api: api.resource(kind).get(namespace=namespace or None).items,
     )
     if columns:
         rows = [[_cell(each.to_dict(), path) for path in columns.values()] for each in found]
         custom = ",".join(f"{name}:{path}" for name, path in columns.items())
-        command.show(_line(context, *words, "-o", f"custom-columns={custom}"), _aligned([[*columns], *rows]))
+        command.show(
+            kubectl.line(context, *words, "-o", f"custom-columns={custom}"), _aligned([[*columns], *rows])
+        )
     return found
 
 
@@ -60,7 +64,7 @@ def _aligned(rows: list[list[str]]) -> str:
 def find(context: str, namespace: str, what: str) -> Any | None:
     """An object such as "virtualservice/vs-lambda", or None."""
     kind, _, name = what.partition("/")
-    line = _line(context, *(["-n", namespace] if namespace else []), "get", what)
+    line = kubectl.line(context, *(["-n", namespace] if namespace else []), "get", what)
     try:
         return client.call(context, line, lambda api: api.resource(kind).get(name=name, namespace=namespace))
     except ApiError as refused:
@@ -78,11 +82,11 @@ def require(context: str, namespace: str, what: str) -> Any:
 def apply(context: str, path: str, **values: object) -> None:
     """Apply a manifest by server-side apply, with its ${NAME}s filled in; idempotent.
 
-    A field that somebody else has changed is reset, so that a second run has the same result as the first.
+    A field that someone else has changed is reset, so that a second run has the same result as the first.
     Raises ApiError with the API server's message, and TutorialError for a ${NAME} without a value.
     """
     file = manifests.write(path, context, **values)
-    line = _line(context, *server_side.FLAGS, str(file))
+    line = kubectl.line(context, *server_side.FLAGS, str(file))
     documents = _documents(line, file.read_text(encoding="utf-8"))
     command.show_change(line, server_side.apply(context, line, documents))
 
@@ -92,12 +96,12 @@ def apply_text(context: str, text: str) -> None:
     documents = _documents("Applying an object", text)
     name = "-".join(_name(document) for document in documents[:1])
     file = manifests.write_text(f"{name}.yaml", context, text)
-    line = _line(context, *server_side.FLAGS, str(file))
+    line = kubectl.line(context, *server_side.FLAGS, str(file))
     command.show_change(line, server_side.apply(context, line, documents))
 
 
 def namespace(context: str, name: str) -> None:
-    """Create the namespace where it is missing."""
+    """Create the namespace if it is missing."""
     body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
     _create(context, ["create", "namespace", name], body)
 
@@ -116,9 +120,9 @@ def secret(context: str, namespace: str, name: str, files: dict[str, Path]) -> N
 
 
 def _create(context: str, words: list[str], body: dict[str, Any]) -> None:
-    # `kubectl create` fails on what exists; so it is shown as kubectl's own page has it: create, then apply.
-    line = _line(context, *words, "--dry-run=client", "-o", "yaml")
-    line += " | " + _line(context, *server_side.FLAGS, "-")
+    # `kubectl create` fails if the object exists, so the command shown pipes a dry run into `kubectl apply`.
+    line = kubectl.line(context, *words, "--dry-run=client", "-o", "yaml")
+    line += " | " + kubectl.line(context, *server_side.FLAGS, "-")
     command.show_change(line, server_side.apply(context, line, [body]))
 
 
@@ -126,7 +130,7 @@ def _documents(action: str, text: str) -> list[dict[str, Any]]:
     try:
         return [each for each in yaml.safe_load_all(text) if each]
     except yaml.YAMLError as wrong:
-        raise TutorialError(action, f"this is no YAML: {wrong}") from None
+        raise TutorialError(action, f"this is not YAML: {wrong}") from None
 
 
 def _name(document: dict[str, Any]) -> str:
@@ -139,7 +143,7 @@ def delete(context: str, namespace: str, what: str, timeout: float = 300) -> Non
     Raises ApiError, UnreachableError, TimedOutError.
     """
     kind, _, name = what.partition("/")
-    line = _line(context, *(["-n", namespace] if namespace else []), "delete", what)
+    line = kubectl.line(context, *(["-n", namespace] if namespace else []), "delete", what)
     if find(context, namespace, what) is None:
         return
     changes.begin(line)
@@ -162,7 +166,7 @@ def _delete(context: str, line: str, namespace: str, kind: str, name: str) -> No
 
 def rollout(context: str, namespace: str, workload: str, timeout: int = 180) -> None:
     """Wait until a Deployment, e.g. "deploy/sleep", is ready; TimedOutError has the reason."""
-    line = _line(context, "-n", namespace, "rollout", "status", workload, f"--timeout={timeout}s")
+    line = kubectl.line(context, "-n", namespace, "rollout", "status", workload, f"--timeout={timeout}s")
     kind, _, name = workload.partition("/")
 
     def probe() -> str:
@@ -174,7 +178,7 @@ def rollout(context: str, namespace: str, workload: str, timeout: int = 180) -> 
         wait_until(workload, probe, lambda missing: not missing, timeout=timeout, interval=0.5)
     except TimedOutError as late:
         answer = "\n".join([late.answer, *_troubles(context, namespace)])
-        hint = f"kubectl --context {context} -n {namespace} describe pods"
+        hint = kubectl.line(context, "-n", namespace, "describe", "pods")
         raise TimedOutError(f"kubectl rollout status {workload}", answer, hint) from None
     command.show(line, f'deployment "{name}" successfully rolled out')
 
@@ -205,9 +209,9 @@ def wait_ready(context: str, namespace: str, pod: str, timeout: int = 300) -> No
     """Wait until a pod is ready; raises TimedOutError."""
     words = ("wait", f"pod/{pod}", "--for=condition=Ready", f"--timeout={timeout}s")
     ready = lambda: is_ready(context, namespace, pod)  # noqa: E731
-    hint = f"kubectl --context {context} -n {namespace} describe pod {pod}"
+    hint = kubectl.line(context, "-n", namespace, "describe", "pod", pod)
     wait_until(f"pod/{pod}", ready, bool, timeout=timeout, state=lambda _: "not ready yet", hint=hint)
-    command.show(_line(context, "-n", namespace, *words), f"pod/{pod} condition met")
+    command.show(kubectl.line(context, "-n", namespace, *words), f"pod/{pod} condition met")
 
 
 def is_ready(context: str, namespace: str, pod: str) -> bool:
@@ -231,12 +235,12 @@ def service_address(context: str, namespace: str, service: str, timeout: float =
         lambda found: bool(found[0]),
         timeout=timeout,
         state=lambda _: "pending",
-        hint=f"kubectl --context {context} -n {namespace} describe service {service}",
+        hint=kubectl.line(context, "-n", namespace, "describe", "service", service),
     )
     # Waits, too: https://kubernetes.io/docs/reference/kubectl/generated/kubectl_wait/
     path = f"{{.status.loadBalancer.ingress[0].{kind}}}"
     words = ["wait", f"service/{service}", f"--for=jsonpath={path}", "-o", f"jsonpath={path}"]
-    command.show(_line(context, "-n", namespace, *words), address)
+    command.show(kubectl.line(context, "-n", namespace, *words), address)
     return address
 
 
@@ -246,26 +250,18 @@ def run_in_pod(
     target: str,
     *argv: str,
     container: str | None = None,
-    input: str | None = None,
     check: bool = True,
 ) -> Output:
     """Run a program in a pod, once, and print the command with its answer.
 
     Raises ApiError, UnreachableError, TimedOutError and, with `check`, CommandError.
     """
-    done = pods.execute(context, namespace, target, argv, container=container, input=input)
+    done = pods.execute(context, namespace, target, argv, container=container)
     output = Output(
         done.stdout.decode(errors="replace"), done.returncode, done.stderr.decode(errors="replace")
     )
-    words = [*pods.exec_words(context, namespace, target, container, input is not None), *argv]
-    line = command.shell_join(words)
-    if input is not None:
-        line += f" < {command.shell_join([manifests.write_text('standard-input.txt', context, input)])}"
+    line = command.shell_join([*pods.exec_words(context, namespace, target, container), *argv])
     if check and output.exit_code:
         raise CommandError(line, output.exit_code, output.errors or output.text)
     command.show(line, output.text + output.errors)
     return output
-
-
-def _line(context: str, *words: str) -> str:
-    return command.shell_join(["kubectl", "--context", context, *words])

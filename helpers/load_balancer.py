@@ -13,7 +13,7 @@ from helpers.base.waiting import resume_after_lost_answer, wait_until
 # Invalid headers must not reach a target that may parse them differently.
 ATTRIBUTES = {"routing.http.drop_invalid_header_fields.enabled": "true"}
 TLS_POLICY = "ELBSecurityPolicy-TLS13-1-2-2021-06"
-_ACTIVE_LIMIT = 600  # seconds; AWS takes two to three minutes
+_LIMIT = 600  # seconds; AWS takes two to three minutes
 
 
 @dataclass
@@ -72,11 +72,15 @@ def ensure() -> LoadBalancer:
 def delete() -> None:
     """Delete the load balancer, its target group, its bucket and its security group."""
     if found := balancer():
-        deletion.delete("elbv2", "delete_load_balancer", LoadBalancerArn=found["LoadBalancerArn"])
+        arn = found["LoadBalancerArn"]
+        deletion.delete("elbv2", "delete_load_balancer", LoadBalancerArn=arn)
+        wait_until(f"load balancer {name()} to be deleted", balancer, lambda left: not left, timeout=_LIMIT)
+        aws.waited("elbv2", "load_balancers_deleted", LoadBalancerArns=[arn])
     if group := target_group():
         deletion.delete("elbv2", "delete_target_group", TargetGroupArn=group["TargetGroupArn"])
     alb_log.delete()
     for group in ec2.tagged("security group", Name=name()):
+        ec2.wait_unused(group["GroupId"])
         ec2.delete("security group", group["GroupId"])
 
 
@@ -131,7 +135,7 @@ def wait_healthy(timeout: float = 300) -> str:
     """Wait until a health check has passed; raises TimedOutError with the last reason."""
     group = get().target_group_arn
     state, _ = wait_until(
-        "a passed health check",
+        "a successful health check",
         lambda: target_health(group),
         lambda health: health[0] == "healthy",
         timeout=timeout,
@@ -231,7 +235,7 @@ def _ensure_balancer(subnets: list[str], security_group: str) -> str:
         f"load balancer {name()}",
         lambda: (balancer() or {"State": {"Code": "gone"}})["State"]["Code"],
         lambda state: state == "active",
-        timeout=_ACTIVE_LIMIT,
+        timeout=_LIMIT,
     )
     if found["State"]["Code"] != "active":
         aws.waited("elbv2", "load_balancer_available", LoadBalancerArns=[arn])
@@ -239,7 +243,7 @@ def _ensure_balancer(subnets: list[str], security_group: str) -> str:
 
 
 def _ensure_settings(found: dict[str, Any], subnets: list[str], security_group: str) -> None:
-    """What a balancer is created with, and its attributes: somebody may have changed them since."""
+    """What a balancer is created with, and its attributes: someone may have changed them since."""
     arn = found["LoadBalancerArn"]
     if found.get("SecurityGroups") != [security_group]:
         aws.change("elbv2", "set_security_groups", LoadBalancerArn=arn, SecurityGroups=[security_group])

@@ -5,7 +5,7 @@ from typing import Any
 
 from helpers.base import command
 from helpers.base.waiting import wait_until
-from helpers.clusters import pods
+from helpers.clusters import kubectl, pods
 
 
 def envoy(
@@ -61,14 +61,16 @@ def show_field(
     context: str, namespace: str, target: str, traceparent: str, entry: dict[str, Any], name: str
 ) -> None:
     """Print the command that finds one field of that entry, and the field."""
-    search = _search(context, namespace, target, traceparent)
-    command.show_change(f"""{search} | grep -o '"{name}":"[^"]*"'""", f'"{name}":"{entry.get(name)}"')
+    field = command.shell_join(["grep", "-o", f'"{name}":"[^"]*"'])
+    found = f'"{name}":"{entry[name]}"' if isinstance(entry.get(name), str) else ""
+    command.show_change(f"{_search(context, namespace, target, traceparent)} | {field}", found)
 
 
 def _search(
     context: str, namespace: str, target: str, traceparent: str, container: str = "istio-proxy"
 ) -> str:
-    return f"kubectl --context {context} logs -n {namespace} {target} -c {container} | grep {traceparent}"
+    read = command.shell_join(kubectl.for_pod(context, "logs", namespace, target, container))
+    return f"{read} | {command.shell_join(['grep', traceparent])}"
 
 
 def _entry(line: str) -> dict[str, Any]:

@@ -145,10 +145,7 @@ class Daemon:
         self, request: dict[str, Any], files: list[int], has_gone: Callable[[], bool]
     ) -> control.Answer:
         """Add the image in the caller's open file to all clusters, including later ones."""
-        with own_images.kept(self.lab.own_images, files[0]) as (archive, names):
-            for cluster in list(self.clusters):
-                cluster.add_image(archive)
-        return {"names": names}
+        return {"names": own_images.add(self.lab.own_images, files[0], list(self.clusters))}
 
 
 def resident(pids: list[int]) -> int:

@@ -6,16 +6,37 @@ import os
 import shutil
 import tarfile
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from lab.errors import LabError
 
 _HINT = "docker save, podman save and crane pull write one"
 # https://github.com/opencontainers/image-spec/blob/main/annotations.md; containerd's has the registry, too.
 _NAMES = ("io.containerd.image.name", "org.opencontainers.image.ref.name")
+
+
+class Cluster(Protocol):
+    """Has the lock while a node starts, which takes the kept archives."""
+
+    starting_node: threading.Lock
+
+    def add_image(self, archive: Path) -> None:
+        """Add it to the node, if there is one."""
+
+
+def add(folder: Path, file: int, clusters: Sequence[Cluster]) -> list[str]:
+    """Keep an open archive and add its images to these clusters; returns their names. Raises LabError."""
+    with ExitStack() as no_node_starts:
+        for cluster in sorted(clusters, key=id):  # two callers must not wait for each other
+            no_node_starts.enter_context(cluster.starting_node)
+        with kept(folder, file) as (archive, found):
+            for cluster in clusters:
+                cluster.add_image(archive)
+    return found
 
 
 @contextmanager

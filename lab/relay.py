@@ -15,6 +15,7 @@ from lab import event_loop
 _BUFFER = 128 * 1024  # bytes, per direction
 _RESET = struct.pack("ii", 1, 0)  # SO_LINGER with time 0: closing sends RST instead of FIN
 _log = logging.getLogger(__name__)
+Connect = Callable[[socket.socket], socket.socket]
 
 
 class Relay:
@@ -23,11 +24,11 @@ class Relay:
     def __init__(self) -> None:
         self._serving: asyncio.Task[None] | None = None
 
-    def start(self, listener: socket.socket, connect: Callable[[], socket.socket]) -> "Relay":
+    def start(self, listener: socket.socket, connect: Connect) -> "Relay":
         """Relay every connection that `listener` accepts to the connected socket that `connect` returns.
 
-        `connect` runs in a thread and may block; if it fails, the accepted connection is reset. The relay
-        owns both sockets from now on.
+        `connect` is called with the accepted connection, in a thread, and may block; if it fails, the
+        accepted connection is reset. The relay owns both sockets from now on.
         """
         listener.setblocking(False)
 
@@ -56,7 +57,7 @@ async def _cancel(task: asyncio.Task[None]) -> None:
         await task
 
 
-async def _serve(listener: socket.socket, connect: Callable[[], socket.socket]) -> None:
+async def _serve(listener: socket.socket, connect: Connect) -> None:
     loop = asyncio.get_running_loop()
     with listener:
         async with asyncio.TaskGroup() as connections:
@@ -71,11 +72,11 @@ async def _serve(listener: socket.socket, connect: Callable[[], socket.socket]) 
                 connections.create_task(_carry(near, connect))
 
 
-async def _carry(near: socket.socket, connect: Callable[[], socket.socket]) -> None:
+async def _carry(near: socket.socket, connect: Connect) -> None:
     """One connection: ends normally, or with a reset on both sides. Raises nothing but cancellation."""
     with near:
         try:
-            with await asyncio.get_running_loop().run_in_executor(_connecting(), connect) as far:
+            with await asyncio.get_running_loop().run_in_executor(_connecting(), connect, near) as far:
                 await _both_ways(near, far)
         except asyncio.CancelledError:
             _reset(near)

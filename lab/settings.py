@@ -38,7 +38,7 @@ class Lab(BaseSettings):
     def _short(cls, name: str) -> str:
         # Part of cgroup names, of Unix socket paths (107 bytes at most) and of interface names.
         if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,19}", name):
-            raise ValueError("LAB_NAME must be 1 to 20 lower-case letters, digits and dashes")
+            raise ValueError("LAB_NAME must be 1 to 20 lowercase letters, digits and dashes")
         return name
 
     @field_validator("cache")

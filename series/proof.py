@@ -6,7 +6,6 @@ step that would change something raises ChangeNeededError (helpers/base/changes.
 
 import ast
 import io
-import tempfile
 from collections.abc import Iterator
 from contextlib import redirect_stdout
 from pathlib import Path
@@ -14,11 +13,11 @@ from typing import NamedTuple
 
 import nbformat
 
-from helpers import acm, dns, eks, gke, state
+from helpers import acm, cleanup, dns, state
 from helpers.aws import node_group
 from helpers.base import contents
 from helpers.base.errors import ChangeNeededError, TutorialError
-from helpers.base.settings import ROOT, current, override
+from helpers.base.settings import ROOT, override
 from helpers.pictures.things import Parts
 
 NOTEBOOKS = ROOT / "notebooks"
@@ -35,15 +34,7 @@ class Claim(NamedTuple):
 
 def exists() -> Parts:
     """What exists in both clouds and both clusters, whatever is in the kubeconfig."""
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        override(KUBECONFIG=Path(folder) / "kubeconfig"),
-        redirect_stdout(io.StringIO()),
-    ):
-        if eks.status() in eks.READY:
-            eks.connect()
-        if current().GOOGLE_CLOUD_PROJECT and gke.status() in gke.READY:
-            gke.connect()
+    with cleanup.looking(), redirect_stdout(io.StringIO()):
         return state.gather()
 
 
@@ -115,7 +106,7 @@ def _claims(check: ast.Module, names: dict[str, object]) -> Iterator[Claim]:
             for text, holds in zip(keys, values, strict=True):
                 yield Claim(str(ast.literal_eval(text or "")), _refuted(holds, names))
         case _:
-            raise ValueError("the last cell with code is no check({…})")
+            raise ValueError("the last code cell is not check({…})")
 
 
 def _refuted(claim: ast.expr, names: dict[str, object]) -> str:
@@ -124,7 +115,7 @@ def _refuted(claim: ast.expr, names: dict[str, object]) -> str:
         holds = eval(compile(ast.Expression(claim), "check", "eval"), names)
     except Exception as failed:
         return _said(failed)
-    return "" if holds else "it is not so"
+    return "" if holds else "it is not true"
 
 
 def _said(failed: Exception) -> str:

@@ -61,7 +61,7 @@ def set_up(venv: Path, what: str, environment: dict[str, str]) -> subprocess.Com
 @pytest.fixture(scope="module")
 def venv(mac: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What set-up makes for TARGET=cloud."""
-    folder = tmp_path_factory.mktemp("checkout") / "venv"
+    folder = tmp_path_factory.mktemp("a checkout") / "venv"
     done = set_up(folder, "base", mac)
     assert done.returncode == 0, done.stderr
     return folder

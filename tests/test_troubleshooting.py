@@ -48,7 +48,7 @@ def test_the_lab_says_so(message):
 
 def test_a_message_that_nobody_prints_is_noticed():
     assert not printed("helpers", "There is … not. Walk … first.")
-    assert not printed("lab", "LAB_NAME must be 1 to 21 lower-case letters, digits and dashes")
+    assert not printed("lab", "LAB_NAME must be 1 to 21 lowercase letters, digits and dashes")
 
 
 @pytest.mark.parametrize("message", messages("setup.sh"))

@@ -125,7 +125,6 @@ def entry(client: str, timeout: float = 400, *, since: datetime | None = None, h
         bool,
         timeout=timeout,
         interval=2,
-        event=True,
         state=lambda _: "not delivered yet",
         hint="wait, because AWS delivers every five minutes, and check that the request got that far: "
         "one that fails in the TLS handshake is in no access log.",

@@ -1,5 +1,6 @@
 """A call of boto3's as the command of the AWS CLI that makes the same call, for its versions 1 and 2."""
 
+import itertools
 import json
 import re
 from dataclasses import dataclass, field
@@ -26,7 +27,7 @@ _NO_WORD = re.compile(r"(file|fileb|http|https)://|[{\[]|.*\n|\s|.*\s$", re.DOTA
 
 
 class _NoShorthandError(ValueError):
-    """Shorthand syntax cannot say it, or nobody could read it."""
+    """Shorthand syntax cannot express it, or the result would be unreadable."""
 
 
 @dataclass
@@ -69,7 +70,7 @@ def render(
 
 
 def text(show: str, answer: dict[str, Any]) -> str:
-    """What `--query … --output text` prints of an answer: a row for each list, its columns parted by tabs."""
+    """What `--query … --output text` prints of a response: a row for each list, with tabs between columns."""
     found = jmespath.search(show, answer)
     rows = found if isinstance(found, list) and any(isinstance(row, list) for row in found) else [found]
     return "\n".join("\t".join(map(str, row)) if isinstance(row, list) else str(row) for row in rows)
@@ -132,8 +133,11 @@ def _scalar(value: Any) -> str:
 
 
 def _file(name: str, content: bytes, files: dict[Path, bytes]) -> str:
+    """A file with this content: an earlier command still needs what is in one of the same name."""
     ending = next((ending for start, ending in _ENDINGS.items() if content.startswith(start)), "txt")
-    path = _folder() / f"{name}.{ending}"
+    numbers = itertools.chain([""], (f"-{number}" for number in itertools.count(2)))
+    paths = (_folder() / f"{name}{number}.{ending}" for number in numbers)
+    path = next(path for path in paths if not path.exists() or path.read_bytes() == content)
     files[path] = content
     return relative(path)
 

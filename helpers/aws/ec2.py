@@ -3,8 +3,10 @@
 from typing import Any, NamedTuple
 
 from helpers import aws
-from helpers.aws import deletion
+from helpers.aws import command_line, deletion
+from helpers.base import command
 from helpers.base.settings import current
+from helpers.base.waiting import wait_until
 
 
 class _Kind(NamedTuple):
@@ -31,6 +33,7 @@ _KINDS = {
     "VPC": _Kind("describe_vpcs", "Vpcs", "VpcId", "delete_vpc"),
     "disk": _Kind("describe_volumes", "Volumes", "VolumeId", "delete_volume"),
 }
+_INTERFACES_LIMIT = 600  # seconds; a load balancer's stay for minutes after it
 _GONE = ("deleted", "deleting")  # a NAT gateway is listed for an hour after its deletion
 
 
@@ -48,7 +51,7 @@ def found(kind: str, **filters: str) -> list[dict[str, Any]]:
 
 
 def id_of(kind: str, thing: dict[str, Any]) -> str:
-    """The id of what EC2 describes."""
+    """The ID of what EC2 describes."""
     return thing[_KINDS[kind].id]
 
 
@@ -56,6 +59,25 @@ def tags(resource_type: str, suffix: str = "", **more: str) -> list[dict[str, An
     """TagSpecifications for the call that creates a resource; its name is the tutorial's with that suffix."""
     name = current().TUTORIAL_NAME + suffix
     return [{"ResourceType": resource_type, "Tags": aws.tag_list(Name=name, **more)}]
+
+
+def wait_unused(security_group: str) -> None:
+    """Wait until no network interface has that security group; EC2 refuses to delete it before.
+
+    The AWS CLI has no waiter for that, so a loop is printed. Raises TimedOutError.
+    """
+    filters = {"group-id": security_group}
+    wait_until(
+        f"the last network interface of {security_group} to be deleted",
+        lambda: found("network interface", **filters),
+        lambda left: not left,
+        timeout=_INTERFACES_LIMIT,
+        state=lambda left: f"{len(left)} left",
+    )
+    asked = {"Filters": [{"Name": name, "Values": [value]} for name, value in filters.items()]}
+    show = "NetworkInterfaces[].NetworkInterfaceId"
+    line = command_line.render("ec2", "describe_network_interfaces", asked, show=show)
+    command.show_change(f"while {line.text} | grep eni-; do sleep 10; done")
 
 
 def delete(kind: str, id_: str) -> None:

@@ -59,7 +59,7 @@ def delete() -> None:
 
 def wait_deleted(timeout: float) -> None:
     """Wait until the cluster has no node group; raises TimedOutError."""
-    leaving = names()
+    leaving = names() or [NAME]  # which may be gone already; someone who pastes the commands has to wait
     wait_until("the node groups to be deleted", names, lambda left: not left, timeout=timeout)
     for name in leaving:
         words = {"clusterName": current().TUTORIAL_NAME, "nodegroupName": name}

@@ -2,8 +2,9 @@
 
 Values come from the TOML file that $TUTORIAL_SETTINGS names (default: tutorial.toml in the project's root,
 which is the lab's; with TARGET=cloud, cloud.toml) and from the environment. Our own names begin with
-TUTORIAL_, and for these the environment wins. The others are names that the clouds' tools use, which a shell
-may set for other work: for these the file wins, and KUBECONFIG in the environment is always ignored.
+TUTORIAL_, and for these, the environment takes precedence. The others are names that the clouds' tools use,
+which a shell may set for other work: for these, the file does, and KUBECONFIG in the environment is always
+ignored.
 """
 
 import functools
@@ -65,11 +66,11 @@ _FORMS = {
     # With "-hello-world" appended, it must fit into a target group's name: 32 characters.
     "TUTORIAL_NAME": (
         r"[a-z][a-z0-9-]{0,18}[a-z0-9]",
-        "2 to 20 lower-case letters, digits and dashes, a letter first",
+        "2 to 20 lowercase letters, digits and dashes, a letter first",
     ),
     "TUTORIAL_ROUTE53_ZONE": (
         r"public|private|[0-9A-Z]{1,32}",
-        "public, private, or the id of a public zone such as Z0123456789ABC",
+        "public, private, or the ID of a public zone such as Z0123456789ABC",
     ),
     "AWS_REGION": (
         r"[a-z]{2}(-[a-z]+)+-\d",
@@ -81,7 +82,7 @@ _FORMS = {
     ),
     "TUTORIAL_ISTIO_REVISION": (
         r"[a-z0-9]([a-z0-9-]*[a-z0-9])?",
-        "lower-case letters, digits and dashes, like 1-30 (a dot is not allowed)",
+        "lowercase letters, digits and dashes, like 1-30 (a dot is not allowed)",
     ),
 }
 
@@ -194,7 +195,7 @@ class Settings(BaseSettings):
     def _domain(cls, domain: str) -> str:
         label = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
         if not re.fullmatch(rf"({label}\.)+[a-z]{{2,63}}", domain) or len(domain) > 240:
-            raise ValueError("a domain like example.com: at least two labels, no scheme, no path, lower case")
+            raise ValueError("a domain like example.com: at least two labels, no scheme, no path, lowercase")
         return domain
 
     @field_validator(*ENDPOINTS)

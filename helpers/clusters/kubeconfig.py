@@ -8,13 +8,12 @@ from typing import Any
 import yaml
 
 from helpers.base import changes, contents
-from helpers.base.command import relative, show_change
+from helpers.base.command import relative, shell_join, show_change
 from helpers.base.errors import PrerequisiteError
 from helpers.base.settings import current
 from helpers.clusters import tokens
 
 _NOTEBOOKS = {context: contents.notebook(context) for context in ("eks", "gke")}  # which creates the cluster
-_KINDS = ("clusters", "users", "contexts")
 
 
 def write(context: str, server: str, ca_data: str, by_hand: str) -> None:
@@ -99,17 +98,21 @@ def remove(context: str) -> None:
     names = [entry["name"] for entry in config.get("contexts") or []]
     if context not in names:
         return
-    gone = {"contexts": context} | {f"{kind}s": name for kind, name in _named(config, context).items()}
-    for kind in _KINDS:
-        config[kind] = [entry for entry in config.get(kind) or [] if entry["name"] != gone[kind]]
-    if not any(config[kind] for kind in _KINDS):
-        path.unlink()
-        return
+    gone = {"context": context} | _named(config, context)
+    config_of = ["kubectl", "config", "--kubeconfig", str(path)]
+    by_hand = " && ".join(shell_join([*config_of, f"delete-{kind}", name]) for kind, name in gone.items())
+    changes.begin(by_hand)
+    for kind, name in gone.items():
+        config[f"{kind}s"] = [entry for entry in config.get(f"{kind}s") or [] if entry["name"] != name]
     if config.get("current-context") == context:
         config["current-context"] = next(
             (name for name in _NOTEBOOKS if name in names and name != context), ""
         )
-    _save(path, config)
+    if any(config[f"{kind}s"] for kind in gone):
+        _save(path, config)
+    else:
+        path.unlink()
+    show_change(by_hand, f"{relative(path)} has no context {context}")
 
 
 def _read() -> dict[str, Any]:

@@ -17,15 +17,18 @@ def change(
     """`do(request)`, and print gcloud's command for it, with what the command prints: `answer()`.
 
     `operation` is a key of `COMMANDS`. Raises ChangeNeededError, ValueError for a field without a flag, and
-    what `do` raises.
+    what `do` and `answer` raise.
     """
     lines = [command.broken(words) for words in COMMANDS[operation](request)]
     for line in lines:
         changes.begin(line)
-    done = do(request)
-    for line in lines[:-1]:
-        command.show_change(line)
-    command.show_change(lines[-1], answer())
+    done, said = do(request), ""
+    try:
+        said = answer()
+    finally:  # the change was made
+        for line in lines[:-1]:
+            command.show_change(line)
+        command.show_change(lines[-1], said)
     return done
 
 

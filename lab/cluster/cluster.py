@@ -1,6 +1,7 @@
 """A Kubernetes cluster with one node, which the clouds create and delete."""
 
 import shutil
+import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from ipaddress import IPv4Network
@@ -35,6 +36,7 @@ class Cluster:
         self._plane = ControlPlane(
             spec, self._folder, vpc, processes, programs, f"{self._cgroup}/control-plane"
         )
+        self.starting_node = threading.Lock()
         self._node: Node | None = None
         self._store: Future[Path] | None = None
         self._load_balancers = load_balancers
@@ -93,12 +95,13 @@ class Cluster:
             name, address, labels, pods, provider_id, self._plane, self._processes, self._programs, cgroup
         )
         store = self._prepare_images().result()
-        try:
-            node.start(store, sorted(self._lab.own_images.glob("*.tar")))
-        except BaseException:
-            node.stop()
-            raise
-        self._node = node
+        with self.starting_node:
+            try:
+                node.start(store, sorted(self._lab.own_images.glob("*.tar")))
+            except BaseException:
+                node.stop()
+                raise
+            self._node = node
 
     def add_image(self, archive: Path) -> None:
         """Add an image for pods, on the node and in the folder from which later nodes take them."""

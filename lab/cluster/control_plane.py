@@ -131,7 +131,7 @@ class ControlPlane:
         address, namespace = (self.spec.address, PORT), self.vpc.namespace.path
         listener = sockets.listen(("127.0.0.1", 0))
         self.endpoint = f"127.0.0.1:{listener.getsockname()[1]}"
-        self._relay.start(listener, lambda: sockets.connect(address, namespace))
+        self._relay.start(listener, lambda _: sockets.connect(address, namespace))
 
     def _is_ready(self) -> bool:
         try:

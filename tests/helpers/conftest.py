@@ -1,35 +1,39 @@
-"""Settings of the test's own, and plain moto as AWS: no lab, nothing of the reader's."""
+"""Each test has its own settings, and plain moto as AWS: no lab, and none of the reader's files."""
 
 import itertools
 import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
 
 from helpers.base.settings import Settings, current
 from helpers.clusters import kubeconfig
+from lab.network import Internet
 from tests.helpers import api_server, pods_server
 from tests.helpers.pods_server import PodsServer
+
+if TYPE_CHECKING:
+    from tests.lab.gcp.stand_in import Google
 
 
 @pytest.fixture(autouse=True)
 def own_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No setting of the machine's or the lab's reaches a helper."""
+    """Helpers do not see any setting of the machine or of the lab."""
     for name in Settings.model_fields:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("TUTORIAL_SETTINGS", os.devnull)
     monkeypatch.setenv("TUTORIAL_BUILD_DIR", str(tmp_path / "build"))
-    monkeypatch.setenv("TUTORIAL_AUTHORIZED_CIDR", "203.0.113.7")  # nobody on the internet is asked
+    monkeypatch.setenv("TUTORIAL_AUTHORIZED_CIDR", "203.0.113.7")  # no external service is queried
 
 
 @pytest.fixture(scope="session")
 def moto_url() -> Iterator[str]:
-    os.environ["MOTO_IAM_LOAD_MANAGED_POLICIES"] = "true"  # moto reads it when it is imported
-    from moto.server import ThreadedMotoServer  # takes seconds, and few tests need it
+    os.environ["MOTO_IAM_LOAD_MANAGED_POLICIES"] = "true"  # moto reads it on import
+    from moto.server import ThreadedMotoServer  # the import takes seconds, and few tests need it
 
     _filter_nat_gateways_by_tag()
     logging.getLogger("werkzeug").setLevel(logging.WARNING)
@@ -41,7 +45,7 @@ def moto_url() -> Iterator[str]:
 
 
 def _filter_nat_gateways_by_tag() -> None:
-    """As EC2 does and moto does not: one test must not find another's."""
+    """Filter as EC2 does and moto does not: tests must not find each other's gateways."""
     from moto.ec2.models.nat_gateways import NatGatewayBackend
     from moto.ec2.utils import generic_filter
 
@@ -59,9 +63,9 @@ _numbers = itertools.count(1)
 
 @pytest.fixture
 def moto(moto_url: str, monkeypatch: pytest.MonkeyPatch) -> str:
-    """AWS's endpoint, with a tutorial's name and a domain that no other test has used.
+    """AWS's endpoint, with a tutorial name and a domain that no other test has used.
 
-    (A reset would make moto load AWS's thousand managed policies again, which takes seconds.)
+    (After a reset, moto would load AWS's thousand managed policies again, which takes seconds.)
     """
     name = f"test-{next(_numbers)}"
     monkeypatch.setenv("AWS_ENDPOINT_URL", moto_url)
@@ -72,6 +76,22 @@ def moto(moto_url: str, monkeypatch: pytest.MonkeyPatch) -> str:
     return moto_url
 
 
+@pytest.fixture
+def google(tmp_path: Path, internet: Internet, monkeypatch: pytest.MonkeyPatch) -> Iterator["Google"]:
+    """A stand-in as Google Cloud."""
+    from tests.lab.gcp.stand_in import Google  # imports Google's clients, which is slow
+
+    google = Google(tmp_path, internet)
+    google.gcp.start()
+    endpoint = google.gcp.endpoint_url
+    monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", "lab-project")
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(google.gcp.credentials_file))
+    monkeypatch.setenv("CLOUDSDK_API_ENDPOINT_OVERRIDES_COMPUTE", f"{endpoint}/compute/v1/")
+    monkeypatch.setenv("CLOUDSDK_API_ENDPOINT_OVERRIDES_CONTAINER", f"{endpoint}/")
+    yield google
+    google.gcp.stop()
+
+
 @pytest.fixture(scope="module")
 def server(programs: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
     with api_server.running(programs, tmp_path_factory.mktemp("server")) as running:
@@ -80,7 +100,7 @@ def server(programs: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 @pytest.fixture
 def cluster(server, programs: Path, monkeypatch) -> None:
-    """The API server as the context `eks`, with a token that is in the kubeconfig."""
+    """The API server as the context `eks`, with a token in the kubeconfig."""
     monkeypatch.setenv("TUTORIAL_TOOLS", str(programs))
     write_context("eks", *server, api_server.TOKEN)
 

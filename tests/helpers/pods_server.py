@@ -1,4 +1,4 @@
-"""An API server on 127.0.0.1 with a pod in every namespace: its log, and programs in it.
+"""An API server on 127.0.0.1 with a pod in every namespace: its log, and programs that run in it.
 
 Kubernetes' own needs a node for that. Exec as in v5.channel.k8s.io: a channel's number before each message.
 https://kubernetes.io/blog/2024/08/20/websockets-transition/
@@ -6,6 +6,7 @@ https://kubernetes.io/blog/2024/08/20/websockets-transition/
 
 import asyncio
 import json
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,14 +32,15 @@ _CONTAINERS = [{"name": "main"}, {"name": "istio-proxy"}]
 
 
 class PodsServer:
-    """What its pods log and take, by namespace, and what it was asked for."""
+    """The logs and exec results of its pods, by namespace, and the requests that it got."""
 
     def __init__(self) -> None:
         self.logs: dict[str, str] = {}
         self.asked: list[str] = []  # namespaces whose logs were read
         self.started: list[tuple[str, list[str]]] = []  # container and command of each program
-        self.away = 0  # so many requests are answered by 503
-        self.loses_input = 0  # so many programs get nothing of what they are given
+        self.away = 0  # how many of the next requests get a 503
+        self.loses_input = 0  # how many of the next programs get no standard input
+        self.files: dict[str, bytes] = {}  # what `sh -c "cat > …"` wrote
         self.url = ""
 
 
@@ -118,6 +120,9 @@ class _Exec(WebSocketHandler):
                 self._end({"status": "Failure", "reason": "NonZeroExitCode", "details": {"causes": causes}})
             case ["vanish"]:
                 self.ws_connection.stream.close()  # type: ignore[union-attr]
+            case ["cat", path]:
+                self._say(1, self.server.files.get(path, b""))
+                self._end({"status": "Success"})
             case ["sh", "-c", _] | ["sleep"]:
                 pass
             case _:
@@ -128,10 +133,12 @@ class _Exec(WebSocketHandler):
         assert isinstance(message, bytes)
         if message[0] == 0:
             self.given += message[1:]
-        elif message == bytes([255, 0]):  # the end of its standard input
+        elif message == bytes([255, 0]):  # end of standard input
             if self.server.loses_input:
                 self.server.loses_input -= 1
                 self.given = b""
+            if written := re.search(r"cat > (\S+)", self.get_query_arguments("command")[-1]):
+                self.server.files[written[1]] = self.given
             self._say(1, self.given)
             self._end({"status": "Success"})
 

@@ -2,13 +2,18 @@
 
 import json
 import tarfile
+import threading
+from concurrent.futures import ThreadPoolExecutor, wait
 from io import BytesIO
 from pathlib import Path
 from typing import Any
+from unittest.mock import MagicMock, Mock
 
 import pytest
 
 from lab import own_images
+from lab.cluster import cluster
+from lab.cluster.cluster import Cluster
 from lab.errors import LabError
 
 OCI = "io.containerd.image.name"
@@ -67,6 +72,34 @@ def test_the_newest_of_a_name_is_kept(tmp_path: Path) -> None:
     for tag in ("web:1", "db:1", "web:1"):
         kept(tmp_path / "own", archive(tmp_path / "a.tar", manifest=[{"RepoTags": [tag]}]))
     assert len(list((tmp_path / "own").iterdir())) == 2
+
+
+def test_what_is_added_while_a_node_starts_is_on_the_node(tmp_path: Path, monkeypatch: Any) -> None:
+    class SlowNode:
+        def __init__(self, *_: Any) -> None:
+            self.archives: list[Path] = []
+
+        def start(self, store: Path, archives: list[Path]) -> None:
+            starting.set()
+            assert go_on.wait(10)
+
+        def add_image(self, archive: Path) -> None:
+            self.archives.append(archive)
+
+    starting, go_on = threading.Event(), threading.Event()
+    monkeypatch.setattr(cluster, "Node", SlowNode)
+    monkeypatch.setattr(Cluster, "_prepare_images", Mock())
+    spec = cluster.ClusterSpec("c", "10.0.0.1", "10.1.0.0/16", "10.1.0.10", "10.0.0.2", "10.2.0.0/16")
+    made = Cluster(spec, Mock(), Mock(), MagicMock(own_images=tmp_path / "own"), tmp_path, [], Mock())
+    source = archive(tmp_path / "a.tar", manifest=[{"RepoTags": ["web:1"]}])
+    with ThreadPoolExecutor() as threads, source.open("rb") as file:
+        threads.submit(made.start_node, "n", "10.0.0.3", {})
+        assert starting.wait(10)
+        adding = threads.submit(own_images.add, tmp_path / "own", file.fileno(), [made])
+        wait([adding], timeout=0.3)
+        go_on.set()
+        assert adding.result(10) == ["web:1"]
+    assert isinstance(made._node, SlowNode) and len(made._node.archives) == 1
 
 
 def test_nothing_is_kept_of_what_a_node_refuses(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from lab import sockets
 from lab.network import Namespace
-from lab.relay import Relay
+from lab.relay import Connect, Relay
 
 LOCAL = ("127.0.0.1", 0)
 MEGABYTE = bytes(range(256)) * 4096
@@ -25,7 +25,7 @@ def far() -> Iterator[socket.socket]:
 def start() -> Iterator[Callable[..., tuple[Relay, tuple[str, int]]]]:
     relays = []
 
-    def start(connect: Callable[[], socket.socket]) -> tuple[Relay, tuple[str, int]]:
+    def start(connect: Connect) -> tuple[Relay, tuple[str, int]]:
         listener = sockets.listen(LOCAL)
         address = listener.getsockname()
         relays.append(Relay().start(listener, connect))
@@ -39,7 +39,7 @@ def start() -> Iterator[Callable[..., tuple[Relay, tuple[str, int]]]]:
 @pytest.fixture
 def pair(start, far) -> Iterator[tuple[socket.socket, socket.socket]]:
     """Both ends of a relayed connection."""
-    _, address = start(lambda: sockets.connect(far.getsockname()))
+    _, address = start(lambda _: sockets.connect(far.getsockname()))
     with sockets.connect(address) as client:
         server, _ = far.accept()
         with server:
@@ -90,7 +90,7 @@ def test_one_direction_ends_and_the_other_goes_on(pair):
 def test_a_refusal_on_the_far_side_ends_the_near_side(start, far):
     nobody = far.getsockname()
     far.close()
-    _, address = start(lambda: sockets.connect(nobody))
+    _, address = start(lambda _: sockets.connect(nobody))
     with pytest.raises(ConnectionResetError), sockets.connect(address) as client:
         client.settimeout(10)
         client.recv(1)
@@ -99,7 +99,7 @@ def test_a_refusal_on_the_far_side_ends_the_near_side(start, far):
 def test_an_error_in_connect_ends_one_connection_only(start, far, caplog):
     answers = iter([KeyError("a mistake of the caller"), None])
 
-    def connect() -> socket.socket:
+    def connect(near: socket.socket) -> socket.socket:
         if error := next(answers):
             raise error
         return sockets.connect(far.getsockname())
@@ -124,8 +124,8 @@ def test_a_reset_on_one_side_is_a_reset_on_the_other(pair, broken):
 
 
 def test_close_ends_the_listener_and_the_connections_of_this_relay_only(start, far):
-    relay, address = start(lambda: sockets.connect(far.getsockname()))
-    _, other_address = start(lambda: sockets.connect(far.getsockname()))
+    relay, address = start(lambda _: sockets.connect(far.getsockname()))
+    _, other_address = start(lambda _: sockets.connect(far.getsockname()))
     with (
         sockets.connect(address) as client,
         far.accept()[0] as server,
@@ -147,7 +147,7 @@ def test_close_ends_the_listener_and_the_connections_of_this_relay_only(start, f
 def test_close_does_not_wait_for_a_connection_that_is_being_made(start, far):
     asked, go_on = threading.Event(), threading.Event()
 
-    def connect() -> socket.socket:
+    def connect(near: socket.socket) -> socket.socket:
         asked.set()
         go_on.wait(10)
         return sockets.connect(far.getsockname())
@@ -166,7 +166,7 @@ def test_close_does_not_wait_for_a_connection_that_is_being_made(start, far):
 
 
 def test_many_connections_at_once_keep_apart(start, far):
-    _, address = start(lambda: sockets.connect(far.getsockname()))
+    _, address = start(lambda _: sockets.connect(far.getsockname()))
     clients = [sockets.connect(address) for _ in range(50)]
     for number, client in enumerate(clients):
         client.sendall(str(number).encode())
@@ -185,7 +185,7 @@ def test_the_machine_reaches_a_namespace_through_it(start, tmp_path):
     try:
         with sockets.listen(("127.0.0.1", 6443), namespace) as listener:
             listener.settimeout(10)
-            _, address = start(lambda: sockets.connect(("127.0.0.1", 6443), namespace))
+            _, address = start(lambda _: sockets.connect(("127.0.0.1", 6443), namespace))
             with sockets.connect(address) as client, listener.accept()[0] as server:
                 client.sendall(b"hello")
                 assert server.recv(100) == b"hello"

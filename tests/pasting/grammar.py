@@ -23,6 +23,7 @@ _SENDS = (
 )
 _EMPTY_ZIP = b"PK\5\6".ljust(22, b"\0")
 _CONNECTORS = {"|", "&&", ";"}
+_BEFORE = {"xargs": 2, "while": 1}  # so many words stand before the program
 _DISABLED = 1  # curl's exit code where the arguments are right and the protocol is not allowed
 
 
@@ -51,9 +52,7 @@ def _simple(command: str) -> Iterator[list[str]]:
 
 
 def _fault(words: list[str], programs: Path) -> str:
-    if words[0] == "xargs":
-        words = words[2:]
-    program, *arguments = words
+    program, *arguments = words[_BEFORE.get(words[0], 0) :]
     if program == "aws":
         return _aws(arguments)
     if program in ("kubectl", "istioctl"):
@@ -65,7 +64,7 @@ def _fault(words: list[str], programs: Path) -> str:
         from tests import gcloud
 
         try:
-            gcloud.read(shlex.join(words))
+            gcloud.read(shlex.join([program, *arguments]))
         except (KeyError, ValueError, IndexError) as wrong:
             return f"no command of gcloud: {wrong!r}"
     return ""

@@ -25,6 +25,7 @@ def test_ids_are_those_of_now(shell):
     [
         Step("echo HTTP/2 200", output=["HTTP/2 200", "server: istio-envoy"]),
         Step("echo 'curl: (56) reset' && exit 56", output=["curl: (56) Recv failure"]),
+        Step("exit 35", output=["curl: (56) Recv failure"]),
         Step("echo vpc-1", answers=["vpc-2"]),
     ],
 )
@@ -43,6 +44,8 @@ def test_what_the_notebook_shows_is_taken(shell, step):
             "another answer",
         ),
         (Step("echo HTTP/2 200", output=["curl: (56) Recv failure"]), "exit status 0"),
+        (Step("exit 7", output=["curl: (56) Recv failure"]), "exit status 7"),
+        (Step("exit 127", output=["curl: (28) timed out"]), "exit status 127"),
         (Step("true", answers=["vpc-1"]), "an answer is missing"),
     ],
 )

@@ -9,7 +9,17 @@ import nbformat
 
 from series.run import as_seen
 
-PROGRAMS = ("aws", "gcloud", "kubectl", "istioctl", "curl", "openssl", "mkdir", ".venv/bin/python")
+PROGRAMS = (
+    "aws",
+    "while aws",
+    "gcloud",
+    "kubectl",
+    "istioctl",
+    "curl",
+    "openssl",
+    "mkdir",
+    ".venv/bin/python",
+)
 _BEGINS = re.compile(rf"(?:{'|'.join(map(re.escape, PROGRAMS))}) \S")
 _ANSWER = "# → "
 

@@ -1,5 +1,6 @@
 """The GKE stand-in with a client of Google's, and a double of the clusters behind it."""
 
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -11,6 +12,7 @@ from typing import Any
 from google.cloud import container_v1
 from google.cloud.container_v1.types import Operation
 
+from lab.gcp.api.oauth import UNIVERSE
 from lab.gcp.server import Gcp
 from lab.network import Internet
 from lab.settings import Lab
@@ -69,6 +71,19 @@ class Google:
             machines.node.set()
         self.machines.append(machines)
         return machines
+
+    def for_gcloud(self, folder: Path) -> dict[str, str]:
+        """The environment in which gcloud calls the stand-in, with its own files in that folder."""
+        endpoint = self.gcp.endpoint_url
+        return os.environ | {
+            "CLOUDSDK_CONFIG": str(folder / "gcloud"),
+            "CLOUDSDK_CORE_DISABLE_USAGE_REPORTING": "1",
+            "CLOUDSDK_CORE_UNIVERSE_DOMAIN": UNIVERSE,
+            "CLOUDSDK_AUTH_CREDENTIAL_FILE_OVERRIDE": str(self.gcp.credentials_file),
+            "CLOUDSDK_AUTH_TOKEN_HOST": f"{endpoint}/token",
+            "CLOUDSDK_API_ENDPOINT_OVERRIDES_CONTAINER": f"{endpoint}/",
+            "CLOUDSDK_API_ENDPOINT_OVERRIDES_SERVICEUSAGE": f"{endpoint}/",
+        }
 
     def wait(self, operation: Operation) -> Operation:
         """As a caller of GKE does: ask until it is DONE."""

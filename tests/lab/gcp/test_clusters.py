@@ -1,6 +1,5 @@
 """The GKE stand-in as Google's own clients see it. Behind it is a double of the cluster, at its border."""
 
-import os
 import re
 import shutil
 import subprocess
@@ -17,19 +16,13 @@ from google.cloud.container_v1.types import Cluster, NodePool, Operation
 
 from lab import sockets
 from lab.errors import LabError
-from lab.gcp.api.oauth import UNIVERSE, ServiceAccount, Tokens
+from lab.gcp.api.oauth import ServiceAccount, Tokens
 from lab.gcp.container.network import DefaultNetwork
 from lab.network import Internet, Vpc
 from tests.lab.gcp.stand_in import CA, GKE, LIMIT, WHERE, Google, internet_in
 
 ZONE = "projects/lab-project/zones/us-central1-a"
 SCOPE = "https://www.googleapis.com/auth/cloud-platform"
-
-
-@pytest.fixture(scope="module")
-def internet(tmp_path_factory):
-    with internet_in(tmp_path_factory.mktemp("gcp-run")) as internet:
-        yield internet
 
 
 @pytest.fixture
@@ -467,15 +460,7 @@ def test_what_the_lab_does_not_offer_says_so(gke):
 @pytest.mark.skipif(not shutil.which("gcloud"), reason="gcloud is not installed")
 def test_gcloud_gets_credentials(gke, tmp_path):
     gke.create()
-    environment = os.environ | {
-        "CLOUDSDK_CONFIG": str(tmp_path / "gcloud"),
-        "CLOUDSDK_CORE_DISABLE_USAGE_REPORTING": "1",
-        "CLOUDSDK_CORE_UNIVERSE_DOMAIN": UNIVERSE,
-        "CLOUDSDK_AUTH_CREDENTIAL_FILE_OVERRIDE": str(gke.gcp.credentials_file),
-        "CLOUDSDK_AUTH_TOKEN_HOST": f"{gke.gcp.endpoint_url}/token",
-        "CLOUDSDK_API_ENDPOINT_OVERRIDES_CONTAINER": f"{gke.gcp.endpoint_url}/",
-        "KUBECONFIG": str(tmp_path / "kubeconfig"),
-    }
+    environment = gke.for_gcloud(tmp_path) | {"KUBECONFIG": str(tmp_path / "kubeconfig")}
     command = [
         "gcloud",
         "container",

@@ -105,13 +105,14 @@ class FunctionProcess:
         return 0
 
     def wait(self) -> int:
-        """The exit status, negative for a signal."""
-        assert self._process
-        return self._process.wait()
+        """The exit status, negative for a signal. Its id stays in use until `clean_up`, for `kill`."""
+        ended = os.waitid(os.P_PIDFD, self.descriptor, os.WEXITED | os.WNOWAIT)
+        assert ended
+        return ended.si_status if ended.si_code == os.CLD_EXITED else -ended.si_status
 
     def kill(self) -> None:
         """Kill the process and all its children."""
-        if self._process:
+        if self._process and self._process.returncode is None:  # else another may have its id
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
         if self._cgroup:

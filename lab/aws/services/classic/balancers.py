@@ -12,7 +12,7 @@ from typing import Any
 
 from moto.ec2.models.elastic_network_interfaces import NetworkInterface
 from moto.elb.exceptions import NoActiveLoadBalancerFoundError
-from moto.elb.models import ELBBackend, FakeHealthCheck, FakeListener, LoadBalancer
+from moto.elb.models import ELBBackend, FakeBackend, FakeHealthCheck, FakeListener, LoadBalancer
 
 from lab.aws.ground import Backed
 from lab.aws.services.classic import annotations, groups
@@ -21,6 +21,8 @@ from lab.aws.services.classic.relays import balancer_name
 from lab.aws.services.ec2.lookups import interfaces
 from lab.aws.services.ec2.networks import Networks
 from lab.cluster.service_controller import Service
+
+_PROXY_PROTOCOL = "k8s-proxyprotocol-enabled"  # the policy's name
 
 
 class ClassicLoadBalancers(Backed, ELBBackend):
@@ -59,8 +61,20 @@ class ClassicLoadBalancers(Backed, ELBBackend):
             FakeListener(port["LoadBalancerPort"], port["InstancePort"], port["Protocol"], None)
             for port in _listeners(service)
         ]
+        self._set_proxy_protocol(balancer, annotations.has_proxy_protocol(service))
         cross_zone = annotations.is_cross_zone(service)
         balancer.attributes["cross_zone_load_balancing"] = {"enabled": cross_zone}
+
+    def _set_proxy_protocol(self, balancer: LoadBalancer, wanted: bool) -> None:
+        """A policy for each node port; once created, the policy stays, as with Kubernetes' controller."""
+        if wanted:
+            attributes = [{"AttributeName": "ProxyProtocol", "AttributeValue": "true"}]
+            self.create_load_balancer_policy(
+                balancer.name, _PROXY_PROTOCOL, "ProxyProtocolPolicyType", attributes
+            )
+        balancer.backends = [FakeBackend(listener.instance_port) for listener in balancer.listeners]
+        for backend in balancer.backends:
+            backend.policy_names = [_PROXY_PROTOCOL] if wanted else []
 
     def describe_load_balancers(self, names: list[str]) -> list[LoadBalancer]:
         """With its current instances and health check."""

@@ -9,7 +9,7 @@ from lab.aws.services.classic.health import Health, HealthCheck
 from lab.cluster.service_controller import NodeOf, Service
 from lab.errors import LabError
 from lab.network import Vpc
-from lab.relay import Relay
+from lab.relay import Connect, Relay
 
 
 class Relays:
@@ -18,22 +18,31 @@ class Relays:
     def __init__(self, vpc: Vpc, addresses: list[str], node: NodeOf, check: HealthCheck) -> None:
         self._vpc, self.addresses = vpc, addresses
         self.health = Health(vpc.namespace.path, node, check)
-        self._relays: dict[tuple[str, int, int], Relay] = {}
+        self._relays: dict[tuple[str, int, int, bool], Relay] = {}
 
-    def set_ports(self, ports: dict[int, int]) -> None:
-        """`ports`: the load balancer's port → the node port."""
-        wanted = {(address, *pair) for address in self.addresses for pair in ports.items()}
+    def set_ports(self, ports: dict[int, int], proxy_protocol: bool) -> None:
+        """`ports`: the load balancer's port → the node port, which gets the client's address on request."""
+        wanted = {(address, *pair, proxy_protocol) for address in self.addresses for pair in ports.items()}
         for key in self._relays.keys() - wanted:
             self._relays.pop(key).close()
-        for address, port, node_port in wanted - self._relays.keys():
+        for key in wanted - self._relays.keys():
+            address, port, node_port, with_header = key
             listener = sockets.listen((address, port), self._vpc.namespace.path)
-            self._relays[address, port, node_port] = Relay().start(listener, self._connector(node_port))
+            self._relays[key] = Relay().start(listener, self._connector(node_port, with_header))
 
-    def _connector(self, node_port: int) -> Callable[[], socket.socket]:
-        def connect() -> socket.socket:
-            if machine := self.health.in_service():
-                return sockets.connect((machine.address, node_port), self._vpc.namespace.path)
-            raise ConnectionRefusedError("no instance is in service")
+    def _connector(self, node_port: int, proxy_protocol: bool) -> Connect:
+        def connect(client: socket.socket) -> socket.socket:
+            machine = self.health.in_service()
+            if machine is None:
+                raise ConnectionRefusedError("no instance is in service")
+            header = _proxy_header(client) if proxy_protocol else b""
+            node = sockets.connect((machine.address, node_port), self._vpc.namespace.path)
+            try:
+                node.sendall(header)
+            except OSError:
+                node.close()
+                raise
+            return node
 
         return connect
 
@@ -68,7 +77,8 @@ class HostnameLoadBalancer:
                 "delete the Service and create it again",
             )
         relays.health.check = check
-        relays.set_ports({port.port: port.node_port for port in service.spec.ports})
+        ports = {port.port: port.node_port for port in service.spec.ports}
+        relays.set_ports(ports, annotations.has_proxy_protocol(service))
         return [{"hostname": host_name}]
 
     def _open(self, service: Service, node: NodeOf, check: HealthCheck) -> tuple[str, Relays]:
@@ -103,6 +113,15 @@ class HostnameLoadBalancer:
         number = int(uid.replace("-", ""), 16) % 10**10
         scheme = "internal-" if annotations.is_internal(service) else ""
         return f"{scheme}{balancer_name(uid)}-{number:010}.{self._region}.elb.amazonaws.com"
+
+
+def _proxy_header(client: socket.socket) -> bytes:
+    """Version 1 of the PROXY protocol, which Classic Load Balancers send.
+
+    https://docs.aws.amazon.com/elasticloadbalancing/latest/classic/enable-proxy-protocol.html
+    """
+    (source, source_port), (address, port) = client.getpeername(), client.getsockname()
+    return f"PROXY TCP4 {source} {address} {source_port} {port}\r\n".encode()
 
 
 def balancer_name(uid: str) -> str:

@@ -3,10 +3,13 @@
 The cluster is of paper; its node is a web server on the node's address.
 """
 
+import contextlib
+import socket
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from threading import Thread
 from typing import Any, NamedTuple
 
 import pytest
@@ -221,6 +224,50 @@ def test_with_a_local_policy_kube_proxy_is_asked(eks):
         eks.in_service()
 
 
+def test_by_the_proxy_protocol_the_node_learns_the_clients_address(eks):
+    """As AWS shows it: https://docs.aws.amazon.com/elasticloadbalancing/latest/classic/enable-proxy-protocol.html"""
+    proxied = {f"{PREFIX}proxy-protocol": "*"}
+    with first_lines(eks) as said:
+        [public] = eks.addresses(eks.ensure(proxied))
+        eks.in_service()
+        eks.get(public)
+        word, family, source, address, port, to = said[-1].split()
+        assert (word, family, source, address, to) == ("PROXY", "TCP4", "198.51.100.2", public, "443")
+        assert int(port) > 1023
+        assert policies(eks) == [(NODE_PORT, ["k8s-proxyprotocol-enabled"])]
+        eks.ensure()
+        eks.get(public)
+        assert said[-1] == "GET / HTTP/1.1"
+        assert policies(eks) == []
+
+
+def policies(eks: Eks) -> list[tuple[int, list[str]]]:
+    described = eks.described()["BackendServerDescriptions"]
+    return [(one["InstancePort"], one["PolicyNames"]) for one in described]
+
+
+@contextmanager
+def first_lines(eks: Eks) -> Iterator[list[str]]:
+    """What the node's port gets first on each connection that says something; it answers nothing."""
+    said: list[str] = []
+    listener = sockets.listen((eks.machine.address, NODE_PORT), eks.vpc.namespace)
+    listener.setblocking(True)
+
+    def serve() -> None:
+        with contextlib.suppress(OSError):  # the listener's end
+            while True:
+                with listener.accept()[0] as connection, connection.makefile() as lines:
+                    if line := lines.readline():
+                        said.append(line.strip())
+
+    Thread(target=serve, daemon=True).start()
+    try:
+        yield said
+    finally:
+        listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+
+
 def test_a_changed_port_is_checked_and_shown(eks):
     eks.ensure()
     ports = [kubernetes.V1ServicePort(port=8443, node_port=31999, protocol="TCP")]
@@ -298,7 +345,12 @@ def test_the_scheme_stays_as_it_was_made(eks):
 @pytest.mark.parametrize(
     ("annotations", "spec", "words"),
     [
-        ({f"{PREFIX}type": "nlb"}, {}, "aws-load-balancer-type: nlb: the lab does not offer it"),
+        (
+            {f"{PREFIX}type": "nlb"},
+            {},
+            r"(?s)aws-load-balancer-type: nlb: the lab has Classic .* only.*-proxy-protocol: \"\*\"",
+        ),
+        ({f"{PREFIX}proxy-protocol": "443"}, {}, r"-proxy-protocol\"=\"443\" detected, but the only value"),
         ({f"{PREFIX}ssl-cert": "arn:aws:acm:…"}, {}, "aws-load-balancer-ssl-cert"),
         (
             {f"{PREFIX}cross-zone-load-balancing-enabled": "yes"},
