@@ -127,13 +127,8 @@ def table() -> show.Table:
                 "file": relative(_cert(name)),
                 "subject": certificate.subject.rfc4514_string(),
                 "signed by": certificate.issuer.rfc4514_string(),
-<<<<<<< HEAD
                 "names": ", ".join(each.removeprefix("DNS:") for each in _names(certificate)),
-                "days": (certificate.not_valid_after_utc - now).days,
-=======
-                "names": ", ".join(_names(certificate)),
                 "days left": (certificate.not_valid_after_utc - now).days,
->>>>>>> main
             }
         )
     return show.table(rows)

@@ -36,3 +36,10 @@ def compare(
         only(context, workload, path, NAME=name, RULE=rule)
         found[name] = callers.statuses(clients)
     return found
+
+
+def delete_all(context: str, *namespaces: str) -> None:
+    """Delete every AuthorizationPolicy of these namespaces."""
+    for namespace in namespaces:
+        for each in kube.get(context, KIND, namespace):
+            kube.delete(context, namespace, f"{KIND}/{each.metadata.name}")
