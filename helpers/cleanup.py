@@ -77,10 +77,10 @@ def table() -> Rich:
     found, folds = listing(), ""
     for cloud in dict.fromkeys(resource.cloud for resource in found):
         rows = [(resource.kind, resource.name) for resource in found if resource.cloud == cloud]
-        inside = show.table(rows, ("what", "name"))._repr_html_()
+        inside = show.table(rows, ("kind", "name"))._repr_html_()
         folds += f"<details><summary>{cloud}: {len(rows)} resources</summary>{inside}</details>"
     rows_of_all = [(resource.cloud, resource.kind, resource.name) for resource in found]
-    text = repr(show.table(rows_of_all, ("cloud", "what", "name")))
+    text = repr(show.table(rows_of_all, ("cloud", "kind", "name")))
     return Rich(text, html=folds or "<p>Nothing exists in either cloud.</p>")
 
 
@@ -189,7 +189,7 @@ def _tags_of_all_runs() -> Iterator[dict[str, str]]:
 
 @contextmanager
 def looking() -> Iterator[list[str]]:
-    """Contexts of the reachable clusters, in a kubeconfig that is deleted afterwards."""
+    """Contexts of the reachable clusters, in a kubeconfig that is deleted afterward."""
     with (
         tempfile.TemporaryDirectory() as folder,
         override(KUBECONFIG=Path(folder) / "kubeconfig"),
@@ -267,7 +267,7 @@ def main(
 
 
 def _clean(dry_run: bool, number: str = "00") -> list[Resource]:
-    """What is left afterwards; a dry run leaves everything, which is not a failure."""
+    """What is left afterward; a dry run leaves everything, which is not a failure."""
     all_of_it = number == "00"
     if not dry_run:
         everything() if all_of_it else back_to(number)

@@ -104,7 +104,7 @@ def table() -> show.Table:
                 "subject": certificate.subject.rfc4514_string(),
                 "signed by": certificate.issuer.rfc4514_string(),
                 "names": ", ".join(_names(certificate)),
-                "days": (certificate.not_valid_after_utc - now).days,
+                "days left": (certificate.not_valid_after_utc - now).days,
             }
         )
     return show.table(rows)

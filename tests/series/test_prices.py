@@ -90,7 +90,7 @@ def test_a_price_that_its_cloud_tells_is_todays_and_says_who_told_it(clouds):
     assert price("application load balancer").seen.endswith(", Price List API")
     node = price(f"node, {cost.gke.MACHINE_TYPE}")
     assert (round(node.each, 6), node.seen[10:]) == (2 * 0.03 + 8 * 0.005, ", Cloud Billing Catalog")
-    assert {"NAT gateway", "its disk, 100 GB", "Cloud NAT, for one node"} <= set(dated())
+    assert {"NAT gateway", "node disk, 100 GB", "Cloud NAT, for one node"} <= set(dated())
     assert any('"us-east-1"' in body for body in clouds.bodies)
 
 
