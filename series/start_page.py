@@ -1,4 +1,4 @@
-"""The page that `make lab` opens: the series' contents, how far it is, and where it runs."""
+"""The page that `make lab` opens: the series' contents, its progress, and where it runs."""
 
 import html
 from pathlib import Path
@@ -21,8 +21,8 @@ PAGE = ROOT / "build" / "start.ipynb"
 _INTRODUCTION = """\
 # Call an AWS Lambda function from Google Cloud
 
-Click a notebook to open it, and run its cells with Shift-Enter: 0 to 6 in this order, then any of those
-that go beyond them, and 99 in the end. They are your own copies, in `my-notebooks/`: edit them as you like.
+Click a notebook to open it, and run its cells with Shift-Enter: 0 to 6 in this order, then any of
+the later ones, and 99 at the end. They are your own copies, in `my-notebooks/`: edit them as you like.
 The cells below query both clouds each time they run; to refresh this page, choose `Run ▸ Run All Cells`."""
 _IMPORTS = "from helpers import state\nfrom series import start_page"
 _STEPS = (
