@@ -1,4 +1,4 @@
-"""Every command that the committed notebooks show is complete, by the programs' own judgement."""
+"""Every command that the committed notebooks show is complete, according to the programs themselves."""
 
 import pytest
 
@@ -35,7 +35,7 @@ def test_each_printed_command_is_complete(programs, notebook):
         ".venv/bin/python -m lab exec outside -- curl -v --connect-timeout 3 https://a.b/",
     ],
 )
-def test_a_complete_command_is_taken(programs, command):
+def test_a_complete_command_is_accepted(programs, command):
     assert fault(command, programs) == ""
 
 
@@ -63,11 +63,11 @@ def test_a_complete_command_is_taken(programs, command):
         ("curl -is", "no URL"),
     ],
 )
-def test_a_shortened_or_wrong_command_is_noticed(programs, command, why):
+def test_a_shortened_or_wrong_command_is_detected(programs, command, why):
     assert why in fault(command, programs)
 
 
-def test_a_transcript_is_read_as_printed():
+def test_a_transcript_is_parsed_as_printed():
     text = "x exists\nkubectl a \\\n    | kubectl b\n# → c\n# → d\ncurl (VPC)  200\ncurl -i e\nHTTP/2 200\n"
     assert parse(text.replace("curl (VPC)", "curl")) == [
         Step("kubectl a \\\n    | kubectl b", answers=["c", "d"], output=["curl  200"]),
