@@ -1,4 +1,4 @@
-"""The committed outputs are those of one clean run of the present code, and a test would notice."""
+"""The committed outputs are those of one clean run of the current code; outdated ones are detected."""
 
 import copy
 import shutil
@@ -30,29 +30,29 @@ def code_cells(notebook):
     return [cell for cell in notebook.cells if cell.cell_type == "code"]
 
 
-def test_a_changed_cell_is_noticed(stamped):
+def test_a_changed_cell_is_detected(stamped):
     code_cells(stamped[3])[1].source += "  # changed"
     (flaw,) = fingerprint.flaws(stamped)
     assert flaw.startswith("3 · ") and "the code has changed" in flaw
 
 
-def test_prose_may_change(stamped):
+def test_prose_can_change(stamped):
     stamped[3].cells[1].source += "\n\nMore words."
     assert fingerprint.flaws(stamped) == []
 
 
-def test_a_cell_run_twice_is_noticed(stamped):
+def test_a_cell_run_twice_is_detected(stamped):
     code_cells(stamped[1])[2].execution_count += 1
     assert "in order" in fingerprint.flaws(stamped)[0]
 
 
-def test_an_error_is_noticed(stamped):
+def test_an_error_is_detected(stamped):
     error = nbformat.v4.new_output("error", ename="TimedOut", evalue="late", traceback=[])
     code_cells(stamped[1])[2].outputs.append(error)
     assert "an error" in fingerprint.flaws(stamped)[0]
 
 
-def test_a_notebook_of_another_run_is_noticed(stamped):
+def test_a_notebook_of_another_run_is_detected(stamped):
     fingerprint.stamp(stamped[5], "another", [])
     assert fingerprint.flaws(stamped) == ["the notebooks are from different runs"]
 
@@ -96,7 +96,7 @@ def test_a_copy_elsewhere_is_the_same_code(project):
     assert fingerprint.of(COMMITTED[0], project) == fingerprint.of(COMMITTED[0])
 
 
-def test_what_runs_and_prints_notebooks_does_not_count():
+def test_the_runner_and_handouts_are_not_covered():
     cells = [cell.source for notebook in COMMITTED for cell in code_cells(notebook)]
     folders = {path.relative_to(ROOT).parts[0] for path in fingerprint.code_files(cells)}
     assert folders == {"helpers", "manifests", "lambda"}
