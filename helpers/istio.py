@@ -23,7 +23,6 @@ KUBERNETES = ((1, 32), (1, 36))
 # What `istioctl install` writes that `manifest generate` does not, and what istiod sets once it is ready:
 # https://github.com/istio/istio/blob/1.30.0/manifests/charts/base/templates/defaultrevision-validatingwebhookconfiguration.yaml
 _SET_LATER = ("metadata.labels.install.operator.istio.io/", "webhooks[0].failurePolicy")
-NOTHING = "_anonymous_match_nothing_"  # istioctl's name where policies exist and none has a rule
 _IN_SYNC = "istioctl proxy-status shows whether the proxy is in sync with istiod"
 # istioctl's messages if an API server does not answer, or not in time.
 _AWAY = re.compile(
@@ -136,7 +135,7 @@ def endpoints(context: str, workload: str, host: str, port: int) -> Output:
 def policies(context: str, workload: str, *names: str) -> Output:
     """The AuthorizationPolicies in an Envoy, once they are exactly these, e.g. "only-gke.istio-ingress".
 
-    If none of them allows anything, the name is NOTHING. Raises TimedOutError after a minute.
+    Raises TimedOutError after a minute.
     https://istio.io/latest/docs/reference/commands/istioctl/#istioctl-experimental-authz-check
     """
     words = ("experimental", "authz", "check", workload)
