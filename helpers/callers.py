@@ -46,16 +46,22 @@ def with_certificate(name: str, pair: tuple[Path, Path], url: str, *more: str | 
     return Caller(name, curl.outside, url, (*more, "--cert", pair[0], "--key", pair[1]))
 
 
-def settle(caller: Caller, status: int, times: int = 10, timeout: float = 90) -> list[int]:
+class Statuses(list[int]):
+    """0 for none, in the order of the requests. They were already printed, so a notebook displays nothing."""
+
+    def _ipython_display_(self) -> None: ...
+
+
+def settle(caller: Caller, status: int, times: int = 10, timeout: float = 90) -> Statuses:
     """Throw-away requests until the answer was `status` (0 for none) so many times in a row; all answers.
 
     An Envoy closes the connections that it has when a policy changes, but only after one more request, which
     still follows the old policy. Raises TimedOutError after `timeout` seconds.
     https://www.envoyproxy.io/docs/envoy/latest/intro/arch_overview/operations/draining
     """
-    answers: list[int] = []
+    answers = Statuses()
 
-    def probe() -> list[int]:
+    def probe() -> Statuses:
         answers.append(caller.ask().status)
         return answers
 

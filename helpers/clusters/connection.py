@@ -47,9 +47,14 @@ class Client(DynamicClient):
         name, _, group = noun.lower().partition(".")
         groups: tuple[dict[str, str], ...] = ({"group": group},) if group else _GROUPS
         for where in groups:
-            for kind in self.resources.search(**where):
-                if kind.preferred and name in (kind.name, kind.kind.lower(), *(kind.short_names or ())):
-                    return kind
+            found = [
+                kind
+                for kind in self.resources.search(**where)
+                if name in (kind.name, kind.kind.lower(), *(kind.short_names or ()))
+            ]
+            # One such as EnvoyFilter exists only in a version that its group does not prefer.
+            if found:
+                return max(found, key=lambda kind: bool(kind.preferred))
         raise ResourceNotFoundError(f'the server doesn\'t have a resource type "{noun}"')
 
     def kind(self, api_version: str, kind: str) -> Any:
