@@ -82,7 +82,9 @@ def settle(caller: Caller, status: int, times: int = 10, timeout: float = 90) ->
 @folding.step()
 def statuses(callers: Sequence[Caller], request: str = FUNCTION) -> list[str]:
     """What each caller is answered, asked twice: the first answer is thrown away."""
-    return [_word([caller.ask(request) for _ in range(2)][1].status) for caller in callers]
+    second = [[caller.ask(request) for _ in range(2)][1] for caller in callers]
+    print(f"{len(callers)} callers, two requests each")
+    return [_word(answer.status) for answer in second]
 
 
 @dataclass(frozen=True)
@@ -137,6 +139,7 @@ def ask_all(callers: Sequence[Caller], requests: Sequence[str] = (FUNCTION,)) ->
         return f"traceparent: 00-{trace}-{parent}-{flags}"
 
     rows = {request: [caller.ask(request, "-H", header()) for caller in callers] for request in requests}
+    print(f"{len(callers) * len(requests)} requests with the trace ID {trace}")
     return Answers(trace, callers, rows)
 
 
