@@ -30,6 +30,12 @@ GROUPS = {
     "meshes": [
         "test_series.py",
         "test_second_user.py",
+        "conformance/test_traffic.py",
+        "conformance/test_authorization.py",
+        "conformance/test_egress.py",
+        "conformance/test_ingress.py",
+        "conformance/test_dns.py",
+        "conformance/test_mutual_tls.py",
         "test_series_in_jupyterlab.py",
         "test_late.py",
         "test_series_removed.py",
