@@ -36,7 +36,7 @@ class Noun(Protocol):
 
 
 # Dependents first, and slow deletions early. The keys are those of `contents.THINGS`, which says which
-# notebook makes it.
+# notebook creates each.
 NOUNS: dict[str, Noun] = {
     "gke": gke,
     "nodes": node_group,
@@ -112,7 +112,7 @@ def everything() -> None:
     for noun in _nouns():
         noun.delete()
     wait_until(
-        "both clouds to list nothing",
+        "both clouds' listings to be empty",
         listing,
         lambda left: not left,
         timeout=_LIMIT,
@@ -230,7 +230,7 @@ def _delete_services() -> None:
             try:
                 kube.delete(context, namespace, f"service/{name}")
             except (ApiError, UnreachableError, TimedOutError) as failed:
-                print(f"{context} keeps {namespace}/{name}, so it is searched for in the cloud: {failed}")
+                print(f"{context} kept {namespace}/{name}; its load balancer is searched for: {failed}")
 
 
 @for_people
@@ -245,13 +245,13 @@ def main(
 ) -> None:
     """Delete what this run of the tutorial created in both clouds; exit code 1 if anything is left."""
     if first and older_than:
-        raise SettingsError("Choosing what to delete", "--from and --older-than do not go together")
+        raise SettingsError("Choosing what to delete", "--from and --older-than cannot be combined")
     if not older_than:
         left = _clean(dry_run, contents.chosen("FROM", first or "00"))
     else:
         left = []
         for run in runs_older_than(older_than):
-            print(f"Run {run.name}, last created something {run.newest:%Y-%m-%d %H:%M} UTC")
+            print(f"Run {run.name}, newest resource from {run.newest:%Y-%m-%d %H:%M} UTC")
             with runs.settings_of(run):
                 left += _clean(dry_run)
     if left:

@@ -33,7 +33,7 @@ Quantities = dict[Sku, float]
 class Price(NamedTuple):
     """Dollars per unit, when that was last read, and where to find today's price.
 
-    An hour is billed by the second; an "hour begun" as a whole one. The other units are per run.
+    An hour is billed by the second; an "hour or part" as a whole hour. The other units are per run.
     """
 
     cloud: str
@@ -46,7 +46,7 @@ class Price(NamedTuple):
 
     def dollars(self, hours: float) -> float:
         """The sum for a run of that many hours."""
-        amounts = {"hour": hours, "hour begun": math.ceil(hours)}
+        amounts = {"hour": hours, "hour or part": math.ceil(hours)}
         return self.number * self.each * amounts.get(self.unit, 1)
 
 
@@ -63,13 +63,14 @@ _AWS = (
           Product("AmazonEC2", f"BoxUsage:{node_group.INSTANCE_TYPE}", _LINUX)),
     Price("AWS", "its disk, 20 GB", 1, "hour", 0.0022, "2025",
           Product("AmazonEC2", "EBS:VolumeUsage.gp3", share=20 / _MONTH)),
-    Price("AWS", "NAT gateway", 1, "hour begun", 0.045, "2026-09", Product("AmazonEC2", "NatGateway-Hours")),
+    Price("AWS", "NAT gateway", 1, "hour or part", 0.045, "2026-09",
+          Product("AmazonEC2", "NatGateway-Hours")),
     Price("AWS", "data through it", 2, "GB", 0.045, "2026-09", Product("AmazonEC2", "NatGateway-Bytes")),
-    Price("AWS", "application load balancer", 1, "hour begun", 0.0225, "2026-09",
+    Price("AWS", "application load balancer", 1, "hour or part", 0.0225, "2026-09",
           Product("AWSELB", "LoadBalancerUsage", _ALB)),
-    Price("AWS", "its capacity units, at most", 1, "hour begun", 0.008, "2026-09",
+    Price("AWS", "its capacity units, at most", 1, "hour or part", 0.008, "2026-09",
           Product("AWSELB", "LCUUsage", _ALB)),
-    Price("AWS", "load balancer of the ingress gateway", 1, "hour begun", 0.025, "2026-09",
+    Price("AWS", "load balancer of the ingress gateway", 1, "hour or part", 0.025, "2026-09",
           Product("AWSELB", "LoadBalancerUsage", _CLASSIC)),
     Price("AWS", "data through it", 1, "GB", 0.008, "2026-09",
           Product("AWSELB", "DataProcessing-Bytes", _CLASSIC)),

@@ -174,7 +174,7 @@ def _timeout() -> list[str]:
 
 
 def _after(prefix: Sequence[str], args: Sequence[str | Path], origin: Origin) -> CurlResult:
-    """curl behind a prefix that leads to another place."""
+    """curl with a command prefix that runs it somewhere else."""
 
     def run(argv: Sequence[str]) -> CompletedProcess[bytes]:
         return command.run_raw([*prefix, *argv])

@@ -151,7 +151,7 @@ def _envoy(name: str, where: str, at: Pod, result: CurlResult, caller: Hop, sear
     entry = _found(lambda: logs.envoy(*at, trace, timeout=timeout)) if trace else _UNMARKED
     if isinstance(entry, Missing):
         return _missing(reached, entry, search)
-    if at == _INGRESS:  # who looks by hand needs the address that the load balancer was called from
+    if at == _INGRESS:  # a search by hand needs the address from which the load balancer was called
         logs.show_field(*at, trace, entry, "upstream_local")
     return hop.envoy(reached, entry)
 

@@ -102,7 +102,7 @@ def ensure() -> Function:
         _wait()
         aws.waited("lambda", "function_updated_v2", FunctionName=name())
     else:
-        print(f"Function {name()} exists, its code is that of lambda/")
+        print(f"Function {name()} exists, with the code in lambda/")
     return get()
 
 

@@ -77,7 +77,7 @@ def find() -> Network | None:
 @folding.step()
 @resume_after_lost_answer
 def ensure() -> Network:
-    """Create what is missing of the network. Nodes in private subnets use one NAT gateway."""
+    """Create the missing parts of the network. Nodes in private subnets use one NAT gateway."""
     existing = find()
     vpc_id = _ensure_vpc()
     internet_gateway = _ensure_internet_gateway(vpc_id)

@@ -83,7 +83,7 @@ def _how_far(number: str, parts: Parts) -> str:
     if broken:
         return f"✗ broken: {', '.join(broken)}"
     if number in BEYOND:
-        return "undoes what it does"
+        return "undoes its own changes"
     if not made:
         return "creates nothing"
     if there == len(made):

@@ -206,7 +206,7 @@ def test_check_names_the_notebook_and_running_it_again_repairs_it(meshes, broken
 
 def test_what_is_finished_is_not_run_again(meshes):
     said = run(meshes, PYTHON, "-m", "series.run", "--to", "01")
-    assert said.count("finished already") == 2 and "0 notebooks in" in said
+    assert said.count("already finished") == 2 and "0 notebooks in" in said
 
 
 @pytest.mark.slow

@@ -370,6 +370,10 @@ def test_nbval_takes_every_sanitize_rule_and_each_has_a_reason():
             "* Connection timeout after 3001 ms\ncurl: (28) Connection timeout after 3001 ms",
         ),
         ("\r… node: CREATING (2 s)   \r           \rready", "ready"),
+        (
+            "214 requests  12 failed  5.1 s  5.9 s  503, 12 times",
+            "98 requests   3 failed   5.2 s  5.5 s  503, 3 times",
+        ),
         ("address  name\n10.0.1.1  x", "address    name\n10.0.1.123 x"),
         (
             "EKS cluster  CREATING   Kubernetes 1.35, not connected yet",
@@ -392,6 +396,8 @@ def test_what_is_chance_is_not_compared(one, other):
         ("*   Trying 10.0.1.186:443...", "*   Trying 10.0.1.186:80..."),
         ("private  10.0.1.0/24", "private  10.0.2.0/24"),
         ("CN=client.lambda.external", "CN=lambda.external"),
+        ("214 requests  0 failed", "214 requests  1 failed"),
+        ("3 failed  503, 3 times", "3 failed  502, 3 times"),
         ("EKS cluster  ACTIVE  Kubernetes 1.35, 1 node", "EKS cluster  CREATING  Kubernetes 1.35, 1 node"),
         ("GKE cluster  RUNNING  Kubernetes 1.35.4, not connected yet", "GKE cluster  ERROR: no quota"),
     ],

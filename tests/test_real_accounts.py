@@ -107,7 +107,7 @@ def test_it_says_who_what_and_how_much_and_asks(account, settings, asked, capsys
         "✓ AWS: account 123456789012, as arn:aws:iam::123456789012:user/lab",
         f"✓ EKS with Kubernetes {eks.VERSION}: in standard support until 2027-",
         "✓ quota, VPCs in the region: 1 of 5 used",
-        "✓ permissions, EC2's dry run: a VPC may be created",
+        "✓ permissions, EC2's dry run: a VPC can be created",
         "✓ permissions, IAM's simulation:",
         "✓ Google Cloud: project lab-project in us-central1-a, as tutorial@",
         "✓ GKE: Kubernetes 1.35",

@@ -36,8 +36,8 @@ def _public(wanted: str) -> str | None:
         return meant.pop()
     raise SettingsError(
         f"Looking up the hosted zone {current().TUTORIAL_DOMAIN}",
-        f"TUTORIAL_ROUTE53_ZONE is {wanted}, and public zones of that name are {', '.join(there) or 'none'}",
-        "set TUTORIAL_ROUTE53_ZONE to the id of the zone to use.",
+        f"TUTORIAL_ROUTE53_ZONE is {wanted}, but its public zones are {', '.join(there) or 'none'}",
+        "set TUTORIAL_ROUTE53_ZONE to the ID of the zone to use.",
     )
 
 
@@ -79,7 +79,7 @@ def upsert(zone: str, record: dict[str, Any], document: str) -> None:
         ChangeBatch={"Changes": [{"Action": "UPSERT", "ResourceRecordSet": record}]},
     )["ChangeInfo"]
     wait_until(
-        f"Route 53 to know {record['Name']}",
+        f"Route 53 to propagate {record['Name']}",
         lambda: aws.call("route53", "get_change", Id=change["Id"])["ChangeInfo"]["Status"],
         lambda status: status == "INSYNC",
         timeout=_LIMIT,

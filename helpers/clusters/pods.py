@@ -2,7 +2,8 @@
 
 import json
 import subprocess
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from helpers.base.command import shell_join
@@ -35,10 +36,12 @@ def execute(
     container: str | None = None,
     input: str | None = None,
     timeout: float = 600,
+    output: Callable[[bytes], None] | None = None,
 ) -> subprocess.CompletedProcess[bytes]:
     """Run a program in a pod, e.g. of "deploy/sleep", whatever its exit code.
 
     It is started only once: if the response is lost, it is unknown what the program did.
+    `output` gets what the program prints as soon as it arrives; then it is not in the result.
     Raises ApiError, UnreachableError, TimedOutError.
     """
     from websocket import WebSocketBadStatusException, WebSocketException
@@ -55,7 +58,7 @@ def execute(
         if input is not None:
             stream.write_stdin(input.encode())
             stream.close_channel(_STDIN)
-        stream.run_forever(timeout)
+        _read(stream, timeout, output)
     except WebSocketBadStatusException as error:
         raise client.refusal(line, error.status_code, error.resp_body) from error
     except (OSError, WebSocketException) as error:
@@ -77,6 +80,18 @@ def _open(api: "Client", path: str, asked: list[tuple[str, str]]) -> "WSClient":
     setdefaulttimeout(connection.CONNECT_TIMEOUT)  # WSClient has no parameter for this
     headers = {"authorization": configuration.get_api_key_with_prefix("BearerToken")}
     return ws_client.WSClient(configuration, url, headers, capture_all=False, binary=True)
+
+
+def _read(stream: "WSClient", timeout: float, output: Callable[[bytes], None] | None) -> None:
+    """Until the program has ended, or the time has."""
+    if output is None:
+        stream.run_forever(timeout)
+        return
+    end = time.monotonic() + timeout
+    while stream.is_open() and (left := end - time.monotonic()) > 0:
+        stream.update(left)
+        if arrived := stream.read_channel(_STDOUT):
+            output(arrived)
 
 
 def _completed(context: str, line: str, stream: "WSClient") -> subprocess.CompletedProcess[bytes]:

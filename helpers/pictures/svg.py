@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from html import escape
 
 SIZE = 14  # of all text, in pixels: readable on a projector, where a picture is 960 wide
-_SANS = 'system-ui, -apple-system, "Segoe UI", "Helvetica Neue", Arial, sans-serif'
+SANS = 'system-ui, -apple-system, "Segoe UI", "Helvetica Neue", Arial, sans-serif'
 _MONOSPACED = "ui-monospace, SFMono-Regular, Menlo, Consolas, monospace"
 _FORM = f"""
-text {{ font: {SIZE}px {_SANS}; }}
+text {{ font: {SIZE}px {SANS}; }}
 .head {{ font-weight: 600; }}
 .mono {{ font-family: {_MONOSPACED}; }}
 .mid {{ text-anchor: middle; }}

@@ -56,7 +56,7 @@ def test_from_a_notebook_on_what_earlier_ones_created_is_kept(moto, capsys):
 
 @pytest.mark.parametrize("wrong", [{"first": "7"}, {"first": "99"}, {"first": "04", "older_than": "1d"}])
 def test_what_cannot_be_deleted_from_is_refused(moto, wrong):
-    with pytest.raises(SystemExit, match=r"FROM=\d+ is not the number of a notebook|do not go together"):
+    with pytest.raises(SystemExit, match=r"FROM=\d+ is not the number of a notebook|cannot be combined"):
         cleanup.main(**wrong)
 
 
@@ -77,7 +77,7 @@ def test_a_sweep_takes_old_runs_of_any_name_and_no_other(moto, monkeypatch, caps
         ("swept", "swept.example.org")
     ]
     cleanup.main(older_than="1d")
-    assert "Run swept, last created something 2026-01-01 00:00 UTC" in capsys.readouterr().out
+    assert "Run swept, newest resource from 2026-01-01 00:00 UTC" in capsys.readouterr().out
     assert current().TUTORIAL_NAME == "another"
     monkeypatch.setenv("TUTORIAL_NAME", "swept")
     assert cleanup.listing() == []

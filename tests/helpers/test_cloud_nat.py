@@ -146,7 +146,7 @@ def test_it_stays_while_a_cluster_of_another_run_calls_out_by_it(routers, monkey
     gke.create()
     monkeypatch.setenv("TUTORIAL_NAME", "istio-multicloud")
     cloud_nat.delete()
-    assert "Cloud NAT is kept: neighbour uses it" in capsys.readouterr().out
+    assert "Cloud NAT is kept, because other clusters use it: neighbour" in capsys.readouterr().out
     assert cleanup.listing() == []
     assert names(routers) == ["istio-multicloud"]
 

@@ -38,9 +38,7 @@ def test_few_commands_are_printed(shown):
 
 def test_many_are_folded_and_can_be_copied(shown, tmp_path):
     [folded] = shown[1]
-    assert folded.data["text/html"].startswith(
-        "<details><summary>7 commands: the same by hand</summary><pre>aws "
-    )
+    assert folded.data["text/html"].startswith("<details><summary>7 equivalent commands</summary><pre>aws ")
     assert "a&lt;b" in folded.data["text/html"]
     notebook = new_notebook(cells=[new_code_cell("ensure(7)", outputs=shown[1])])
     nbformat.write(notebook, tmp_path / "07.ipynb")

@@ -168,7 +168,7 @@ def test_outside_the_vpc_it_stops_at_the_edge_and_no_log_is_asked(clusters):
     assert clusters.asked == [] and journey.reached == ["curl"]
 
 
-@pytest.mark.parametrize(("exit_code", "word"), [(7, "own network"), (60, "own network"), (6, "looked up")])
+@pytest.mark.parametrize(("exit_code", "word"), [(7, "own network"), (60, "own network"), (6, "resolved")])
 def test_outside_the_vpc_something_else_may_answer_or_no_name_be_found(clusters, exit_code, word):
     """A network that has 10.0.0.0/16 itself, a VPN, a resolver that withholds private addresses."""
     url = f"https://{current().alb_host}/"

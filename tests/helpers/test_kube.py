@@ -89,7 +89,7 @@ def test_manifest_with_an_unknown_name_is_not_sent(place, service):
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("kind: Service\nmetadata: {name: door", "no YAML: .*\n.*line 2"),
+        ("kind: Service\nmetadata: {name: door", "not YAML: .*\n.*line 2"),
         ("kind: Door\napiVersion: v1\nmetadata: {name: door}\n", 'no matches for kind "Door"'),
         (SERVICE.replace("ports:", "prots:"), "prots"),
         (SERVICE.replace("${PORT}", "$-"), "dollar sign"),

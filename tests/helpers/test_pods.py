@@ -30,6 +30,19 @@ def test_streams_and_exit_code_are_the_programs_own(in_pods, capsys):
     assert kube.run_in_pod("eks", "sleep", "deploy/sleep", "fail", "7", check=False).errors == "no further"
 
 
+def test_output_can_be_read_as_it_arrives(in_pods):
+    arrived = []
+    done = pods.execute("eks", "sleep", "the-pod", ["fail", "7"], output=arrived.append)
+    assert (b"".join(arrived), done.returncode, done.stdout, done.stderr) == (
+        b"so far",
+        7,
+        b"",
+        b"no further",
+    )
+    with pytest.raises(TimedOutError, match="still running after 1 s"):
+        pods.execute("eks", "sleep", "the-pod", ["sleep"], timeout=1, output=arrived.append)
+
+
 def test_container_is_the_first_or_the_one_that_is_named(in_pods):
     kube.run_in_pod("eks", "sleep", "pod/the-pod", "echo")
     kube.run_in_pod("eks", "sleep", "the-pod", "echo", container="istio-proxy")

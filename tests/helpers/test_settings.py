@@ -51,7 +51,7 @@ def test_command_prefixes_are_written_as_in_a_shell(monkeypatch):
     [
         ("TUTORIAL_DOMAIN", "alb", "a domain like example.com"),
         ("TUTORIAL_DOMAIN", "http://example.com", "a domain like example.com"),
-        ("TUTORIAL_DOMAIN", "Example.com", "lower case"),
+        ("TUTORIAL_DOMAIN", "Example.com", "lowercase"),
         ("AWS_REGION", "us-east-1a", "not a zone"),
         ("AWS_REGION", "Virginia", "a region like us-east-1"),
         ("GOOGLE_CLOUD_LOCATION", "Iowa", "a zone like us-central1-a"),
@@ -59,7 +59,7 @@ def test_command_prefixes_are_written_as_in_a_shell(monkeypatch):
         ("TUTORIAL_NAME", "a-name-that-is-much-too-long", "2 to 20"),
         ("TUTORIAL_ISTIO_REVISION", "1.30", "a dot is not allowed"),
         ("TUTORIAL_CONNECT_TIMEOUT", "soon", "number"),
-        ("TUTORIAL_ROUTE53_ZONE", "hidden", "public, private, or the id of a public zone"),
+        ("TUTORIAL_ROUTE53_ZONE", "hidden", "public, private, or the ID of a public zone"),
         ("TUTORIAL_CERTIFICATE", "self-signed", "'private-ca' or 'acm'"),
         ("TUTORIAL_AUTHORIZED_CIDR", "my-laptop", "an address, a range"),
         ("TUTORIAL_AUTHORIZED_CIDR", "10.0.0.1/8", "has host bits set"),
@@ -135,7 +135,7 @@ def test_an_override_is_checked_nests_and_ends_with_its_block(monkeypatch):
             assert settings.current().TUTORIAL_NAME == "inner"
         assert settings.current().TUTORIAL_NAME == "istio-multicloud"
     assert settings.current().TUTORIAL_DOMAIN == "example.org"
-    with settings.override(TUTORIAL_DOMAIN="Example"), pytest.raises(SettingsError, match="lower case"):
+    with settings.override(TUTORIAL_DOMAIN="Example"), pytest.raises(SettingsError, match="lowercase"):
         settings.current()
 
 

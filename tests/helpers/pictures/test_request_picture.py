@@ -26,7 +26,7 @@ WAY = [
         "HTTP/1.1", "TLSv1.3", "CN=lambda.external", "CN=client.lambda.external", LOGGED),
     Hop("load balancer", "VPC", "passed", "200", "", 0.021, "10.0.2.232:443", "", "HTTP/1.1", "TLSv1.3",
         "CN=alb.example.com", "", LOGGED),
-    Hop("function", "AWS", "passed", "200", seconds=0.020, protocol="AWS's own call", entry=LOGGED),
+    Hop("function", "AWS", "passed", "200", seconds=0.020, protocol="invoked by AWS", entry=LOGGED),
 ]  # fmt: skip
 
 
@@ -52,7 +52,7 @@ def boxes(root: ET.Element, kind: str) -> list[ET.Element]:
 
 def test_every_place_is_named_with_address_protocol_and_certificates():
     said = texts(drawn(WAY))
-    for words in (*(each.name for each in WAY), "198.51.100.51:443 → 10.0.1.68:8443", "HTTP/2 in TLSv1.3"):
+    for words in (*(each.name for each in WAY), "198.51.100.51:443 → 10.0.1.68:8443", "HTTP/2 over TLSv1.3"):
         assert words in said
     assert "HTTP/1.1, not encrypted" in said
     assert "server: spiffe://…/ns/istio-egress/sa/istio-egressgateway-service-account" in said

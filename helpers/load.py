@@ -1,0 +1,123 @@
+"""Requests from `sleep` at a steady rate, while something else happens: `with load.running() as sent:`.
+
+Each is a curl of its own, so a new connection: on open connections, a bad change would go unnoticed.
+"""
+
+import shlex
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
+
+from helpers.base import command
+from helpers.base.errors import TutorialError
+from helpers.base.tables import Table
+from helpers.clusters import pods
+from helpers.pictures import plots
+from helpers.pictures.figures import Plot
+from helpers.pictures.plots import Sample
+
+_POD, _CONTAINER = ("gke", "sleep", "deploy/sleep"), "sleep"
+_MOST = 20  # requests per second
+_SLACK = 60  # seconds for starting and ending
+# The loop prints the pod's clock and its own process; then, for each request, the clock when it was sent,
+# status, curl's exit code and seconds. It is finite, since a program in a pod outlives a broken connection.
+_NOW = "read now _ </proc/uptime; "
+_CLOCK = ("$now ", f"trap stop=1 TERM; {_NOW}echo $now $$; ", f'[ "$stop" ] && break; {_NOW}')
+
+
+class Requests:
+    """The requests that have ended so far, and the moments that were marked, in seconds from the start."""
+
+    def __init__(self) -> None:
+        self.samples: list[Sample] = []
+        self.marks: list[tuple[float, str]] = []
+        self.process = ""  # of the loop
+        self._rest, self._here, self._there = b"", 0.0, 0.0  # the start by both machines' clocks
+
+    @property
+    def failures(self) -> list[Sample]:
+        """Those without a 2xx response."""
+        return [each for each in self.samples if not each.ok]
+
+    def mark(self, name: str) -> None:
+        """Give this moment a name, for the plot."""
+        self.marks.append((time.monotonic() - self._here, name))
+
+    def table(self) -> Table:
+        """How many were sent, how many failed and how, and when the first and the last of these was sent."""
+        failed = sorted(self.failures)
+        times = [f"{one.at:.1f} s" for one in (failed[0], failed[-1])] if failed else ["", ""]
+        kinds = Counter(f"curl: ({one.exit_code})" if one.exit_code else str(one.status) for one in failed)
+        why = ", ".join(f"{kind}, {count} times" for kind, count in kinds.most_common())
+        row = [f"{len(self.samples)} requests", f"{len(failed)} failed", *times, why]
+        return Table(("sent", "failed", "first failure", "last failure", "why"), [row])
+
+    def plot(self, title: str) -> Plot:
+        """Successes, failures and latency over time, with the marks."""
+        return plots.timeline(title, self.samples, self.marks)
+
+    def take(self, output: bytes) -> None:
+        """What the loop prints, as it arrives."""
+        *lines, self._rest = (self._rest + output).split(b"\n")
+        for clock, *more in (line.decode().split() for line in lines):
+            if self.process:
+                at = float(clock) - self._there
+                self.samples.append(Sample(at, float(more[2]), int(more[0]), int(more[1])))
+            else:
+                self._here, self._there, self.process = time.monotonic(), float(clock), more[0]
+
+
+class _Loop(threading.Thread):
+    """The program in the pod; its output goes to `sent`."""
+
+    def __init__(self, script: str, timeout: float, sent: Requests) -> None:
+        super().__init__(daemon=True)
+        self.script, self.timeout, self.sent = script, timeout, sent
+        self.error = TutorialError(script, "it ended before the block did", "a longer timeout=")
+
+    def run(self) -> None:
+        argv, take = ["sh", "-c", self.script], self.sent.take
+        try:
+            pods.execute(*_POD, argv, container=_CONTAINER, timeout=self.timeout, output=take)
+        except TutorialError as error:
+            self.error = error
+
+
+@contextmanager
+def running(*args: str, rate: float = 10, patience: float = 10, timeout: float = 300) -> Iterator[Requests]:
+    """Send `rate` requests per second while the block runs, and wait for the last responses.
+
+    `args` are curl's, by default the function's URL; curl waits `patience` seconds, and the block may take
+    `timeout` seconds. Raises TutorialError if nothing could be sent, or not during the whole block.
+    """
+    if not 0 < rate <= _MOST:
+        raise TutorialError("Sending requests", f"{rate:g} per second are not possible", f"rate={_MOST}")
+    script = partial(_script, shlex.join(args or ("lambda.external/hello-world",)), rate, patience, timeout)
+    sent = Requests()
+    loop = _Loop(script(*_CLOCK), timeout + patience + 2 * _SLACK, sent)
+    loop.start()
+    while loop.is_alive() and not sent.process:
+        time.sleep(0.02)
+    if not sent.process:
+        raise loop.error
+    command.show(command.shell_join([*pods.exec_words(*_POD, _CONTAINER), "sh", "-c", script()]))
+    try:
+        yield sent
+    finally:
+        if whole := loop.is_alive():
+            with suppress(TutorialError):  # it ends by itself, too
+                pods.execute(*_POD, ["sh", "-c", f"kill {sent.process}"], container=_CONTAINER)
+            loop.join(patience + _SLACK)
+    if not whole:
+        raise loop.error
+
+
+def _script(args: str, rate: float, patience: float, timeout: float, *clock: str) -> str:
+    """The loop; without `clock`, as a reader would write it."""
+    now, begin, each = clock or ("", "", "")
+    told = "%{http_code} %{exitcode} %{time_total}"
+    curl = f'curl -so /dev/null -m {patience:g} -w "{now}{told}\\n" {args}'
+    return f"{begin}for n in $(seq {rate * timeout:.0f}); do {each}{curl} & sleep {1 / rate:.3g}; done; wait"

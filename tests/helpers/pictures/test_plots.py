@@ -1,0 +1,76 @@
+"""Plots: what they say, what is in them, and that they depend on nothing but the values."""
+
+import re
+import xml.etree.ElementTree as ET
+
+import pytest
+
+from helpers.pictures import plots
+from helpers.pictures.plots import Sample
+
+TEXT = "{http://www.w3.org/2000/svg}text"
+GOOD = [Sample(n / 10, 0.02, 200) for n in range(100)]
+BAD = [Sample(5 + n / 10, 0.5, 503) for n in range(10)]
+MARKS = [(4.0, "pod deleted"), (8.0, "pod ready")]
+
+
+def texts(plot: plots.Plot) -> list[str]:
+    return [one.text or "" for one in ET.fromstring(str(plot)).iter(TEXT)]
+
+
+def test_its_words_say_when_requests_failed():
+    assert repr(plots.timeline("A drill", sorted(GOOD + BAD), MARKS)) == (
+        "A drill\nat first: none failed\nafter “pod deleted”: some failed\nafter “pod ready”: none failed"
+    )
+    assert "some failed" not in repr(plots.timeline("A drill", GOOD, MARKS))
+    assert repr(plots.timeline("A drill", [])) == "A drill\nat first: no request ended"
+
+
+def test_a_failure_is_without_2xx_or_with_an_error_of_curls():
+    assert [Sample(0, 1, 200).ok, Sample(0, 1, 503).ok, Sample(0, 1, 0, 7).ok, Sample(0, 1, 200, 28).ok] == [
+        True, False, False, False
+    ]  # fmt: skip
+
+
+def test_the_title_the_marks_and_the_axes_are_text_of_the_pictures_size():
+    plot = plots.timeline("Cost: $1 & $2", GOOD, MARKS)
+    assert {"Cost: $1 & $2", "↓ pod deleted", "pod ready ↓", "requests/s", "latency, ms"} <= set(texts(plot))
+    assert {*re.findall(r"font-size: ([\d.]+)px", str(plot))} == {"14"}
+    assert 'width="960"' in str(plot) and "prefers-color-scheme: dark" in str(plot)
+
+
+def test_bars_have_their_names_and_values():
+    plot = plots.bars("What a proxy costs", {"sidecar": 1.234, "gateway": 45}, "ms")
+    assert {"sidecar", "gateway", "1.23 ms", "45 ms"} <= set(texts(plot))
+    assert repr(plot) == "What a proxy costs\nsidecar, gateway"
+    assert repr(plots.bars("A", {"b": 1}, "ms", "measured")) == "A\nmeasured"
+
+
+def test_a_notebook_gets_a_picture_whose_drawing_is_not_compared():
+    bundle = plots.timeline("A drill", GOOD)._repr_mimebundle_()
+    assert set(bundle) == {"text/html", "image/svg+xml", "text/plain"}
+    assert not re.search(r"<script|<image|url\((?!#)|@import", bundle["image/svg+xml"])
+
+
+def test_the_same_values_give_the_same_drawing_and_others_another():
+    once = str(plots.timeline("A drill", GOOD, MARKS))
+    assert str(plots.timeline("A drill", GOOD, MARKS)) == once
+    assert str(plots.timeline("A drill", GOOD[1:], MARKS)) != once
+
+
+def test_a_readers_own_matplotlib_does_not_count(tmp_path, monkeypatch):
+    before = str(plots.bars("A", {"b": 1}, "ms"))
+    (tmp_path / "matplotlibrc").write_text("font.size: 30\nsvg.fonttype: path\n")
+    monkeypatch.setenv("MATPLOTLIBRC", str(tmp_path))
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    import matplotlib
+
+    with matplotlib.rc_context(fname=tmp_path / "matplotlibrc"):
+        assert str(plots.bars("A", {"b": 1}, "ms")) == before
+    assert not (tmp_path / "home").exists()
+
+
+@pytest.mark.parametrize("seconds", [0, 3, 100, 4000])
+def test_any_length_of_time_can_be_drawn(seconds):
+    drawn = str(plots.timeline("A", [Sample(0, 0, 200), Sample(seconds, 0.01, 200)]))
+    assert drawn.count("<path") < 400
