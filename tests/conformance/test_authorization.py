@@ -165,6 +165,7 @@ def ingress_policy(action: str, source: str) -> str:
     return policy("ingress-policy", f"{{selector: {selector}, action: {action}, rules: {rules}}}")
 
 
+@pytest.mark.slow
 def test_ingress_of_gke(gke: Mesh, ingress: str, outside: Outside) -> None:
     """https://istio.io/latest/docs/tasks/security/authorization/authz-ingress/
 
