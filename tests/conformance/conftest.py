@@ -109,9 +109,9 @@ def _zone(environment: Env) -> Iterator[None]:
 
 
 @pytest.fixture(scope="package")
-def gke(meshes: Env, certificates: Pki) -> Iterator[Mesh]:
+def gke(meshes: Env, certificates: Pki, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mesh]:
     """sleep, legacy (without a sidecar), httpbin v1 and v2, an ingress gateway and an egress gateway."""
-    mesh = Mesh(meshes, "gke")
+    mesh = Mesh(meshes, "gke", tmp_path_factory.mktemp("gke"))
     ports = {"http2": (80, 8080), "https": (443, 8443)}
     balancer = {"type": "LoadBalancer", "externalTrafficPolicy": "Local"}  # keeps the client's address
     documents = [
@@ -125,12 +125,12 @@ def gke(meshes: Env, certificates: Pki) -> Iterator[Mesh]:
 
 
 @pytest.fixture(scope="package")
-def eks(meshes: Env, certificates: Pki) -> Iterator[Mesh]:
+def eks(meshes: Env, certificates: Pki, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mesh]:
     """sleep, httpbin, and an ingress gateway that reads the PROXY protocol.
 
     https://istio.io/latest/docs/ops/configuration/traffic-management/network-topologies/
     """
-    mesh = Mesh(meshes, "eks")
+    mesh = Mesh(meshes, "eks", tmp_path_factory.mktemp("eks"))
     proxied: dict[str, Any] = {"gatewayTopology": {"proxyProtocol": {}}}
     documents = [
         *_certificates(certificates), *_applications(("v1",)), workloads.gateway("ingressgateway", proxied),

@@ -3,18 +3,21 @@
 import json
 import re
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import tenacity
 
-from tests.conftest import PROJECT
+from tests.conftest import PROJECT, run
 
 NAMESPACE = "conformance"
 IN_A_ROW = 3  # equal answers: the first request on an open connection may still follow the former policy
 PATIENCE = 60  # seconds
+TOKEN = 600  # seconds; EKS's is valid for 900
 Env = dict[str, str]
 
 
@@ -44,16 +47,42 @@ def curl(*words: str) -> list[str]:
 class Mesh:
     """A cluster, by the name of its context; objects without a namespace are in `conformance`."""
 
-    def __init__(self, environment: Env, context: str) -> None:
+    def __init__(self, environment: Env, context: str, folder: Path) -> None:
+        """`folder` gets a kubeconfig with a token: asking for one takes longer than most calls."""
         self.environment, self.context = environment, context
+        self._kubeconfig, self._renewed = folder / context, -TOKEN
         labels = self.kubectl("get", "deploy", "-n", "istio-system", "-l", "app=istiod", "-o", "json")
         self.revision = json.loads(labels)["items"][0]["metadata"]["labels"]["istio.io/rev"]
 
     def run(self, *words: str, stdin: str = "") -> "subprocess.CompletedProcess[str]":
-        command = ["kubectl", "--context", self.context, "-n", NAMESPACE, *words]
+        if time.monotonic() - self._renewed > TOKEN:
+            self._renew()
+        command = ["kubectl", f"--kubeconfig={self._kubeconfig}", "-n", NAMESPACE, *words]
         return subprocess.run(
             command, env=self.environment, cwd=PROJECT, input=stdin, capture_output=True, text=True
         )
+
+    def _renew(self) -> None:
+        shown = run(
+            self.environment,
+            "kubectl",
+            "config",
+            "view",
+            "--minify",
+            "--raw",
+            "--context",
+            self.context,
+            "-o",
+            "json",
+        )
+        config = json.loads(shown)
+        [user] = config["users"]
+        plugin = user["user"].pop("exec")
+        environment = self.environment | {each["name"]: each["value"] for each in plugin.get("env") or []}
+        answer = json.loads(run(environment, plugin["command"], *plugin.get("args") or []))
+        user["user"]["token"] = answer["status"]["token"]
+        self._kubeconfig.write_text(json.dumps(config))
+        self._renewed = time.monotonic()
 
     def kubectl(self, *words: str, stdin: str = "") -> str:
         """What it prints; the test fails if kubectl does."""
