@@ -102,6 +102,6 @@ def test_mirroring(gke: Mesh) -> None:
         alone = sent()
         mirror = ", mirror: {host: httpbin, subset: v2}, mirrorPercentage: {value: 100}"
         with gke.applied(routes(to("v1", mirror))):
-            # Since 1.27 without the suffix -shadow, which the page still mentions.
+            # The page still mentions a suffix -shadow; istiod has DISABLE_SHADOW_HOST_SUFFIX=true by default.
             assert eventually(lambda: mirrored(sent())) == ["httpbin:8000"]
     assert arrived(alone) == []
