@@ -15,7 +15,7 @@ import tenacity
 from tests.conftest import PROJECT, run
 
 NAMESPACE = "conformance"
-IN_A_ROW = 3  # equal answers: the first request on an open connection may still follow the former policy
+IN_A_ROW = 3  # equal answers, as proxies get a change one after the other
 PATIENCE = 60  # seconds
 TOKEN = 600  # seconds; EKS's is valid for 900
 Env = dict[str, str]
