@@ -28,7 +28,7 @@ def free() -> int:
     return limit() - used()
 
 
-def refuse_a_cluster_too_many(name: str) -> None:
+def require_instances_for_cluster(name: str) -> None:
     """Raises LabError if too few are left for a cluster, which would fail with `too many open files`."""
     left = free()
     if left < CLUSTER:

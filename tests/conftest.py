@@ -38,7 +38,7 @@ GROUPS = {
     ],
     "real accounts": ["test_real_accounts.py"],
     "empty lab": ["test_base.py", "test_cleanup.py", "test_empty_lab.py", "test_faults.py"],
-    "lab's life": ["lab/test_life.py"],
+    "lab's life cycle": ["lab/test_lifecycle.py"],
     "clusters": [
         "lab/cluster/test_admission.py",
         "lab/cluster/test_cluster.py",

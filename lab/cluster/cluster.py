@@ -63,7 +63,7 @@ class Cluster:
 
     def start_control_plane(self) -> None:
         """Blocks until the API server is ready. Pods wait for a node."""
-        inotify.refuse_a_cluster_too_many(self.spec.name)
+        inotify.require_instances_for_cluster(self.spec.name)
         self._prepare_images()
         try:
             self._plane.start()

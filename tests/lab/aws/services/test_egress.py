@@ -22,8 +22,8 @@ class EgressVpc(Network):
 
     def __init__(self, aws: Aws, client: Client) -> None:
         super().__init__(client, "10.31.0.0/16")
-        self.outside, self._addresses = aws.ground.internet.outside, []
-        self.vpc = aws.ground.peer(Networks, REGION).namespace(self.vpc_id)
+        self.outside, self._addresses = aws.context.internet.outside, []
+        self.vpc = aws.context.peer(Networks, REGION).namespace(self.vpc_id)
         self.internet = self.ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
         self.ec2.attach_internet_gateway(InternetGatewayId=self.internet, VpcId=self.vpc_id)
         self.public, self.private = self.table(), self.table()
@@ -136,8 +136,8 @@ def test_a_nat_gateway_needs_a_public_subnet(place: EgressVpc) -> None:
 def test_routes_apply_to_a_namespace_that_is_created_later(aws: Aws, place: EgressVpc) -> None:
     place.route(place.public, GatewayId=place.internet)
     place.route(place.private, NatGatewayId=place.nat_gateway())
-    networks: Any = aws.ground.peer(Networks, REGION)
-    aws.ground.dns.stop_resolver(place.vpc)
+    networks: Any = aws.context.peer(Networks, REGION)
+    aws.context.dns.stop_resolver(place.vpc)
     aws.vpcs.pop(place.vpc_id).delete()
     place.vpc = networks.namespace(place.vpc_id)
     assert place.has_egress()

@@ -18,7 +18,7 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from lab import as_root, cgroups, life
+from lab import as_root, cgroups, lifecycle
 from lab.errors import LabError
 from lab.progress import Progress
 from lab.settings import Lab
@@ -188,7 +188,7 @@ def test_another_user_cannot_reach_it_and_learns_its_owner(before):
     if not os.fork():
         os.setuid(65534)
         try:
-            said = str(life.running(LAB))
+            said = str(lifecycle.running(LAB))
         except LabError as error:
             said = str(error)
         os.write(theirs, said.encode())
@@ -210,7 +210,7 @@ def test_a_hanging_daemon_is_reported_and_down_ends_everything(before):
     answer = run_lab("up")
     assert answer.returncode == 1
     assert "did not answer" in answer.stderr and "make down" in answer.stderr
-    lab("down", timeout=life.STOP_LIMIT / 2)  # otherwise it waited in vain
+    lab("down", timeout=lifecycle.STOP_LIMIT / 2)  # otherwise it waited in vain
     assert stubborn.wait() == 1
     assert not LAB.run.exists() and not cgroups.processes(LAB.cgroup)
 
@@ -237,10 +237,10 @@ def test_interrupted_up_leaves_nothing(before):
 def test_a_daemon_that_does_not_start_says_why(before, monkeypatch, program, said):
     """One times out, the other ends; neither remains."""
     lab("down")
-    monkeypatch.setattr(life, "START_LIMIT", 2)
+    monkeypatch.setattr(lifecycle, "START_LIMIT", 2)
     monkeypatch.setattr(as_root, "python", lambda *_: ["/bin/sh", "-c", f"echo no port left; {program}"])
     with pytest.raises(LabError) as refused:
-        life.up(LAB, Progress())
+        lifecycle.up(LAB, Progress())
     assert said in str(refused.value)
     assert not LAB.run.exists() and not cgroups.processes(LAB.cgroup)
     lab("up")
