@@ -80,9 +80,9 @@ def ask(
 
 
 class Server:
-    """Responses requests, one thread each, by the handler of the request's `command`.
+    """Answers requests, one thread each, by the handler of the request's `command`.
 
-    A handler takes the request, the files passed with it, and a function: is the caller gone?
+    A handler takes the request, the files passed with it, and `is_disconnected()` about the caller.
     """
 
     def __init__(self, run: Path, owner: int, handlers: dict[str, Callable[..., Answer]]) -> None:
@@ -124,7 +124,7 @@ class Server:
             finally:
                 for file in files:
                     os.close(file)
-            with suppress(OSError):  # the caller is gone
+            with suppress(OSError):  # the caller has disconnected
                 connection.sendall(json.dumps(answer).encode() + b"\n")
 
     def close(self) -> None:

@@ -156,7 +156,7 @@ def resident(pids: list[int]) -> int:
     for pid in pids:
         try:
             lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-        except OSError:  # ended meanwhile
+        except OSError:  # has ended
             continue
         total += sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:"))
     return total

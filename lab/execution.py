@@ -49,7 +49,7 @@ def run(
 ) -> int:
     """Run it as `user` (uid, gid) with these stdin, stdout and stderr; returns its exit status.
 
-    `etc` is a folder for the network's resolv.conf. When the caller is gone, the program and its children
+    `etc` is a folder for the network's resolv.conf. When the caller disconnects, the program and its children
     are killed.
     """
     stdin, stdout, stderr = files

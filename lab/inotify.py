@@ -19,7 +19,7 @@ def limit() -> int:
 
 
 def used() -> int:
-    """How many root's processes use; 0 if this process may not inspect them."""
+    """How many instances root's processes use; 0 if this process may not inspect them."""
     return sum(_instances(process) for process in Path("/proc").glob("[0-9]*") if _is_roots(process))
 
 

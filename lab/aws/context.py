@@ -23,7 +23,7 @@ class LabContext:
     """The lab's parts that services use, and the services themselves.
 
     Attributes:
-        make_cluster: builds a Kubernetes cluster that is not started.
+        make_cluster: builds a Kubernetes cluster without starting it.
         certificate_authority: signs what ACM issues.
         endpoint_url: of the lab's own AWS API.
             services: the lab's subclass of a moto backend, and the moto service it replaces.

@@ -23,7 +23,7 @@ __all__ = ["Cluster", "ClusterSpec", "MakeCluster"]
 
 
 class Cluster:
-    """One cluster in a VPC (one per VPC). Its steps are those of the clouds; each may raise LabError."""
+    """One cluster in a VPC (one per VPC). The clouds call its steps, each of which can raise LabError."""
 
     def __init__(
         self, spec: ClusterSpec, vpc: Vpc, processes: Processes, lab: Lab, programs: Path,

@@ -24,7 +24,7 @@ def leave(monkeypatch, tmp_path):
 
 
 def test_instances_of_this_process_are_counted(leave):
-    leave(inotify.CLUSTER + 20)  # other labs on this machine may use some meanwhile
+    leave(inotify.CLUSTER + 20)  # other labs on this machine may use some
     inotify.require_instances_for_cluster("eks-a")
     before = inotify._instances(inotify.Path("/proc/self"))
     files = [libc.inotify_init() for _ in range(3)]

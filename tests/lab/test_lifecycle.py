@@ -100,7 +100,7 @@ def daemon() -> int:
 def parent(pid: int) -> int | None:
     try:
         return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
-    except FileNotFoundError:  # it has ended meanwhile
+    except FileNotFoundError:  # it has ended
         return None
 
 
@@ -320,7 +320,7 @@ def client(lines: str) -> dict[str, str]:
 def test_up_recovers_from_a_killed_daemon(before):
     first = daemon()
     children = set(cgroups.processes(LAB.cgroup)) - {first}
-    assert children, "a lab has a DNS server at least"
+    assert children, "a lab has at least a DNS server"
     os.kill(first, signal.SIGKILL)
     lab("up")
     assert daemon() != first
@@ -458,7 +458,7 @@ def test_deleting_a_cluster_ends_only_that_one_and_down_ends_the_other(before):
 def test_up_and_down_end_the_cluster_of_a_killed_daemon(before):
     cluster = with_clusters("one")
     os.kill(daemon(), signal.SIGKILL)
-    assert len(cluster.remains()) > 20, "a cluster outlives its daemon, else this test proves nothing"
+    assert len(cluster.remains()) > 20, "the test is meaningful only if a cluster outlives its daemon"
     lab("up")
     # The new lab's namespaces may have the numbers of the old ones: `down` shows the difference.
     assert not cluster.remains() & cluster.processes

@@ -75,7 +75,7 @@ class Certificates(LabBackend, AWSCertificateManagerBackend):
         ]
 
     def _issue(self, bundle: CertBundle) -> None:
-        """Replaces moto's certificate, whose issuer does not exist, by one that clients can verify."""
+        """Replaces moto's certificate, whose issuer does not exist, with one that clients can verify."""
         authority = self.context.certificate_authority
         root = authority.pair.certificate
         if bundle.chain != root:

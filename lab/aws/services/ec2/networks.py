@@ -134,7 +134,7 @@ class Networks(SecurityGroups, Egress):
         return gateway
 
     def _start_nat_gateway(self, gateway: Any) -> None:
-        if gateway.state != "pending":  # deleted meanwhile
+        if gateway.state != "pending":  # was deleted
             return
         if self.describe_internet_gateways(filters={"attachment.vpc-id": [gateway.vpc_id]}):
             gateway.state = "available"
@@ -244,6 +244,6 @@ class Networks(SecurityGroups, Egress):
 
 
 def _manage(interface: NetworkInterface, description: str) -> None:
-    """Now it belongs to a service, and others cannot delete it."""
+    """Mark it as owned by a service, so that others cannot delete it."""
     interface.description, interface.status = description, "in-use"
     interface.requester_managed, interface.requester_id = True, "amazon-aws"

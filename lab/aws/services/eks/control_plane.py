@@ -81,7 +81,7 @@ class ControlPlane:
             return
         d.endpoint = f"https://{self._cluster.endpoint}"
         d.certificate_authority = {"data": base64.b64encode(self._cluster.ca_certificate).decode()}
-        if d.status == "CREATING":  # may be deleted meanwhile
+        if d.status == "CREATING":  # may have been deleted
             d.status = "ACTIVE"
 
     def look(self) -> None:

@@ -122,7 +122,7 @@ class Functions(LabBackend, LambdaBackend):
         status = "Failed"
         try:
             with self._changing:
-                if function in self.list_functions():  # may be deleted meanwhile
+                if function in self.list_functions():  # may have been deleted
                     self._deploy(function)
                     function.state = "Active"
                     status = "Successful"

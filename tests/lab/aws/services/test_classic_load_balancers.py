@@ -224,7 +224,7 @@ def test_with_a_local_policy_kube_proxys_health_port_is_checked(eks):
         eks.in_service()
 
 
-def test_by_the_proxy_protocol_the_node_learns_the_clients_address(eks):
+def test_with_the_proxy_protocol_the_node_gets_the_clients_address(eks):
     """As AWS shows it: https://docs.aws.amazon.com/elasticloadbalancing/latest/classic/enable-proxy-protocol.html"""
     proxied = {f"{PREFIX}proxy-protocol": "*"}
     with first_lines(eks) as said:
@@ -248,7 +248,7 @@ def policies(eks: Eks) -> list[tuple[int, list[str]]]:
 
 @contextmanager
 def first_lines(eks: Eks) -> Iterator[list[str]]:
-    """What the node's port gets first on each connection that says something; it answers nothing."""
+    """The first bytes on each connection to the node's port, if any; it sends no response."""
     said: list[str] = []
     listener = sockets.listen((eks.machine.address, NODE_PORT), eks.vpc.namespace)
     listener.setblocking(True)
