@@ -112,8 +112,6 @@ def _balancers(elb: Any) -> Iterator[tuple[str, Any]]:
         yield f"attributes of {arn}", elb.describe_load_balancer_attributes(LoadBalancerArn=arn)["Attributes"]
         for listener in elb.describe_listeners(LoadBalancerArn=arn)["Listeners"]:
             yield f"listener {listener['ListenerArn']}", listener
-            rules = elb.describe_rules(ListenerArn=listener["ListenerArn"])["Rules"]
-            yield f"rules of {listener['ListenerArn']}", rules
     for group in elb.describe_target_groups()["TargetGroups"]:
         arn = group["TargetGroupArn"]
         attributes = elb.describe_target_group_attributes(TargetGroupArn=arn)["Attributes"]

@@ -167,6 +167,7 @@ def test_make_for_real_accounts_does_not_use_the_lab(target):
     ("words", "does"),
     [
         (("tutorial",), ("series.run", "series.handouts --executed")),
+        (("tutorial", "ALL=1"), ("series.run --all", "series.handouts --executed")),
         (("tutorial", "TO=03"), ('series.run --to "03"',)),
         (("tutorial", "FROM=04", "TO=04"), ('series.run --from "04" --to "04"',)),
         (("destroy", "FROM=04", "ARGS=--dry-run"), ('helpers.cleanup --from "04" --dry-run',)),

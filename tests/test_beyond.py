@@ -4,18 +4,21 @@
 """
 
 import sys
+from pathlib import Path
 
+import nbformat
 import pytest
 from tenacity import Retrying, stop_after_delay, wait_fixed
 
 from helpers.base import contents
 from series.run import notebooks
 from tests import solutions
-from tests.conftest import run
+from tests.conftest import NAME, completed, fresh_lab, run
+from tests.faults.clouds import in_the_clouds
 from tests.notebooks.compare import differences
 from tests.standing import differences as changes
 from tests.standing import standing
-from tests.test_series import build, nbconvert, plain, python, shown
+from tests.test_series import RUNNER, build, nbconvert, plain, python, shown
 
 FIRST = "07"
 BEYOND = [
@@ -60,7 +63,6 @@ def test_leftovers_and_changes_are_detected(meshes):
     run(meshes, *kubectl, "-n", "sleep", "delete", "configmap", "left")
     names = ["file certs/left", f"function {function}", "gke ConfigMap  sleep/left", "gke Namespace  /sleep"]
     assert [each.partition(": ")[0] for each in found] == names
-    unchanged(meshes, before)
 
 
 LOAD = """
@@ -88,3 +90,23 @@ def test_requests_from_the_pod_are_counted_and_end(meshes):
         "ps",
     )
     assert "curl" not in run(meshes, *processes)
+
+
+@pytest.mark.slow
+def test_the_clean_up_deletes_what_interrupted_ones_left(programs, tmp_path):
+    """Without their last cells, the last notebook first: it makes a load balancer."""
+    with fresh_lab(f"{NAME[:15]}-left") as environment:
+        before = in_the_clouds(environment)
+        run(environment, sys.executable, "-m", "series.run")
+        interrupted = [without_undo(path, tmp_path) for path in reversed(notebooks(contents.BEYOND))]
+        completed(environment | {"IPYTHONDIR": str(tmp_path)}, *RUNNER, "--go-on", *interrupted)
+        assert in_the_clouds(environment) > before
+        run(environment, sys.executable, "-m", "helpers.cleanup")
+        assert in_the_clouds(environment) == before
+
+
+def without_undo(notebook: Path, folder: Path) -> str:
+    copy = nbformat.read(notebook, as_version=4)
+    copy.cells = [cell for cell in copy.cells if "undo" not in cell.metadata.get("tags", [])]
+    nbformat.write(copy, folder / notebook.name)
+    return str(folder / notebook.name)

@@ -29,6 +29,7 @@ def test_each_printed_command_is_complete(programs, notebook):
         "aws eks update-kubeconfig --name a --alias eks --kubeconfig build/kubeconfig",
         "kubectl create namespace a \\\n    --dry-run=client -o yaml \\\n    | kubectl apply -f -",
         "kubectl exec -n sleep deploy/sleep -c sleep -- curl -is lambda.external/hello-world",
+        "kubectl exec deploy/sleep -- sh -c \\\n    'for n in $(seq 9); do curl a & sleep 1; done; wait'",
         "istioctl --context gke proxy-config routes deploy/sleep.sleep --name 80",
         "gcloud container operations list --limit 1 | xargs -r gcloud container operations wait --project p",
         ".venv/bin/python -m lab exec outside -- curl -v --connect-timeout 3 https://a.b/",
