@@ -125,6 +125,19 @@ def test_expired_certificate_is_reissued(monkeypatch):
     assert openssl("verify", "-CAfile", files.mtls_ca, files.server_cert).returncode == 0
 
 
+def test_certificates_that_are_not_valid_yet_are_reissued(monkeypatch):
+    """As after the clock was set back."""
+    with monkeypatch.context() as later:
+        later.setattr(pki, "_SKEW", -datetime.timedelta(hours=1))
+        issued = pki.ensure()
+        early = [issued.mtls_ca.read_bytes(), issued.server_cert.read_bytes()]
+    again = pki.ensure()
+    now = datetime.datetime.now(datetime.UTC)
+    for file, before in zip((again.mtls_ca, again.server_cert), early, strict=True):
+        assert file.read_bytes() != before
+        assert x509.load_pem_x509_certificate(file.read_bytes()).not_valid_before_utc <= now
+
+
 def test_certificate_that_expires_today_is_reissued(files, monkeypatch, capsys):
     monkeypatch.setattr(pki, "_LEFT", datetime.timedelta(days=366))
     capsys.readouterr()
