@@ -129,7 +129,7 @@ def _validate(arn: str) -> None:
     option = wait_until(
         "the validation record of ACM",
         lambda: _describe(arn).get("DomainValidationOptions", [{}])[0],
-        lambda option: "ResourceRecord" in option,  # ACM returns it some seconds after the request
+        lambda option: "ResourceRecord" in option,  # ACM returns it a few seconds after the request
         timeout=120,
         state=lambda _: "not there yet",
     )

@@ -129,7 +129,7 @@ def inside_vpc(*args: str | Path) -> CurlResult:
 
 
 def _with_vpc(word: str) -> str:
-    """`{vpc}` is the id of the tutorial's VPC: an account may have others."""
+    """`{vpc}` is the ID of the tutorial's VPC: an account may have others."""
     return word.replace("{vpc}", network.get().vpc_id) if "{vpc}" in word else word
 
 

@@ -26,7 +26,7 @@ def status() -> str:
 
 
 def get() -> Cluster:
-    """The cluster; raises PrerequisiteError where there is none."""
+    """The cluster; raises PrerequisiteError if there is none."""
     return contents.require(find(), "eks", f"no EKS cluster {current().TUTORIAL_NAME}")
 
 

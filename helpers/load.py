@@ -17,7 +17,9 @@ from helpers.base.tables import Table
 from helpers.clusters import pods
 from helpers.pictures import plots
 from helpers.pictures.figures import Plot
-from helpers.pictures.plots import Sample
+from helpers.pictures.plots import Sample, bars
+
+__all__ = ["Requests", "bars", "running"]
 
 _POD, _CONTAINER = ("gke", "sleep", "deploy/sleep"), "sleep"
 _MOST = 20  # requests per second

@@ -135,7 +135,7 @@ def wait_healthy(timeout: float = 300) -> str:
     """Wait until a health check has passed; raises TimedOutError with the last reason."""
     group = get().target_group_arn
     state, _ = wait_until(
-        "a passed health check",
+        "a successful health check",
         lambda: target_health(group),
         lambda health: health[0] == "healthy",
         timeout=timeout,

@@ -39,7 +39,7 @@ _GATEWAY_LIMIT = 600  # seconds; AWS takes one to three minutes for a NAT gatewa
 
 @dataclass
 class Network:
-    """The VPC and the ids of its subnets, in the order of their zones."""
+    """The VPC and the IDs of its subnets, in the order of their zones."""
 
     vpc_id: str
     cidr: str

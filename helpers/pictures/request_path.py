@@ -40,13 +40,13 @@ class RequestPath:
         return table(
             [
                 {
-                    "where": f"{one.name} ({one.where})" if one.where else one.name,
+                    "hop": f"{one.name} ({one.where})" if one.where else one.name,
                     "status": one.status or request_picture.ENDS[one.state],
-                    "called at": one.called,
-                    "by": " ".join(filter(None, (one.protocol, one.tls))),
+                    "address": one.called,
+                    "protocol": " ".join(filter(None, (one.protocol, one.tls))),
                     "server presented": hop.short(one.server),
                     "client presented": hop.short(one.client),
-                    "took": hop.milliseconds(one.seconds),
+                    "duration": hop.milliseconds(one.seconds),
                 }
                 for one in self.hops
             ]

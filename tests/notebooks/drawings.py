@@ -1,9 +1,9 @@
-"""The pictures in notebooks/images that no state shows: who is refused, what an object is for, an order."""
+"""The pictures in notebooks/images that show no state: who is rejected, what an object is for, an order."""
 
 from helpers.pictures.steps import STEPS, draw_steps
 from helpers.pictures.svg import Picture
 
-_ROW = 258  # the gateways, and the arrows between them
+_ROW = 258  # the row of the gateways, and of the arrows between them
 _HOPS = (
     ("curl → sidecar", "plain HTTP, inside the pod, over loopback"),
     ("sidecar → egress gateway", "mTLS; both certificates are from istiod of the GKE mesh"),
@@ -14,7 +14,7 @@ _HOPS = (
 
 
 def all_drawings() -> dict[str, Picture]:
-    """Each picture by the name of its file."""
+    """Each picture by its file name."""
     return {
         "00-overview": _overview(),
         "01-listeners": _listeners(),
@@ -28,7 +28,7 @@ def all_drawings() -> dict[str, Picture]:
 def _thing(
     picture: Picture, place: tuple[float, float, float, float], *lines: str, kind: str = "thing"
 ) -> None:
-    """A box with its name and more lines; a line that begins with ` is code."""
+    """A box with its name and more lines; a line that starts with ` is code."""
     x, y, width, height = place
     picture.box(x, y, width, height, kind)
     top = y + height / 2 - 9 * (len(lines) - 1) + 5
@@ -53,7 +53,7 @@ def _strip(picture: Picture, here: str) -> None:
 
 
 def _both_clouds(picture: Picture) -> None:
-    """What the request passes, with its arrows."""
+    """What the request passes through, with arrows."""
     _frame(picture, (12, 60, 354, 262), "Google Cloud", "gcp", inset=28)
     _frame(picture, (22, 92, 334, 220), "GKE cluster", inset=18)
     _frame(picture, (452, 60, 496, 262), "AWS", "aws")

@@ -1,19 +1,19 @@
-"""What stands before a function, by boto3, for as long as a test needs it."""
+"""What is in front of a function, created by boto3 for the duration of a test."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from lab.pki import SERVER, Authority
+from lab.pki import SERVER, CertificateAuthority
 
 Client = Callable[[str], Any]
 
 
 @contextmanager
 def certificate(client: Client, host: str, folder: Path) -> Iterator[tuple[str, Path]]:
-    """The ARN in ACM of a certificate for that host, and the file of the authority that signed it."""
-    authority, acm = Authority("tests"), client("acm")
+    """The ARN in ACM of a certificate for that host, and the certificate file of the CA that signed it."""
+    authority, acm = CertificateAuthority("tests"), client("acm")
     pair, ca = authority.issue(host, SERVER, names=(host,)), folder / "ca.crt"
     ca.write_bytes(authority.pair.certificate)
     chain = authority.pair.certificate
@@ -24,7 +24,7 @@ def certificate(client: Client, host: str, folder: Path) -> Iterator[tuple[str, 
 
 @contextmanager
 def target_group(client: Client, name: str, function: str) -> Iterator[str]:
-    """The ARN of a target group with that function, whose name and ARN are given."""
+    """The ARN of a target group with that function, which is given by name and ARN."""
     elb = client("elbv2")
     arn = elb.create_target_group(Name=name, TargetType="lambda")["TargetGroups"][0]["TargetGroupArn"]
     principal = {"Action": "lambda:InvokeFunction", "Principal": "elasticloadbalancing.amazonaws.com"}

@@ -1,4 +1,4 @@
-"""One of everything that a tutorial like this makes, by boto3, in a region of its own."""
+"""One resource of every type that a tutorial like this one creates, by boto3, in its own region."""
 
 import json
 import time
@@ -9,7 +9,7 @@ import boto3
 
 from lab.aws import delays
 from lab.aws.api.principals import OWN
-from lab.pki import SERVER, Authority
+from lab.pki import SERVER, CertificateAuthority
 from tests.lab.aws.conftest import HELLO, NODE_POLICIES, zip_source
 
 REGION = "eu-west-1"
@@ -19,7 +19,7 @@ NAME = "stack"
 
 
 class Stack:
-    """Its things by name: `stack.vpc`, `stack.balancer`, …: ids or ARNs."""
+    """Its resources by name: `stack.vpc`, `stack.balancer`, …: ids or ARNs."""
 
     def __init__(self, endpoint_url: str) -> None:
         session = boto3.Session(OWN.access_key_id, OWN.secret, region_name=REGION)
@@ -94,7 +94,7 @@ class Stack:
         )
         self.balancer = made["LoadBalancers"][0]["LoadBalancerArn"]
         elb.get_waiter("load_balancer_available").wait(LoadBalancerArns=[self.balancer], WaiterConfig=QUICK)
-        pair = Authority("the stack's CA").issue(DOMAIN, SERVER, names=(DOMAIN,))
+        pair = CertificateAuthority("the stack's CA").issue(DOMAIN, SERVER, names=(DOMAIN,))
         imported = self.client("acm").import_certificate(Certificate=pair.certificate, PrivateKey=pair.key)
         self.certificate = imported["CertificateArn"]
         self.listener = elb.create_listener(**self.https())["Listeners"][0]["ListenerArn"]
@@ -140,7 +140,7 @@ PERMISSION = {
 
 
 def record(action: str) -> dict[str, Any]:
-    """A change of the zone's one record."""
+    """A change of the zone's only record."""
     values = {"TTL": 60, "ResourceRecords": [{"Value": "192.0.2.1"}]}
     return {
         "Changes": [{"Action": action, "ResourceRecordSet": {"Name": f"www.{DOMAIN}", "Type": "A", **values}}]

@@ -1,4 +1,4 @@
-"""The processes that functions run in: how many there are, who gets which, and when they end."""
+"""The processes that run functions: how many there are, which one is used, and when they end."""
 
 import dataclasses
 import os
@@ -8,7 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 
-from lab.aws.dataplane.functions import FunctionNotFound, FunctionService, TooManyRequests
+from lab.aws.dataplane.functions import FunctionNotFoundError, FunctionService, TooManyRequestsError
 from tests.lab.aws.dataplane.alb import function, until
 from tests.lab.aws.dataplane.functions import COUNT, failure, invoke, place, running
 
@@ -34,13 +34,13 @@ def test_an_environment_is_reused(service):
     assert len({answer["pid"] for answer in answers}) == 1
 
 
-def test_more_environments_under_load_up_to_the_limit(tmp_path, pool, gate):
+def test_load_adds_environments_up_to_the_limit(tmp_path, pool, gate):
     service = FunctionService(place(tmp_path / "f"), concurrency=4)
     try:
         service.deploy(function("f", GATED, environment=gate.environment))
         first = [pool.submit(invoke, service) for _ in range(4)]
         gate.wait_for(4)
-        with pytest.raises(TooManyRequests) as refused:
+        with pytest.raises(TooManyRequestsError) as refused:
             service.invoke("f", b"{}")
         assert refused.value.reason == "ConcurrentInvocationLimitExceeded"
         gate.open()
@@ -59,13 +59,13 @@ def test_more_environments_under_load_up_to_the_limit(tmp_path, pool, gate):
 def test_reserved_concurrency(service, pool, gate):
     service.deploy(function("f", GATED, environment=gate.environment))
     service.reserve("f", 0)
-    with pytest.raises(TooManyRequests) as refused:
+    with pytest.raises(TooManyRequestsError) as refused:
         service.invoke("f", b"{}")
     assert refused.value.reason == "ReservedFunctionConcurrentInvocationLimitExceeded"
     service.reserve("f", 1)
     one = pool.submit(invoke, service)
     gate.wait_for(1)
-    with pytest.raises(TooManyRequests):
+    with pytest.raises(TooManyRequestsError):
         service.invoke("f", b"{}")
     service.reserve("f", None)
     two = pool.submit(invoke, service)
@@ -82,7 +82,7 @@ def test_a_process_that_ends_between_invocations_is_replaced(service):
     assert invoke(service)["n"] == 1
 
 
-def test_an_update_leaves_invocations_under_way_alone(service, pool, gate):
+def test_an_update_does_not_affect_running_invocations(service, pool, gate):
     old = function("f", GATED, environment=gate.environment | {"CODE": "old"})
     service.deploy(old)
     before = pool.submit(invoke, service)
@@ -122,7 +122,7 @@ def test_updates_under_load_lose_nothing(service, pool):
     assert sum(map(len, seen)) > 0
 
 
-def test_removing_ends_what_runs(service, pool, gate):
+def test_removal_ends_running_invocations(service, pool, gate):
     service.deploy(function("idle", COUNT))
     pid = invoke(service, "idle")["pid"]
     service.deploy(function("f", GATED, environment=gate.environment))
@@ -132,11 +132,11 @@ def test_removing_ends_what_runs(service, pool, gate):
     service.remove("f")
     assert failure(under_way.result())["errorType"] == "Runtime.ExitError"
     assert not running(pid)
-    with pytest.raises(FunctionNotFound, match="no such function"):
+    with pytest.raises(FunctionNotFoundError, match="no such function"):
         service.invoke("f", b"{}")
 
 
-def test_an_environment_with_nothing_to_do_ends(tmp_path):
+def test_an_idle_environment_ends(tmp_path):
     service = FunctionService(place(tmp_path / "f"), idle_timeout=0.2)
     try:
         service.deploy(function("f", COUNT))
