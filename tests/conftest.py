@@ -28,25 +28,17 @@ LAB_NAME = "-".join(filter(None, [NAME, os.environ.get("PYTEST_XDIST_WORKER")]))
 # The groups start in this order, the longest ones first, and so do the modules of a group.
 GROUPS = {
     "meshes": [
-<<<<<<< HEAD
-        "test_series.py",
-        "test_second_user.py",
-        "conformance/test_traffic.py",
-        "conformance/test_authorization.py",
-        "conformance/test_egress.py",
-        "conformance/test_ingress.py",
-        "conformance/test_dns.py",
-        "conformance/test_mutual_tls.py",
-        "test_series_in_jupyterlab.py",
-        "test_late.py",
-        "test_series_removed.py",
-=======
->>>>>>> main
         "pasting/test_pasting.py",
         "test_late.py",
         "test_second_user.py",
         "test_series.py",
         "test_series_in_jupyterlab.py",
+        "conformance/test_traffic.py",
+        "conformance/test_authorization.py",
+        "conformance/test_egress.py",
+        "conformance/test_ingress.py",
+        "conformance/test_dns.py",
+        "conformance/test_mutual_tls.py",  # restarts istiod
         "test_beyond.py",
         "test_series_removed.py",  # leaves no mesh
     ],
