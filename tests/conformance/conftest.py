@@ -29,8 +29,8 @@ ADDRESS = "198.51.100.2"  # of `outside`
 class Pki:
     """Two authorities that know nothing of each other, and what the first one issued."""
 
-    ca: pki.Authority
-    other: pki.Authority
+    ca: pki.CertificateAuthority
+    other: pki.CertificateAuthority
     edition: pki.KeyPair
     client: pki.KeyPair
     folder: Path  # of files that curl may read
@@ -47,7 +47,7 @@ class Pki:
 
 @pytest.fixture(scope="package")
 def certificates() -> Iterator[Pki]:
-    ca, other = pki.Authority("example CA"), pki.Authority("another CA")
+    ca, other = pki.CertificateAuthority("example CA"), pki.CertificateAuthority("another CA")
     edition = ca.issue(EDITION, pki.SERVER, names=(EDITION,))
     client = ca.issue("client.example.com", pki.CLIENT, names=("client.example.com",))
     with tempfile.TemporaryDirectory() as folder:

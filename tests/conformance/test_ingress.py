@@ -62,7 +62,7 @@ spec:
 """
 
 
-def issued(authority: pki.Authority, host: str, name: str, ca: pki.KeyPair | None = None) -> str:
+def issued(authority: pki.CertificateAuthority, host: str, name: str, ca: pki.KeyPair | None = None) -> str:
     return workloads.tls_secret(name, authority.issue(host, pki.SERVER, names=(host,)), ca)
 
 
