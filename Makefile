@@ -11,7 +11,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 LAB := $(BIN)/python -m lab
 export LAB_NAME ?= lab
-# Settings of your shell must not change what Python and bash do here; text is UTF-8 in any locale.
+# Your shell's settings must not affect Python and bash here; text is UTF-8 in any locale.
 unexport BASH_ENV ENV CDPATH $(filter PYTHON%,$(.VARIABLES))
 export PYTHONUTF8 := 1
 # Tests of one group share a lab; long groups start first (tests/conftest.py).
@@ -64,7 +64,7 @@ test-all: setup faults kills machines  ## also run tests that take hours: all fa
 
 lab: $(READY)  ## open JupyterLab on copies of the notebooks, from a start page; TARGET as above
 	@$(PLACE) && $(LOOK) && $(BIN)/python -m series.start_page
-	@$(BIN)/jupyter trust --log-level=ERROR build/start.ipynb my-notebooks/[0-9]*.ipynb >/dev/null # else no picture is shown
+	@$(BIN)/jupyter trust --log-level=ERROR build/start.ipynb my-notebooks/[0-9]*.ipynb >/dev/null # otherwise no pictures are shown
 	@$(BIN)/jupyter labextension disable --level=sys_prefix @jupyterlab/apputils-extension:announcements >/dev/null 2>&1 # news
 	@$(PLACE) && $(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) --log-level=WARN \
 	  --KernelManager.transport_encryption=auto --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/build/start.ipynb

@@ -37,7 +37,7 @@ pip() { "$venv/bin/python" -m pip --disable-pip-version-check "$@"; }
 pip install --quiet "$(sed -n 's/^\(uv==[^ ]*\).*/\1/p' requirements.lock)"
 mirror=${PIP_INDEX_URL:-$(pip config get global.index-url 2>/dev/null || true)}
 [ -z "$mirror" ] || export UV_DEFAULT_INDEX="$mirror"
-# Like pip, uv shall trust the machine's certificates, for example those of a company's proxy.
+# Like pip, uv must trust the machine's certificates, for example those of a company's proxy.
 { [ ! -e /etc/ssl/certs/ca-certificates.crt ] && [ "$(uname -s)" != Darwin ]; } || export UV_SYSTEM_CERTS=true
 # Compile once here, as every notebook starts its own Python process.
 export UV_COMPILE_BYTECODE="${UV_COMPILE_BYTECODE:-true}"

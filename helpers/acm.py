@@ -74,7 +74,7 @@ def _ensure_imported() -> str:
     if arn and held.strip() == files.alb_cert.read_text().strip():
         print(f"Certificate {arn} exists ({current().alb_host})")
         return arn
-    # With an ARN the import replaces that certificate, and listeners take it over; tags are refused then.
+    # With an ARN, the import replaces that certificate, and listeners use the new one. Tags are not allowed.
     again = {"CertificateArn": arn} if arn else {"Tags": aws.tag_list(Name=current().alb_host)}
     return aws.change(
         "acm",
@@ -129,7 +129,7 @@ def _validate(arn: str) -> None:
     option = wait_until(
         "the validation record of ACM",
         lambda: _describe(arn).get("DomainValidationOptions", [{}])[0],
-        lambda option: "ResourceRecord" in option,  # ACM returns it some seconds after the request
+        lambda option: "ResourceRecord" in option,  # ACM returns it a few seconds after the request
         timeout=120,
         state=lambda _: "not there yet",
     )

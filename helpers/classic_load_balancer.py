@@ -13,7 +13,7 @@ _LIMIT = 300  # seconds; AWS checks every ten, needs two passes, and takes a min
 
 
 def wait_in_service(host_name: str, timeout: float = _LIMIT) -> None:
-    """Wait until a node behind the load balancer passes its health checks; before, connections are closed.
+    """Wait until a node behind the load balancer passes health checks; until then, connections are closed.
 
     Raises TimedOutError, with AWS's reason, and TutorialError for an unknown host name.
     """
@@ -27,7 +27,7 @@ def wait_in_service(host_name: str, timeout: float = _LIMIT) -> None:
         lambda: _health(name),
         lambda health: health == "InService",
         timeout=timeout,
-        hint=f"does anything listen? A Gateway object opens the port in Envoy (notebook 04). aws {words}",
+        hint=f"does anything listen? A Gateway object makes Envoy listen (notebook 04). aws {words}",
     )
     aws.waited("elb", "any_instance_in_service", LoadBalancerName=name)
 
@@ -47,7 +47,7 @@ def names(tag: str) -> list[str]:
 
 
 def _health(name: str) -> str:
-    """InService once one node is, otherwise the reasons why none is."""
+    """InService once one node is in service, otherwise the reasons why none is."""
     states = aws.call("elb", "describe_instance_health", LoadBalancerName=name)["InstanceStates"]
     if any(each["State"] == "InService" for each in states):
         return "InService"

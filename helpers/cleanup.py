@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
-from typing import Annotated, Protocol
+from typing import Annotated, Any, Protocol
 
 import typer
 
@@ -36,7 +36,7 @@ class Noun(Protocol):
 
 
 # Dependents first, and slow deletions early. The keys are those of `contents.THINGS`, which says which
-# notebook makes it.
+# notebook creates each.
 NOUNS: dict[str, Noun] = {
     "gke": gke,
     "nodes": node_group,
@@ -77,10 +77,10 @@ def table() -> Rich:
     found, folds = listing(), ""
     for cloud in dict.fromkeys(resource.cloud for resource in found):
         rows = [(resource.kind, resource.name) for resource in found if resource.cloud == cloud]
-        inside = show.table(rows, ("what", "name"))._repr_html_()
+        inside = show.table(rows, ("kind", "name"))._repr_html_()
         folds += f"<details><summary>{cloud}: {len(rows)} resources</summary>{inside}</details>"
     rows_of_all = [(resource.cloud, resource.kind, resource.name) for resource in found]
-    text = repr(show.table(rows_of_all, ("cloud", "what", "name")))
+    text = repr(show.table(rows_of_all, ("cloud", "kind", "name")))
     return Rich(text, html=folds or "<p>Nothing exists in either cloud.</p>")
 
 
@@ -91,9 +91,9 @@ def plan() -> list[Resource]:
     """
     with looking() as ready:
         services = [
-            Resource(context, "Service", f"{namespace}/{name}")
+            Resource(context, "Service", f"{each.metadata.namespace}/{each.metadata.name}")
             for context in ready
-            for namespace, name in _services(context)
+            for each in _services(context)
         ]
     return services + listing()
 
@@ -112,7 +112,7 @@ def everything() -> None:
     for noun in _nouns():
         noun.delete()
     wait_until(
-        "both clouds to list nothing",
+        "both clouds' listings to be empty",
         listing,
         lambda left: not left,
         timeout=_LIMIT,
@@ -189,7 +189,7 @@ def _tags_of_all_runs() -> Iterator[dict[str, str]]:
 
 @contextmanager
 def looking() -> Iterator[list[str]]:
-    """Contexts of the reachable clusters, in a kubeconfig that is deleted afterwards."""
+    """Contexts of the reachable clusters, in a kubeconfig that is deleted afterward."""
     with (
         tempfile.TemporaryDirectory() as folder,
         override(KUBECONFIG=Path(folder) / "kubeconfig"),
@@ -211,26 +211,34 @@ def _ready() -> list[str]:
     return ready
 
 
-def _services(context: str) -> list[tuple[str, str]]:
-    """Namespaces and names of the Services for which the cluster created a load balancer."""
+def _services(context: str) -> list[Any]:
+    """The Services for which the cluster created a load balancer."""
     try:
         found = kube.get(context, "services")
     except (ApiError, UnreachableError) as failed:
         # A cluster that no longer answers must not stop the clean-up.
         print(f"{context} does not answer, so the cloud is searched for its load balancers: {failed}")
         return []
-    return [
-        (each.metadata.namespace, each.metadata.name) for each in found if each.spec.type == "LoadBalancer"
-    ]
+    return [each for each in found if each.spec.type == "LoadBalancer"]
 
 
 def _delete_services() -> None:
     for context in _ready():
-        for namespace, name in _services(context):
+        for service in _services(context):
+            namespace, name = service.metadata.namespace, service.metadata.name
             try:
+                # Its owner, such as a Gateway of the Gateway API, would be given a new one.
+                for owner in service.metadata.ownerReferences or ():
+                    kube.delete(context, namespace, f"{_kind(owner)}/{owner.name}")
                 kube.delete(context, namespace, f"service/{name}")
             except (ApiError, UnreachableError, TimedOutError) as failed:
-                print(f"{context} keeps {namespace}/{name}, so it is searched for in the cloud: {failed}")
+                print(f"{context} kept {namespace}/{name}; its load balancer is searched for: {failed}")
+
+
+def _kind(owner: Any) -> str:
+    """As kubectl knows it, e.g. "gateway.gateway.networking.k8s.io"."""
+    group = owner.apiVersion.rpartition("/")[0]
+    return f"{owner.kind}.{group}".strip(".").lower()
 
 
 @for_people
@@ -245,13 +253,13 @@ def main(
 ) -> None:
     """Delete what this run of the tutorial created in both clouds; exit code 1 if anything is left."""
     if first and older_than:
-        raise SettingsError("Choosing what to delete", "--from and --older-than do not go together")
+        raise SettingsError("Choosing what to delete", "--from and --older-than cannot be combined")
     if not older_than:
         left = _clean(dry_run, contents.chosen("FROM", first or "00"))
     else:
         left = []
         for run in runs_older_than(older_than):
-            print(f"Run {run.name}, last created something {run.newest:%Y-%m-%d %H:%M} UTC")
+            print(f"Run {run.name}, newest resource from {run.newest:%Y-%m-%d %H:%M} UTC")
             with runs.settings_of(run):
                 left += _clean(dry_run)
     if left:
@@ -259,7 +267,7 @@ def main(
 
 
 def _clean(dry_run: bool, number: str = "00") -> list[Resource]:
-    """What is left afterwards; a dry run leaves everything, which is not a failure."""
+    """What is left afterward; a dry run leaves everything, which is not a failure."""
     all_of_it = number == "00"
     if not dry_run:
         everything() if all_of_it else back_to(number)

@@ -33,7 +33,7 @@ Quantities = dict[Sku, float]
 class Price(NamedTuple):
     """Dollars per unit, when that was last read, and where to find today's price.
 
-    An hour is billed by the second; an "hour begun" as a whole one. The other units are per run.
+    An hour is billed by the second; an "hour or part" as a whole hour. The other units are per run.
     """
 
     cloud: str
@@ -46,7 +46,7 @@ class Price(NamedTuple):
 
     def dollars(self, hours: float) -> float:
         """The sum for a run of that many hours."""
-        amounts = {"hour": hours, "hour begun": math.ceil(hours)}
+        amounts = {"hour": hours, "hour or part": math.ceil(hours)}
         return self.number * self.each * amounts.get(self.unit, 1)
 
 
@@ -61,17 +61,18 @@ _AWS = (
           Product("AmazonEKS", "AmazonEKS-Hours:perCluster")),
     Price("AWS", f"node, {node_group.INSTANCE_TYPE}", 1, "hour", 0.0832, "2025",
           Product("AmazonEC2", f"BoxUsage:{node_group.INSTANCE_TYPE}", _LINUX)),
-    Price("AWS", "its disk, 20 GB", 1, "hour", 0.0022, "2025",
+    Price("AWS", "node disk, 20 GB", 1, "hour", 0.0022, "2025",
           Product("AmazonEC2", "EBS:VolumeUsage.gp3", share=20 / _MONTH)),
-    Price("AWS", "NAT gateway", 1, "hour begun", 0.045, "2026-09", Product("AmazonEC2", "NatGateway-Hours")),
-    Price("AWS", "data through it", 2, "GB", 0.045, "2026-09", Product("AmazonEC2", "NatGateway-Bytes")),
-    Price("AWS", "application load balancer", 1, "hour begun", 0.0225, "2026-09",
+    Price("AWS", "NAT gateway", 1, "hour or part", 0.045, "2026-09",
+          Product("AmazonEC2", "NatGateway-Hours")),
+    Price("AWS", "data processed", 2, "GB", 0.045, "2026-09", Product("AmazonEC2", "NatGateway-Bytes")),
+    Price("AWS", "application load balancer", 1, "hour or part", 0.0225, "2026-09",
           Product("AWSELB", "LoadBalancerUsage", _ALB)),
-    Price("AWS", "its capacity units, at most", 1, "hour begun", 0.008, "2026-09",
+    Price("AWS", "capacity units, at most", 1, "hour or part", 0.008, "2026-09",
           Product("AWSELB", "LCUUsage", _ALB)),
-    Price("AWS", "load balancer of the ingress gateway", 1, "hour begun", 0.025, "2026-09",
+    Price("AWS", "load balancer of the ingress gateway", 1, "hour or part", 0.025, "2026-09",
           Product("AWSELB", "LoadBalancerUsage", _CLASSIC)),
-    Price("AWS", "data through it", 1, "GB", 0.008, "2026-09",
+    Price("AWS", "data processed", 1, "GB", 0.008, "2026-09",
           Product("AWSELB", "DataProcessing-Bytes", _CLASSIC)),
     Price("AWS", "public IPv4 addresses", 4, "hour", 0.005, "2026-02",
           Product("AmazonVPC", "PublicIPv4:InUseAddress")),
@@ -89,11 +90,11 @@ def _google() -> tuple[Price, ...]:
               {Sku(KUBERNETES, f"{kind} Kubernetes Clusters"): 1}),
         Price("Google Cloud", f"node, {gke.MACHINE_TYPE}", nodes, "hour", 0.067, "2025",
               {core: gke.NODE_CPUS, memory: gke.NODE_MEMORY}),
-        Price("Google Cloud", f"its disk, {gke.NODE_DISK} GB", nodes, "hour", 0.0137, "2025", disk),
+        Price("Google Cloud", f"node disk, {gke.NODE_DISK} GB", nodes, "hour", 0.0137, "2025", disk),
         Price("Google Cloud", "Cloud NAT, for one node", nodes, "hour", 0.0014, "2026-10"),
-        Price("Google Cloud", "data through it", 1, "GB", 0.045, "2026-10",
+        Price("Google Cloud", "data processed", 1, "GB", 0.045, "2026-10",
               {Sku(NETWORKING, "Networking Cloud Nat Data Processing"): 1}),
-        Price("Google Cloud", "its public IPv4 address", 1, "hour", 0.005, "2026-10",
+        Price("Google Cloud", "public IPv4 address", 1, "hour", 0.005, "2026-10",
               {Sku(NETWORKING, "Networking Cloud NAT IP Usage"): 1}),
     )  # fmt: skip
 
@@ -156,25 +157,25 @@ def per_run(hours: float = HOURS) -> float:
 
 
 def table() -> show.Table:
-    """The items and their sums."""
+    """The items and their totals."""
     rows = [
         {
             "cloud": price.cloud,
-            "what": price.what,
-            "number": f"{price.number:g}",
-            "for each": price.unit,
+            "item": price.what,
+            "quantity": f"{price.number:g}",
+            "per": price.unit,
             "USD": f"{price.number * price.each:.4f}",
             "price as of": price.seen,
         }
         for price in prices()
     ]
-    sums = (("an hour", per_hour()), (f"a run of {HOURS:g} hours", per_run()))
+    sums = (("hour", per_hour()), (f"run of {HOURS:g} hours", per_run()))
     totals = [
         {
             "cloud": "",
-            "what": "sum",
-            "number": "",
-            "for each": unit,
+            "item": "total",
+            "quantity": "",
+            "per": unit,
             "USD": f"{dollars:.2f}",
             "price as of": "",
         }

@@ -129,7 +129,7 @@ def inside_vpc(*args: str | Path) -> CurlResult:
 
 
 def _with_vpc(word: str) -> str:
-    """`{vpc}` is the id of the tutorial's VPC: an account may have others."""
+    """`{vpc}` is the ID of the tutorial's VPC: an account may have others."""
     return word.replace("{vpc}", network.get().vpc_id) if "{vpc}" in word else word
 
 
@@ -174,7 +174,7 @@ def _timeout() -> list[str]:
 
 
 def _after(prefix: Sequence[str], args: Sequence[str | Path], origin: Origin) -> CurlResult:
-    """curl behind a prefix that leads to another place."""
+    """curl with a command prefix that runs it somewhere else."""
 
     def run(argv: Sequence[str]) -> CompletedProcess[bytes]:
         return command.run_raw([*prefix, *argv])

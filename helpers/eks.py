@@ -26,7 +26,7 @@ def status() -> str:
 
 
 def get() -> Cluster:
-    """The cluster; raises PrerequisiteError where there is none."""
+    """The cluster; raises PrerequisiteError if there is none."""
     return contents.require(find(), "eks", f"no EKS cluster {current().TUTORIAL_NAME}")
 
 
@@ -99,7 +99,7 @@ def _ensure_endpoint() -> None:
     if there():
         return
     aws.change("eks", "update_cluster_config", name=name, resourcesVpcConfig=wanted)
-    waiting = f"EKS to let {wanted['publicAccessCidrs'][0]} in"
+    waiting = f"EKS to allow {wanted['publicAccessCidrs'][0]}"
     wait_until(waiting, there, bool, timeout=_LIMIT, state=lambda _: "updating")
     aws.waited("eks", "cluster_active", name=name)
 

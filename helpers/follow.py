@@ -1,6 +1,6 @@
 """The path of one request, from the logs of every hop.
 
-Where it stopped is decided from evidence: an Envoy logs whether a response came from the next hop
+Where it stopped is determined from evidence: an Envoy logs whether a response came from the next hop
 (%RESPONSE_CODE_DETAILS% is via_upstream) or was its own, the load balancer whether its target answered;
 before the first log there is curl's result. So no log is searched that cannot contain the request.
 """
@@ -134,7 +134,7 @@ def _refused_unlogged(first: Hop, result: CurlResult) -> Hop:
     if result.url.startswith("https:") and first.name != _EDGE:
         given = next((file for word, file in pairwise(result.args) if word in ("--cert", "-E")), "")
         client = f"the certificate in {Path(given).name}" if given else "no certificate"
-    status = "no answer" if result.exit_code == 28 else ""
+    status = "no response" if result.exit_code == 28 else ""
     return replace(first, state="refused", why=_in_words(result), status=status, client=client)
 
 
@@ -151,7 +151,7 @@ def _envoy(name: str, where: str, at: Pod, result: CurlResult, caller: Hop, sear
     entry = _found(lambda: logs.envoy(*at, trace, timeout=timeout)) if trace else _UNMARKED
     if isinstance(entry, Missing):
         return _missing(reached, entry, search)
-    if at == _INGRESS:  # who looks by hand needs the address that the load balancer was called from
+    if at == _INGRESS:  # a search by hand needs the address from which the load balancer was called
         logs.show_field(*at, trace, entry, "upstream_local")
     return hop.envoy(reached, entry)
 

@@ -70,7 +70,7 @@ def package() -> bytes:
 
 
 def get() -> Function:
-    """The function; raises PrerequisiteError where there is none."""
+    """The function; raises PrerequisiteError if there is none."""
     return contents.require(find(), "function", f"no function {name()}")
 
 
@@ -102,7 +102,7 @@ def ensure() -> Function:
         _wait()
         aws.waited("lambda", "function_updated_v2", FunctionName=name())
     else:
-        print(f"Function {name()} exists, its code is that of lambda/")
+        print(f"Function {name()} exists, with the code in lambda/")
     return get()
 
 
@@ -171,7 +171,7 @@ def invoke(path: str = "/hello-world", **headers: str) -> Invocation:
     log = base64.b64decode(answer.get("LogResult", "")).decode(errors="replace")
     if "FunctionError" in answer:
         message = f"{payload.get('errorMessage')}\n{log}" if isinstance(payload, dict) else str(payload)
-        raise ApiError(f"Calling {name()}", answer["FunctionError"], message, "correct the code in lambda/.")
+        raise ApiError(f"Invoking {name()}", answer["FunctionError"], message, "correct the code in lambda/.")
     return Invocation(payload["statusCode"], payload.get("headers", {}), payload["body"], log)
 
 

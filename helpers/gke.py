@@ -36,7 +36,7 @@ def status() -> str:
 
 
 def get() -> Cluster:
-    """The cluster; raises PrerequisiteError where there is none."""
+    """The cluster; raises PrerequisiteError if there is none."""
     return contents.require(find(), "gke", f"no GKE cluster {current().TUTORIAL_NAME}")
 
 

@@ -17,7 +17,7 @@ class Object:
     name: str
 
     def leftovers(self) -> list[Resource]:
-        """It, if it exists."""
+        """The object, if it exists."""
         found = kube.find(self.context, self.namespace, f"{self.kind}/{self.name}")
         return [Resource(self.context, self.kind, f"{self.namespace}/{self.name}")] if found else []
 
@@ -35,7 +35,7 @@ class Namespace:
     name: str
 
     def leftovers(self) -> list[Resource]:
-        """It, if it exists."""
+        """The object, if it exists."""
         found = kube.find(self.context, "", f"namespace/{self.name}")
         return [Resource(self.context, "Namespace", self.name)] if found else []
 

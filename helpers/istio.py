@@ -43,7 +43,7 @@ def istioctl(context: str, *args: str, check: bool = True, show: bool = True) ->
 def _run(
     argv: Sequence[str], *, check: bool = True, timeout: float = 600, patience: float = client.PATIENCE
 ) -> Output:
-    """Run istioctl, and again for `patience` seconds while the API server is unavailable.
+    """Run istioctl; retry for `patience` seconds while the API server is unavailable.
 
     Raises CommandError in the end, even without `check`.
     """
@@ -61,9 +61,9 @@ def _run(
 
 
 def install(context: str, path: str, **values: object) -> Output:
-    """Install what an IstioOperator file asks for; installing it again changes nothing.
+    """Install what an IstioOperator file describes; installing it again changes nothing.
 
-    Where the settings allow no change, it raises ChangeNeededError for the first object that differs.
+    If the settings allow no change, it raises ChangeNeededError for the first object that differs.
     https://istio.io/latest/docs/reference/commands/istioctl/#istioctl-install
     """
     file = manifests.write(path, context, **values)

@@ -82,7 +82,7 @@ def require(context: str, namespace: str, what: str) -> Any:
 def apply(context: str, path: str, **values: object) -> None:
     """Apply a manifest by server-side apply, with its ${NAME}s filled in; idempotent.
 
-    A field that somebody else has changed is reset, so that a second run has the same result as the first.
+    A field that someone else has changed is reset, so that a second run has the same result as the first.
     Raises ApiError with the API server's message, and TutorialError for a ${NAME} without a value.
     """
     file = manifests.write(path, context, **values)
@@ -101,7 +101,7 @@ def apply_text(context: str, text: str) -> None:
 
 
 def namespace(context: str, name: str) -> None:
-    """Create the namespace where it is missing."""
+    """Create the namespace if it is missing."""
     body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
     _create(context, ["create", "namespace", name], body)
 
@@ -132,7 +132,7 @@ def _create_from(
 
 
 def _create(context: str, words: list[str], body: dict[str, Any]) -> None:
-    # `kubectl create` fails on what exists; so it is shown as kubectl's own page has it: create, then apply.
+    # `kubectl create` fails if the object exists, so the command shown pipes a dry run into `kubectl apply`.
     line = kubectl.line(context, *words, "--dry-run=client", "-o", "yaml")
     line += " | " + kubectl.line(context, *server_side.FLAGS, "-")
     command.show_change(line, server_side.apply(context, line, [body]))
@@ -142,7 +142,7 @@ def _documents(action: str, text: str) -> list[dict[str, Any]]:
     try:
         return [each for each in yaml.safe_load_all(text) if each]
     except yaml.YAMLError as wrong:
-        raise TutorialError(action, f"this is no YAML: {wrong}") from None
+        raise TutorialError(action, f"this is not YAML: {wrong}") from None
 
 
 def _name(document: dict[str, Any]) -> str:

@@ -1,6 +1,6 @@
 """Requests from `sleep` at a steady rate, while something else happens: `with load.running() as sent:`.
 
-Each is a curl of its own, so a new connection: on connections that are open, a bad change looks harmless.
+Each is a curl of its own, so a new connection: on open connections, a bad change would go unnoticed.
 """
 
 import shlex
@@ -17,7 +17,9 @@ from helpers.base.tables import Table
 from helpers.clusters import pods
 from helpers.pictures import plots
 from helpers.pictures.figures import Plot
-from helpers.pictures.plots import Sample
+from helpers.pictures.plots import Sample, bars
+
+__all__ = ["Requests", "bars", "running"]
 
 _POD, _CONTAINER = ("gke", "sleep", "deploy/sleep"), "sleep"
 _MOST = 20  # requests per second
@@ -39,7 +41,7 @@ class Requests:
 
     @property
     def failures(self) -> list[Sample]:
-        """Those without a response 2xx."""
+        """Those without a 2xx response."""
         return [each for each in self.samples if not each.ok]
 
     def mark(self, name: str) -> None:

@@ -135,7 +135,7 @@ def wait_healthy(timeout: float = 300) -> str:
     """Wait until a health check has passed; raises TimedOutError with the last reason."""
     group = get().target_group_arn
     state, _ = wait_until(
-        "a passed health check",
+        "a successful health check",
         lambda: target_health(group),
         lambda health: health[0] == "healthy",
         timeout=timeout,
@@ -243,7 +243,7 @@ def _ensure_balancer(subnets: list[str], security_group: str) -> str:
 
 
 def _ensure_settings(found: dict[str, Any], subnets: list[str], security_group: str) -> None:
-    """What a balancer is created with, and its attributes: somebody may have changed them since."""
+    """What a balancer is created with, and its attributes: someone may have changed them since."""
     arn = found["LoadBalancerArn"]
     if found.get("SecurityGroups") != [security_group]:
         aws.change("elbv2", "set_security_groups", LoadBalancerArn=arn, SecurityGroups=[security_group])

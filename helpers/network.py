@@ -39,7 +39,7 @@ _GATEWAY_LIMIT = 600  # seconds; AWS takes one to three minutes for a NAT gatewa
 
 @dataclass
 class Network:
-    """The VPC and the ids of its subnets, in the order of their zones."""
+    """The VPC and the IDs of its subnets, in the order of their zones."""
 
     vpc_id: str
     cidr: str
@@ -77,7 +77,7 @@ def find() -> Network | None:
 @folding.step()
 @resume_after_lost_answer
 def ensure() -> Network:
-    """Create what is missing of the network. Nodes in private subnets use one NAT gateway."""
+    """Create the missing parts of the network. Nodes in private subnets use one NAT gateway."""
     existing = find()
     vpc_id = _ensure_vpc()
     internet_gateway = _ensure_internet_gateway(vpc_id)

@@ -104,7 +104,7 @@ def table() -> show.Table:
                 "subject": certificate.subject.rfc4514_string(),
                 "signed by": certificate.issuer.rfc4514_string(),
                 "names": ", ".join(_names(certificate)),
-                "days": (certificate.not_valid_after_utc - now).days,
+                "days left": (certificate.not_valid_after_utc - now).days,
             }
         )
     return show.table(rows)
@@ -188,16 +188,19 @@ def _openssl(name: str, common_name: str, days: int, constraints: str, *extensio
 
 
 def _fits(name: str, ca: str, host: str | None = None) -> bool:
-    """Whether the certificate is valid for another day and has this key, signer and (if given) name."""
+    """Whether the certificate is valid, also tomorrow, and has this key, signer and (if given) name."""
     try:
         certificate, authority = _read_certificate(_cert(name)), _read_certificate(_cert(ca))
         certificate.verify_directly_issued_by(authority)
         same_key = _read_key(_key(name)).public_key() == certificate.public_key()
     except (OSError, ValueError, TypeError, InvalidSignature):
         return False
-    last_day = datetime.datetime.now(datetime.UTC) + _LEFT
-    lasts = all(each.not_valid_after_utc > last_day for each in (certificate, authority))
-    return same_key and lasts and (host is None or host in _names(certificate))
+    now = datetime.datetime.now(datetime.UTC)  # which is earlier than the first day if the clock was set back
+    valid = all(
+        each.not_valid_before_utc <= now and now + _LEFT < each.not_valid_after_utc
+        for each in (certificate, authority)
+    )
+    return same_key and valid and (host is None or host in _names(certificate))
 
 
 def _builder(

@@ -52,7 +52,7 @@ def status() -> None:
     if not answer:
         progress.say(f"The lab {lab.name!r} is down. Try: make up")
         raise typer.Exit(1)
-    minutes = (time.time() - answer["since"]) / 60
+    minutes = (time.clock_gettime(time.CLOCK_BOOTTIME) - answer["since"]) / 60
     progress.say(f"The lab {lab.name!r} has been up for {minutes:.0f} minutes.")
     progress.say(f"AWS: {answer['aws']}   GKE: {answer['gke']}")
     progress.say(f"Networks: {', '.join(answer['networks'])}")

@@ -30,7 +30,7 @@ class Daemon:
 
     def __init__(self, lab: Lab) -> None:
         self.lab = lab
-        self.started = time.time()
+        self.started = time.clock_gettime(time.CLOCK_BOOTTIME)  # nobody can set this clock
         self.stopping = threading.Event()
         self.programs = binaries.folder(lab.cache)
         self.images = images.build(self.programs, lab.cache)

@@ -7,7 +7,7 @@ PAGE = Path(__file__).with_name("page.html").read_text(encoding="utf-8")
 
 
 def lambda_handler(event, context):
-    """Answer in the form that a load balancer wants.
+    """Return a response in the format that a load balancer expects.
 
     https://docs.aws.amazon.com/elasticloadbalancing/latest/application/lambda-functions.html
     """

@@ -41,9 +41,9 @@ def _refresh(original: Path, copy: Path) -> str:
         if _cells(mine) != copied:
             return (
                 f"{relative(original)} has changed since you copied it, and you have edited your copy, which "
-                f"stays. To get the new one: mv {relative(copy)} {relative(copy.with_suffix('.old.ipynb'))}"
+                f"is kept. To get the new one: mv {relative(copy)} {relative(copy.with_suffix('.old.ipynb'))}"
             )
-        told = f"{relative(copy)} is a new copy, as {relative(original)} has changed. You had edited nothing."
+        told = f"{relative(copy)}, which you had not edited, is a new copy: {relative(original)} has changed."
     notebook.metadata.setdefault(fingerprint.KEY, {})[_MARK] = cells
     nbformat.write(notebook, copy)
     return told

@@ -106,7 +106,7 @@ def _claims(check: ast.Module, names: dict[str, object]) -> Iterator[Claim]:
             for text, holds in zip(keys, values, strict=True):
                 yield Claim(str(ast.literal_eval(text or "")), _refuted(holds, names))
         case _:
-            raise ValueError("the last cell with code is no check({…})")
+            raise ValueError("the last code cell is not check({…})")
 
 
 def _refuted(claim: ast.expr, names: dict[str, object]) -> str:
@@ -115,7 +115,7 @@ def _refuted(claim: ast.expr, names: dict[str, object]) -> str:
         holds = eval(compile(ast.Expression(claim), "check", "eval"), names)
     except Exception as failed:
         return _said(failed)
-    return "" if holds else "it is not so"
+    return "" if holds else "it is not true"
 
 
 def _said(failed: Exception) -> str:

@@ -157,7 +157,7 @@ def _finished(notebook: Path) -> bool:
         return False
     if proof.missing(number, proof.exists()) or any(claim.why for claim in proof.prove(notebook)):
         return False
-    console.print(f"{notebook.stem:<38} finished already", markup=False)
+    console.print(f"{notebook.stem:<38} already finished", markup=False)
     return True
 
 

@@ -1,4 +1,4 @@
-"""The page that `make lab` opens: the series' contents, how far it is, and where it runs."""
+"""The page that `make lab` opens: the series' contents, its progress, and where it runs."""
 
 import html
 from pathlib import Path
@@ -21,9 +21,9 @@ PAGE = ROOT / "build" / "start.ipynb"
 _INTRODUCTION = """\
 # Call an AWS Lambda function from Google Cloud
 
-Eight notebooks, in this order. Click one to open it, and run its cells with Shift-Enter. They are your own
-copies, in `my-notebooks/`: edit them as you like. The cells below query both clouds each time they run; to
-refresh this page, choose `Run ▸ Run All Cells`."""
+Click a notebook to open it, and run its cells with Shift-Enter: 0 to 6 in this order, then any of
+the later ones, and 99 at the end. They are your own copies, in `my-notebooks/`: edit them as you like.
+The cells below query both clouds each time they run; to refresh this page, choose `Run ▸ Run All Cells`."""
 _IMPORTS = "from helpers import state\nfrom series import start_page"
 _STEPS = (
     ("## The series", "start_page.contents()"),
@@ -63,7 +63,7 @@ def write(page: Path = PAGE) -> Path:
     """Create the page and run it, so that it opens with results; returns its file."""
     cells: list[Any] = [
         new_markdown_cell(_INTRODUCTION),
-        new_code_cell("from helpers import state\nfrom series import start_page"),
+        new_code_cell(_IMPORTS),
     ]
     for heading, code in _STEPS:
         cells += [new_markdown_cell(heading), new_code_cell(code)]
@@ -83,7 +83,7 @@ def _how_far(number: str, parts: Parts) -> str:
     if broken:
         return f"✗ broken: {', '.join(broken)}"
     if number in BEYOND:
-        return "undoes what it does"
+        return "undoes its own changes"
     if not made:
         return "creates nothing"
     if there == len(made):

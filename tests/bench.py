@@ -1,6 +1,6 @@
-"""`make bench`: how long things take and what they hold, printed with the command that measured it.
+"""`make bench`: how long things take and how much memory they use, printed with the command that measured it.
 
-`make bench COLD=1` first does `make tutorial` in a fresh clone with every cache empty.
+`make bench COLD=1` first runs `make tutorial` in a fresh clone with empty caches.
 """
 
 import json
@@ -32,12 +32,12 @@ def report(what: str, figure: str, command: str) -> None:
 
 
 def cold() -> None:
-    """A fresh clone, a home of its own, so that no cache of this machine is used."""
+    """Run in a fresh clone with its own home directory, so that no cache of this machine is used."""
     with tempfile.TemporaryDirectory(prefix="cold-") as folder:
         clone, home = Path(folder) / "clone", Path(folder) / "home"
         home.mkdir()
         subprocess.run(["git", "clone", "-q", PROJECT, clone], check=True)
-        # Python and Go themselves may live in the real home: only what they cache moves.
+        # Python and Go themselves may be installed in the real home directory: only their caches move.
         env = os.environ | {
             "LAB_NAME": NAME,
             "XDG_CACHE_HOME": str(home / "cache"),
@@ -85,7 +85,7 @@ def memory(env: dict[str, str]) -> None:
 
 
 def latency(env: dict[str, str]) -> None:
-    """From the pod to the page, one kept connection."""
+    """From the pod to the page, over one persistent connection."""
     url = f"lambda.external/hello-world?n=[1-{REQUESTS}]"
     curl = ["curl", "-s", "-o", "/dev/null", "-w", "%{http_code} %{time_total}\\n", url]
     kubectl = ["kubectl", "--context", "gke", "exec", "-n", "sleep", "deploy/sleep", "-c", "sleep", "--"]

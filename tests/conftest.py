@@ -1,4 +1,4 @@
-"""One lab for each worker, with a name of its own: the reader's lab is never touched."""
+"""One lab per worker, each with its own name: the reader's lab is never touched."""
 
 import fcntl
 import os
@@ -22,18 +22,19 @@ from lab.settings import Lab
 from tests import messy
 
 PROJECT = Path(__file__).parent.parent
-NAME = os.environ.get("PYTEST_LAB_NAME", "pytest")  # several checkouts may test at once
+NAME = os.environ.get("PYTEST_LAB_NAME", "pytest")  # several checkouts may run tests at the same time
 LAB_NAME = "-".join(filter(None, [NAME, os.environ.get("PYTEST_XDIST_WORKER")]))
-# Modules whose tests run in one worker because they share a lab; any other module is a group of its own.
-# The groups start in this order, the longest ones first.
+# Modules whose tests run in one worker because they share a lab; any other module is its own group.
+# The groups start in this order, the longest ones first, and so do the modules of a group.
 GROUPS = {
     "meshes": [
-        "test_series.py",
-        "test_second_user.py",
-        "test_series_in_jupyterlab.py",
-        "test_late.py",
-        "test_series_removed.py",
         "pasting/test_pasting.py",
+        "test_late.py",
+        "test_second_user.py",
+        "test_series.py",
+        "test_series_in_jupyterlab.py",
+        "test_beyond.py",
+        "test_series_removed.py",  # leaves no mesh
     ],
     "real accounts": ["test_real_accounts.py"],
     "empty lab": ["test_base.py", "test_cleanup.py", "test_empty_lab.py", "test_faults.py"],
@@ -49,14 +50,17 @@ PLACES = {f"tests/{module}": place for place, modules in enumerate(GROUPS.values
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """Take down what workers of a crashed session left; fewer workers may start now."""
+    """Clean up what workers of a crashed session left; this session may have fewer workers."""
     if session.config.getoption("numprocesses", None):
         for folder in Lab().run.parent.glob(f"{NAME}-gw*"):
             lab_command(os.environ | {"LAB_NAME": folder.name}, "down")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: PLACES.get(_module(item.nodeid), len(PLACES)))
+    order = list(PLACES)
+    items.sort(
+        key=lambda item: order.index(_module(item.nodeid)) if _module(item.nodeid) in PLACES else len(order)
+    )
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
@@ -65,7 +69,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeSch
 
 
 class ByGroup(LoadScopeScheduling):
-    """Gives whole groups to workers. (xdist's `loadgroup` needs what pytest 9.2 no longer has.)"""
+    """Assigns whole groups to workers. (xdist's `loadgroup` needs an API that pytest 9.2 removed.)"""
 
     def _split_scope(self, nodeid: str) -> str:
         module = _module(nodeid)
@@ -78,7 +82,7 @@ def _module(nodeid: str) -> str:
 
 @pytest.fixture
 def monkeypatch(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
-    """Settings are read once in a process; where a test changes the environment, they are read again."""
+    """Settings are read once per process; when a test changes the environment, they are read again."""
 
     def read_again(change: Callable[..., None]) -> Callable[..., None]:
         def changed(*args: Any, **kwargs: Any) -> None:
@@ -105,15 +109,15 @@ def internet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Internet]:
 
 @pytest.fixture(scope="session")
 def programs() -> Path:
-    """The folder of kubectl, istioctl, kube-apiserver and the others."""
+    """The folder that contains kubectl, istioctl, kube-apiserver, and the other programs."""
     return binaries.folder(Lab().cache)
 
 
 @pytest.fixture(scope="session")
 def empty_lab(programs: Path) -> Iterator[dict[str, str]]:
-    """A running lab with nothing in its clouds: the environment that `python -m lab env` gives to any tools.
+    """A running lab with empty clouds: the environment that `python -m lab env` exports.
 
-    A test deletes what it creates.
+    Each test deletes what it creates.
     """
     with fresh_lab(LAB_NAME) as environment:
         yield environment
@@ -121,15 +125,15 @@ def empty_lab(programs: Path) -> Iterator[dict[str, str]]:
 
 @pytest.fixture(scope="session")
 def messy_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The home of a reader whose shell and files are set for other work."""
+    """A home directory whose shell configuration and files are set up for other work."""
     return messy.home(tmp_path_factory.mktemp("home"))
 
 
 @pytest.fixture(scope="session")
 def meshes(programs: Path, messy_home: Path) -> Iterator[dict[str, str]]:
-    """A lab after one run of the series, as `make tutorial` runs it. A test puts back what it changes.
+    """A lab after one run of the series, run as `make tutorial` does. Tests restore what they change.
 
-    It ran in a shell where nothing is as it should be: what must not count is there, and the umask is 077.
+    It ran in a shell with misleading settings, which must have no effect, and with the umask 077.
     """
     more = messy.shell(messy_home) | {"XDG_CACHE_HOME": str(Lab().cache.parent)}
     umask = os.umask(0o077)
@@ -143,14 +147,14 @@ def meshes(programs: Path, messy_home: Path) -> Iterator[dict[str, str]]:
 
 
 def _make_series(environment: dict[str, str]) -> None:
-    """As the target `tutorial`, without handouts."""
+    """Run the target `tutorial`, without handouts."""
     rule = "run: ; @$(PLACE) && $(BIN)/python -m series.run"
     run(environment, "make", f"BIN={Path(sys.executable).parent}", f"--eval={rule}", "run")
 
 
 @pytest.fixture(scope="session")
 def chromium() -> str:
-    """Debian's, installed like the lab's own packages where it is missing; by one worker at a time."""
+    """Debian's Chromium, installed if it is missing, by one worker at a time."""
     with (Lab().cache / "chromium.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         packages.install(Progress(), [packages.BROWSER])
@@ -161,9 +165,9 @@ def chromium() -> str:
 
 @contextmanager
 def fresh_lab(name: str, **more: str) -> Iterator[dict[str, str]]:
-    """A lab of that name with empty clouds, and what `python -m lab env` gives; down at the end.
+    """A lab of that name with empty clouds, and the output of `python -m lab env`; taken down at the end.
 
-    Where the block fails it stays up, to look at.
+    If the block fails, the lab stays up for inspection.
     """
     environment = os.environ | {"LAB_NAME": name} | more
     lab_command(environment, "down")
@@ -174,19 +178,19 @@ def fresh_lab(name: str, **more: str) -> Iterator[dict[str, str]]:
 
 
 def run(environment: dict[str, str], *command: str) -> str:
-    """Run a program in the project's folder; returns what it printed, and fails the test with it."""
+    """Run a program in the project's folder and return its output; fail the test with it on an error."""
     answer = completed(environment, *command)
     assert answer.returncode == 0, answer.stdout + answer.stderr
     return answer.stdout
 
 
 def completed(environment: dict[str, str], *command: str) -> subprocess.CompletedProcess[str]:
-    """Run a program in the project's folder, whatever comes of it."""
+    """Run a program in the project's folder and return the result, whatever its exit status."""
     return subprocess.run(command, env=environment, cwd=PROJECT, capture_output=True, text=True)
 
 
 def lab_command(environment: dict[str, str], *arguments: str) -> str:
-    """Run `python -m lab`; returns what it printed, and fails the test with its message."""
+    """Run `python -m lab` and return its output; fail the test with its message on an error."""
     return run(environment, sys.executable, "-m", "lab", *arguments)
 
 

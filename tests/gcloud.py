@@ -1,4 +1,4 @@
-"""Reads gcloud's commands as gcloud does, as far as helpers print them: from a line to the API's request.
+"""Parses gcloud's commands as gcloud does, as far as helpers print them: from command line to request.
 
 Written from gcloud's reference, not from the helpers' renderer. Any other flag is an error.
 https://cloud.google.com/sdk/gcloud/reference
@@ -8,8 +8,8 @@ import shlex
 from collections.abc import Callable
 from typing import Any
 
-Field = tuple[str, Callable[[str], Any]]  # its path in the request, and its value there
-ON = "on"  # the value of a flag that takes none
+Field = tuple[str, Callable[[str], Any]]  # the path in the request, and a function that returns its value
+ON = "on"  # the value of a flag without an argument
 
 AUTHORIZED: dict[str, Field] = {
     "--enable-master-authorized-networks": ("enabled", lambda _: True),
@@ -61,11 +61,11 @@ FLAGS: dict[str, dict[str, Field]] = {
 }
 PLACE = {"--project", "--location", "--region"}
 NO_VALUE = {"--quiet", "--async", "--auto-allocate-nat-external-ips", "--nat-all-subnet-ip-ranges"}
-OUTPUT = {"--format", "--quiet", "--async"}  # how it runs and what it prints, not what it asks for
+OUTPUT = {"--format", "--quiet", "--async"}  # flags that control execution and output, not the request
 
 
 def read(line: str) -> tuple[str, dict[str, Any]]:
-    """The verb, e.g. "container clusters create", and the request's fields, with `name` and its place."""
+    """The verb, such as "container clusters create", and the request's fields with name and location."""
     gcloud, *words = shlex.split(line)
     assert gcloud == "gcloud"
     verb = max((verb for verb in FLAGS if words[: len(verb.split())] == verb.split()), key=len)

@@ -1,4 +1,4 @@
-"""Whether a program really prints a message that a page quotes: `…` stands for what is filled in."""
+"""Whether a program really prints a message that a page quotes; `…` stands for filled-in values."""
 
 import ast
 import importlib.util
@@ -16,12 +16,12 @@ PROJECT = Path(__file__).parent.parent
 
 
 def pieces(message: str) -> list[str]:
-    """What a message says literally."""
+    """The literal parts of a message."""
     return [piece.strip() for piece in message.split("…") if piece.strip(" .")]
 
 
 def literals(path: Path) -> Iterator[str]:
-    """Each string of a Python file, with NUL for what is filled in."""
+    """Each string of a Python file, with NUL for filled-in values."""
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.JoinedStr):
             yield "".join(str(part.value) if isinstance(part, ast.Constant) else "\0" for part in node.values)
@@ -34,9 +34,9 @@ def files(package: str) -> list[Path]:
 
 
 def printed(package: str, message: str) -> bool:
-    """Whether the strings of one of its files have all of the message's pieces.
+    """Whether the strings of one of its files contain all literal parts of the message.
 
-    "doing: answer" is joined by the errors themselves, and a value is printed as the settings print it.
+    "action: answer" is joined by the errors themselves, and values are printed as the settings print them.
     """
     wanted = [part for piece in pieces(message) for part in re.split(r": (?=[a-z])| = '[^']*': ", piece)]
     for path in files(package):
@@ -47,14 +47,14 @@ def printed(package: str, message: str) -> bool:
 
 
 def in_stand_ins(message: str) -> bool:
-    """Whether the lab's AWS or Google says it, in the provider's words, or a test hears it (from moto)."""
+    """Whether the lab's AWS or Google returns it, in the provider's words, or a test gets it (from moto)."""
     packages = ("lab/aws", "lab/gcp", "tests/lab")
     sources = [path.read_text() for package in packages for path in files(package)]
     return any(all(piece in text for piece in pieces(message)) for text in sources)
 
 
 def program_files(program: str) -> list[Path]:
-    """The program's file, and curl's libraries, which have its words."""
+    """The program's file, and curl's libraries, which contain its messages."""
     if program == "istiod":
         return [binaries.folder(Lab().cache) / "pilot-discovery"]
     if program == "Envoy":

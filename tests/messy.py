@@ -1,8 +1,8 @@
-"""A reader whose shell and home are full of settings for other work. None of them may count, or change."""
+"""A reader whose shell and home are full of settings for other work, which must neither apply nor change."""
 
 from pathlib import Path
 
-NOWHERE = "http://127.0.0.1:9"  # the port "discard", where nobody listens
+NOWHERE = "http://127.0.0.1:9"  # the port "discard", where nothing listens
 _HOME = {
     ".aws/config": f"[default]\nregion = eu-west-3\nendpoint_url = {NOWHERE}\n"
     "role_arn = arn:aws:iam::1:role/x\nsource_profile = none\nservices = local\n"
@@ -59,7 +59,7 @@ _OTHERS = {
 
 
 def home(folder: Path) -> Path:
-    """Fill a folder with what other work has left there."""
+    """Fill a folder with files from other work."""
     for name, text in _HOME.items():
         file = folder / name
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -68,12 +68,12 @@ def home(folder: Path) -> Path:
 
 
 def files(folder: Path) -> dict[str, bytes]:
-    """What is in a folder, to compare."""
+    """A folder's content, for comparison."""
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def shell(home: Path) -> dict[str, str]:
-    """The variables of a shell with that home; TMPDIR has 95 characters at least."""
+    """The variables of a shell with that home; TMPDIR has at least 95 characters."""
     temporary = home.with_name(f"{home.name}-{'t' * 95}")
     temporary.mkdir(exist_ok=True)
     proxies = {each: NOWHERE for name in _PROXIES for each in (name, name.lower())}
@@ -86,7 +86,7 @@ def shell(home: Path) -> dict[str, str]:
 
 
 def only_for_make(home: Path) -> dict[str, str]:
-    """Variables that make keeps back: Python and bash obey them before any code of ours runs."""
+    """Variables that make unsets: Python and bash obey them before any of our code runs."""
     return {
         "BASH_ENV": str(home / "bashrc"), "CDPATH": "/", "JUPYTER_PATH": str(home / ".local/share/jupyter"),
         "PYTHON": "/nonexistent", "TARGET": "x86_64-linux-gnu",

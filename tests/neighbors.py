@@ -1,4 +1,4 @@
-"""What a reader has in the same account, like the tutorial's: a VPC with a private load balancer."""
+"""Similar resources that a reader has in the same account: a VPC with a private load balancer."""
 
 import json
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ _TRUST = {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "
 
 
 class Neighbors:
-    """They are made with this object, and deleted by `undo`."""
+    """They are created with this object and deleted by `undo`."""
 
     def __init__(self, environment: dict[str, str], undo: ExitStack) -> None:
         keys = environment["AWS_ACCESS_KEY_ID"], environment["AWS_SECRET_ACCESS_KEY"]
@@ -32,7 +32,7 @@ class Neighbors:
         undo.callback(acm.delete_certificate, CertificateArn=arn)
 
     def records(self) -> list[dict[str, Any]]:
-        """What their zone has."""
+        """The records in their zone."""
         listed = self._client("route53").list_resource_record_sets(HostedZoneId=self.zone)
         return listed["ResourceRecordSets"]
 
@@ -91,7 +91,7 @@ class Neighbors:
         elb.create_listener(LoadBalancerArn=arn, Port=80, Protocol="HTTP", DefaultActions=forward)
 
     def _make_zone(self) -> None:
-        """The tutorial's host name, in their VPC, is their load balancer's."""
+        """The tutorial's host name is an alias of their load balancer in their VPC."""
         route53 = self._client("route53")
         place = {"VPCRegion": "us-east-1", "VPCId": self.vpc}
         made = route53.create_hosted_zone(Name="example.com", CallerReference=_NAME, VPC=place)
@@ -106,7 +106,7 @@ class Neighbors:
 
     @staticmethod
     def _again(do: Any, **parameters: Any) -> Any:
-        """A fresh role is not seen at once, and what a load balancer used is not free at once."""
+        """A new role is not visible at once, and resources of a load balancer are not free at once."""
         return Retrying(stop=stop_after_delay(60), wait=wait_fixed(0.5), reraise=True)(do, **parameters)
 
 
@@ -116,6 +116,6 @@ def _batch(action: str, record: dict[str, Any]) -> dict[str, Any]:
 
 @contextmanager
 def living_in(environment: dict[str, str]) -> Iterator[Neighbors]:
-    """Their things are in the clouds inside the block."""
+    """Their resources exist in the clouds inside the block."""
     with ExitStack() as undo:
         yield Neighbors(environment, undo)

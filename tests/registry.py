@@ -1,4 +1,4 @@
-"""A stand-in for a container registry: manifests, and tokens for whoever asks, as Docker Hub gives them."""
+"""A fake container registry: manifests, and tokens for everyone, as from Docker Hub."""
 
 import json
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from tests import web
 
 
 class Registry(ThreadingHTTPServer):
-    """`images` are there; `private` ones get no token; `refuses` is a status for every request, or 0."""
+    """`images` exist; `private` ones get no token; `refuses` is a status for every request, or 0."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
@@ -52,6 +52,6 @@ class Handler(web.Handler):
 
 @contextmanager
 def running() -> Iterator[Registry]:
-    """A registry on 127.0.0.1 with the images that the settings ask for by default."""
+    """A registry on 127.0.0.1 with the images that the settings name by default."""
     with web.serving(Registry()) as registry:
         yield registry

@@ -1,4 +1,4 @@
-"""The exercises' collapsed solutions as cells, so that running a notebook runs them too."""
+"""The exercises' folded solutions as cells, so that running a notebook runs them too."""
 
 import re
 from pathlib import Path
@@ -12,7 +12,7 @@ _CODE = re.compile(r"```python\n(.*?)```", re.S)
 
 
 def of(notebook: Path) -> list[str]:
-    """The code of each solution, in order; "" where one has none."""
+    """The code of each solution, in order; "" if there is none."""
     cells = nbformat.read(notebook, as_version=4).cells
     return [code for cell in cells for code in _solutions(cell)]
 
@@ -24,7 +24,7 @@ def _solutions(cell: Any) -> list[str]:
 
 
 def as_cells(notebook: Path, folder: Path) -> Path:
-    """A copy of the notebook, of the same name, in which a cell with its solution follows each exercise."""
+    """A copy of the notebook, of the same name, with a cell for its solution after each exercise."""
     copy = nbformat.read(notebook, as_version=4)
     cells = []
     for cell in copy.cells:

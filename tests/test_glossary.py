@@ -1,4 +1,4 @@
-"""The glossary has every word that a notebook introduces, and a notebook explains every word that it has."""
+"""The glossary has every term that a notebook introduces, each explained in the notebook it names."""
 
 import re
 from pathlib import Path
@@ -13,7 +13,7 @@ ROWS = re.findall(
     (PROJECT / "docs/glossary.md").read_text(),
     re.M,
 )
-# Acronyms that need no entry, by the reason.
+# Acronyms that need no entry, by reason.
 KNOWN = {
     "whoever knows Kubernetes knows them": "API DNS HTTP HTTPS ID IP GB JSON MB SDK TCP TTL URL VPN",
     "the clouds themselves, and a part of one": "AWS GCP",
@@ -24,7 +24,7 @@ EXCEPTIONS = {word for words in KNOWN.values() for word in words.split()}
 
 
 def plain(path: Path) -> str:
-    """A notebook's prose without code and without where its links lead."""
+    """A notebook's prose without code and link targets."""
     cells = nbformat.read(path, as_version=4).cells
     text = "\n\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
     text = re.sub(r"```.*?```|`[^`\n]*`|<[^>\n]+>", " ", text, flags=re.S)
@@ -32,7 +32,7 @@ def plain(path: Path) -> str:
 
 
 def introduced(text: str) -> list[str]:
-    """The words in *emphasis*, which is kept for words that are explained there; stress is _so_."""
+    """The words in *emphasis*, which marks terms that are explained there; stress uses _underscores_."""
     return re.findall(r"(?<![*\w])\*([^*\n]+)\*(?!\*)", text)
 
 
@@ -49,29 +49,27 @@ TERMS = {form: notebook for term, _, _, notebook in ROWS for form in forms(term)
 
 
 def missing(text: str, known: set[str]) -> set[str]:
-    """Words of a text that a glossary with these words should have."""
+    """Terms in a text that are missing in a glossary with these words."""
     words = {word for term in known for word in re.findall(r"[\w]+", term)} | EXCEPTIONS
     return {word for word in introduced(text) if word not in known} | (acronyms(text) - words)
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
-def test_no_word_of_a_notebook_is_missing(path):
+def test_no_term_is_missing(path):
     assert missing(plain(path), set(TERMS)) == set()
 
 
-def test_a_missing_word_is_noticed():
+def test_a_missing_term_is_detected():
     assert missing("A *gizmo* with TLS, mTLS and QUIC in AWS", {"TLS", "mTLS"}) == {"gizmo", "QUIC"}
 
 
 @pytest.mark.parametrize(("term", "_meaning", "title", "notebook"), ROWS, ids=lambda value: value[:30])
-def test_a_word_is_explained_in_the_notebook_that_is_named_and_in_none_before(
-    term, _meaning, title, notebook
-):
+def test_a_term_is_explained_in_its_notebook_and_in_no_earlier_one(term, _meaning, title, notebook):
     named = [path.stem for path in NOTEBOOKS if forms(term) & set(introduced(plain(path)))]
     assert named and named[0] == notebook == title
 
 
-def test_the_words_are_in_order_and_there_is_one_entry_for_each():
+def test_terms_are_sorted_and_unique():
     terms = [term for term, *_ in ROWS]
     assert len(terms) > 50
     assert terms == sorted(set(terms), key=lambda term: (term.lower(), term))
@@ -82,5 +80,5 @@ def test_every_exception_is_used():
     assert used >= EXCEPTIONS
 
 
-def test_the_introduction_leads_to_the_glossary():
+def test_the_introduction_links_to_the_glossary():
     assert "](../docs/glossary.md)" in NOTEBOOKS[0].read_text()

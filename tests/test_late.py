@@ -25,7 +25,7 @@ Break = Callable[[Env], None]
 
 
 def aws(env: Env, *words: str) -> str:
-    """What the CLI prints as text."""
+    """The CLI's output as text."""
     return run(env, "aws", *words, "--output", "text").strip()
 
 
@@ -136,7 +136,7 @@ BROKEN: dict[str, dict[str, Break]] = {
 
 
 def check(env: Env) -> str:
-    """The number of the notebook to run again; "" where all claims hold."""
+    """The number of the notebook to run again; "" if all checks pass."""
     done = completed(env, PYTHON, "-m", "series.check")
     if done.returncode == 0:
         assert "Not run yet: none" in done.stdout, done.stdout
@@ -148,7 +148,7 @@ def check(env: Env) -> str:
 
 @contextmanager
 def counting(env: Env) -> Iterator[list[str]]:
-    """The calls that change something in either cloud meanwhile; its settings file leads through proxies."""
+    """Changing calls to either cloud in this block; the settings file redirects them through proxies."""
     changing: list[str] = []
 
     def judge(call: Call, send: Send) -> Answer:
@@ -204,14 +204,14 @@ def test_check_names_the_notebook_and_running_it_again_repairs_it(meshes, broken
     assert named == [*broken, ""]
 
 
-def test_what_is_finished_is_not_run_again(meshes):
+def test_finished_notebooks_are_not_run_again(meshes):
     said = run(meshes, PYTHON, "-m", "series.run", "--to", "01")
-    assert said.count("finished already") == 2 and "0 notebooks in" in said
+    assert said.count("already finished") == 2 and "0 notebooks in" in said
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [f"{number:02}" for number in range(7)])
-def test_what_later_notebooks_created_is_deleted_and_can_be_created_again(meshes, number):
+def test_later_notebooks_can_be_undone_and_run_again(meshes, number):
     cleanup = (PYTHON, "-m", "helpers.cleanup", "--from", number)
     listed = run(meshes, *cleanup, "--dry-run")
     assert ("would delete" in listed) == (number != "06")

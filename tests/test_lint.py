@@ -1,4 +1,4 @@
-"""Style, types and declared imports, by the tools' own judgement."""
+"""Style, types and declared imports, checked with the tools themselves."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""The manifests as kubectl and istioctl will take them, with sample values filled in."""
+"""The manifests with example values, as kubectl and istioctl read them."""
 
 import json
 import os
@@ -44,7 +44,7 @@ def document(name: str) -> dict:
 
 
 def istioctl(programs: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    # Without a kubeconfig it cannot ask a cluster, the reader's above all.
+    # Without a kubeconfig it cannot query a cluster, especially not the reader's.
     return subprocess.run(
         [str(programs / "istioctl"), *arguments],
         env={"PATH": os.environ["PATH"], "HOME": "/nonexistent", "KUBECONFIG": os.devnull},
@@ -64,7 +64,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("path", MANIFESTS, ids=lambda p: f"{p.parent.name}/{p.stem}")
-def test_a_manifest_is_yaml_and_says_what_it_is_for(path):
+def test_a_manifest_is_valid_yaml_and_states_its_purpose(path):
     assert path.read_text().startswith("# ")
     for each in yaml.safe_load_all(rendered(path)):
         assert each["apiVersion"] and each["kind"] and each["metadata"]["name"]
@@ -84,12 +84,12 @@ def test_the_articles_objects_keep_their_names(name):
 
 
 @pytest.mark.parametrize("cluster", ["eks", "gke", "mesh"])
-def test_istioctl_calls_the_manifests_valid(programs, folder, cluster):
+def test_istioctl_validates_the_manifests(programs, folder, cluster):
     answer = istioctl(programs, "validate", "-f", str(folder / cluster))
     assert answer.returncode == 0, answer.stdout + answer.stderr
 
 
-def test_istioctl_notices_a_mistake(programs, folder):
+def test_istioctl_detects_a_mistake(programs, folder):
     broken = folder / "eks/vs-lambda.yaml"
     broken.write_text(broken.read_text().replace("number: 443", "number: 443000"))
     answer = istioctl(programs, "validate", "-f", str(broken))
@@ -98,7 +98,7 @@ def test_istioctl_notices_a_mistake(programs, folder):
 
 
 def analysis(programs: Path, folder: Path, cluster: str, gateway: str) -> subprocess.CompletedProcess[str]:
-    """istioctl's view of the article's objects beside the Service that the gateway's chart makes."""
+    """istioctl analyze of the article's objects with the Service that the gateway's chart creates."""
     generated = istioctl(programs, "manifest", "generate", "-f", str(folder / cluster / f"{gateway}.yaml"))
     chart = folder / "chart.yaml"
     chart.write_text(generated.stdout)
@@ -113,7 +113,7 @@ def test_istioctl_finds_no_error_between_the_objects(programs, folder, cluster, 
     assert "Error [" not in answer.stdout
 
 
-def test_istioctl_finds_a_subset_that_does_not_exist(programs, folder):
+def test_istioctl_finds_a_missing_subset(programs, folder):
     broken = folder / "gke/direct-lambda-through-egress-gateway.yaml"
     broken.write_text(broken.read_text().replace("subset: lambda", "subset: lamda"))
     answer = analysis(programs, folder, "gke", "egress-gateway")
@@ -121,7 +121,7 @@ def test_istioctl_finds_a_subset_that_does_not_exist(programs, folder):
     assert "Referenced host+subset in destinationrule not found" in answer.stdout
 
 
-def test_the_access_log_is_json_and_tells_who_spoke_to_whom():
+def test_the_access_log_is_json_with_both_peers():
     mesh = document("mesh/control-plane")["spec"]["meshConfig"]
     assert mesh["accessLogEncoding"] == "JSON"
     fields = json.loads(mesh["accessLogFormat"])
@@ -143,7 +143,7 @@ def test_a_gateway_is_injected_by_the_revision(programs, folder, name, kind):
     assert deployment["spec"]["template"]["spec"]["containers"][0]["image"] == "auto"
 
 
-def test_the_ingress_gateways_load_balancer_is_told_to_balance_across_zones(programs, folder):
+def test_the_ingress_gateways_load_balancer_is_cross_zone(programs, folder):
     answer = istioctl(programs, "manifest", "generate", "-f", str(folder / "eks/ingress-gateway.yaml"))
     (service,) = [d for d in yaml.safe_load_all(answer.stdout) if d and d["kind"] == "Service"]
     name = "service.beta.kubernetes.io/aws-load-balancer-cross-zone-load-balancing-enabled"
@@ -152,7 +152,7 @@ def test_the_ingress_gateways_load_balancer_is_told_to_balance_across_zones(prog
 
 
 @pytest.mark.parametrize("path", MANIFESTS, ids=lambda p: f"{p.parent.name}/{p.stem}")
-def test_what_is_the_labs_own_stays_in_the_settings(path):
+def test_the_labs_specifics_are_only_in_the_settings(path):
     """Hub and tag are settings, and the lab's clusters correct what stock Envoy lacks."""
     assert not re.search(
         r"lab\.local|\b(hub|tag): (?!\$)|198\.51\.100|METADATA_EXCHANGE|ALPN_FILTER", path.read_text()

@@ -1,6 +1,6 @@
-"""What a notebook says could go wrong: each message is one that the program beside it really prints.
+"""The messages in a notebook's troubleshooting table are really printed by the program beside them.
 
-That these causes have these effects, the solutions and tests/lab prove where a request can show it.
+That these causes have these effects is proven by the solutions and tests/lab where a request can show it.
 """
 
 import re
@@ -16,7 +16,7 @@ from tests.messages import in_program, in_stand_ins, literals, pieces, printed
 PROJECT = Path(__file__).parent.parent
 NOTEBOOKS = sorted((PROJECT / "notebooks").glob("*.ipynb"))
 PROGRAMS = ("Envoy", "curl", "istioctl", "kubectl")
-# Said by Kubernetes' kubelet, or seen in a pod.
+# Printed by Kubernetes' kubelet, or seen in a pod.
 ELSEWHERE = {
     "Failed to pull image",
     "istio-init",
@@ -24,18 +24,18 @@ ELSEWHERE = {
 
 
 def rows(path: Path) -> list[tuple[str, str]]:
-    """Who says what, of the table in "Troubleshooting", where a notebook has one."""
+    """Program and message, from the table in "Troubleshooting", if a notebook has one."""
     cells = nbformat.read(path, as_version=4).cells
     text = "".join(cell.source for cell in cells if cell.source.startswith("## Troubleshooting"))
     if not text:
         return []
     table = re.findall(r"^\| (.+?) \| ([\w.]+) \| (.{30,}) \|$", text, re.M)
-    assert len(table) == text.count("\n|") - 2  # less the heading and the line below it
+    assert len(table) == text.count("\n|") - 2  # without the heading and the line below it
     return [(who, message) for seen, who, _ in table for message in re.findall(r"`([^`]+)`", seen)]
 
 
 def said(who: str, message: str) -> bool:
-    """Whether those who are said to say it do."""
+    """Whether the programs in the table really print it."""
     if re.match(r"HTTP/[\d.]+ \d+", message):
         return int(message.split()[1]) in set(HTTPStatus)
     if re.match(r"server: ", message):
@@ -56,14 +56,14 @@ MESSAGES = [(path.name[:2], *row) for path in NOTEBOOKS for row in rows(path)]
 
 
 @pytest.mark.parametrize(("_notebook", "who", "message"), MESSAGES)
-def test_it_is_said(_notebook, who, message):
+def test_the_message_is_printed(_notebook, who, message):
     assert said(who, message)
 
 
-def test_there_are_such_tables():
+def test_such_tables_exist():
     assert len({number for number, *_ in MESSAGES}) > 3
 
 
 @pytest.mark.parametrize("who", ["helpers", "AWS", "Google", "botocore", *PROGRAMS, "nobody"])
-def test_what_nobody_says_is_noticed(who):
+def test_a_message_that_no_program_prints_is_detected(who):
     assert not said(who, "upstream is having a bad … day today")

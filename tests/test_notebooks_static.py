@@ -1,4 +1,4 @@
-"""What can be said of the notebooks without running them: form, names, links, pictures."""
+"""What can be checked in notebooks without running them: form, names, links, pictures."""
 
 import ast
 import builtins
@@ -31,9 +31,9 @@ SECTIONS = [
     "Next",
 ]
 UNCHANGED = 6  # the notebook that only sends requests
-# Those beyond the article leave nothing behind, and may do without a picture.
+# Those beyond the article leave nothing behind, and may omit the picture.
 OPTIONAL = {"The picture", "What exists now"}
-# Words of all Markdown cells. A notebook that needs more of them needs other words.
+# Words of all Markdown cells. If a notebook exceeds its budget, shorten it.
 BUDGET = {"00": 1550, "01": 1900, "02": 1650, "03": 1250, "04": 2150, "05": 1500, "06": 1700, "99": 700}
 BUDGET |= dict.fromkeys(contents.BEYOND, 1300)
 PRIMARY = re.compile(
@@ -110,7 +110,7 @@ def test_it_starts_with_imports_and_ends_with_a_check(path):
 
 
 @each_beyond
-def test_the_last_cell_of_one_beyond_the_article_undoes_what_it_did(path):
+def test_the_last_cell_of_one_beyond_the_article_undoes_its_changes(path):
     code = [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
     assert [cell for cell in code if "undo" in cell.metadata.get("tags", [])] == code[-1:]
 
@@ -135,13 +135,13 @@ def test_cells_are_short_and_prose_is_longer_than_code(path):
 
 
 @each_notebook
-def test_each_exercise_has_a_cell_with_a_folded_solution_that_ends_with_a_proof(path):
+def test_each_exercise_has_a_folded_solution_that_ends_with_an_assertion(path):
     exercises = [cell for cell in cells(path, "markdown") if "**Exercise" in cell]
     assert (len(exercises) <= 1) if path in BEYOND else (1 <= len(exercises) <= 2)
     for cell in exercises:
         assert cell.startswith("**Exercise.** ")
         assert cell.count("<details><summary>Solution</summary>") == cell.count("</details>") == 1
-        assert re.findall(r"^```(\w+)", cell, re.M) == ["python"]  # what is in bash would not be run
+        assert re.findall(r"^```(\w+)", cell, re.M) == ["python"]  # bash would not be run by the tests
     assert len(solutions(path)) == len(exercises)
     for code in solutions(path):
         assert proves(code), code
@@ -153,7 +153,7 @@ def proves(code: str) -> bool:
     return bool(body) and isinstance(body[-1], ast.Assert)
 
 
-def test_a_solution_without_proof_is_noticed():
+def test_a_solution_without_an_assertion_is_detected():
     assert proves("x = 1\nassert x")
     assert not proves("assert 1\nx = 1") and not proves("")
 
@@ -173,7 +173,7 @@ def test_further_reading_is_one_line_of_primary_sources(path):
 
 
 @each_notebook
-def test_time_and_cost_are_one_line_and_no_price_is_typed(path):
+def test_time_and_cost_are_one_line_without_a_hard_coded_price(path):
     (line,) = re.findall(r"^\*\*Time and cost\.\*\* .+$", section(path, "Prerequisites"), re.M)
     assert "lab" in line
     assert not PRICE.search(prose(path))
@@ -185,7 +185,7 @@ def test_the_text_is_within_its_budget(path):
 
 
 @each_notebook
-def test_a_prediction_is_asked_just_before_the_cell_that_shows_it(path):
+def test_a_prediction_is_just_before_the_cell_that_answers_it(path):
     kinds = [(cell.cell_type, cell.source) for cell in nbformat.read(path, as_version=4).cells]
     asking = [n for n, (kind, source) in enumerate(kinds) if kind == "markdown" and "**Predict:**" in source]
     for n in asking:
@@ -196,13 +196,13 @@ def test_a_prediction_is_asked_just_before_the_cell_that_shows_it(path):
 PRICE = re.compile(r"\$ ?\d|\d\s*(?:USD|US dollars|dollars)\b")
 
 
-def test_a_typed_price_is_noticed():
+def test_a_hard_coded_price_is_detected():
     assert PRICE.search("about 2 US dollars") and PRICE.search("$0.10 an hour")
     assert not PRICE.search("f'{cost.per_hour()} USD' and `$ kubectl`")
 
 
 def walls(notebook: nbformat.NotebookNode) -> list[str]:
-    """Ids of the cells that show more lines than one wants to scroll over."""
+    """Ids of the cells whose output is too long to scroll through."""
     found = []
     for cell in notebook.cells:
         for output in cell.get("outputs", []):
@@ -220,7 +220,7 @@ def test_no_output_is_a_wall_of_text(path):
     assert walls(nbformat.read(path, as_version=4)) == []
 
 
-def test_a_wall_of_text_is_noticed():
+def test_a_wall_of_text_is_detected():
     text = "line\n" * (LONGEST + 1)
     cell = nbformat.v4.new_code_cell(outputs=[nbformat.v4.new_output("stream", text=text)], id="wall")
     assert walls(nbformat.v4.new_notebook(cells=[cell])) == ["wall"]
@@ -231,7 +231,7 @@ def names(tree: ast.AST, context: type[ast.expr_context]) -> set[str]:
 
 
 def defined(tree: ast.AST) -> set[str]:
-    """Names of functions, of what they take, and of exceptions."""
+    """Names of functions, parameters, and exceptions."""
     found = (n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef | ast.arg | ast.ExceptHandler))
     return {str(node.arg if isinstance(node, ast.arg) else node.name) for node in found}
 
@@ -270,19 +270,19 @@ def helper_calls(code: str, modules: set[str]) -> list[tuple[str, str, ast.Call]
 
 
 @each_notebook
-def test_every_helper_that_is_called_exists_and_takes_these_arguments(path):
+def test_every_helper_call_matches_an_existing_signature(path):
     modules: set[str] = set()
     for code in [*cells(path, "code"), *solutions(path)]:
         modules |= {name for name in imported(ast.parse(code)) - {"check"} if name in HELPERS}
         for module, function, call in helper_calls(code, modules):
             signature = inspect.signature(getattr(importlib.import_module(f"helpers.{module}"), function))
             if any(isinstance(argument, ast.Starred) for argument in call.args):
-                continue  # how many there are is known only at run time
+                continue  # the number of arguments is known only at run time
             keywords = {keyword.arg: None for keyword in call.keywords if keyword.arg}
             signature.bind(*call.args, **keywords)  # raises TypeError
 
 
-def test_the_helpers_test_would_notice():
+def test_a_wrong_helper_call_is_detected():
     (call,) = helper_calls("kube.apply('eks')", {"kube"})
     signature = inspect.signature(importlib.import_module("helpers.kube").apply)
     with pytest.raises(TypeError):
@@ -290,7 +290,7 @@ def test_the_helpers_test_would_notice():
 
 
 @each_notebook
-def test_nothing_of_the_lab_and_no_check_switched_off(path):
+def test_nothing_of_the_lab_and_no_disabled_verification(path):
     code = "\n".join([*cells(path, "code"), *solutions(path)])
     assert not re.search(r"\b(import|from) lab\b", code)
     assert not re.search(r"""["'\s](-k|--insecure|-\w*k\w*s?)["'\s]""", code)
@@ -298,16 +298,23 @@ def test_nothing_of_the_lab_and_no_check_switched_off(path):
 
 
 @each_notebook
-def test_links_lead_somewhere(path):
+def test_links_work(path):
     targets = [target for target in anchors(prose(path)) if not target.startswith(("http://", "https://"))]
     assert targets
     for target in targets:
         assert (FOLDER / target).exists(), target
 
 
-def test_each_notebook_leads_to_the_next():
+def test_each_notebook_links_to_the_next():
     for before, after in itertools.pairwise(NOTEBOOKS):
         assert f"]({after.name})" in cells(before, "markdown")[-1], before.name
+
+
+@each_notebook
+def test_the_readme_and_the_instructors_guide_have_a_row_for_it(path):
+    assert f"\n| [{path.stem}](notebooks/{path.name}) | " in (PROJECT / "README.md").read_text()
+    guide = (PROJECT / "docs/instructors-guide.md").read_text()
+    assert len(re.findall(rf"^\| {path.name[:2]} [^|]+ \| \d+ s \| \d+ min \|$", guide, re.M)) == 1
 
 
 @each_notebook
@@ -323,7 +330,7 @@ def test_every_picture_is_used():
 
 
 @pytest.mark.parametrize("path", PICTURES, ids=lambda p: p.stem)
-def test_a_picture_has_a_title_and_text_and_fetches_nothing(path):
+def test_a_picture_has_a_title_and_text_and_loads_nothing(path):
     space = "{http://www.w3.org/2000/svg}"
     root = ET.parse(path).getroot()
     assert root.findtext(f"{space}title") and root.findtext(f"{space}desc")
@@ -341,13 +348,13 @@ def test_every_manifest_is_used_and_exists():
 
 
 def sanitized(text: str) -> str:
-    """As nbval does it: every rule in turn."""
+    """As nbval does it: all rules in order."""
     for regex, replacement in get_sanitize_patterns(SANITIZE.read_text()):
         text = re.sub(regex, replacement, text)
     return text
 
 
-def test_nbval_takes_every_sanitize_rule_and_each_has_a_reason():
+def test_nbval_accepts_every_sanitize_rule_and_each_has_a_reason():
     text = SANITIZE.read_text()
     assert len(get_sanitize_patterns(text)) == len(re.findall(r"^regex:", text, re.M)) > 10
     assert all("# " in block for block in text.split("\n\n"))
@@ -381,7 +388,7 @@ def test_nbval_takes_every_sanitize_rule_and_each_has_a_reason():
         ),
     ],
 )
-def test_what_is_chance_is_not_compared(one, other):
+def test_volatile_text_is_not_compared(one, other):
     assert sanitized(one) == sanitized(other)
 
 
@@ -402,5 +409,5 @@ def test_what_is_chance_is_not_compared(one, other):
         ("GKE cluster  RUNNING  Kubernetes 1.35.4, not connected yet", "GKE cluster  ERROR: no quota"),
     ],
 )
-def test_what_matters_is_compared(one, other):
+def test_significant_text_is_compared(one, other):
     assert sanitized(one) != sanitized(other)

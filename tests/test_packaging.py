@@ -1,4 +1,4 @@
-"""One place for versions: pyproject.toml; the lock file and environment.yml follow it."""
+"""Versions are in one place: pyproject.toml; the lock file and environment.yml follow it."""
 
 import re
 import subprocess
@@ -30,13 +30,13 @@ def requirements() -> list[str]:
 
 
 @pytest.mark.parametrize("requirement", requirements())
-def test_the_lock_file_has_every_requirement_in_the_version_that_is_pinned(requirement):
+def test_the_lock_file_has_every_requirement_in_the_pinned_version(requirement):
     name, _, version = re.sub(r"\[.*?]", "", requirement).lower().partition("==")
     assert name in locked()
     assert version in ("", locked()[name])
 
 
-def test_conda_installs_the_same_pins_and_a_python_that_the_project_allows():
+def test_conda_installs_the_same_pins_and_a_supported_python():
     environment = yaml.safe_load((PROJECT / "environment.yml").read_text())
     python = next(d for d in environment["dependencies"] if str(d).startswith("python="))
     assert project()["requires-python"].startswith(">=" + python.removeprefix("python="))
@@ -56,7 +56,7 @@ def test_every_target_of_the_makefile_is_explained():
         assert re.search(rf"^make {target} +\w", answer.stdout, re.M), target
 
 
-def test_the_workflow_of_a_code_host_runs_the_test_command_and_keeps_the_built_programs():
+def test_the_workflow_of_a_code_host_runs_the_test_command_and_caches_the_built_programs():
     workflow = yaml.safe_load((PROJECT / ".github/workflows/test.yml").read_text())
     steps = workflow["jobs"]["test"]["steps"]
     assert [step["run"].endswith("make test") for step in steps if "run" in step] == [True]

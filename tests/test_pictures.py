@@ -48,7 +48,7 @@ def test_the_image_and_the_words_are_committed(committed):
     ("true", "other", "passes"),
     [("the words", "the words", True), ("<desc ", "<desc  ", True), ("the words", "other words", False)],
 )
-def test_another_drawing_is_fine_and_other_words_are_not(executed, committed, tmp_path, true, other, passes):
+def test_another_drawing_passes_and_other_words_fail(executed, committed, tmp_path, true, other, passes):
     notebook = nbformat.read(committed, as_version=4)
     data = notebook.cells[0].outputs[0].data
     for kind, text in data.items():

@@ -1,4 +1,4 @@
-"""What a reader with accounts runs, on a lab of its own in the accounts' place: to helpers it is one."""
+"""What a reader with accounts runs, against a lab instead of accounts: helpers see no difference."""
 
 import json
 import os
@@ -19,12 +19,12 @@ from series.preflight import __main__ as preflight
 from tests import registry
 from tests.conftest import NAME, PROJECT, fresh_lab, run
 
-LIMIT = 180  # seconds, for anything that is waited for
+LIMIT = 180  # seconds, for any wait
 KEEP = ("PATH", "HOME", "LANG", "XDG_CACHE_HOME")
 
 
 class Account:
-    """The two clouds of a lab, and settings files for them as a reader would write one."""
+    """The two clouds of a lab, and settings files for them as a reader would write them."""
 
     def __init__(self, environment: dict[str, str]) -> None:
         self.lab = environment
@@ -36,7 +36,7 @@ class Account:
         return self.session.client(service, endpoint_url=self.lab["AWS_ENDPOINT_URL"])
 
     def settings(self, file: Path, **changed: str | None) -> Path:
-        """The lab's file with some values changed, or taken out where they are None."""
+        """The lab's file with some values changed, or removed where they are None."""
         lines = [line for line in self.written.splitlines()[1:] if line.split(" = ")[0] not in changed]
         lines += [f'{name} = "{value}"' for name, value in changed.items() if value is not None]
         file.write_text("\n".join(lines) + "\n")
@@ -51,7 +51,7 @@ def account() -> Iterator[Account]:
 
 @pytest.fixture(scope="module")
 def hub() -> Iterator[str]:
-    """A registry that has Istio's images; no real one is asked."""
+    """A registry that has Istio's images; no real one is contacted."""
     with registry.running() as running:
         running.images = {f"istio/{name}:1.30.5" for name in ("pilot", "proxyv2")} | {"curl:8"}
         yield running.host
@@ -61,7 +61,7 @@ def hub() -> Iterator[str]:
 def settings(
     account: Account, hub: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., Path]:
-    """Choose the settings of this test; nothing of the machine's or the lab's own is in the environment."""
+    """Set the settings of this test; nothing of the machine's or the lab's own is in the environment."""
     for name in [*Settings.model_fields, "TUTORIAL_YES"]:
         monkeypatch.delenv(name, raising=False)
 
@@ -79,7 +79,7 @@ def settings(
 
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], str | int | None]:
-    """Run the look before the start with an answer to its question: what it exits with, None for "go on"."""
+    """Run preflight with an answer to its question: its exit status, None for "continue"."""
 
     def ask(answer: str) -> str | int | None:
         monkeypatch.setattr("builtins.input", lambda _: answer)
@@ -97,7 +97,7 @@ def vpcs(account: Account) -> int:
 
 
 @pytest.mark.parametrize(("answer", "goes_on"), [("y", True), ("yes", True), ("n", False), ("", False)])
-def test_it_says_who_what_and_how_much_and_asks(account, settings, asked, capsys, answer, goes_on):
+def test_preflight_shows_what_it_would_create_and_asks(account, settings, asked, capsys, answer, goes_on):
     before = vpcs(account)
     ended = asked(answer)
     said = capsys.readouterr().out
@@ -107,7 +107,7 @@ def test_it_says_who_what_and_how_much_and_asks(account, settings, asked, capsys
         "✓ AWS: account 123456789012, as arn:aws:iam::123456789012:user/lab",
         f"✓ EKS with Kubernetes {eks.VERSION}: in standard support until 2027-",
         "✓ quota, VPCs in the region: 1 of 5 used",
-        "✓ permissions, EC2's dry run: a VPC may be created",
+        "✓ permissions, EC2's dry run: a VPC can be created",
         "✓ permissions, IAM's simulation:",
         "✓ Google Cloud: project lab-project in us-central1-a, as tutorial@",
         "✓ GKE: Kubernetes 1.35",
@@ -156,14 +156,14 @@ def test_make_without_settings_says_which_file_to_write():
     assert "cp tutorial.example.toml no-such.toml" in refused.stderr
 
 
-def test_a_shell_that_was_given_to_a_lab_is_refused(account, settings):
+def test_a_shell_configured_for_a_lab_is_rejected(account, settings):
     refused = make(settings(AWS_ENDPOINT_URL=None), AWS_ENDPOINT_URL=account.lab["AWS_ENDPOINT_URL"])
     assert refused.returncode != 0
     said = "AWS_ENDPOINT_URL in the environment would take effect, because cloud.toml does not set it"
     assert said in refused.stderr
 
 
-def test_another_target_is_no_target():
+def test_an_unknown_target_is_rejected():
     refused = make("cloud.toml", "TARGET=moon")
     assert refused.returncode != 0
     assert "TARGET is lab or cloud" in refused.stderr
@@ -177,17 +177,17 @@ def stopped(asked, capsys, line: str) -> None:
     assert "US dollars" not in said
 
 
-def test_credentials_that_are_nobodys(settings, asked, capsys):
+def test_unknown_credentials(settings, asked, capsys):
     settings(AWS_ACCESS_KEY_ID="NOBODYSKEYEXAMPLE00")
     stopped(asked, capsys, "InvalidClientTokenId")
 
 
-def test_a_project_that_is_not_ours(settings, asked, capsys):
+def test_another_project(settings, asked, capsys):
     settings(GOOGLE_CLOUD_PROJECT="somebody-elses")
     stopped(asked, capsys, 'Required "container.clusters.list" permission(s) for "projects/somebody-elses"')
 
 
-def test_a_service_account_of_google_that_does_not_exist(settings, asked, capsys, tmp_path):
+def test_a_missing_google_service_account(settings, asked, capsys, tmp_path):
     settings(GOOGLE_APPLICATION_CREDENTIALS=str(tmp_path / "none.json"))
     stopped(asked, capsys, "none.json")
 
@@ -197,18 +197,18 @@ def test_a_version_that_eks_no_longer_offers(settings, asked, capsys, monkeypatc
     stopped(asked, capsys, "EKS with Kubernetes 1.29: AWS does not offer it")
 
 
-def test_a_version_of_gke_that_istio_does_not_support(settings, asked, capsys, monkeypatch):
+def test_a_gke_version_that_istio_does_not_support(settings, asked, capsys, monkeypatch):
     monkeypatch.setattr(istio, "KUBERNETES", ((1, 20), (1, 24)))
     stopped(asked, capsys, "is not supported by Istio 1-30")
 
 
-def test_a_program_that_is_missing(settings, asked, capsys, monkeypatch, tmp_path):
+def test_a_missing_program(settings, asked, capsys, monkeypatch, tmp_path):
     settings(TUTORIAL_TOOLS=str(tmp_path))
     monkeypatch.setenv("PATH", str(tmp_path))
     stopped(asked, capsys, "Starting istioctl: it is not installed")
 
 
-def test_a_quota_that_is_used_up(account, settings, asked, capsys):
+def test_an_exhausted_quota(account, settings, asked, capsys):
     ec2 = account.client("ec2")
     made = [ec2.create_vpc(CidrBlock="10.9.0.0/16")["Vpc"]["VpcId"] for _ in range(4)]
     stopped(asked, capsys, "quota, VPCs in the region: 5 of 5 used, 1 needed")
@@ -216,7 +216,7 @@ def test_a_quota_that_is_used_up(account, settings, asked, capsys):
         ec2.delete_vpc(VpcId=vpc)
 
 
-def test_a_name_that_somebody_else_uses(account, settings, asked, capsys):
+def test_a_name_already_in_use(account, settings, asked, capsys):
     iam, name = account.client("iam"), "istio-multicloud-function"
     iam.create_role(RoleName=name, AssumeRolePolicyDocument="{}")
     stopped(asked, capsys, f"the role {name} exists without the tag Project=istio-multicloud")
@@ -228,7 +228,7 @@ def test_a_name_that_somebody_else_uses(account, settings, asked, capsys):
 
 @contextmanager
 def somebody_without(account: Account, action: str) -> Iterator[dict[str, str]]:
-    """Keys of a user who may do everything but that."""
+    """Keys of a user who has all permissions but that one."""
     iam = account.client("iam")
     iam.create_user(UserName="reader")
     key = iam.create_access_key(UserName="reader")["AccessKey"]
@@ -243,14 +243,14 @@ def somebody_without(account: Account, action: str) -> Iterator[dict[str, str]]:
     iam.delete_user(UserName="reader")
 
 
-def test_a_permission_that_is_denied(account, settings, asked, capsys):
+def test_a_denied_permission(account, settings, asked, capsys):
     with somebody_without(account, "eks:Create*") as keys:
         settings(**keys)
         stopped(asked, capsys, "eks:CreateCluster: explicitDeny")
 
 
-def test_a_function_whose_tags_may_not_be_listed(account, settings, asked, capsys):
-    """It is not somebody else's: AWS withholds the tags without refusing the call."""
+def test_a_function_whose_tags_cannot_be_listed(account, settings, asked, capsys):
+    """It is not somebody else's: AWS omits the tags without denying the call."""
     function.ensure()
     with somebody_without(account, "lambda:ListTags") as keys:
         settings(**keys)
@@ -268,12 +268,12 @@ MAKE_CLUSTERS = (
 
 @pytest.fixture(scope="module")
 def build(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The tutorial's own files, kept from notebook to notebook."""
+    """The tutorial's own files, kept between notebooks."""
     return tmp_path_factory.mktemp("build")
 
 
 def python(code: str, file: Path) -> subprocess.Popen[str]:
-    """Start a program of helpers with these settings and nothing else."""
+    """Start one of helpers' programs with only these settings."""
     environment = {name: os.environ[name] for name in KEEP if name in os.environ}
     return subprocess.Popen(
         [sys.executable, "-u", "-c", code],
@@ -285,8 +285,8 @@ def python(code: str, file: Path) -> subprocess.Popen[str]:
     )
 
 
-def test_interruptions_lose_nothing(account, tmp_path, build):
-    """A killed process and Ctrl-C, each in the middle of a wait: the next run makes nothing twice."""
+def test_interrupted_runs_create_nothing_twice(account, tmp_path, build):
+    """A killed process and Ctrl-C, each in the middle of a wait; then the next run."""
     file = account.settings(
         tmp_path / "cloud.toml", TUTORIAL_BUILD_DIR=str(build), KUBECONFIG=str(build / "kubeconfig")
     )
@@ -321,7 +321,7 @@ def run_notebooks(file: Path, *numbers: str) -> None:
 
 
 def variant(account: Account, folder: Path, build: Path, **changed: str | None) -> Path:
-    """Without a machine in the VPC, as readers have none."""
+    """Without a machine in the VPC, as for most readers."""
     own = {
         "TUTORIAL_BUILD_DIR": str(build),
         "KUBECONFIG": str(build / "kubeconfig"),
@@ -354,7 +354,7 @@ print(f"given {len(given)} times")
 """
 
 
-def test_a_certificate_that_gets_lost_on_its_way_into_the_pod_is_sent_again(account, tmp_path, build):
+def test_a_certificate_lost_on_its_way_into_the_pod_is_sent_again(account, tmp_path, build):
     done = python(LOSES_INPUT, variant(account, tmp_path, build, TUTORIAL_CERTIFICATE="acm"))
     said = done.communicate(timeout=LIMIT)[0]
     assert "given 2 times" in said
@@ -362,7 +362,7 @@ def test_a_certificate_that_gets_lost_on_its_way_into_the_pod_is_sent_again(acco
 
 
 def in_eks(account: Account, build: Path, *words: str) -> str:
-    """What kubectl or istioctl says of the cluster in EKS."""
+    """The output of kubectl or istioctl for the cluster in EKS."""
     program, *rest = words
     environment = account.lab | {"KUBECONFIG": str(build / "kubeconfig")}
     argv = [program, "--context", "eks", *rest]
@@ -375,8 +375,8 @@ def test_the_internet_reaches_one_port_of_the_gateway(account, build):
     assert [port["port"] for port in got["spec"]["ports"]] == [443]
 
 
-def test_the_load_balancer_takes_from_pods_in_eks_what_its_security_group_admits(account, build):
-    """The tutorial's rule is for the VPC, of whose subnets pods in EKS have their addresses."""
+def test_the_load_balancers_security_group_restricts_pods_in_eks(account, build):
+    """The tutorial's rule allows the VPC, whose subnets contain the addresses of pods in EKS."""
     ec2, elb = account.client("ec2"), account.client("elbv2")
     (balancer,) = elb.describe_load_balancers()["LoadBalancers"]
     (group,) = ec2.describe_security_groups(GroupIds=balancer["SecurityGroups"])["SecurityGroups"]
@@ -395,8 +395,8 @@ def test_the_load_balancer_takes_from_pods_in_eks_what_its_security_group_admits
     assert asked() == "2000"
 
 
-def test_without_a_domain_the_vpc_alone_knows_the_name(account, tmp_path, build):
-    """A private zone hides the public one even before it has the name: then the gateway has no address."""
+def test_without_a_domain_only_the_vpc_resolves_the_name(account, tmp_path, build):
+    """A private zone shadows the public one even before it has the record: the gateway has no address."""
     route53, ec2 = account.client("route53"), account.client("ec2")
     (vpc,) = [each["VpcId"] for each in ec2.describe_vpcs()["Vpcs"] if not each["IsDefault"]]
     where = {"VPC": {"VPCRegion": "us-east-1", "VPCId": vpc}, "HostedZoneConfig": {"PrivateZone": True}}
@@ -433,8 +433,8 @@ for authority, status in ((settings.current().TUTORIAL_ACM_ROOTS, 503), (certs.a
 """
 
 
-def test_the_gateway_believes_no_other_authority(account, tmp_path, build):
-    """After the step before, the balancer shows the private CA's certificate: ACM's roots do not fit it."""
+def test_the_gateway_trusts_no_other_ca(account, tmp_path, build):
+    """Since the previous test, the load balancer presents a certificate that ACM's roots do not verify."""
     file = variant(account, tmp_path, build, TUTORIAL_ROUTE53_ZONE="private")
     done = python(ANOTHER_AUTHORITY, file)
     said = done.communicate(timeout=LIMIT)[0]

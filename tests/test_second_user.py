@@ -1,4 +1,4 @@
-"""Another user of the machine, beside a lab that runs: they get nowhere with it, and its owner does."""
+"""Another user on the machine of a running lab: they cannot use it, and its owner can."""
 
 import base64
 import json
@@ -27,15 +27,15 @@ from lab.gcp.api.oauth import CLOUD_PLATFORM, ServiceAccount
 from lab.settings import Lab
 from tests.conftest import PROJECT, run
 
-STRANGER = 54321  # nobody's id
-# The secret of all labs, once; AWS's example; one as another lab has it.
+STRANGER = 54321  # an unassigned user id
+# The secret that all labs once had; AWS's example; one like another lab's.
 GUESSES = ["lab-secret-access-key", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", secrets.token_urlsafe(30)]
 
 
 def as_stranger(action: Callable[[], object]) -> str:
-    """What it prints, returns or raises in a process of another user's.
+    """The output, result or exception of a process of another user.
 
-    The process is a fork, as the folder of this Python may be closed to them.
+    The process is a fork, as that user may not be able to read this Python's folder.
     """
     ours, theirs = os.pipe()
     child = os.fork()
@@ -80,7 +80,7 @@ def sts(meshes: dict[str, str], key: str, secret: str):
     return session.client("sts", endpoint_url=meshes["AWS_ENDPOINT_URL"])
 
 
-def test_aws_wants_the_labs_own_key(meshes):
+def test_aws_requires_the_labs_own_key(meshes):
     key = meshes["AWS_ACCESS_KEY_ID"]
     assert sts(meshes, key, meshes["AWS_SECRET_ACCESS_KEY"]).get_caller_identity()["Arn"].endswith("user/lab")
     for guess in GUESSES:
@@ -88,7 +88,7 @@ def test_aws_wants_the_labs_own_key(meshes):
             sts(meshes, key, guess).get_caller_identity()
 
 
-def test_eks_wants_a_token_that_the_labs_own_key_signed(meshes, endpoints, monkeypatch):
+def test_eks_requires_a_token_signed_with_the_labs_own_key(meshes, endpoints, monkeypatch):
     monkeypatch.setenv("TUTORIAL_SETTINGS", meshes["TUTORIAL_SETTINGS"])
 
     def status(secret: str) -> int:
@@ -101,7 +101,7 @@ def test_eks_wants_a_token_that_the_labs_own_key_signed(meshes, endpoints, monke
     assert {status(guess) for guess in GUESSES} == {401}
 
 
-def test_google_wants_the_labs_own_account(meshes, endpoints, tmp_path):
+def test_google_requires_the_labs_own_account(meshes, endpoints, tmp_path):
     own = json.loads(Path(meshes["GOOGLE_APPLICATION_CREDENTIALS"]).read_text())
     ServiceAccount(own["project_id"]).write_credentials(tmp_path / "key", own["token_uri"], (0, 0))
     made_up = own | {"private_key": json.loads((tmp_path / "key").read_text())["private_key"]}
@@ -109,7 +109,7 @@ def test_google_wants_the_labs_own_account(meshes, endpoints, tmp_path):
     pods = f"{endpoints['gke']}/api/v1/secrets"
 
     def answers(account: dict[str, str]) -> list[int]:
-        """Of the token endpoint; and with a token that the account signed itself, of both APIs."""
+        """The responses of the token endpoint, and of both APIs to a self-signed token."""
         credentials = service_account.Credentials.from_service_account_info(account, scopes=[CLOUD_PLATFORM])
         assertion = credentials._make_authorization_grant_assertion()
         grant = {"grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer", "assertion": assertion}
@@ -126,7 +126,7 @@ def test_google_wants_the_labs_own_account(meshes, endpoints, tmp_path):
     assert answers(made_up) == [400, 401, 401]
 
 
-def test_nothing_else_listens_and_all_refuses_who_has_no_key(lab, endpoints):
+def test_nothing_else_listens_and_everything_requires_credentials(lab, endpoints):
     """A loopback port does not know who connects."""
     processes = set(cgroups.processes(lab.cgroup))
     listening = {
@@ -144,7 +144,7 @@ def test_nothing_else_listens_and_all_refuses_who_has_no_key(lab, endpoints):
                 assert answer.status_code in (400, 401, 403, 404, 501), (url, path, answer.text)
 
 
-def test_the_control_socket_is_its_owners(lab):
+def test_only_the_owner_can_open_the_control_socket(lab):
     assert life.running(lab)
     assert (control.path(lab.run).stat().st_mode & 0o777, control.owner(lab.run)) == (0o600, os.getuid())
     for request in ({"command": "values"}, {"command": "exec", "network": "vpc", "argv": ["id"]}):
@@ -161,7 +161,7 @@ def connects(path: Path) -> bool:
     return True
 
 
-def test_no_socket_of_a_process_in_the_lab_lets_them_in(lab):
+def test_no_socket_of_the_labs_processes_accepts_other_users(lab):
     found = [path for folder in (lab.run, lab.data) for path in folder.rglob("*") if path.is_socket()]
     nodes = [path for path in found if path.name == "containerd.sock"]
     assert len(nodes) == 2 and all(connects(path) for path in nodes)
@@ -176,10 +176,10 @@ def walked(folder: Path) -> list[str]:
     return [str(file) for file in files if file.is_file() and os.access(file, os.R_OK)]
 
 
-def test_the_labs_data_is_closed(lab):
+def test_other_users_cannot_read_the_labs_data(lab):
     assert any(name.endswith("kube-apiserver.log") for name in walked(lab.data))
     assert as_stranger(lambda: walked(lab.data)).strip() == "[]"
-    # Of the rest they see nothing but which resolver a network has; a namespace takes root to enter.
+    # They see only which resolver a network has; entering a namespace requires root.
     readable = json.loads(as_stranger(lambda: json.dumps(walked(lab.run))))
     assert {Path(name).relative_to(lab.run).parts[0] for name in readable} <= {"etc", "net"}
 
@@ -192,7 +192,7 @@ def secrets_in(meshes: dict[str, str]) -> Iterator[bytes]:
         yield base64.b64encode(mark)[:24]  # as in a Secret's manifest
 
 
-def test_a_file_with_a_secret_is_its_owners(meshes, lab):
+def test_only_the_owner_can_read_files_with_secrets(meshes, lab):
     settings = Path(meshes["TUTORIAL_SETTINGS"])
     files = [settings, Path(meshes["GOOGLE_APPLICATION_CREDENTIALS"]), Path(meshes["KUBECONFIG"])]
     files += [path for path in (PROJECT / "build" / lab.name).rglob("*") if path.is_file()]
@@ -205,8 +205,8 @@ def test_a_file_with_a_secret_is_its_owners(meshes, lab):
 
 
 @pytest.mark.parametrize("command", [["down"], ["up"], ["exec", "vpc", "--", "id"], ["env"], ["status"]])
-def test_no_command_of_theirs_does_anything_to_it(lab, command):
-    """Not in the list of those who may use sudo, as an ordinary user is not."""
+def test_commands_of_other_users_have_no_effect(lab, command):
+    """They are not in the sudoers file, like ordinary users."""
     first = cgroups.processes(f"{lab.cgroup}/daemon")
 
     def entered() -> None:
@@ -219,7 +219,7 @@ def test_no_command_of_theirs_does_anything_to_it(lab, command):
     assert life.running(lab)
 
 
-def test_what_its_processes_were_started_with_is_no_secret(meshes, lab):
+def test_command_lines_contain_no_secrets(meshes, lab):
     """Every user of a machine can read every process's command line."""
     for pid in cgroups.processes(lab.cgroup):
         words = subprocess.run(["cat", f"/proc/{pid}/cmdline"], capture_output=True).stdout

@@ -1,4 +1,4 @@
-"""One run of the series: its outputs are the committed ones; what exists then, by others' clients too."""
+"""One run of the series: its outputs match the committed ones; what exists then, seen by other clients."""
 
 import itertools
 import json
@@ -36,23 +36,23 @@ def shown(env: Env, notebook: Path) -> Path:
 
 
 def python(env: Env, code: str) -> str:
-    """Run code with the settings of that lab, in a process of its own."""
+    """Run code with that lab's settings, in its own process."""
     return run(env, sys.executable, "-c", code)
 
 
 def exists_now(env: Env) -> dict[str, str]:
-    """The state of each thing and way, as the picture's words have it."""
+    """The state of each thing and path, in the words of the picture."""
     words = python(env, "from helpers import state; print(state.now().words)")
     return {row[0]: row[1] for row in (re.split(" {2,}", line) for line in words.splitlines()[2:])}
 
 
 @pytest.mark.parametrize("notebook", TUTORIAL, ids=lambda p: p.stem)
-def test_it_shows_what_is_committed(meshes, notebook):
+def test_outputs_match_the_committed_ones(meshes, notebook):
     assert not (found := differences(shown(meshes, notebook), notebook)), found
 
 
 def falsified(notebook: Path, true: str, false: str, folder: Path) -> Path:
-    """A copy whose committed outputs claim something else."""
+    """A copy whose committed outputs differ."""
     made = nbformat.read(notebook, as_version=4)
     count = 0
     for output in (output for cell in made.cells for output in cell.get("outputs", [])):
@@ -74,7 +74,7 @@ def falsified(notebook: Path, true: str, false: str, folder: Path) -> Path:
         pytest.param(4, "CN=Lambda external CA", "CN=A stranger's CA", id="another root"),
     ],
 )
-def test_another_output_is_noticed(meshes, tmp_path, number, true, false):
+def test_a_different_output_is_detected(meshes, tmp_path, number, true, false):
     claimed = falsified(TUTORIAL[number], true, false, tmp_path)
     found = differences(shown(meshes, TUTORIAL[number]), claimed)
     assert true.strip() in found and "mismatch" in found
@@ -87,9 +87,9 @@ def test_the_page_came_from_the_pod(meshes):
 
 
 def plain(env: Env) -> Env:
-    """A shell that knows nothing of the lab but which one is meant: without it, that is the lab `lab`.
+    """A shell that knows only which lab to use: by default, that is `lab`.
 
-    It has all that is set for other work, but for Jupyter and IPython, which are the reader's here.
+    It has all settings for other work, except those for Jupyter and IPython, which are the reader's here.
     """
     home = Path(env["HOME"])
     jupyters = ("IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR")
@@ -104,14 +104,14 @@ def nbconvert(out: Path, *notebooks: Path) -> list[str]:
     return [f"{BIN}/jupyter", "nbconvert", *words, *map(str, notebooks)]
 
 
-def test_a_second_run_passes_too_and_so_do_the_solutions(meshes, tmp_path):
+def test_a_second_run_and_the_solutions_pass(meshes, tmp_path):
     solved = [solutions.as_cells(notebook, tmp_path) for notebook in TUTORIAL]
     run(plain(meshes), *nbconvert(tmp_path / "out", *solved))
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [path.name for path in TUTORIAL]
 
 
 @pytest.mark.parametrize(("code", "passes"), [("assert 1 + 1 == 2", True), ("assert 1 + 1 == 3", False)])
-def test_a_wrong_solution_is_noticed(tmp_path, code, passes):
+def test_a_wrong_solution_is_detected(tmp_path, code, passes):
     solution = f"<details><summary>Solution</summary>\n\n```python\n{code}\n```\n</details>"
     notebook = tmp_path / "07-a-sum.ipynb"
     nbformat.write(new_notebook(cells=[new_code_cell("import os"), new_markdown_cell(solution)]), notebook)
@@ -121,13 +121,13 @@ def test_a_wrong_solution_is_noticed(tmp_path, code, passes):
 
 
 def test_nbval_finds_the_committed_outputs_too(meshes):
-    """What a second run of the last notebook shows is what the first one showed."""
+    """A second run of the last notebook has the outputs of the first one."""
     words = ("--nbval", "--nbval-sanitize-with=tests/notebooks/sanitize.cfg")
     said = run(plain(meshes), f"{BIN}/pytest", *words, str(TUTORIAL[6].relative_to(PROJECT)))
     assert "8 passed" in said
 
 
-def test_in_the_end_all_exists_and_all_ways_are_open(meshes):
+def test_in_the_end_everything_exists_and_all_paths_are_open(meshes):
     found = exists_now(meshes)
     assert not {"not yet", "not known", "not open yet"} & set(found.values()), found
     assert found["target group"] == "healthy" and found["GKE: sleep"] == "ready"
@@ -135,26 +135,26 @@ def test_in_the_end_all_exists_and_all_ways_are_open(meshes):
 
 
 class TestOtherPeoplesClients:
-    """The AWS CLI, kubectl and istioctl, with nothing but what `python -m lab env` prints."""
+    """The AWS CLI, kubectl and istioctl, with only the output of `python -m lab env`."""
 
-    def test_aws_lists_what_the_notebooks_made(self, meshes):
+    def test_aws_lists_what_the_notebooks_created(self, meshes):
         balancers = json.loads(run(meshes, "aws", "elbv2", "describe-load-balancers"))["LoadBalancers"]
         assert [(b["Scheme"], b["State"]["Code"]) for b in balancers] == [("internal", "active")]
         clusters = json.loads(run(meshes, "aws", "eks", "list-clusters"))["clusters"]
         assert len(clusters) == 1
 
-    def test_aws_refuses_in_the_services_words(self, meshes):
+    def test_aws_errors_have_the_services_wording(self, meshes):
         refused = completed(meshes, "aws", "eks", "describe-cluster", "--name", "no-such-cluster")
         assert refused.returncode != 0
         assert "ResourceNotFoundException" in refused.stderr
 
     @pytest.mark.parametrize("context", ["eks", "gke"])
-    def test_kubectl_enters_with_the_clouds_own_tokens(self, meshes, context):
+    def test_kubectl_authenticates_with_the_clouds_own_tokens(self, meshes, context):
         nodes = json.loads(run(meshes, "kubectl", "--context", context, "get", "nodes", "-o", "json"))
         assert len(nodes["items"]) == 1
 
     @pytest.mark.parametrize("context", ["eks", "gke"])
-    def test_kubectl_is_refused_without_a_token(self, meshes, context, tmp_path):
+    def test_kubectl_is_rejected_without_a_token(self, meshes, context, tmp_path):
         config = json.loads(run(meshes, "kubectl", "config", "view", "--raw", "-o", "json"))
         for user in config["users"]:
             user["user"] = {"token": "not-a-token"}
@@ -166,14 +166,14 @@ class TestOtherPeoplesClients:
         assert refused.returncode != 0
         assert "Unauthorized" in refused.stderr or "must be logged in" in refused.stderr
 
-    def test_aws_writes_a_kubeconfig_of_its_own(self, meshes, tmp_path):
+    def test_the_aws_cli_writes_a_kubeconfig(self, meshes, tmp_path):
         (name,) = json.loads(run(meshes, "aws", "eks", "list-clusters"))["clusters"]
         env = meshes | {"KUBECONFIG": str(tmp_path / "config")}
         run(env, "aws", "eks", "update-kubeconfig", "--name", name)
         assert "istiod" in run(env, "kubectl", "get", "deployments", "-n", "istio-system", "-o", "name")
 
     def test_istioctl_sees_both_meshes(self, meshes, tmp_path):
-        env = meshes | {"HOME": str(tmp_path)}  # ~/.istioctl counts for a reader's own istioctl
+        env = meshes | {"HOME": str(tmp_path)}  # ~/.istioctl affects a reader's own istioctl
         eks = run(env, "istioctl", "--context", "eks", "proxy-status")
         gke = run(env, "istioctl", "--context", "gke", "proxy-status")
         assert "istio-ingressgateway" in eks and "istio-egressgateway" not in eks
@@ -191,9 +191,9 @@ print("\\n" + json.dumps([asdict(each) for each in way.hops]))
 
 
 class TestARequestFollowed:
-    """From the live logs: where it was, and where it stopped."""
+    """From the live logs: the hops of a request, and where it stopped."""
 
-    def test_it_was_in_six_places_each_within_the_time_of_the_one_before(self, meshes):
+    def test_it_has_six_hops_each_within_the_duration_of_the_previous_one(self, meshes):
         hops = self.follow(meshes, "200")
         names = ["curl", "sidecar", "egress gateway", "ingress gateway", "load balancer", "function"]
         assert [(each["name"], each["state"]) for each in hops] == [(name, "passed") for name in names]
@@ -203,7 +203,7 @@ class TestARequestFollowed:
         # The load balancer logs whole milliseconds.
         assert all(inner <= outer + 0.002 for outer, inner in itertools.pairwise(times)), times
 
-    def test_without_its_certificate_the_egress_gateway_is_where_it_stops(self, meshes):
+    def test_without_its_certificate_it_stops_at_the_egress_gateway(self, meshes):
         kubectl = ("kubectl", "--context", "gke", "-n", "istio-egress")
         run(meshes, *kubectl, "delete", "destinationrule", "dr-lambda-ext")
         try:
@@ -215,7 +215,7 @@ class TestARequestFollowed:
         pod_hears(meshes, HELLO)
 
     def follow(self, env: Env, status: str) -> list[dict[str, Any]]:
-        """As soon as the answer has this status: configuration takes a moment to arrive."""
+        """Returns once the answer has this status: configuration takes a moment to propagate."""
         for attempt in Retrying(stop=stop_after_delay(120), wait=wait_fixed(2), reraise=True):
             with attempt:
                 hops = json.loads(python(env, FOLLOW).splitlines()[-1])
@@ -227,7 +227,7 @@ HELLO = "Hello World from Lambda"
 
 
 def pod_hears(env: Env, words: str) -> None:
-    """Soon: new configuration takes Envoy a moment."""
+    """Waits, as new configuration takes a moment to propagate."""
     pod = ("kubectl", "--context", "gke", "exec", "-n", "sleep", "deploy/sleep", "-c", "sleep", "--")
     for attempt in Retrying(stop=stop_after_delay(90), wait=wait_fixed(0.5), reraise=True):
         with attempt:
@@ -235,7 +235,7 @@ def pod_hears(env: Env, words: str) -> None:
 
 
 def egress_gateway_logs(env: Env, words: str) -> None:
-    """Envoy writes its log every ten seconds. The pod is a new one, so all lines are of this certificate."""
+    """Envoy writes its log every ten seconds. The pod is new, so all lines are about this certificate."""
     logs = ("kubectl", "--context", "gke", "-n", "istio-egress", "logs", "deploy/istio-egressgateway")
     for attempt in Retrying(stop=stop_after_delay(60), wait=wait_fixed(1), reraise=True):
         with attempt:
@@ -243,7 +243,7 @@ def egress_gateway_logs(env: Env, words: str) -> None:
 
 
 def restart(env: Env, context: str, namespace: str, gateway: str) -> None:
-    """Connections that are open stay as they are; a new pod has none."""
+    """Open connections would be kept; a new pod has none."""
     kubectl = ("kubectl", "--context", context, "-n", namespace, "rollout")
     run(env, *kubectl, "restart", f"deploy/{gateway}")
     run(env, *kubectl, "status", f"deploy/{gateway}")
@@ -256,8 +256,8 @@ def set_secret(env: Env, name: str, files: dict[str, Path]) -> None:
     python(env, f"from pathlib import Path; from helpers import kube; {code}")
 
 
-def test_servers_certificates_for_another_host_or_expired_are_refused(meshes, tmp_path):
-    """Signed by the right authority, and yet not good enough for the egress gateway."""
+def test_server_certificates_for_another_host_or_expired_are_rejected(meshes, tmp_path):
+    """Signed by the right CA, but rejected by the egress gateway."""
     certs = build(meshes) / "certs"
 
     def present(cert: Path, key: Path) -> None:
@@ -275,7 +275,7 @@ def test_servers_certificates_for_another_host_or_expired_are_refused(meshes, tm
 
 
 def issue(certs: Path, folder: Path, host: str, days: int) -> tuple[Path, Path]:
-    """A server's certificate from the tutorial's own authority, by openssl."""
+    """A server certificate from the tutorial's own CA, by openssl."""
     folder.mkdir()
     cert, key, request = folder / "server.crt", folder / "server.key", folder / "server.csr"
     new_key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", str(key))
@@ -296,7 +296,7 @@ classic_load_balancer.wait_in_service(address, timeout={timeout})
 
 
 class TestWhatCouldGoWrong:
-    """Causes in the tables of 04 and 05 have the effects that stand beside them."""
+    """The causes in the tables of 04 and 05 have the effects described there."""
 
     def test_an_old_address_of_the_other_gateway(self, meshes):
         words = ("--context", "eks", "-n", "istio-ingress", "get", "service", "istio-ingressgateway")
@@ -312,7 +312,7 @@ class TestWhatCouldGoWrong:
             self.lead_to(meshes, found["status"]["loadBalancer"]["ingress"][0]["hostname"])
         pod_hears(meshes, HELLO)
 
-    def test_another_authority_for_the_load_balancer(self, meshes):
+    def test_another_ca_for_the_load_balancer(self, meshes):
         certs = build(meshes) / "certs"
         try:
             self.trust(meshes, certs / "stranger-ca.crt")
@@ -321,8 +321,8 @@ class TestWhatCouldGoWrong:
             self.trust(meshes, certs / "alb-ca.crt")
         pod_hears(meshes, HELLO)
 
-    def test_without_a_gateway_object_the_load_balancer_passes_nothing_on(self, meshes):
-        """Nothing listens behind the node port then, as before notebook 04."""
+    def test_without_a_gateway_object_the_load_balancer_forwards_nothing(self, meshes):
+        """Nothing listens on the node port then, as before notebook 04."""
         gateway = ("-n", "istio-ingress", "delete", "gateway.networking.istio.io", "eastwestgateway")
         run(meshes, "kubectl", "--context", "eks", *gateway)
         try:
@@ -348,7 +348,7 @@ class TestWhatCouldGoWrong:
 
 
 def test_a_broken_manifest_changes_nothing(meshes, tmp_path):
-    """The API server's admission asks istiod, which refuses a VirtualService without a route."""
+    """The API server's admission calls istiod, which rejects a VirtualService without a route."""
     listed = ("kubectl", "--context", "eks", "get", "virtualservice", "-A", "-o", "name")
     before = run(meshes, *listed)
     broken = tmp_path / "broken.yaml"

@@ -25,7 +25,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def server(meshes: dict[str, str], root: Path) -> Iterator[str]:
-    """JupyterLab as `make lab` starts it, but in a root of its own: what runs in a browser is saved."""
+    """JupyterLab as `make lab` starts it, but with its own root: running in a browser saves the notebook."""
     assert copies.refresh(root / copies.FOLDER.name) == []
     first = root / copies.FOLDER.name / "01-create-the-lambda-function.ipynb"
     subprocess.run([sys.executable, "-m", "nbconvert", "--clear-output", "--inplace", first], check=True)
@@ -56,7 +56,7 @@ def server(meshes: dict[str, str], root: Path) -> Iterator[str]:
 
 
 def address(log: Path, jupyter: subprocess.Popen[bytes]) -> str:
-    """http://127.0.0.1:port/lab?token=…, which it says when it is ready."""
+    """http://127.0.0.1:port/lab?token=…, which it prints when it is ready."""
     while jupyter.poll() is None:
         if found := re.search(r"http://127\.0\.0\.1:\d+/lab\?token=\w+", log.read_text()):
             return found[0]
@@ -65,7 +65,7 @@ def address(log: Path, jupyter: subprocess.Popen[bytes]) -> str:
 
 @pytest.fixture
 def page(server: str, chromium: str, tmp_path: Path) -> Iterator[Page]:
-    """The start page; what was seen last stays in the test's folder."""
+    """The start page; the last screenshot stays in the test's folder."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         tab = browser.new_page(viewport={"width": 1400, "height": 1200})
@@ -84,7 +84,7 @@ def test_from_the_start_page_through_all_of_01(page: Page, root: Path) -> None:
     notebook = page.locator(".jp-NotebookPanel:not(.lm-mod-hidden)")
     expect(notebook.get_by_role("heading", name=re.compile("^1 · "))).to_be_visible()
     expect(notebook.get_by_text("✓")).to_have_count(0)
-    # What is clicked before the kernel is there runs nothing.
+    # Clicks have no effect before the kernel is ready.
     expect(page.get_by_role("button", name=re.compile(r"^Python 3 .*Idle"))).to_be_visible()
     page.get_by_role("menuitem", name="Run", exact=True).click()
     page.get_by_role("menuitem", name=re.compile("^Run All Cells")).click()
@@ -94,6 +94,6 @@ def test_from_the_start_page_through_all_of_01(page: Page, root: Path) -> None:
     picture = notebook.locator("svg.mesh").last
     picture.scroll_into_view_if_needed()
     expect(picture.locator("text", has_text="internal").first).to_be_visible()
-    # Kernels listen on loopback: without a key, another user of the machine could read what cells print.
+    # Kernels listen on loopback: without a key, another user of the machine could read the cells' output.
     kernels = list((root / ".local/share/jupyter/runtime").glob("kernel-*.json"))
     assert kernels and all(json.loads(kernel.read_text())["curve_secretkey"] for kernel in kernels)

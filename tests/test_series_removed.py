@@ -1,4 +1,4 @@
-"""What the clean-up leaves of the series. It comes last in its group: no mesh is left to look at."""
+"""What the clean-up leaves of the series. It runs last in its group, as it deletes the meshes."""
 
 import json
 from typing import Any
@@ -12,7 +12,7 @@ from tests.test_series import BIN, RUNNER, exists_now, plain
 NOTEBOOK = notebooks()[-1]
 
 
-def test_it_shows_what_is_committed_and_leaves_nothing_in_either_cloud(meshes, tmp_path):
+def test_outputs_match_and_nothing_is_left_in_either_cloud(meshes, tmp_path):
     run(plain(meshes), f"{BIN}/papermill", str(NOTEBOOK), f"{tmp_path}/out.ipynb")
     assert not (found := differences(tmp_path / "out.ipynb", NOTEBOOK)), found
     assert set(exists_now(meshes).values()) == {"not yet", "not open yet"}
@@ -25,15 +25,15 @@ def test_it_shows_what_is_committed_and_leaves_nothing_in_either_cloud(meshes, t
     assert aws("lambda", "list-functions")["Functions"] == []
     tagged = aws("resourcegroupstaggingapi", "get-resources", "--tag-filters", "Key=Project")
     left = [found["ResourceARN"] for found in tagged["ResourceTagMappingList"]]
-    # AWS lists a deleted NAT gateway, and says so, for about an hour.
+    # AWS lists a deleted NAT gateway, with that state, for about an hour.
     gateways = aws("ec2", "describe-nat-gateways")["NatGateways"]
     assert {gateway["State"] for gateway in gateways} <= {"deleted"}
     assert [arn for arn in left if ":natgateway/" not in arn] == []
 
 
-def test_a_second_clean_up_finds_nothing_to_do_and_its_solutions_hold(meshes, tmp_path):
+def test_a_second_clean_up_finds_nothing_and_its_solutions_pass(meshes, tmp_path):
     run(meshes | {"IPYTHONDIR": str(tmp_path)}, *RUNNER, str(solutions.as_cells(NOTEBOOK, tmp_path)))
 
 
-def test_nothing_was_written_into_the_readers_own_settings(meshes, messy_home):
+def test_nothing_was_written_to_the_readers_own_settings(meshes, messy_home):
     assert messy.files(messy_home) == messy.files(messy.home(messy_home.with_name("as-it-was")))

@@ -1,4 +1,4 @@
-"""Three participants on one machine, each with a lab of their own name: all run the whole series at once."""
+"""Three participants on one machine, each with their own lab: all run the whole series at the same time."""
 
 import os
 import subprocess
@@ -54,7 +54,7 @@ def test_three_labs_run_the_whole_series_at_once(labs: dict[str, Env]) -> None:
         assert "Hello World from Lambda" in done.stdout
     assert len({vpc(env) for env in labs.values()}) == len(labs)
 
-    # One of them goes, with everything in it; the others do not notice.
+    # One of them is taken down completely; the others are not affected.
     gone, *others = labs
     lab_command(labs[gone], "down")
     assert "Hello World" not in page_from_the_pod(labs[gone])

@@ -1,4 +1,4 @@
-"""Every message on the troubleshooting page is one that the program beside it really prints."""
+"""Every message on the troubleshooting page is really printed by the program beside it."""
 
 import re
 import socket
@@ -22,7 +22,7 @@ def messages(*said_by):
     return [message for who, message in MESSAGES if who in said_by]
 
 
-def test_the_page_has_rows_of_everybody():
+def test_the_page_has_rows_for_every_program():
     assert {who for _, who in ROWS} >= {
         "setup.sh",
         "lab",
@@ -37,42 +37,42 @@ def test_the_page_has_rows_of_everybody():
 
 
 @pytest.mark.parametrize("message", messages("helpers"))
-def test_helpers_say_so(message):
+def test_helpers_print_the_message(message):
     assert printed("helpers", message) or printed("series", message)
 
 
 @pytest.mark.parametrize("message", messages("lab"))
-def test_the_lab_says_so(message):
+def test_the_lab_prints_the_message(message):
     assert printed("lab", message)
 
 
-def test_a_message_that_nobody_prints_is_noticed():
+def test_a_message_that_nothing_prints_is_detected():
     assert not printed("helpers", "There is … not. Walk … first.")
     assert not printed("lab", "LAB_NAME must be 1 to 21 lowercase letters, digits and dashes")
 
 
 @pytest.mark.parametrize("message", messages("setup.sh"))
-def test_the_set_up_says_so(message):
+def test_setup_prints_the_message(message):
     assert message in (PROJECT / "setup.sh").read_text()
 
 
 @pytest.mark.parametrize(
     ("who", "message"), [row for row in MESSAGES if row[0] in ("AWS", "Google", "Kubernetes", "botocore")]
 )
-def test_the_clouds_and_kubernetes_say_so(who, message):
+def test_the_clouds_and_kubernetes_return_the_message(who, message):
     assert said(who, message)
 
 
 @pytest.mark.parametrize(
     ("program", "message"), [row for row in MESSAGES if row[0] in ("kubectl", "istioctl", "istiod", "Envoy")]
 )
-def test_the_program_has_the_message(program, message):
+def test_the_program_contains_the_message(program, message):
     assert in_program(program, message)
     assert not in_program(program, "no message of any program")
 
 
 class Server:
-    """On 127.0.0.1, one connection: silent, closing, or TLS with a certificate that nobody knows."""
+    """On 127.0.0.1, one connection: silent, closing, or TLS with an untrusted certificate."""
 
     def __init__(self, kind, folder):
         self.listener = socket.create_server(("127.0.0.1", 0))
@@ -107,7 +107,7 @@ def curl(*arguments, prefix=()):
     return done.stderr
 
 
-def test_curl_says_so(certificate):
+def test_curl_prints_the_message(certificate):
     port = {kind: Server(kind, certificate).port for kind in ("silent", "closing", "tls")}
     heard = [
         curl("http://no-such-host.invalid", prefix=("unshare", "--net")),
@@ -120,5 +120,5 @@ def test_curl_says_so(certificate):
     for message in messages("curl"):
         if message not in alerts:
             assert any(all(piece in text for piece in pieces(message)) for text in heard), message
-    # Which alert is sent when is notebook 04's; here it counts that these are OpenSSL's words.
+    # Which alert is sent when is tested in notebook 04; here, only that these are OpenSSL's words.
     assert [message for message in alerts if not in_program("curl", pieces(message)[1])] == []

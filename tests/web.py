@@ -11,7 +11,7 @@ AnyServer = TypeVar("AnyServer", bound=HTTPServer)
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Says nothing of requests, and answers with a length."""
+    """Logs no requests, and sends Content-Length."""
 
     def answer(self, status: int, body: bytes = b"", **headers: str) -> None:
         self.send_response(status)

@@ -126,7 +126,7 @@ def _shown(
 
 
 def waited(service: str, waiter: str, **parameters: Any) -> None:
-    """Print the AWS CLI's command that waits for what has come true, e.g. waited("eks", "cluster_active")."""
+    """Print the AWS CLI's command for a wait that is over, e.g. waited("eks", "cluster_active")."""
     command.show_change(command_line.render(service, f"wait {waiter}", parameters).text)
 
 

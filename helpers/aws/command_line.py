@@ -27,7 +27,7 @@ _NO_WORD = re.compile(r"(file|fileb|http|https)://|[{\[]|.*\n|\s|.*\s$", re.DOTA
 
 
 class _NoShorthandError(ValueError):
-    """Shorthand syntax cannot say it, or nobody could read it."""
+    """Shorthand syntax cannot express it, or the result would be unreadable."""
 
 
 @dataclass
@@ -70,7 +70,7 @@ def render(
 
 
 def text(show: str, answer: dict[str, Any]) -> str:
-    """What `--query … --output text` prints of an answer: a row for each list, its columns parted by tabs."""
+    """What `--query … --output text` prints of a response: a row for each list, with tabs between columns."""
     found = jmespath.search(show, answer)
     rows = found if isinstance(found, list) and any(isinstance(row, list) for row in found) else [found]
     return "\n".join("\t".join(map(str, row)) if isinstance(row, list) else str(row) for row in rows)

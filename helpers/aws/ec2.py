@@ -51,7 +51,7 @@ def found(kind: str, **filters: str) -> list[dict[str, Any]]:
 
 
 def id_of(kind: str, thing: dict[str, Any]) -> str:
-    """The id of what EC2 describes."""
+    """The ID of what EC2 describes."""
     return thing[_KINDS[kind].id]
 
 

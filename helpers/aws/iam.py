@@ -32,11 +32,11 @@ def find(purpose: str) -> dict[str, Any] | None:
 
 
 def retry_until_propagated(role: str, do: Callable[[], T]) -> T:
-    """Do what needs a new role, retried while the service does not see it yet.
+    """Do what needs a new role, retried while the role has not propagated to the service.
 
     https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html#troubleshoot_general_eventual-consistency
     """
-    what = f"the role {role.rpartition('/')[2]} to be seen"
+    what = f"the role {role.rpartition('/')[2]} to propagate"
     return retry_while(
         what, do, lambda error: any(said in str(error) for said in _UNSEEN), timeout=_LIMIT, interval=1
     )

@@ -14,10 +14,10 @@ _LIMIT = 300  # seconds; a change propagates to all of Route 53's servers within
 
 
 def find() -> str | None:
-    """The id of the domain's zone for TUTORIAL_ROUTE53_ZONE, ours or the reader's own, or None.
+    """The ID of the domain's zone for TUTORIAL_ROUTE53_ZONE, ours or the reader's own, or None.
 
     A private zone is the one of the tutorial's VPC: other VPCs may have zones of the same name.
-    Raises SettingsError if several public zones have that name, or none has the id that is set.
+    Raises SettingsError if several public zones have that name, or none has the ID that is set.
     """
     wanted = current().TUTORIAL_ROUTE53_ZONE
     if wanted != "private":
@@ -36,8 +36,8 @@ def _public(wanted: str) -> str | None:
         return meant.pop()
     raise SettingsError(
         f"Looking up the hosted zone {current().TUTORIAL_DOMAIN}",
-        f"TUTORIAL_ROUTE53_ZONE is {wanted}, and public zones of that name are {', '.join(there) or 'none'}",
-        "set TUTORIAL_ROUTE53_ZONE to the id of the zone to use.",
+        f"TUTORIAL_ROUTE53_ZONE is {wanted}, but its public zones are {', '.join(there) or 'none'}",
+        "set TUTORIAL_ROUTE53_ZONE to the ID of the zone to use.",
     )
 
 
@@ -55,7 +55,7 @@ def ensure(vpc_id: str = "") -> str:
     if zone is None:
         return _create(vpc_id)
     kinds = {"private": "Config.PrivateZone", "public": "!(Config.PrivateZone)"}
-    if kind := kinds.get(current().TUTORIAL_ROUTE53_ZONE):  # otherwise the settings have its id
+    if kind := kinds.get(current().TUTORIAL_ROUTE53_ZONE):  # otherwise the settings have its ID
         name = current().TUTORIAL_DOMAIN
         show = f"HostedZones[?Name=='{name}.' && {kind}].Id | [0]"
         aws.shown("route53", "list_hosted_zones_by_name", show=show, DNSName=name)
@@ -79,7 +79,7 @@ def upsert(zone: str, record: dict[str, Any], document: str) -> None:
         ChangeBatch={"Changes": [{"Action": "UPSERT", "ResourceRecordSet": record}]},
     )["ChangeInfo"]
     wait_until(
-        f"Route 53 to know {record['Name']}",
+        f"Route 53 to propagate {record['Name']}",
         lambda: aws.call("route53", "get_change", Id=change["Id"])["ChangeInfo"]["Status"],
         lambda status: status == "INSYNC",
         timeout=_LIMIT,

@@ -9,8 +9,8 @@ from helpers.base.errors import ApiError
 from helpers.base.settings import current
 from helpers.base.tags import TUTORIAL
 
-# The API lists these for up to an hour after their deletion; EC2 is queried instead, and none is alone: a
-# NAT gateway has its address and its VPC.
+# The API lists these for up to an hour after their deletion; EC2 is queried instead. None of them exists
+# alone: a NAT gateway has its address and its VPC.
 _LINGERING = (":natgateway/", ":instance/", ":network-interface/", ":volume/")
 
 
@@ -32,7 +32,7 @@ def of_all_runs() -> Iterator[dict[str, str]]:
     try:
         yield from [tags for tags in _of_roles() if tags.get("Tutorial") == TUTORIAL]
     except ApiError as refused:  # by the policy that fits one run; roles cost nothing
-        print(f"Runs of which nothing but roles is left are not found: {refused}")
+        print(f"Runs that left only roles are not found: {refused}")
 
 
 def _of_roles() -> Iterator[dict[str, str]]:

@@ -40,7 +40,7 @@ class ApiError(TutorialError):
 
 
 class AlreadyExistsError(ApiError):
-    """The service carried out the call, but the response was lost, and it refuses a second time."""
+    """The service carried out the call, but the response was lost, and it refuses the repeated call."""
 
     def __init__(self, action: str, code: str, message: str) -> None:
         super().__init__(
@@ -77,7 +77,7 @@ class ChangeNeededError(TutorialError):
 
     def __init__(self, command: str) -> None:
         self.command = command
-        super().__init__("Checking, without a change", f"this is missing or different:\n{command}")
+        super().__init__("Checking without making changes", f"this is missing or different:\n{command}")
 
 
 def for_people(command: Callable[P, None]) -> Callable[P, None]:

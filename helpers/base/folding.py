@@ -1,4 +1,4 @@
-"""The commands of one step: printed one by one, or folded in a notebook where they are many."""
+"""The commands of one step: printed one by one, or, in a notebook, folded if there are many."""
 
 import html
 import sys
@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from helpers.base.tables import Rich
 from helpers.base.waiting import Line
 
-BY_HAND = "commands: the same by hand"
+BY_HAND = "equivalent commands"
 _MANY = 4  # commands; more are folded, however long their lines are
 _steps: list["_Step"] = []  # the one that runs, if any
 
@@ -16,12 +16,12 @@ _steps: list["_Step"] = []  # the one that runs, if any
 class _Step:
     def __init__(self) -> None:
         self.texts: list[str] = []
-        self.progress = Line("commands done")
+        self.progress = Line("commands run")
 
     def add(self, command: str, answer: str) -> None:
         self.texts.append("\n".join(filter(None, (command, answer))))
         words = " ".join(command.split()[:3])
-        self.progress.say(f"{len(self.texts)}, the last one {words}")
+        self.progress.say(f"{len(self.texts)}, most recently {words}")
 
     def show(self) -> None:
         self.progress.end()
@@ -38,7 +38,7 @@ class _Step:
 
 @contextmanager
 def step() -> Iterator[None]:
-    """A notebook shows the commands printed meanwhile at the end, folded if they are many; also a decorator.
+    """A notebook shows the commands printed inside it at its end, folded if there are many; also a decorator.
 
     Until then a line that updates says how many are done.
     """

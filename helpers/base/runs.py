@@ -32,7 +32,7 @@ def older_than(age: str, tags: Iterable[Mapping[str, str]]) -> list[Run]:
     """
     match = re.fullmatch(r"(\d+)([mhd])", age)
     if not match:
-        raise SettingsError("Reading the age", f"{age!r} is none", "90m, 24h or 7d")
+        raise SettingsError("Reading the age", f"{age!r} is not an age", "90m, 24h or 7d")
     before = datetime.now(UTC) - timedelta(**{_UNITS[match[2]]: int(match[1])})
     return sorted((run for run in _by_name(tags) if run.newest < before), key=lambda run: run.newest)
 

@@ -2,8 +2,9 @@
 
 Values come from the TOML file that $TUTORIAL_SETTINGS names (default: tutorial.toml in the project's root,
 which is the lab's; with TARGET=cloud, cloud.toml) and from the environment. Our own names begin with
-TUTORIAL_, and for these the environment wins. The others are names that the clouds' tools use, which a shell
-may set for other work: for these the file wins, and KUBECONFIG in the environment is always ignored.
+TUTORIAL_, and for these, the environment takes precedence. The others are names that the clouds' tools use,
+which a shell may set for other work: for these, the file does, and KUBECONFIG in the environment is always
+ignored.
 """
 
 import functools
@@ -69,7 +70,7 @@ _FORMS = {
     ),
     "TUTORIAL_ROUTE53_ZONE": (
         r"public|private|[0-9A-Z]{1,32}",
-        "public, private, or the id of a public zone such as Z0123456789ABC",
+        "public, private, or the ID of a public zone such as Z0123456789ABC",
     ),
     "AWS_REGION": (
         r"[a-z]{2}(-[a-z]+)+-\d",
@@ -199,7 +200,7 @@ class Settings(BaseSettings):
     def _domain(cls, domain: str) -> str:
         label = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
         if not re.fullmatch(rf"({label}\.)+[a-z]{{2,63}}", domain) or len(domain) > 240:
-            raise ValueError("a domain like example.com: at least two labels, no scheme, no path, lower case")
+            raise ValueError("a domain like example.com: at least two labels, no scheme, no path, lowercase")
         return domain
 
     @field_validator(*ENDPOINTS)

@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 
 def call(context: str, action: str, do: "Callable[[Client], T]", patience: float | None = None) -> T:
-    """`do` with a client for that context, again for `patience` seconds while the API server is unavailable.
+    """`do` with a client for that context, retried for `patience` seconds while the server is unavailable.
 
     Raises ApiError with the API server's message, UnreachableError, PrerequisiteError for an unknown context.
     """

@@ -1,4 +1,4 @@
-"""A place inside the VPC, if you have no host there: a pod of the EKS cluster, in its private subnets."""
+"""A pod inside the VPC, for readers who have no host there: in the EKS cluster's private subnets."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -40,7 +40,7 @@ def _ensure(context: str, file: Path) -> None:
     # https://github.com/containerd/containerd/issues/13934
     copy = [*write[:-1], f"{write[-1]} && cat {target}"]
     wait_until(
-        f"{target} to be whole in pod/{POD}",
+        f"{target} to be complete in pod/{POD}",
         lambda: pods.execute(context, NAMESPACE, POD, copy, input=content).stdout.decode(),
         lambda arrived: arrived == content,
         timeout=60,

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 FLAGS = ("apply", "--server-side", "--force-conflicts", "-f")
 MANAGER = "istio-multicloud-lambda"  # whose fields an apply sets
-# Of each write; nothing that was asked for.
+# Change with each write; not part of what is applied.
 _OF_WRITES = ("metadata.managedFields", "metadata.resourceVersion", "metadata.generation")
 
 Document = dict[str, Any]
@@ -24,7 +24,7 @@ Document = dict[str, Any]
 def apply(context: str, line: str, documents: Sequence[Document]) -> str:
     """Apply objects; returns what kubectl prints. `line` is kubectl's command, for errors.
 
-    Where the settings allow no change, nothing is sent but dry runs. Raises ChangeNeededError, which then
+    If the settings allow no change, only dry runs are sent. Raises ChangeNeededError, which then
     names the first object that is missing or different; ApiError, UnreachableError.
     """
     if current().TUTORIAL_READ_ONLY:

@@ -2,7 +2,7 @@
 
 `python -m helpers.clusters.tokens eks` (or gke) is the credential plugin of kubectl and istioctl: it prints a
 token as an ExecCredential. So kubectl signs in to both clouds as helpers do, and needs neither the AWS CLI
-nor  Google's gke-gcloud-auth-plugin.
+nor Google's gke-gcloud-auth-plugin.
 https://kubernetes.io/docs/reference/access-authn-authz/authentication/#client-go-credential-plugins
 """
 

@@ -15,7 +15,7 @@ URL = "https://cloudbilling.googleapis.com"
 COMPUTE, KUBERNETES, NETWORKING = (
     f"services/{id_}" for id_ in ("6F81-5844-456A", "CCD8-9BF1-090E", "E505-1604-58F8")
 )
-_ALLOWED = "enable the Cloud Billing API; the prices of the table do without."
+_ALLOWED = "enable the Cloud Billing API; without it, the table's prices are used."
 _FIELDS = "skus(description,category/usageType,serviceRegions,pricingInfo/pricingExpression),nextPageToken"
 _PAGE = 5000  # Compute Engine has some ten pages
 _LIMIT = 20.0  # seconds in all, and for one page half of it
@@ -67,7 +67,7 @@ def _is(entry: dict[str, Any], sku: Sku) -> bool:
 
 
 def _dollars(entry: dict[str, Any]) -> float | None:
-    """Behind the free amount, if there is one; None where the entry has another form."""
+    """The price above the free amount, if there is one; None if the entry has another form."""
     try:
         rate = entry["pricingInfo"][-1]["pricingExpression"]["tieredRates"][-1]["unitPrice"]
         return int(rate.get("units") or 0) + float(rate.get("nanos") or 0) / 1e9

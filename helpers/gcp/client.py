@@ -124,7 +124,7 @@ def _hint(error: api.GoogleAPIError, allowed: str) -> str:
 
 
 def _passes(error: BaseException) -> bool:
-    """Compute Engine says "too often" by a 403: https://cloud.google.com/compute/api-quota."""
+    """Compute Engine reports rate limiting as a 403: https://cloud.google.com/compute/api-quota."""
     if "Connection refused" in str(error):
         return False  # nothing listens at an endpoint of one's own; Google's never refuse
     return isinstance(error, _PASSING) or _says(error, "rateLimitExceeded")

@@ -79,7 +79,7 @@ def delete() -> None:
     if not _is_there():
         return
     if others := container.neighbors():
-        print(f"Cloud NAT is kept: {', '.join(others)} uses it")
+        print(f"Cloud NAT is kept, because other clusters use it: {', '.join(others)}")
         return
     gcloud.change("delete_router", {"name": f"{_parent()}/routers/{current().TUTORIAL_NAME}"}, _delete)
 
@@ -172,7 +172,7 @@ def _work(action: str, method: str, path: str, body: Router | None = None) -> No
 
 
 def _is_busy(error: BaseException) -> bool:
-    """Another operation is at work on it, perhaps one of a run that was interrupted."""
+    """Another operation on it is in progress, perhaps one of a run that was interrupted."""
     return isinstance(error, ApiError) and "not ready" in str(error)
 
 

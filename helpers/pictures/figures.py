@@ -54,7 +54,7 @@ def figure(height: float) -> Iterator["Figure"]:
         import matplotlib  # here, since it takes half a second
         import matplotlib.figure
 
-    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # else it may tell that it lists the fonts
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # otherwise it may report building its font cache
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
         matplotlib.rcParams.update(_STYLE)

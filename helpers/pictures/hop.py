@@ -86,14 +86,14 @@ def load_balancer(hop: Hop, entry: Mapping[str, str]) -> Hop:
 
 def function(balancer: Mapping[str, str]) -> Hop:
     """The function, as far as the load balancer's entry describes it."""
-    hop, status = Hop("function", "AWS", protocol="AWS's own call"), balancer.get("target_status_code", "-")
+    hop, status = Hop("function", "AWS", protocol="invoked by AWS"), balancer.get("target_status_code", "-")
     if not status.isdigit():
         return hop
     ok = int(status) < 400
     return replace(
         hop,
         state="passed" if ok else "refused",
-        why="" if ok else "the function's own answer",
+        why="" if ok else "the function's own response",
         status=status,
         seconds=float(balancer["target_processing_time"]),
     )
@@ -111,7 +111,7 @@ def certificate(entry: Mapping[str, Any], side: Literal["upstream", "downstream"
 
 
 def short(name: str) -> str:
-    """A SPIFFE id without its trust domain: spiffe://…/ns/<namespace>/sa/<service account>."""
+    """A SPIFFE ID without its trust domain: spiffe://…/ns/<namespace>/sa/<service account>."""
     return re.sub(r"^spiffe://[^/]+/", "spiffe://…/", name)
 
 

@@ -18,12 +18,12 @@ class RequestPath:
 
     @property
     def refused(self) -> Hop | None:
-        """The hop that refused it; None where it came through, or that is not known."""
+        """The hop that refused it; None if it got through, or if that is not known."""
         return next((one for one in self.hops if one.state == "refused"), None)
 
     @property
     def reached(self) -> list[str]:
-        """The hops up to the last that is known to have seen the request; a log on the way may be late."""
+        """The hops up to the last one known to have received the request; a log before it may be late."""
         seen = [one.state == "passed" or (one.state == "refused" and bool(one.entry)) for one in self.hops]
         return [one.name for number, one in enumerate(self.hops) if any(seen[number:])]
 
@@ -40,13 +40,13 @@ class RequestPath:
         return table(
             [
                 {
-                    "where": f"{one.name} ({one.where})" if one.where else one.name,
+                    "hop": f"{one.name} ({one.where})" if one.where else one.name,
                     "status": one.status or request_picture.ENDS[one.state],
-                    "called at": one.called,
-                    "by": " ".join(filter(None, (one.protocol, one.tls))),
+                    "address": one.called,
+                    "protocol": " ".join(filter(None, (one.protocol, one.tls))),
                     "server presented": hop.short(one.server),
                     "client presented": hop.short(one.client),
-                    "took": hop.milliseconds(one.seconds),
+                    "duration": hop.milliseconds(one.seconds),
                 }
                 for one in self.hops
             ]

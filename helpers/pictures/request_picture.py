@@ -31,8 +31,8 @@ _TIME_BELOW = 34.0  # from the top of a bar to the words below it
 _LEGEND_BELOW = 34.0
 ENDS = {"passed": "logged it", "refused": "refused", "unknown": "no log found", "never": "never reached"}
 _LEGEND = (
-    "A bar is the time until the answer was complete; its dark part is the hop's own time.",
-    "Lengths are to scale. Starting times are not: the clocks of the hops are not compared.",
+    "A bar is the time until the response was complete; its dark part is the hop's own time.",
+    "Lengths are to scale. Start times are not shown, because the hops' clocks may differ.",
 )
 
 
@@ -124,9 +124,9 @@ def _call(before: Hop | None, one: Hop) -> list[tuple[str, str]]:
     """The words beside the arrow to a hop: how it was called, and who presented which certificate."""
     if before is None or not (one.protocol or one.tls or one.server or one.client):
         return []
-    how = f"{one.protocol} in {one.tls}" if one.tls else f"{one.protocol}, not encrypted"
+    how = f"{one.protocol} over {one.tls}" if one.tls else f"{one.protocol}, not encrypted"
     if one.name == "function" or not one.protocol:
-        how = one.protocol or f"{one.tls}, no answer in it"
+        how = one.protocol or f"{one.tls}, no response"
     elif one.state == "never":
         how = f"tried: {how}"
     lines = [(how, "note")]

@@ -76,7 +76,7 @@ def words(parts: Parts, here: str = "") -> str:
     ]
     if parts["alb"].phase != "missing":
         rows.append(("path outside → internal ALB", "closed", "no route to private addresses"))
-    return repr(Table(("what", "state", "details"), rows))
+    return repr(Table(("part", "state", "details"), rows))
 
 
 def _said(part: Part, key: str, here: str) -> tuple[str, str]:

@@ -64,7 +64,7 @@ _ROW = 324  # the middle of the gateways, where the paths between them are
 _LEGEND_Y = 640
 _LEGEND = (
     "Solid: exists. Dashed: not ready yet. Green: created by this notebook. "
-    "Faint: by the notebook named. Red: failed."
+    "Faint: created by the notebook named. Red: failed."
 )
 
 

@@ -40,7 +40,7 @@ def make(source: Path = NOTEBOOKS, out: Path = OUT) -> None:
     start, source, out = time.monotonic(), source.resolve(), out.resolve()
     paths = [source / path.name for path in notebooks() if (source / path.name).exists()]
     if not paths:
-        raise TutorialError("Making handouts", f"no notebook of the series is in {source}")
+        raise TutorialError("Creating handouts", f"no notebook of the series is in {source}")
     out.mkdir(parents=True, exist_ok=True)
     chapters = [chapter.read(path, IMAGES) for path in paths]
     documents = {document.PACKAGE: document.series(chapters)}

@@ -24,7 +24,7 @@ def chromium() -> str:
         if found := shutil.which(name):
             return found
     raise ToolMissingError(
-        "Making PDFs",
+        "Creating PDFs",
         f"none of {', '.join(NAMES)} is on PATH",
         "apt-get install chromium, then make handouts again. The HTML files are complete without it.",
     )

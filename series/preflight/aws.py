@@ -124,7 +124,7 @@ def permissions() -> Iterator[Finding]:
         aws.call("ec2", "create_vpc", CidrBlock=network.CIDR, TagSpecifications=tags, DryRun=True)
     except ApiError as refused:
         if refused.code == "DryRunOperation":
-            yield ok("permissions, EC2's dry run", "a VPC may be created")
+            yield ok("permissions, EC2's dry run", "a VPC can be created")
         else:
             yield stop("permissions, EC2's dry run", refused.answer)
     yield from _simulated()
@@ -164,7 +164,7 @@ def _principal() -> str:
 
 
 def names() -> Iterator[Finding]:
-    """Resources that already have one of our names: ours, which the run reuses, or somebody else's."""
+    """Resources that already have one of our names: ours, which the run reuses, or someone else's."""
     wanted, free = current().TUTORIAL_NAME, True
     for what, tags in _existing():
         free = False
@@ -181,7 +181,7 @@ def _existing() -> Iterator[tuple[str, dict[str, str]]]:
     if found := aws.found(missing, service="eks", operation="describe_cluster", name=name):
         yield f"the EKS cluster {name}", found["cluster"].get("tags", {})
     if found := aws.found(missing, service="lambda", operation="get_function", FunctionName=function.name()):
-        # GetFunction answers without tags to those who may not list them.
+        # GetFunction returns no tags to callers who are not allowed to list them.
         if hidden := found.get("TagsError"):
             code, said = hidden["ErrorCode"], hidden["Message"]
             raise ApiError(f"Reading the tags of {function.name()}", code, said, denied.advice(said))

@@ -112,7 +112,7 @@ def service_account() -> Iterator[Finding]:
 
 
 def names() -> Iterator[Finding]:
-    """Whether somebody else's resources in Google Cloud already have our names."""
+    """Whether someone else's resources in Google Cloud already have our names."""
     name, router, cluster = current().TUTORIAL_NAME, cloud_nat.find(), gke.describe()
     if router and not cloud_nat.is_ours(router):
         yield stop("name", f"the Cloud Router {name} exists and is not ours: set another TUTORIAL_NAME")

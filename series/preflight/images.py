@@ -91,7 +91,7 @@ def _status(image: Image) -> int:
 
 
 def _token(session: requests.Session, challenge: str) -> str:
-    """https://distribution.github.io/distribution/spec/auth/token/; "" where there is none."""
+    """https://distribution.github.io/distribution/spec/auth/token/; "" if there is none."""
     scheme, _, parameters = challenge.partition(" ")
     asked = parse_dict_header(parameters) if scheme.lower() == "bearer" else {}
     if not (realm := asked.pop("realm", None)):

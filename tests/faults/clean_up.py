@@ -1,9 +1,9 @@
-"""`python -m helpers.cleanup`, with clients that wait for an answer a short time only."""
+"""`python -m helpers.cleanup`, with clients that have a short timeout."""
 
 from helpers import aws, cleanup, gcp
-from tests.faults.provision import PATIENCE
+from tests.faults.provision import TIMEOUT
 
 if __name__ == "__main__":
-    aws._TIMEOUTS["read_timeout"] = PATIENCE
-    gcp.TIMEOUT = PATIENCE
+    aws._TIMEOUTS["read_timeout"] = TIMEOUT
+    gcp.TIMEOUT = TIMEOUT
     cleanup.main()

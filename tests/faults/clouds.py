@@ -1,4 +1,4 @@
-"""The lab's clouds seen through proxies, and what is in them by listings of its own."""
+"""The lab's clouds behind proxies, and independent listings of what exists in them."""
 
 import json
 import os
@@ -37,7 +37,7 @@ _OTHERS = [
 
 
 def in_the_clouds(environment: dict[str, str]) -> set[tuple[str, str]]:
-    """Everything that both clouds list, whoever made it: what kind, and its id."""
+    """Everything that both clouds list, whoever created it: its kind and its id."""
 
     def client(service: str) -> Any:
         region, endpoint = environment["AWS_REGION"], environment["AWS_ENDPOINT_URL"]
@@ -50,7 +50,7 @@ def in_the_clouds(environment: dict[str, str]) -> set[tuple[str, str]]:
         for kind, (key, id_) in _EC2.items()
         for thing in getattr(ec2, f"describe_{kind}")()[key]
     }
-    gateways = ec2.describe_nat_gateways()["NatGateways"]  # AWS, too, lists deleted ones for a while
+    gateways = ec2.describe_nat_gateways()["NatGateways"]  # AWS, too, lists deleted gateways for a while
     found |= {("nat", g["NatGatewayId"]) for g in gateways if g["State"] != "deleted"}
     for service, operation, key, id_ in _OTHERS:
         found |= {(f"{service} {key}", thing[id_]) for thing in getattr(client(service), operation)()[key]}
@@ -82,7 +82,7 @@ def _in_google(environment: dict[str, str]) -> set[tuple[str, str]]:
 
 @contextmanager
 def behind(environment: dict[str, str], judge: Judge, folder: Path) -> Iterator[dict[str, str]]:
-    """The environment in which every call to either cloud comes to `judge`; `folder` is for its files."""
+    """An environment in which every call to either cloud goes through `judge`; `folder` is for its files."""
     aws = Proxy(environment["AWS_ENDPOINT_URL"], judge)
     gke = Proxy(environment["CLOUDSDK_API_ENDPOINT_OVERRIDES_CONTAINER"], judge)
     folder.mkdir(parents=True, exist_ok=True)
@@ -105,26 +105,26 @@ def behind(environment: dict[str, str], judge: Judge, folder: Path) -> Iterator[
 
 
 def python(environment: dict[str, str], *module: str) -> subprocess.CompletedProcess[str]:
-    """Run one of the project's modules there, with its arguments, whatever comes of it."""
+    """Run one of the project's modules in that environment, whatever its exit status."""
     argv = [sys.executable, "-m", *module]
     return subprocess.run(argv, env=environment, cwd=PROJECT, capture_output=True, text=True)
 
 
 def own(environment: dict[str, str], folder: Path, **changed: str) -> dict[str, str]:
-    """A settings file, a kubeconfig and a folder of the run's own.
+    """A settings file, a kubeconfig, and a folder for this run only.
 
-    In the environment the clouds' names would not count: the settings file wins.
+    For the clouds' own variables, the settings file takes precedence over the environment.
     """
     changed |= {"TUTORIAL_BUILD_DIR": str(folder / "state"), "KUBECONFIG": str(folder / "kubeconfig")}
     settings = tomllib.loads(Path(environment["TUTORIAL_SETTINGS"]).read_text()) | changed
     file = folder / "settings.toml"
-    # TOML's strings and lists are JSON's.
+    # For these values, TOML's strings and lists are the same as JSON's.
     file.write_text("".join(f"{name} = {json.dumps(value)}\n" for name, value in settings.items()))
     return environment | {"TUTORIAL_SETTINGS": str(file)}
 
 
 def _tools(environment: dict[str, str], folder: Path) -> Path:
-    """The lab's programs, and an `aws` that signs EKS tokens for the endpoint which the cluster knows."""
+    """The lab's programs, and an `aws` that signs EKS tokens for the endpoint that the cluster expects."""
     tools = folder / "bin"
     if not tools.exists():
         tools.mkdir()

@@ -1,4 +1,4 @@
-"""Connections to Kubernetes' API servers that break, in runs of all notebooks."""
+"""Breaks connections to Kubernetes API servers during runs of all notebooks."""
 
 import itertools
 import random
@@ -22,8 +22,8 @@ CLEAR = re.compile(
     r"^(?:Api|AlreadyExists|Command|Prerequisite|TimedOut|Tutorial|Unreachable)Error: .+$", re.M
 )
 _ENDPOINT = re.compile(rb'("endpoint": ?"(?:https://)?127\.0\.0\.1:)(\d+)')
-_SHARE = 0.2  # of all connections; a command that makes several must get through in some tries
-_SLOW = 12.0  # seconds; Go's clients, and the helpers', give a connection ten
+_SHARE = 0.2  # of all connections; a command that opens several must succeed within a few attempts
+_SLOW = 12.0  # seconds; Go's clients and the helpers time out after ten
 
 
 def _dropped() -> None:
@@ -34,7 +34,7 @@ FAULTS: dict[str, Callable[[], None]] = {"dropped": _dropped, "slow": lambda: ti
 
 
 class Connections:
-    """Relays before the API servers, whose addresses the clouds' answers are made to tell."""
+    """Relays in front of the API servers; the clouds' responses are rewritten to contain their addresses."""
 
     def __init__(self, fault: Callable[[], None], seed: int) -> None:
         self.on, self.made, self.broken = True, 0, 0
@@ -42,7 +42,7 @@ class Connections:
         self._relays: dict[int, tuple[Relay, int]] = {}
 
     def judge(self, call: Call, send: Send) -> Answer:
-        """What the cloud answers, with the relay's port where it tells an API server's."""
+        """The cloud's response, in which the relay's port replaces an API server's."""
         answer = send()
         return replace(answer, body=_ENDPOINT.sub(self._relayed, answer.body))
 
@@ -69,7 +69,7 @@ class Connections:
 
 @dataclass
 class Figure:
-    """What became of a run of all notebooks with faults."""
+    """The outcome of a run of all notebooks with faults."""
 
     at_once: list[str] = field(default_factory=list)
     second: list[str] = field(default_factory=list)
@@ -84,7 +84,7 @@ class Figure:
 
 
 def run(connections: Connections, environment: dict[str, str], folder: Path) -> Figure:
-    """All notebooks; one that ends in an error runs again, without faults."""
+    """Run all notebooks; one that ends in an error runs again, without faults."""
     figure = Figure()
     with behind(environment, connections.judge, folder) as its:
         for number in ALL:

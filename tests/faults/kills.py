@@ -1,4 +1,4 @@
-"""`make kills`: a run is killed at each changing call and cleaned up after, and nothing is left."""
+"""`make kills`: kills a run at each changing call, cleans up, and checks that nothing is left."""
 
 import os
 import signal
@@ -14,19 +14,19 @@ from tests.faults.clouds import behind, in_the_clouds, own, python
 from tests.faults.proxy import Answer, Call, Send
 
 NAME = "kills"
-LIMIT = 600  # seconds for a run to get to its place
+LIMIT = 600  # seconds for a run to reach the point where it is killed
 ALL = ("00", "01", "02", "03", "04", "05", "06")
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where a run of these notebooks ends: at its `call`-th call that changes something, or in a cell."""
+    """Where a run of these notebooks is killed: at its `call`-th changing call, or in a cell."""
 
     notebooks: tuple[str, ...]
     call: int = 0
-    answered: bool = False  # the service has done it; the run never hears of it
+    answered: bool = False  # the service has handled the call, but the run never gets the response
     cell: str = ""  # e.g. 02:3, or 02:end
-    seconds: float = 0  # after the cell began
+    seconds: float = 0  # after the cell started
 
     def __str__(self) -> str:
         if self.cell:
@@ -43,10 +43,10 @@ def in_cell(cell: str, seconds: float = 0) -> Place:
     return Place(ALL[: last + 1], cell=cell, seconds=seconds)
 
 
-CALLS = 49  # changes that notebook 01 makes, the network's included
-# Google's part of notebook 00: the Cloud Router, then the cluster.
+CALLS = 49  # changing calls in notebook 01, including those for the network
+# Google Cloud's part of notebook 00: the Cloud Router, then the cluster.
 IN_GOOGLE = [Place(("00",), call, answered) for call in (1, 2) for answered in (False, True)]
-# Every notebook's end, and where clusters, nodes, meshes and load balancers are in the making.
+# The end of every notebook, and points at which clusters, nodes, meshes and load balancers are being created.
 CELLS = [
     in_cell("00:4", 1), in_cell("00:5", 1.5), in_cell("00:end"), in_cell("01:end"),
     in_cell("02:0", 2), in_cell("02:0", 6), in_cell("02:3", 3), in_cell("02:8", 1), in_cell("02:8", 4),
@@ -56,7 +56,7 @@ CELLS = [
 
 
 class Killed:
-    """Ends the run's process group at its place."""
+    """Kills the run's process group at the given point."""
 
     def __init__(self, place: Place) -> None:
         self.place, self.changes, self.group = place, 0, 0
@@ -72,7 +72,7 @@ class Killed:
 
 
 def kill(place: Place, environment: dict[str, str], folder: Path) -> bool:
-    """Run up to the place; whether the run was killed there."""
+    """Run until the given point; returns whether the run was killed there."""
     killed = Killed(place)
     argv = [sys.executable, "-m", "tests.faults.notebooks", *place.notebooks]
     if place.cell:
@@ -92,7 +92,7 @@ def kill(place: Place, environment: dict[str, str], folder: Path) -> bool:
 
 
 def clean_up(environment: dict[str, str], folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """`python -m helpers.cleanup`, by the clouds' own endpoints and with the run's kubeconfig."""
+    """Run `python -m helpers.cleanup` against the clouds' own endpoints and with the run's kubeconfig."""
     return python(own(environment, folder), "helpers.cleanup", *arguments)
 
 

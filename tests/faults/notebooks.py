@@ -1,8 +1,8 @@
 """Runs notebooks' code in this process: `python -m tests.faults.notebooks 00 01 [--die 01:7 SECONDS]`.
 
-A notebook is named by its number or its path, and has a namespace of its own. It ends the run if it fails,
-but with `--go-on`. With `--die`, the process group ends by SIGKILL that long after the cell began; `end` is
-the notebook's end.
+A notebook is named by its number or its path, and gets its own namespace. A failing notebook ends the run,
+unless `--go-on` is set. With `--die`, the process group is killed (SIGKILL) that long after the cell started;
+`end` means the end of the notebook.
 """
 
 import argparse
@@ -23,7 +23,7 @@ def die() -> None:
 
 
 def run(shell: InteractiveShell, notebook: Path, die_before: str, seconds: float) -> BaseException | None:
-    """The error that ended it, if one did."""
+    """Returns the error that ended the notebook, if any."""
     number = notebook.name[:2]
     cells = [cell for cell in json.loads(notebook.read_text())["cells"] if cell["cell_type"] == "code"]
     for index, cell in enumerate([*cells, None]):

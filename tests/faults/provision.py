@@ -1,6 +1,6 @@
-"""The verbs of the notebooks that ask the clouds for something: `python -m tests.faults.provision [aws]`.
+"""The notebooks' helpers that call the clouds: `python -m tests.faults.provision [aws]`.
 
-With `aws`, without clusters. The clients wait for an answer a short time only.
+With `aws`, without clusters. The clients have a short timeout.
 """
 
 import sys
@@ -8,12 +8,12 @@ import sys
 from helpers import acm, aws, dns, eks, function, gcp, gke, load_balancer, network
 from helpers.base.errors import TutorialError
 
-PATIENCE = 2.0  # seconds
+TIMEOUT = 2.0  # seconds
 
 
 def main(with_clusters: bool) -> None:
-    aws._TIMEOUTS["read_timeout"] = PATIENCE
-    gcp.TIMEOUT = PATIENCE
+    aws._TIMEOUTS["read_timeout"] = TIMEOUT
+    gcp.TIMEOUT = TIMEOUT
     if with_clusters:
         gke.create()
     network.ensure()

@@ -1,4 +1,4 @@
-"""A proxy on 127.0.0.1 before a cloud's API, which does to each call what a judge says."""
+"""A proxy on 127.0.0.1 in front of a cloud's API; for each call, a judge decides what happens."""
 
 import re
 import threading
@@ -15,7 +15,7 @@ IDS = re.compile(r"[0-9a-f]{8,}|\d{6,}|%3A|\d{4}-\d\d-\d\d")
 
 @dataclass(frozen=True)
 class Call:
-    """One request. `protocol` is how the service wants its errors; `what` is the same in every run."""
+    """One request. `protocol` determines the format of errors; `what` is the same in every run."""
 
     service: str
     operation: str
@@ -35,11 +35,11 @@ class Answer:
 
 
 Send = Callable[[], Answer]
-Judge = Callable[[Call, Send], Answer | None]  # None: the connection is closed without a word
+Judge = Callable[[Call, Send], Answer | None]  # None: the connection is closed without a response
 
 
 class Proxy:
-    """Until `close`, http://127.0.0.1:<port> is `upstream`, but for what `judge` makes of each call."""
+    """Until `close`, http://127.0.0.1:<port> stands in for `upstream`; `judge` decides about each call."""
 
     def __init__(self, upstream: str, judge: Judge) -> None:
         target, proxy = urlsplit(upstream), self
@@ -51,7 +51,7 @@ class Proxy:
             def handle_one_request(self) -> None:
                 try:
                     super().handle_one_request()
-                except (ConnectionError, TimeoutError):  # the client has gone
+                except (ConnectionError, TimeoutError):  # the client has disconnected
                     self.close_connection = True
 
             def _pass(self) -> None:
@@ -89,7 +89,7 @@ class Proxy:
 def _send(netloc: str, method: str, path: str, headers: HTTPMessage, body: bytes) -> Answer:
     connection = HTTPConnection(netloc, timeout=300)
     try:
-        # Host stays the proxy's own: it is signed.
+        # The Host header stays the proxy's: it is signed.
         kept = {name: value for name, value in headers.items() if name.lower() != "connection"}
         connection.request(method, path, body, {**kept, "Connection": "close"})
         answer = connection.getresponse()
@@ -101,7 +101,7 @@ def _send(netloc: str, method: str, path: str, headers: HTTPMessage, body: bytes
 
 
 def read(method: str, path: str, headers: HTTPMessage, body: bytes) -> Call:
-    """What is asked: by AWS's three ways to say it, or Google's one."""
+    """The operation of a request, in AWS's three protocols or Google's one."""
     text = body.decode(errors="replace")
     scope = re.search(r"Credential=[^/]+/\d+/[^/]+/([^/]+)/aws4_request", headers.get("Authorization", ""))
     service = scope[1] if scope else "google"
@@ -110,7 +110,7 @@ def read(method: str, path: str, headers: HTTPMessage, body: bytes) -> Call:
     elif service != "google" and (action := parse_qs(text).get("Action")):
         operation, protocol = action[0], "ec2" if service == "ec2" else "query"
     else:
-        # S3 says by the query which of a bucket's settings is meant.
+        # For S3, the query string names the bucket setting.
         asked = path if service == "s3" else urlsplit(path).path
         operation = f"{method} {IDS.sub('#', asked)}"
         protocol = {"google": "google", "route53": "query", "s3": "s3"}.get(service, "rest-json")
@@ -120,7 +120,7 @@ def read(method: str, path: str, headers: HTTPMessage, body: bytes) -> Call:
 
 
 def throttled(call: Call) -> Answer:
-    """The service asks to come later, in its own form."""
+    """A throttling error in the service's own format."""
     if call.protocol == "google" and "/compute/" in call.operation:
         errors = (
             '[{"message": "Rate Limit Exceeded", "domain": "usageLimits", "reason": "rateLimitExceeded"}]'
@@ -145,14 +145,14 @@ def throttled(call: Call) -> Answer:
 
 
 def unavailable(call: Call) -> Answer:
-    """A 503 from something before the service, which knows no form."""
+    """A 503 from something in front of the service, in no particular format."""
     return Answer(503, [("Content-Type", "text/html")], b"<html><body>Service Unavailable</body></html>")
 
 
-SLOW = 2.5  # seconds: more than the client of a test has patience for
+SLOW = 2.5  # seconds: longer than the timeout of a test's client
 
 
 def slow(send: Send) -> None:
-    """The service does what it was asked for; its answer comes when nobody waits any more."""
+    """The service handles the request, but responds only after the client has timed out."""
     send()
     time.sleep(SLOW)

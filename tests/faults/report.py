@@ -1,4 +1,4 @@
-"""`make faults`: every call of a full run meets every fault; what became of the runs, in one figure."""
+"""`make faults`: every call of a full run meets every fault; prints the outcome of the runs."""
 
 import re
 import sys
@@ -18,7 +18,7 @@ Fault = Callable[[Call, Send], Answer | None]
 
 
 def lost(call: Call, send: Send) -> None:
-    """The service does it; on its way back the answer gets lost."""
+    """The service handles the request, but the response is lost."""
     send()
 
 
@@ -33,9 +33,9 @@ FAULTS: dict[str, Fault] = {
 
 @dataclass
 class Faulty:
-    """Answers each call wrongly the first time it sees it; asked again, it lets it through.
+    """Injects a fault the first time it sees a call, and lets its repetition through.
 
-    Calls that differ in nothing, as when a state is polled, are one.
+    Identical calls, such as those that poll a state, count as one.
     """
 
     faults: list[Fault]
@@ -51,7 +51,7 @@ class Faulty:
 
 @dataclass
 class Figure:
-    """What was tried, and what came of it."""
+    """What was tried, and the outcome."""
 
     calls: int = 0
     runs: int = 0
@@ -62,7 +62,7 @@ class Figure:
 
 
 class Trial:
-    """Runs with one judge until all of their calls have met its faults."""
+    """Runs with one judge until all calls have met its faults."""
 
     def __init__(self, faults: list[Fault], environment: dict[str, str], clusters: bool) -> None:
         self.judge, self.environment, self.figure = Faulty(faults), environment, Figure()
@@ -73,7 +73,7 @@ class Trial:
         with behind(self.environment, self.judge, folder) as its:
             more = True
             while more:
-                # Where a run broke off, there are calls left to try.
+                # If a run stopped early, there are calls left to try.
                 more = not self._run(its, *self.modules)
                 more |= not self._run(its, "tests.faults.clean_up")
         self.figure.calls = len(self.judge.tried)
@@ -81,7 +81,7 @@ class Trial:
         return self.figure
 
     def _run(self, environment: dict[str, str], *module: str) -> bool:
-        """A run with faults; if it ends in an error, a second one without. Whether the first was enough."""
+        """Run with faults; if that fails, run again without. Returns whether the first run succeeded."""
         self.judge.on = True
         first = python(environment, *module)
         self.figure.runs += 1
@@ -98,7 +98,7 @@ class Trial:
 
 
 def main(chosen: list[str]) -> None:
-    """With these faults, or all; `aws` among them leaves the clusters out."""
+    """With these faults, or all; with `aws`, without clusters."""
     failed, total, clusters = 0, Figure(), "aws" not in chosen
     with fresh_lab(NAME) as environment:
         for name in [name for name in chosen if name != "aws"] or FAULTS:

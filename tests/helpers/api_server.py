@@ -1,4 +1,4 @@
-"""A real etcd and kube-apiserver on 127.0.0.1, without nodes: what `kubectl apply` needs, and no more."""
+"""A real etcd and kube-apiserver on 127.0.0.1, without nodes: just enough for `kubectl apply`."""
 
 import base64
 import os
@@ -18,7 +18,7 @@ LIMIT = 60  # seconds; it takes about three
 
 @contextmanager
 def running(programs: Path, folder: Path) -> Iterator[tuple[str, str]]:
-    """Start both; gives the server's URL and its certificate authority in base64."""
+    """Start both; yields the server's URL and its CA certificate in base64."""
     etcd, peer, secure = _free_port(), _free_port(), _free_port()
     (folder / "tokens.csv").write_text(f"{TOKEN},tester,1,system:masters\n")
     subprocess.run(
@@ -50,13 +50,13 @@ def running(programs: Path, folder: Path) -> Iterator[tuple[str, str]]:
     with ExitStack() as stack:
         stack.enter_context(_process([programs / "etcd", *stores, *listens], folder / "etcd.log"))
         stack.enter_context(_process([programs / "kube-apiserver", *serves], folder / "kube-apiserver.log"))
-        ca = folder / "apiserver.crt"  # it makes one for itself
+        ca = folder / "apiserver.crt"  # self-signed; the API server generates it
         _until_ready(f"https://127.0.0.1:{secure}/readyz", ca, folder / "kube-apiserver.log")
         yield f"https://127.0.0.1:{secure}", base64.b64encode(ca.read_bytes()).decode()
 
 
 def kubectl(*words: str) -> subprocess.CompletedProcess[str]:
-    """As a reader types it, with the context of the fixture `cluster`."""
+    """Runs kubectl as a reader would, with the context of the fixture `cluster`."""
     argv = ["kubectl", "--context", "eks", *words]
     return subprocess.run(argv, env=current().environment(), capture_output=True, text=True)
 
@@ -68,7 +68,7 @@ def _process(argv: list, log: Path) -> Iterator[None]:
         try:
             yield
         finally:
-            os.kill(process.pid, signal.SIGKILL)  # its data is the test's own
+            os.kill(process.pid, signal.SIGKILL)  # its data belongs to this test only
             process.wait()
 
 

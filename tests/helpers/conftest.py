@@ -1,4 +1,4 @@
-"""Settings of the test's own, and plain moto as AWS: no lab, nothing of the reader's."""
+"""Each test has its own settings, and plain moto as AWS: no lab, and none of the reader's files."""
 
 import itertools
 import logging
@@ -22,18 +22,18 @@ if TYPE_CHECKING:
 
 @pytest.fixture(autouse=True)
 def own_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No setting of the machine's or the lab's reaches a helper."""
+    """Helpers do not see any setting of the machine or of the lab."""
     for name in Settings.model_fields:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("TUTORIAL_SETTINGS", os.devnull)
     monkeypatch.setenv("TUTORIAL_BUILD_DIR", str(tmp_path / "build"))
-    monkeypatch.setenv("TUTORIAL_AUTHORIZED_CIDR", "203.0.113.7")  # nobody on the internet is asked
+    monkeypatch.setenv("TUTORIAL_AUTHORIZED_CIDR", "203.0.113.7")  # no external service is queried
 
 
 @pytest.fixture(scope="session")
 def moto_url() -> Iterator[str]:
-    os.environ["MOTO_IAM_LOAD_MANAGED_POLICIES"] = "true"  # moto reads it when it is imported
-    from moto.server import ThreadedMotoServer  # takes seconds, and few tests need it
+    os.environ["MOTO_IAM_LOAD_MANAGED_POLICIES"] = "true"  # moto reads it on import
+    from moto.server import ThreadedMotoServer  # the import takes seconds, and few tests need it
 
     _filter_nat_gateways_by_tag()
     logging.getLogger("werkzeug").setLevel(logging.WARNING)
@@ -45,7 +45,7 @@ def moto_url() -> Iterator[str]:
 
 
 def _filter_nat_gateways_by_tag() -> None:
-    """As EC2 does and moto does not: one test must not find another's."""
+    """Filter as EC2 does and moto does not: tests must not find each other's gateways."""
     from moto.ec2.models.nat_gateways import NatGatewayBackend
     from moto.ec2.utils import generic_filter
 
@@ -63,9 +63,9 @@ _numbers = itertools.count(1)
 
 @pytest.fixture
 def moto(moto_url: str, monkeypatch: pytest.MonkeyPatch) -> str:
-    """AWS's endpoint, with a tutorial's name and a domain that no other test has used.
+    """AWS's endpoint, with a tutorial name and a domain that no other test has used.
 
-    (A reset would make moto load AWS's thousand managed policies again, which takes seconds.)
+    (After a reset, moto would load AWS's thousand managed policies again, which takes seconds.)
     """
     name = f"test-{next(_numbers)}"
     monkeypatch.setenv("AWS_ENDPOINT_URL", moto_url)
@@ -100,7 +100,7 @@ def server(programs: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 @pytest.fixture
 def cluster(server, programs: Path, monkeypatch) -> None:
-    """The API server as the context `eks`, with a token that is in the kubeconfig."""
+    """The API server as the context `eks`, with a token in the kubeconfig."""
     monkeypatch.setenv("TUTORIAL_TOOLS", str(programs))
     write_context("eks", *server, api_server.TOKEN)
 

@@ -1,4 +1,4 @@
-"""An API server on 127.0.0.1 with a pod in every namespace: its log, and programs in it.
+"""An API server on 127.0.0.1 with a pod in every namespace: its log, and programs that run in it.
 
 Kubernetes' own needs a node for that. Exec as in v5.channel.k8s.io: a channel's number before each message.
 https://kubernetes.io/blog/2024/08/20/websockets-transition/
@@ -32,14 +32,14 @@ _CONTAINERS = [{"name": "main"}, {"name": "istio-proxy"}]
 
 
 class PodsServer:
-    """What its pods log and take, by namespace, and what it was asked for."""
+    """The logs and exec results of its pods, by namespace, and the requests that it got."""
 
     def __init__(self) -> None:
         self.logs: dict[str, str] = {}
         self.asked: list[str] = []  # namespaces whose logs were read
         self.started: list[tuple[str, list[str]]] = []  # container and command of each program
-        self.away = 0  # so many requests are answered by 503
-        self.loses_input = 0  # so many programs get nothing of what they are given
+        self.away = 0  # how many of the next requests get a 503
+        self.loses_input = 0  # how many of the next programs get no standard input
         self.files: dict[str, bytes] = {}  # what `sh -c "cat > …"` wrote
         self.url = ""
 
@@ -133,7 +133,7 @@ class _Exec(WebSocketHandler):
         assert isinstance(message, bytes)
         if message[0] == 0:
             self.given += message[1:]
-        elif message == bytes([255, 0]):  # the end of its standard input
+        elif message == bytes([255, 0]):  # end of standard input
             if self.server.loses_input:
                 self.server.loses_input -= 1
                 self.given = b""

@@ -18,7 +18,7 @@ NOW = datetime.now(UTC)
 
 @pytest.fixture
 def balancer(moto) -> str:
-    """The ARN of a load balancer, without a log yet."""
+    """The ARN of a load balancer that has no log yet."""
     place = network.ensure()
     made = aws.call("elbv2", "create_load_balancer", Name="plain", Scheme="internal", Subnets=place.private)
     return str(made["LoadBalancers"][0]["LoadBalancerArn"])
@@ -26,13 +26,13 @@ def balancer(moto) -> str:
 
 @pytest.fixture
 def bucket(moto) -> str:
-    """The bucket as it would be, but without the policy, which moto takes for a refusal of everything."""
+    """The bucket, but without its policy, which moto interprets as denying everything."""
     aws.call("s3", "create_bucket", Bucket=alb_log.bucket())
     return alb_log.bucket()
 
 
 def everything_of(balancer: str) -> list[Any]:
-    """What the bucket's settings and the load balancer's attributes are."""
+    """The bucket's settings and the load balancer's attributes."""
     shown = (
         "get_bucket_policy", "get_public_access_block", "get_bucket_encryption",
         "get_bucket_lifecycle_configuration",
@@ -43,7 +43,7 @@ def everything_of(balancer: str) -> list[Any]:
 
 
 def line(client: str, path: str, made: datetime = NOW) -> str:
-    """An entry as AWS documents it."""
+    """An entry in the documented format."""
     time = made.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
     return (
         f"h2 {time} app/plain/50dc6c495c0c9188 {client} - 0.000 0.012 0.000 200 200 310 1523 "
@@ -62,7 +62,7 @@ def deliver(bucket: str, *lines: str, day: datetime = NOW) -> None:
     aws.call("s3", "put_object", Bucket=bucket, Key=f"{folder}/{number}.log.gz", Body=body)
 
 
-def test_ensuring_twice_changes_nothing_and_says_so(balancer, capsys):
+def test_ensure_twice_changes_nothing_and_reports_it(balancer, capsys):
     alb_log.ensure(balancer)
     said = capsys.readouterr().out
     name = alb_log.bucket()
@@ -75,7 +75,7 @@ def test_ensuring_twice_changes_nothing_and_says_so(balancer, capsys):
     assert capsys.readouterr().out == f"Bucket {name} exists\n"
 
 
-def test_the_bucket_is_closed_to_all_but_the_delivery_of_this_accounts_logs(balancer):
+def test_the_bucket_accepts_only_log_delivery_for_this_account(balancer):
     alb_log.ensure(balancer)
     policy, public, encryption, lifecycle, _ = everything_of(balancer)
     [write, tls] = json.loads(policy["Policy"])["Statement"]
@@ -88,7 +88,7 @@ def test_the_bucket_is_closed_to_all_but_the_delivery_of_this_accounts_logs(bala
     assert lifecycle["Rules"][0]["Expiration"]["Days"] == 1
 
 
-def test_a_run_that_ended_half_way_is_gone_on_with(bucket, balancer):
+def test_an_interrupted_run_is_completed(bucket, balancer):
     with pytest.raises(Exception, match="NoSuchBucketPolicy"):
         everything_of(balancer)
     alb_log.ensure(balancer)
@@ -96,7 +96,7 @@ def test_a_run_that_ended_half_way_is_gone_on_with(bucket, balancer):
 
 
 @pytest.mark.parametrize("region", ["us-east-1", "ap-southeast-2"])
-def test_the_longest_name_is_one_that_s3_takes(moto, monkeypatch, region):
+def test_the_longest_name_is_valid_in_s3(moto, monkeypatch, region):
     monkeypatch.setenv("TUTORIAL_NAME", "a" * 20)
     monkeypatch.setenv("AWS_REGION", region)
     assert len(alb_log.bucket()) <= 63
@@ -113,7 +113,7 @@ def test_an_entry_is_found_by_the_clients_address(bucket, capsys):
     assert capsys.readouterr().out.startswith(f"aws s3 sync \\\n    s3://{bucket}/AWSLogs/")
 
 
-def test_of_several_requests_on_a_connection_it_is_the_last_or_the_one_since(bucket):
+def test_of_several_requests_on_a_connection_the_latest_or_the_next_is_found(bucket):
     times = [NOW - timedelta(seconds=seconds) for seconds in (90, 60, 59.9)]
     deliver(bucket, line(CLIENT, "/2", times[1]), line(CLIENT, "/3", times[2]))
     deliver(bucket, line(CLIENT, "/1", times[0]))
@@ -129,13 +129,13 @@ def test_folders_of_other_days_are_not_read(bucket):
         alb_log.entry(CLIENT, timeout=0.1)
 
 
-def test_a_request_that_is_not_there_is_a_clear_error(bucket):
+def test_a_missing_request_is_a_clear_error(bucket):
     deliver(bucket, line(OTHER, "/"))
     with pytest.raises(TimedOutError, match=r"10\.0\.4\.7:43210.*not delivered yet(.|\n)*TLS handshake"):
         alb_log.entry(CLIENT, timeout=0.1)
 
 
-def test_the_clean_up_empties_the_bucket_even_while_more_comes(bucket, monkeypatch):
+def test_clean_up_empties_the_bucket_while_more_logs_arrive(bucket, monkeypatch):
     deliver(bucket, line(CLIENT, "/"))
     late = iter([True])
 
@@ -148,12 +148,12 @@ def test_the_clean_up_empties_the_bucket_even_while_more_comes(bucket, monkeypat
     assert ("bucket", bucket) in [(one.kind, one.name) for one in cleanup.listing()]
     cleanup.everything()
     events.unregister("before-call.s3.DeleteBucket", write)
-    assert next(late, False) is False  # one did come late
+    assert next(late, False) is False  # one object did arrive late
     assert cleanup.listing() == []
     assert not alb_log.find()
 
 
-def test_the_load_balancer_comes_with_its_log(moto, capsys):
+def test_a_new_load_balancer_has_its_log_enabled(moto, capsys):
     network.ensure()
     function.ensure()
     acm.ensure()

@@ -1,4 +1,4 @@
-"""The AWS part against plain moto: made once, found again, deleted without a trace."""
+"""The AWS helpers against plain moto: create once, find again, delete completely."""
 
 import base64
 import hashlib
@@ -25,7 +25,7 @@ def make_all() -> tuple:
     )
 
 
-def test_second_run_changes_nothing_and_says_so(moto, capsys):
+def test_second_run_changes_nothing_and_reports_it(moto, capsys):
     first = make_all()
     said = capsys.readouterr().out
     assert "aws ec2 create-vpc --cidr-block 10.0.0.0/16 --tag-specifications" in said
@@ -37,7 +37,7 @@ def test_second_run_changes_nothing_and_says_so(moto, capsys):
     assert "Listener HTTPS 443 exists" in again
 
 
-def test_network_has_three_zones_and_the_tags_that_balancers_look_for(moto):
+def test_network_has_three_zones_and_the_tags_that_load_balancers_need(moto):
     place = network.ensure()
     subnets = {subnet["SubnetId"]: subnet for subnet in aws.list_all("ec2", "describe_subnets", "Subnets")}
     tag_of = {place.private[0]: "kubernetes.io/role/internal-elb", place.public[0]: "kubernetes.io/role/elb"}
@@ -48,7 +48,7 @@ def test_network_has_three_zones_and_the_tags_that_balancers_look_for(moto):
     assert [subnets[id_]["CidrBlock"] for id_ in place.private] == list(network.PRIVATE)
 
 
-def test_zones_without_eks_are_left_out(moto, monkeypatch):
+def test_zones_without_eks_are_skipped(moto, monkeypatch):
     def ids() -> set[str]:
         named = aws.list_all("ec2", "describe_availability_zones", "AvailabilityZones")
         return {zone["ZoneId"] for zone in named if zone["ZoneName"] in network._zones()}
@@ -59,13 +59,13 @@ def test_zones_without_eks_are_left_out(moto, monkeypatch):
     assert len(ids()) == 3 and here not in ids()
 
 
-def test_a_region_with_two_zones_is_refused(moto, monkeypatch):
+def test_a_region_with_two_zones_is_rejected(moto, monkeypatch):
     monkeypatch.setenv("AWS_REGION", "us-west-1")
     with pytest.raises(SettingsError, match="us-west-1 has 2 zones"):
         network.ensure()
 
 
-def test_private_subnets_reach_out_by_the_nat_gateway_only(moto):
+def test_private_subnets_have_outbound_access_only_through_the_nat_gateway(moto):
     place = network.ensure()
     targets = {}
     for table in ec2.tagged("route table"):
@@ -76,7 +76,7 @@ def test_private_subnets_reach_out_by_the_nat_gateway_only(moto):
     assert all(targets[subnet].startswith("igw-") for subnet in place.public)
 
 
-def test_function_code_is_the_folder_as_it_is(moto):
+def test_function_code_is_the_folder_unchanged(moto):
     function.ensure()
     code = function.package()
     assert function.package() == code
@@ -95,7 +95,7 @@ def test_function_is_updated_when_its_source_changes(moto, monkeypatch, tmp_path
     assert (after.arn, after.code_sha256 != before.code_sha256) == (before.arn, True)
 
 
-def test_permission_names_the_present_target_group(moto):
+def test_permission_names_the_current_target_group(moto):
     make_all()
     old = load_balancer.get().target_group_arn
     function.allow_load_balancer(old + "-another")
@@ -105,7 +105,7 @@ def test_permission_names_the_present_target_group(moto):
     assert old + "-another" not in policy
 
 
-def test_certificate_is_imported_anew_when_the_file_is_another(moto, tmp_path, capsys):
+def test_certificate_is_imported_again_when_the_file_changes(moto, tmp_path, capsys):
     arn = acm.ensure()
     (tmp_path / "build" / "certs" / "alb.crt").unlink()
     capsys.readouterr()
@@ -115,7 +115,7 @@ def test_certificate_is_imported_anew_when_the_file_is_another(moto, tmp_path, c
     assert held.strip() == (tmp_path / "build" / "certs" / "alb.crt").read_text().strip()
 
 
-def test_listeners_speak_http_and_https_with_our_certificate(moto):
+def test_listeners_serve_http_and_https_with_our_certificate(moto):
     make_all()
     rows = load_balancer.listeners().rows
     assert [row[:3] for row in rows] == [["80", "HTTP", ""], ["443", "HTTPS", load_balancer.TLS_POLICY]]
@@ -125,7 +125,7 @@ def test_listeners_speak_http_and_https_with_our_certificate(moto):
     assert [each["CertificateArn"] for each in listener["Certificates"]] == [acm.get()]
 
 
-def test_record_is_an_alias_in_the_zone_of_the_domain(moto, monkeypatch):
+def test_record_is_an_alias_in_the_domains_zone(moto, monkeypatch):
     monkeypatch.setenv("TUTORIAL_DOMAIN", "tutorial.example.org")
     make_all()
     record = dns.find()
@@ -133,7 +133,7 @@ def test_record_is_an_alias_in_the_zone_of_the_domain(moto, monkeypatch):
     assert record["AliasTarget"]["DNSName"].rstrip(".") == load_balancer.get().dns_name
 
 
-def test_balancer_drops_headers_that_http_does_not_allow(moto):
+def test_load_balancer_drops_invalid_headers(moto):
     make_all()
     arn = load_balancer.get().arn
     answer = aws.call("elbv2", "describe_load_balancer_attributes", LoadBalancerArn=arn)
@@ -141,7 +141,7 @@ def test_balancer_drops_headers_that_http_does_not_allow(moto):
     assert there.items() >= load_balancer.ATTRIBUTES.items()
 
 
-def test_private_zone_belongs_to_the_vpc_and_hides_no_public_one(moto, monkeypatch):
+def test_private_zone_belongs_to_the_vpc_and_does_not_shadow_a_public_one(moto, monkeypatch):
     domain = current().TUTORIAL_DOMAIN
     aws.call("route53", "create_hosted_zone", Name=domain, CallerReference=f"public {domain}")
     monkeypatch.setenv("TUTORIAL_ROUTE53_ZONE", "private")
@@ -156,14 +156,14 @@ def test_private_zone_belongs_to_the_vpc_and_hides_no_public_one(moto, monkeypat
     assert route53.find() != found["HostedZone"]["Id"].rpartition("/")[2]
 
 
-def test_acm_issues_once_the_domain_has_its_record(moto, monkeypatch, capsys):
+def test_acm_issues_once_the_domain_has_its_validation_record(moto, monkeypatch, capsys):
     monkeypatch.setenv("TUTORIAL_CERTIFICATE", "acm")
     monkeypatch.setattr("moto.settings.ACM_VALIDATION_WAIT", 0)
     mine = aws.call("route53", "create_hosted_zone", Name=current().TUTORIAL_DOMAIN, CallerReference="mine")
     mine = mine["HostedZone"]["Id"].rpartition("/")[2]
     network.ensure()
     arn = acm.ensure()
-    assert f"\n# → /hostedzone/{mine}\n" in capsys.readouterr().out  # asked, as commands name it
+    assert f"\n# → /hostedzone/{mine}\n" in capsys.readouterr().out  # queried, in the form that commands use
     described = aws.call("acm", "describe_certificate", CertificateArn=arn)["Certificate"]
     assert (described["Type"], described["Status"]) == ("AMAZON_ISSUED", "ISSUED")
     wanted = described["DomainValidationOptions"][0]["ResourceRecord"]
@@ -178,7 +178,7 @@ def test_acm_issues_once_the_domain_has_its_record(moto, monkeypatch, capsys):
     assert route53.find() == mine
 
 
-def test_certificate_of_the_other_kind_is_not_taken_for_ours(moto, monkeypatch):
+def test_certificate_of_another_type_is_not_reused(moto, monkeypatch):
     imported = acm.ensure()
     monkeypatch.setenv("TUTORIAL_CERTIFICATE", "acm")
     monkeypatch.setattr("moto.settings.ACM_VALIDATION_WAIT", 0)
@@ -197,25 +197,25 @@ def test_certificate_of_the_other_kind_is_not_taken_for_ours(moto, monkeypatch):
         (eks.get, "02-deploy-istio-in-eks"),
     ],
 )
-def test_what_is_missing_names_the_notebook_that_makes_it(moto, look_up, first):
+def test_prerequisite_error_names_the_notebook_to_run(moto, look_up, first):
     with pytest.raises(PrerequisiteError, match=f"Run {first} first"):
         look_up()
 
 
-def test_load_balancer_without_its_network_is_a_notebook_out_of_order(moto):
+def test_load_balancer_without_its_network_is_a_prerequisite_error(moto):
     with pytest.raises(PrerequisiteError, match="no VPC tagged Project=test-"):
         load_balancer.ensure()
 
 
-def test_refusal_has_the_services_code_and_words(moto):
+def test_api_error_has_the_services_code_and_message(moto):
     with pytest.raises(ApiError) as refused:
         aws.call("eks", "describe_cluster", name="nobody")
     assert refused.value.code == "ResourceNotFoundException"
     assert "aws eks describe-cluster" in str(refused.value)
 
 
-class Answering(web.Handler):
-    """Whatever AWS service is asked answers with this status and body."""
+class AnswerAll(web.Handler):
+    """Any AWS service responds with this status and body."""
 
     status, body = 403, ""
 
@@ -227,16 +227,16 @@ class Answering(web.Handler):
 
 @pytest.fixture
 def answering(monkeypatch):
-    with web.serving(web.on_loopback(Answering)) as server:
+    with web.serving(web.on_loopback(AnswerAll)) as server:
         monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.server_port}")
         monkeypatch.setenv("AWS_ACCESS_KEY_ID", "EXAMPLE")
         monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "example")
         monkeypatch.setenv("AWS_SESSION_TOKEN", "from an hour ago")
         monkeypatch.setattr("helpers.aws._RETRIES", {"mode": "standard", "max_attempts": 1})
-        yield Answering
+        yield AnswerAll
 
 
-def test_expired_credentials_say_sign_in_and_go_on(answering, monkeypatch):
+def test_expired_credentials_error_says_how_to_sign_in_again(answering, monkeypatch):
     error = "<Error><Code>ExpiredToken</Code><Message>The security token is expired</Message></Error>"
     monkeypatch.setattr(answering, "body", f"<ErrorResponse>{error}</ErrorResponse>")
     with pytest.raises(ApiError, match=r"ExpiredToken: .*expired\nTry: sign in .*it continues") as refused:
@@ -244,7 +244,7 @@ def test_expired_credentials_say_sign_in_and_go_on(answering, monkeypatch):
     assert refused.value.code == "ExpiredToken"
 
 
-def test_what_is_no_answer_of_aws_is_unreachable(answering, monkeypatch):
+def test_a_response_that_is_not_from_aws_is_unreachable(answering, monkeypatch):
     monkeypatch.setattr(
         answering, "body", "<!doctype html><title>Please sign in to the hotel's network</title>"
     )
@@ -252,7 +252,7 @@ def test_what_is_no_answer_of_aws_is_unreachable(answering, monkeypatch):
         aws.account_id()
 
 
-def test_without_credentials_there_is_a_way_to_get_them(monkeypatch, tmp_path):
+def test_missing_credentials_error_says_how_to_get_them(monkeypatch, tmp_path):
     for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
         monkeypatch.setenv(name, str(tmp_path / "none"))
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
@@ -260,13 +260,13 @@ def test_without_credentials_there_is_a_way_to_get_them(monkeypatch, tmp_path):
     monkeypatch.setenv("AWS_REGION", "eu-west-3")  # a client that no other test has used
     with pytest.raises(UnreachableError, match=r"no AWS credentials.*\n.*aws sso login"):
         aws.account_id()
-    monkeypatch.setenv("AWS_PROFILE", "nobody")  # what was found out before is not kept
+    monkeypatch.setenv("AWS_PROFILE", "nobody")  # cached credentials are discarded
     with pytest.raises(UnreachableError, match=r"nobody.*could not be found"):
         aws.account_id()
 
 
-def test_aws_login_is_a_sign_in_too(monkeypatch, tmp_path):
-    """The AWS CLI's `aws login` leaves a session in a file; botocore reads it with its extra `crt`."""
+def test_aws_login_credentials_work(monkeypatch, tmp_path):
+    """The AWS CLI's `aws login` caches a session in a file; botocore reads it with its extra `crt`."""
     user, config = "arn:aws:iam::123456789012:user/reader", tmp_path / "config"
     config.write_text(f"[default]\nlogin_session = {user}\n")
     monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
@@ -286,7 +286,7 @@ def test_aws_login_is_a_sign_in_too(monkeypatch, tmp_path):
     assert aws.credentials().access_key == "EXAMPLE"
 
 
-def test_unreachable_endpoint_says_what_to_look_at(monkeypatch):
+def test_unreachable_endpoint_error_says_what_to_check(monkeypatch):
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "EXAMPLE")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "example")
@@ -295,7 +295,7 @@ def test_unreachable_endpoint_says_what_to_look_at(monkeypatch):
         aws.account_id()
 
 
-def test_clean_up_leaves_an_empty_listing_and_may_run_again(moto, capsys):
+def test_clean_up_leaves_nothing_and_can_be_repeated(moto, capsys):
     make_all()
     assert {resource.kind for resource in cleanup.listing()} >= {"VPC", "function", "load balancer", "role"}
     cleanup.everything()
@@ -305,7 +305,7 @@ def test_clean_up_leaves_an_empty_listing_and_may_run_again(moto, capsys):
     assert capsys.readouterr().out == "Nothing exists: nothing to delete\n"
 
 
-def test_clean_up_takes_what_kubernetes_left_in_the_vpc(moto):
+def test_clean_up_deletes_what_kubernetes_left_in_the_vpc(moto):
     place = network.ensure()
     aws.call("ec2", "create_network_interface", SubnetId=place.private[0], Description="aws-K8S-left")
     aws.call("ec2", "create_security_group", GroupName="k8s-elb-a1", Description="x", VpcId=place.vpc_id)
@@ -315,7 +315,7 @@ def test_clean_up_takes_what_kubernetes_left_in_the_vpc(moto):
     assert aws.list_all("ec2", "describe_network_interfaces", "NetworkInterfaces", Filters=mine) == []
 
 
-def test_clean_up_leaves_what_is_not_ours(moto):
+def test_clean_up_keeps_what_is_not_ours(moto):
     theirs = aws.call("ec2", "create_vpc", CidrBlock="10.1.0.0/16")["Vpc"]["VpcId"]
     domain = current().TUTORIAL_DOMAIN
     theirs_too = aws.call("route53", "create_hosted_zone", Name=domain, CallerReference=domain)
@@ -326,7 +326,7 @@ def test_clean_up_leaves_what_is_not_ours(moto):
     assert dns.find() is None
 
 
-def test_two_tutorials_in_one_account_do_not_see_each_other(moto, monkeypatch):
+def test_two_tutorials_in_one_account_are_isolated(moto, monkeypatch):
     ours, name = network.ensure(), current().TUTORIAL_NAME
     monkeypatch.setenv("TUTORIAL_NAME", "another")
     with pytest.raises(PrerequisiteError):

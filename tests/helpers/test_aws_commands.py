@@ -1,4 +1,4 @@
-"""Each printed `aws` line, as the AWS CLI itself reads it, makes the very call that the helper made."""
+"""Each printed `aws` line, parsed by the AWS CLI itself, makes exactly the call that the helper made."""
 
 import ast
 import contextlib
@@ -26,14 +26,14 @@ from tests.pasting.transcript import parse
 
 Call = tuple[str, str, dict[str, Any]]
 
-_DATA = os.environ["AWS_DATA_PATH"]  # which awscli sets, and reading the settings removes
-_CHANGES_OTHERS = ("modify-vpc-attribute",)  # in a CLI that is asked twice
+_DATA = os.environ["AWS_DATA_PATH"]  # set by awscli, removed when the settings are read
+_CHANGES_OTHERS = ("modify-vpc-attribute",)  # if the same CLI process runs it twice
 _QUESTION = re.compile("describe|get|list|filter|head|invoke", re.I)
 
 
 @pytest.fixture(scope="module")
 def cli() -> Iterator[Any]:
-    """What the AWS CLI would call: service, operation (of a waiter: its own) and parameters of words."""
+    """What the AWS CLI would call for these arguments: service, operation (or waiter), parameters."""
     sent: list[Call] = []
 
     def keep(self: Any, service: str, operation: str, parameters: dict[str, Any], _globals: Any) -> int:
@@ -106,7 +106,7 @@ VALUES: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize("parameters", VALUES, ids=str)
-def test_the_cli_reads_any_value_as_it_is(cli, parameters):
+def test_the_cli_parses_any_value_unchanged(cli, parameters):
     line = command_line.render("ec2", "create_vpc", parameters)
     line.write_files()
     assert cli(line.text) == ("ec2", "CreateVpc", parameters)
@@ -129,7 +129,7 @@ CALLS: list[Call] = [
 
 
 @pytest.mark.parametrize(("service", "operation", "parameters"), CALLS, ids=str)
-def test_the_cli_reads_any_call_as_it_is(cli, service, operation, parameters):
+def test_the_cli_parses_any_call_unchanged(cli, service, operation, parameters):
     line = command_line.render(service, operation, parameters, show="X[0].Y")
     line.write_files()
     name = operation.title().replace("_", "")
@@ -151,7 +151,7 @@ def test_a_document_stays_for_the_earlier_command_that_names_it():
 
 @pytest.fixture
 def changes(monkeypatch) -> list[Call]:
-    """What helpers' clients changed, as they asked for it; what was refused changed nothing."""
+    """The changes that helpers' clients requested; rejected ones are left out."""
     made: list[Call] = []
     send = BaseClient._make_api_call
 
@@ -173,11 +173,11 @@ def test_every_change_of_a_run_is_printed_and_makes_the_same_call(cli, moto, cha
     acm.ensure()
     load_balancer.ensure()
     dns.ensure()
-    eks.delete()  # moto's has no API server that the clean-up could ask
+    eks.delete()  # moto's cluster has no API server that the clean-up could query
     cleanup.everything()
     said = capsys.readouterr().out
     commands = [step.command for step in parse(said) if step.command.startswith("aws ")]
-    # That one changes a file of this machine.
+    # This one changes a file on this machine.
     read = [cli(command) for command in commands if not command.startswith("aws eks update-kubeconfig ")]
     printed = [call for call in read if not call[1].startswith("wait ") and not _QUESTION.match(call[1])]
     assert [pair for pair in zip(printed, changes, strict=True) if pair[0] != pair[1]] == []
@@ -194,8 +194,8 @@ def test_every_change_of_a_run_is_printed_and_makes_the_same_call(cli, moto, cha
         assert lines[lines.index(next_) - 1] == waiting
 
 
-def test_what_later_commands_name_was_returned_before(moto, capsys):
-    """An id that EC2 gave stands behind `# → ` before a command names it."""
+def test_ids_in_commands_were_returned_by_earlier_commands(moto, capsys):
+    """An id assigned by EC2 appears after `# → ` before a command uses it."""
     network.ensure()
     known: set[str] = set()
     for step in parse(capsys.readouterr().out):
@@ -218,14 +218,14 @@ def test_in_read_only_mode_a_change_names_its_command_and_is_not_made(moto, monk
     assert changes == [] and "aws " not in capsys.readouterr().out
 
 
-def test_a_refused_change_is_not_printed(moto, capsys):
+def test_a_rejected_change_is_not_printed(moto, capsys):
     with pytest.raises(ApiError):
         aws.change("ec2", "delete_vpc", VpcId="vpc-0")
     assert capsys.readouterr().out == ""
 
 
 def silent(source: str) -> list[str]:
-    """Operations that change something and do not go through `aws.change`."""
+    """Changing operations that do not go through `aws.change`."""
     found = []
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
@@ -246,5 +246,5 @@ def test_no_helper_changes_anything_silently():
 @pytest.mark.parametrize(
     "source", ["aws.call('ec2', 'create_vpc')", "aws.found('x', service='ec2', operation='delete_vpc')"]
 )
-def test_a_silent_change_is_noticed(source):
+def test_a_silent_change_is_detected(source):
     assert silent(source)

@@ -1,4 +1,4 @@
-"""The small CA, held against openssl."""
+"""The tutorial's CA, checked with openssl."""
 
 import datetime
 import itertools
@@ -20,7 +20,7 @@ def openssl(*args) -> subprocess.CompletedProcess:
 
 
 def issued(capsys) -> list[str]:
-    """The names in the openssl commands that were printed."""
+    """The file names in the openssl commands that were printed."""
     words = shlex.split("\n".join(step.command for step in parse(capsys.readouterr().out)))
     return [value.removeprefix("/CN=") for word, value in itertools.pairwise(words) if word == "-subj"]
 
@@ -42,14 +42,14 @@ def test_openssl_verifies_server_and_client(files):
         assert done.returncode == 0, done.stderr
 
 
-def test_stranger_has_the_clients_name_and_is_not_accepted(files):
+def test_strangers_certificate_has_the_clients_name_and_is_rejected(files):
     done = openssl("verify", "-CAfile", files.mtls_ca, files.stranger_cert)
     assert done.returncode != 0
     subject = openssl("x509", "-noout", "-subject", "-in", files.stranger_cert).stdout
     assert "client.lambda.external" in subject
 
 
-def test_another_client_is_of_the_same_authority_under_its_own_name(files):
+def test_another_client_has_the_same_ca_and_its_own_name(files):
     cert, key = pki.another_client("other.lambda.external")
     client = ("verify", "-purpose", "sslclient", "-CAfile", files.mtls_ca, "-verify_hostname")
     assert openssl(*client, "other.lambda.external", cert).returncode == 0
@@ -57,12 +57,12 @@ def test_another_client_is_of_the_same_authority_under_its_own_name(files):
     assert public_key("pkey", key) == public_key("x509", cert)
 
 
-def test_client_certificate_is_no_servers(files):
+def test_client_certificate_is_not_valid_for_a_server(files):
     done = openssl("verify", "-purpose", "sslserver", "-CAfile", files.mtls_ca, files.client_cert)
     assert done.returncode != 0
 
 
-def test_keys_are_for_their_owner_only(files):
+def test_only_the_owner_can_read_keys(files):
     keys = list(files.server_key.parent.glob("*.key"))
     assert len(keys) == 7
     assert {stat.S_IMODE(key.stat().st_mode) for key in keys} == {0o600}
@@ -76,14 +76,14 @@ def test_second_run_issues_nothing(files, capsys):
     assert issued(capsys) == []
 
 
-def test_new_domain_gets_a_new_certificate_and_nothing_else_does(files, monkeypatch, capsys):
+def test_new_domain_replaces_only_the_server_certificate(files, monkeypatch, capsys):
     monkeypatch.setenv("TUTORIAL_DOMAIN", "example.org")
     capsys.readouterr()
     pki.ensure()
     assert issued(capsys) == ["alb.example.org"]
 
 
-def test_authority_gone_means_new_leaves(files):
+def test_missing_ca_replaces_its_leaf_certificates(files):
     files.mtls_ca.unlink()
     again = pki.ensure()
     assert openssl("verify", "-CAfile", again.mtls_ca, again.client_cert).returncode == 0
@@ -97,14 +97,14 @@ def public_key(kind: str, file: Path) -> str:
 @pytest.mark.parametrize(
     ("broken", "by"),
     [
-        ("server.key", "client.key"),  # the key of another
-        ("server.crt", "stranger.crt"),  # of another authority, for another host
+        ("server.key", "client.key"),  # the key of another certificate
+        ("server.crt", "stranger.crt"),  # of another CA, for another host
         ("server.crt", "client.crt"),  # for another host
-        ("server.crt", "server.key"),  # no certificate
-        ("server.key", "server.crt"),  # no key
+        ("server.crt", "server.key"),  # not a certificate
+        ("server.key", "server.crt"),  # not a key
     ],
 )
-def test_what_does_not_fit_is_issued_anew_and_nothing_else_is(files, broken, by, capsys):
+def test_only_mismatched_files_are_issued_again(files, broken, by, capsys):
     folder = files.server_key.parent
     (folder / broken).write_bytes((folder / by).read_bytes())
     capsys.readouterr()
@@ -125,14 +125,27 @@ def test_expired_certificate_is_reissued(monkeypatch):
     assert openssl("verify", "-CAfile", files.mtls_ca, files.server_cert).returncode == 0
 
 
-def test_certificate_that_ends_today_is_reissued(files, monkeypatch, capsys):
+def test_certificates_that_are_not_valid_yet_are_reissued(monkeypatch):
+    """As after the clock was set back."""
+    with monkeypatch.context() as later:
+        later.setattr(pki, "_SKEW", -datetime.timedelta(hours=1))
+        issued = pki.ensure()
+        early = [issued.mtls_ca.read_bytes(), issued.server_cert.read_bytes()]
+    again = pki.ensure()
+    now = datetime.datetime.now(datetime.UTC)
+    for file, before in zip((again.mtls_ca, again.server_cert), early, strict=True):
+        assert file.read_bytes() != before
+        assert x509.load_pem_x509_certificate(file.read_bytes()).not_valid_before_utc <= now
+
+
+def test_certificate_that_expires_today_is_reissued(files, monkeypatch, capsys):
     monkeypatch.setattr(pki, "_LEFT", datetime.timedelta(days=366))
     capsys.readouterr()
     pki.ensure()
-    assert len(issued(capsys)) == 4  # the leaves; authorities last for years
+    assert len(issued(capsys)) == 4  # the leaf certificates; CAs are valid for years
 
 
-def test_acm_roots_are_amazons_and_no_others(monkeypatch):
+def test_default_acm_roots_are_exactly_amazons(monkeypatch):
     monkeypatch.setenv("TUTORIAL_CERTIFICATE", "acm")
     files = pki.ensure()
     roots = x509.load_pem_x509_certificates(files.alb_ca.read_bytes())
@@ -143,7 +156,7 @@ def test_acm_roots_are_amazons_and_no_others(monkeypatch):
     assert "alb.crt" not in repr(pki.table())
 
 
-def test_roots_of_anothers_acm_are_taken_as_they_are(monkeypatch, tmp_path):
+def test_configured_acm_roots_are_used_unchanged(monkeypatch, tmp_path):
     own = pki.ensure().mtls_ca.read_bytes()
     (tmp_path / "roots.pem").write_bytes(own)
     monkeypatch.setenv("TUTORIAL_CERTIFICATE", "acm")
@@ -153,7 +166,7 @@ def test_roots_of_anothers_acm_are_taken_as_they_are(monkeypatch, tmp_path):
     assert pki.ensure().alb_ca.read_bytes() != own
 
 
-def test_the_printed_commands_issue_the_same(monkeypatch, tmp_path, capsys):
+def test_the_printed_commands_issue_equivalent_certificates(monkeypatch, tmp_path, capsys):
     monkeypatch.setenv("TUTORIAL_BUILD_DIR", str(tmp_path / "build"))
     made = tmp_path / "build/certs"
     pki.ensure()
@@ -166,12 +179,12 @@ def test_the_printed_commands_issue_the_same(monkeypatch, tmp_path, capsys):
     for file in made.glob("*.crt"):
         one, other = helpers_own[file.name], file.read_bytes()
         assert one != other and described(one) == described(other)
-    test_keys_are_for_their_owner_only(pki.ensure())
+    test_only_the_owner_can_read_keys(pki.ensure())
     assert issued(capsys) == []
 
 
 def described(pem: bytes) -> tuple:
-    """What does not depend on the key and the moment."""
+    """The attributes that depend on neither the key nor the time."""
     certificate = x509.load_pem_x509_certificate(pem)
     lasts = certificate.not_valid_after_utc - certificate.not_valid_before_utc
     of_the_key = (x509.SubjectKeyIdentifier, x509.AuthorityKeyIdentifier)

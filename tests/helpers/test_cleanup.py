@@ -1,8 +1,8 @@
-"""The clean-up's command line against plain moto: what a dry run lists, what a sweep takes, its exit code."""
+"""The clean-up's command line against plain moto: dry runs, sweeps, exit status."""
 
 import pytest
 
-from helpers import acm, aws, cleanup, dns, eks, function, load_balancer, network
+from helpers import acm, aws, cleanup, dns, eks, function, kube, load_balancer, network
 from helpers.aws import iam
 from helpers.base.errors import SettingsError
 from helpers.base.settings import current
@@ -10,13 +10,13 @@ from helpers.base.tags import TUTORIAL
 
 
 def made_at(monkeypatch: pytest.MonkeyPatch, name: str, created: str) -> None:
-    """What is made from here on belongs to the run of that name and time."""
+    """What is created in this block belongs to a run with that name and time."""
     monkeypatch.setenv("TUTORIAL_NAME", name)
     tags = {"Project": name, "Tutorial": TUTORIAL, "Created": created}
     monkeypatch.setattr(aws, "project_tags", lambda: tags)
 
 
-def test_a_dry_run_lists_in_the_order_of_deletion_and_deletes_nothing(moto, capsys):
+def test_a_dry_run_lists_in_deletion_order_and_deletes_nothing(moto, capsys):
     network.ensure()
     function.ensure()
     acm.ensure()
@@ -36,7 +36,7 @@ def test_a_dry_run_lists_in_the_order_of_deletion_and_deletes_nothing(moto, caps
     ]  # fmt: skip
 
 
-def test_from_a_notebook_on_what_earlier_ones_created_is_kept(moto, capsys):
+def test_from_keeps_what_earlier_notebooks_created(moto, capsys):
     place = network.ensure()
     function.ensure()
     acm.ensure()
@@ -55,12 +55,12 @@ def test_from_a_notebook_on_what_earlier_ones_created_is_kept(moto, capsys):
 
 
 @pytest.mark.parametrize("wrong", [{"first": "7"}, {"first": "99"}, {"first": "04", "older_than": "1d"}])
-def test_what_cannot_be_deleted_from_is_refused(moto, wrong):
-    with pytest.raises(SystemExit, match=r"FROM=\d+ is not the number of a notebook|do not go together"):
+def test_an_invalid_from_is_rejected(moto, wrong):
+    with pytest.raises(SystemExit, match=r"FROM=\d+ is not the number of a notebook|cannot be combined"):
         cleanup.main(**wrong)
 
 
-def test_a_sweep_takes_old_runs_of_any_name_and_no_other(moto, monkeypatch, capsys):
+def test_a_sweep_deletes_old_runs_of_any_name_and_no_others(moto, monkeypatch, capsys):
     made_at(monkeypatch, "swept", "2026-01-01T00:00:00Z")
     monkeypatch.setenv("TUTORIAL_DOMAIN", "swept.example.org")
     network.ensure()
@@ -71,13 +71,13 @@ def test_a_sweep_takes_old_runs_of_any_name_and_no_other(moto, monkeypatch, caps
     made_at(monkeypatch, "working", "2026-01-01T00:00:00Z")
     vpc = network.ensure().vpc_id
     monkeypatch.setattr(aws, "project_tags", lambda: {"Project": "working", "Tutorial": TUTORIAL})
-    iam.ensure("function", "lambda")  # without a time: as if made now
+    iam.ensure("function", "lambda")  # without a timestamp, as if created now
     monkeypatch.setenv("TUTORIAL_NAME", "another")
     assert [(run.name, run.domain) for run in cleanup.runs_older_than("1d")] == [
         ("swept", "swept.example.org")
     ]
     cleanup.main(older_than="1d")
-    assert "Run swept, last created something 2026-01-01 00:00 UTC" in capsys.readouterr().out
+    assert "Run swept, newest resource from 2026-01-01 00:00 UTC" in capsys.readouterr().out
     assert current().TUTORIAL_NAME == "another"
     monkeypatch.setenv("TUTORIAL_NAME", "swept")
     assert cleanup.listing() == []
@@ -86,12 +86,12 @@ def test_a_sweep_takes_old_runs_of_any_name_and_no_other(moto, monkeypatch, caps
     assert cleanup.runs_older_than("1d") == []
 
 
-def test_an_age_that_is_none_is_refused_before_anything_is_asked():
+def test_an_invalid_age_is_rejected_before_any_call():
     with pytest.raises(SettingsError, match="24h"):
         cleanup.runs_older_than("a day")
 
 
-def test_what_will_not_go_is_named_and_the_exit_code_is_not_0(moto, monkeypatch):
+def test_failed_deletions_are_reported_and_the_exit_status_is_not_0(moto, monkeypatch):
     arn = aws.call("sns", "create_topic", Name="left", Tags=aws.tag_list())["TopicArn"]
     monkeypatch.setattr(cleanup, "_LIMIT", 0.1)
     with pytest.raises(SystemExit) as ended:
@@ -100,7 +100,7 @@ def test_what_will_not_go_is_named_and_the_exit_code_is_not_0(moto, monkeypatch)
     assert arn in str(ended.value.code)
 
 
-def test_a_zone_whose_run_ended_before_its_tags_were_set_is_found(moto):
+def test_a_zone_is_found_if_the_run_ended_before_tagging_it(moto):
     domain = current().TUTORIAL_DOMAIN
     comment = {"Comment": f"Project={current().TUTORIAL_NAME}"}
     aws.call("route53", "create_hosted_zone", Name=domain, CallerReference=domain, HostedZoneConfig=comment)
@@ -109,7 +109,7 @@ def test_a_zone_whose_run_ended_before_its_tags_were_set_is_found(moto):
     assert dns.leftovers() == []
 
 
-def test_classic_balancers_and_disks_of_the_cluster_go(moto):
+def test_the_clusters_classic_load_balancers_and_disks_are_deleted(moto):
     place, owned = network.ensure(), {"Key": eks.cluster_tag(), "Value": "owned"}
     listener = {"Protocol": "TCP", "LoadBalancerPort": 443, "InstancePort": 30443}
     name = current().TUTORIAL_NAME
@@ -123,3 +123,35 @@ def test_classic_balancers_and_disks_of_the_cluster_go(moto):
     assert cleanup.listing() == []
     left = aws.list_all("elb", "describe_load_balancers", "LoadBalancerDescriptions")
     assert f"b-{name}" in [balancer["LoadBalancerName"] for balancer in left]
+
+
+OWNER = """
+apiVersion: apps/v1
+kind: ControllerRevision
+metadata: {name: owner, namespace: default}
+data: {}
+revision: 1
+"""
+OWNED = """
+apiVersion: v1
+kind: Service
+metadata:
+  name: door
+  namespace: default
+  ownerReferences: [{apiVersion: apps/v1, kind: ControllerRevision, name: owner, uid: UID}]
+spec: {type: LoadBalancer, ports: [{port: 443}]}
+"""
+
+
+def test_what_owns_a_service_with_a_load_balancer_goes_first(moto, cluster, monkeypatch, capsys):
+    """Else its controller would create the Service again, as istiod does for a Gateway of the Gateway API."""
+    monkeypatch.setattr(cleanup, "_ready", lambda: ["eks"])
+    kube.apply_text("eks", OWNER)
+    owner = "controllerrevision.apps/owner"
+    kube.apply_text("eks", OWNED.replace("UID", kube.find("eks", "default", owner).metadata.uid))
+    network.ensure()
+    capsys.readouterr()
+    cleanup.everything()
+    said = capsys.readouterr().out
+    gone = [said.index(f"delete {what}\n# → ") for what in (owner, "service/door")]
+    assert gone == sorted(gone)

@@ -1,4 +1,4 @@
-"""Cloud NAT as the helpers make it, against the lab's Compute Engine, beside what others have there."""
+"""Cloud NAT as the helpers create it, against the lab's Compute Engine, next to other people's resources."""
 
 from typing import Any
 
@@ -24,13 +24,13 @@ EVERYTHING = {
 
 @pytest.fixture
 def routers(google) -> Any:
-    """Google's own client, to be somebody else in the same project."""
+    """Google's own client, acting as another user of the same project."""
     options = {"api_endpoint": google.gcp.endpoint_url}
     return compute_v1.RoutersClient(transport="rest", client_options=options)
 
 
 def insert(routers: Any, name: str, **more: Any) -> None:
-    """Begin to make a router; it is there a moment later."""
+    """Start to create a router; it exists a moment later."""
     routers.insert_unary(**PLACE, router_resource={"name": name, "network": NETWORK, **more})
 
 
@@ -48,7 +48,7 @@ def as_in_moto(monkeypatch, moto_url: str) -> None:
         monkeypatch.setenv(f"AWS_{name}", value)
 
 
-def test_it_is_made_once_and_says_whose_it_is(routers, capsys):
+def test_it_is_created_once_with_its_owner_in_the_description(routers, capsys):
     cloud_nat.ensure()
     (router,) = routers.list(**PLACE)
     assert (router.name, router.network.partition("/projects/")[2]) == (
@@ -74,7 +74,7 @@ def test_it_is_deleted_once(routers, capsys):
     assert capsys.readouterr().out == ""
 
 
-def test_where_a_nat_serves_the_network_already_none_is_made_and_it_stays(routers, capsys):
+def test_an_existing_nat_for_the_network_is_used_and_kept(routers, capsys):
     made(routers, "the-companys", nats=[EVERYTHING])
     cloud_nat.ensure()
     assert "Cloud NAT of the router the-companys exists" in capsys.readouterr().out
@@ -82,13 +82,13 @@ def test_where_a_nat_serves_the_network_already_none_is_made_and_it_stays(router
     assert names(routers) == ["the-companys"]
 
 
-def test_a_router_without_nat_is_none(routers):
+def test_a_router_without_nat_does_not_count(routers):
     made(routers, "for-a-vpn")
     cloud_nat.ensure()
     assert sorted(names(routers)) == ["for-a-vpn", "istio-multicloud"]
 
 
-def test_a_router_of_our_name_that_is_not_ours_stops_the_run_and_stays(routers):
+def test_another_owners_router_of_the_same_name_is_an_error_and_is_kept(routers):
     made(routers, "istio-multicloud", description="the network team's")
     assert "stop" in [found.level for found in preflight.names()]
     with pytest.raises(ApiError, match="already exists"):
@@ -97,8 +97,8 @@ def test_a_router_of_our_name_that_is_not_ours_stops_the_run_and_stays(routers):
     assert names(routers) == ["istio-multicloud"]
 
 
-def test_a_run_that_was_interrupted_goes_on(routers, monkeypatch):
-    """Whether the router that it began is listed at once, Google does not say."""
+def test_an_interrupted_run_is_completed(routers, monkeypatch):
+    """Google does not document whether a router is listed while it is being created."""
     look, seen = cloud_nat.serving, []
     monkeypatch.setattr(cloud_nat, "serving", lambda: look() if seen else seen.append("nothing"))
     insert(routers, "istio-multicloud", nats=[EVERYTHING], description="Project=istio-multicloud")
@@ -107,17 +107,17 @@ def test_a_run_that_was_interrupted_goes_on(routers, monkeypatch):
     assert names(routers) == ["istio-multicloud"]
 
 
-def test_a_router_that_lost_its_nat_is_told_how_to_be_mended(routers, monkeypatch):
+def test_a_router_without_its_nat_is_an_error_that_says_how_to_fix_it(routers, monkeypatch):
     monkeypatch.setattr(cloud_nat, "_LIMIT", 0.1)
     made(routers, "istio-multicloud", description="Project=istio-multicloud")
     with pytest.raises(TimedOutError, match="Try: run 99-clean-up, then start again"):
         cloud_nat.ensure()
 
 
-def test_while_the_last_one_is_being_deleted_the_next_waits(routers):
+def test_creation_waits_while_the_previous_router_is_being_deleted(routers):
     cloud_nat.ensure()
     routers.delete_unary(**PLACE, router="istio-multicloud")
-    cloud_nat.delete()  # finds it busy, then gone
+    cloud_nat.delete()  # finds it busy, then deleted
     cloud_nat.ensure()
     assert names(routers) == ["istio-multicloud"]
 
@@ -132,33 +132,33 @@ def test_all_pages_of_a_list_are_read(routers, monkeypatch):
     assert [router["name"] for router in cloud_nat.of_all_runs()] == ["a", "b"]
 
 
-def test_a_nat_for_other_things_than_nodes_is_none():
+def test_a_nat_for_other_endpoint_types_does_not_count():
     nodes = {"sourceSubnetworkIpRangesToNat": "ALL_SUBNETWORKS_ALL_IP_RANGES"}
     for kind in ({"type": "PRIVATE"}, {"endpointTypes": ["ENDPOINT_TYPE_MANAGED_PROXY_LB"]}):
         assert not cloud_nat._serves_nodes(nodes | kind)
     assert cloud_nat._serves_nodes(nodes)
 
 
-def test_it_stays_while_a_cluster_of_another_run_calls_out_by_it(routers, monkeypatch, moto_url, capsys):
+def test_it_is_kept_while_another_runs_cluster_uses_it(routers, monkeypatch, moto_url, capsys):
     as_in_moto(monkeypatch, moto_url)
     cloud_nat.ensure()
     monkeypatch.setenv("TUTORIAL_NAME", "neighbour")
     gke.create()
     monkeypatch.setenv("TUTORIAL_NAME", "istio-multicloud")
     cloud_nat.delete()
-    assert "Cloud NAT is kept: neighbour uses it" in capsys.readouterr().out
+    assert "Cloud NAT is kept, because other clusters use it: neighbour" in capsys.readouterr().out
     assert cleanup.listing() == []
     assert names(routers) == ["istio-multicloud"]
 
 
-def test_what_is_still_being_made_is_deleted_once_it_is_there(routers):
+def test_a_router_that_is_being_created_is_deleted_afterwards(routers):
     insert(routers, "istio-multicloud", nats=[EVERYTHING], description="Project=istio-multicloud")
     wait_until("the router", cloud_nat.find, lambda found: found is not None, timeout=20, interval=0.1)
     cloud_nat.delete()
     assert names(routers) == []
 
 
-def test_it_is_found_by_the_clean_up_and_by_the_sweep_of_other_runs(routers, monkeypatch, moto_url):
+def test_it_is_found_by_clean_up_and_by_sweeps_of_other_runs(routers, monkeypatch, moto_url):
     as_in_moto(monkeypatch, moto_url)
     tags = {"Project": "crashed", "Tutorial": TUTORIAL, "Created": "2026-01-01T00:00:00Z"}
     monkeypatch.setattr(cloud_nat, "project_tags", lambda: tags)
@@ -174,19 +174,19 @@ def test_it_is_found_by_the_clean_up_and_by_the_sweep_of_other_runs(routers, mon
     assert names(routers) == []
 
 
-def test_a_zone_and_a_region_are_in_the_same_region(monkeypatch):
+def test_a_zone_belongs_to_its_region(monkeypatch):
     for location in ("europe-west1-b", "europe-west1"):
         monkeypatch.setenv("GOOGLE_CLOUD_LOCATION", location)
         assert gcp.region() == "europe-west1"
 
 
-def test_who_may_not_is_told_which_role_it_takes(routers, monkeypatch):
+def test_permission_error_names_the_role(routers, monkeypatch):
     monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", "somebody-elses")
     with pytest.raises(ApiError, match=r"Forbidden.*\nTry: ask for roles/compute\.networkAdmin"):
         cloud_nat.ensure()
 
 
-def test_an_endpoint_where_nothing_listens_is_named(routers, monkeypatch):
+def test_unreachable_endpoint_is_named(routers, monkeypatch):
     monkeypatch.setattr(client, "_RETRY", {"initial": 0.1, "maximum": 0.1, "timeout": 1.0})
     monkeypatch.setenv("CLOUDSDK_API_ENDPOINT_OVERRIDES_COMPUTE", "http://127.0.0.1:1/compute/v1/")
     with pytest.raises(UnreachableError, match="CLOUDSDK_API_ENDPOINT_OVERRIDES_COMPUTE"):

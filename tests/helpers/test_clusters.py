@@ -1,6 +1,6 @@
-"""EKS against plain moto, GKE where it cannot be reached, and what kubectl is told to ask for tokens.
+"""EKS against plain moto, an unreachable GKE, and kubectl's credential plugin.
 
-Whole clusters come up in the lab's tests and in the series.
+Real clusters are started in the lab's tests and in the series.
 """
 
 import base64
@@ -32,7 +32,7 @@ def user(context: str) -> dict:
 
 
 def run_plugin(context: str, folder: Path, **environment: str) -> subprocess.CompletedProcess:
-    """Start the credential plugin as kubectl would, in a folder and a shell of the reader's own."""
+    """Start the credential plugin as kubectl would, in another folder and in the reader's shell."""
     plugin = user(context)
     given = {entry["name"]: entry["value"] for entry in plugin["env"]}
     return subprocess.run(
@@ -44,7 +44,7 @@ def run_plugin(context: str, folder: Path, **environment: str) -> subprocess.Com
     )
 
 
-def test_eks_cluster_is_made_once_with_nodes_in_the_private_subnets(moto, capsys):
+def test_eks_cluster_is_created_once_with_nodes_in_the_private_subnets(moto, capsys):
     place = network.ensure()
     eks.create()
     cluster = eks.ensure()
@@ -58,7 +58,7 @@ def test_eks_cluster_is_made_once_with_nodes_in_the_private_subnets(moto, capsys
     assert (cluster.status, cluster.version) == ("ACTIVE", eks.VERSION)
 
 
-def test_eks_lets_the_reader_in_and_logs_what_happens(moto, monkeypatch):
+def test_eks_allows_the_readers_address_and_logs_api_calls(moto, monkeypatch):
     network.ensure()
     eks.ensure()
     described = aws.call("eks", "describe_cluster", name=current().TUTORIAL_NAME)["cluster"]
@@ -73,13 +73,13 @@ def test_eks_lets_the_reader_in_and_logs_what_happens(moto, monkeypatch):
     assert described["resourcesVpcConfig"]["publicAccessCidrs"] == ["203.0.113.8/32"]
 
 
-def test_eks_cluster_without_its_network_is_a_notebook_out_of_order(moto):
+def test_eks_cluster_without_its_network_is_a_prerequisite_error(moto):
     with pytest.raises(PrerequisiteError, match="Run 00-introduction first"):
         eks.create()
     assert eks.status() == ""
 
 
-def test_eks_cluster_that_failed_says_what_to_do(moto, monkeypatch):
+def test_failed_eks_cluster_error_says_what_to_do(moto, monkeypatch):
     network.ensure()
     eks.create()
     issue = {"code": "AccessDenied", "message": "no permission for the role"}
@@ -91,7 +91,7 @@ def test_eks_cluster_that_failed_says_what_to_do(moto, monkeypatch):
 
 @pytest.fixture
 def eks_context(monkeypatch, tmp_path) -> dict[str, str]:
-    """The context `eks`, written while the settings were a file; the keys in it."""
+    """The context `eks`, written with settings from a file, and the keys in that file."""
     keys = {"AWS_ACCESS_KEY_ID": "EXAMPLE", "AWS_SECRET_ACCESS_KEY": "example"}
     lines = [f'{name} = "{value}"' for name, value in keys.items()]
     (tmp_path / "settings.toml").write_text("\n".join([*lines, 'AWS_REGION = "eu-west-1"']))
@@ -133,10 +133,10 @@ def test_kubectl_without_aws_credentials_says_how_to_get_them(tmp_path):
     assert "aws sso login" in done.stderr
 
 
-def test_cluster_that_does_not_answer_does_not_keep_the_rest_alive(moto, monkeypatch, capsys):
+def test_clean_up_continues_if_a_cluster_does_not_respond(moto, monkeypatch, capsys):
     network.ensure()
     eks.ensure()
-    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:1")  # moto's endpoint is a name out there
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:1")  # moto's endpoint has an external host name
     monkeypatch.setattr(cluster_client, "PATIENCE", 1)
     current().KUBECONFIG.unlink()
     capsys.readouterr()
@@ -156,7 +156,7 @@ def test_gke_without_a_project_names_the_setting():
 
 @pytest.fixture
 def no_credentials(monkeypatch, tmp_path):
-    """Neither Google's files nor its metadata server, which google-auth would ask."""
+    """Neither Google's files nor its metadata server, which google-auth would query."""
     monkeypatch.setenv("CLOUDSDK_CONFIG", str(tmp_path))
     monkeypatch.setenv("NO_GCE_CHECK", "true")
     monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", "some-project")
@@ -170,7 +170,7 @@ def test_gke_without_credentials_says_how_to_get_them(no_credentials, monkeypatc
 
 @pytest.fixture
 def account_file(monkeypatch, tmp_path) -> Callable[[str], None]:
-    """Be a service account whose tokens come from this URL."""
+    """Act as a service account whose tokens come from this URL."""
 
     def be(token_uri: str) -> None:
         key = rsa.generate_private_key(65537, 2048)
@@ -188,7 +188,7 @@ def account_file(monkeypatch, tmp_path) -> Callable[[str], None]:
     return be
 
 
-def test_gke_that_cannot_be_reached_says_what_to_look_at(account_file, monkeypatch):
+def test_unreachable_gke_error_says_what_to_check(account_file, monkeypatch):
     monkeypatch.setitem(client._RETRY, "timeout", 1.0)
     account_file("http://127.0.0.1:1/token")
     with pytest.raises(UnreachableError, match="CLOUDSDK_API_ENDPOINT_OVERRIDES_CONTAINER is right"):
@@ -200,7 +200,7 @@ class Revoked(web.Handler):
         self.answer(400, b'{"error": "invalid_grant", "error_description": "Token has been expired"}')
 
 
-def test_expired_sign_in_at_google_says_how_to_go_on(account_file):
+def test_expired_google_credentials_error_says_how_to_sign_in(account_file):
     with web.serving(web.on_loopback(Revoked)) as server:
         account_file(f"http://127.0.0.1:{server.server_port}/token")
         with pytest.raises(

@@ -1,4 +1,4 @@
-"""Printed commands can be pasted: quoted and broken over lines as a shell reads them."""
+"""Printed commands can be pasted: a shell parses their quoting and line breaks correctly."""
 
 import subprocess
 
@@ -15,7 +15,7 @@ LONG = [
 
 
 @pytest.mark.parametrize("words", [["curl", "-v", "it's", "a b", "$x"], *LONG])
-def test_a_shell_reads_the_same_words(words):
+def test_a_shell_parses_the_same_words(words):
     printed = subprocess.run(
         ["bash", "-c", f"printf '%s\\0' {broken(words)}"], capture_output=True, text=True
     )
@@ -24,22 +24,22 @@ def test_a_shell_reads_the_same_words(words):
 
 
 @pytest.mark.parametrize("words", LONG)
-def test_a_long_line_is_broken_and_an_option_stays_with_its_value(words):
+def test_a_long_line_wraps_without_separating_options_from_values(words):
     first, *others = broken(words).split(" \\\n")
     assert others and not first.startswith(" ") and all(line.startswith("    ") for line in others)
     assert all(len(line) <= 98 or len(line.split(" --")) == 1 for line in [first, *others])
 
 
-def test_a_short_line_and_a_short_pipe_are_not_broken():
+def test_a_short_line_and_a_short_pipe_do_not_wrap():
     assert wrapped("kubectl get pods | grep istio") == "kubectl get pods | grep istio"
 
 
-def test_a_long_pipe_is_broken_where_its_programs_begin():
+def test_a_long_pipe_wraps_between_programs():
     line = f"kubectl create secret generic {'x' * 60} -o yaml | kubectl apply -f -"
     assert wrapped(line) == line.replace(" | ", " \\\n    | ")
 
 
-def test_a_program_prints_as_it_is_and_a_change_as_a_comment(capsys):
+def test_program_output_is_printed_as_it_is_and_answers_as_comments(capsys):
     show("kubectl get pods", "NAME\n")
     show_change("kubectl apply -f a.yaml", "a applied\nb applied\n")
     assert capsys.readouterr().out == (

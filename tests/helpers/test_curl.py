@@ -1,4 +1,4 @@
-"""The real curl against real servers on 127.0.0.1: what it answers, and what a reader is shown."""
+"""The real curl against real servers on 127.0.0.1: results, and what is shown."""
 
 import re
 import socket
@@ -17,7 +17,7 @@ HOST = "lambda.external"
 
 
 class Page(web.Handler):
-    """A page at every path but two, with the traceparent that was sent in a header of the answer."""
+    """A page at every path but two; a response header returns the traceparent that was sent."""
 
     protocol_version = "HTTP/1.1"
 
@@ -37,7 +37,7 @@ def http() -> Iterator[str]:
 
 @pytest.fixture
 def mtls() -> Iterator[tuple[int, pki.Certificates]]:
-    """A server that asks for a client certificate of the mTLS authority."""
+    """A server that requires a client certificate of the mTLS CA."""
     files = pki.ensure()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(files.server_cert, files.server_key)
@@ -49,7 +49,7 @@ def mtls() -> Iterator[tuple[int, pki.Certificates]]:
 
 @pytest.fixture
 def full() -> Iterator[int]:
-    """A port whose queue is full: it drops further connections, as a missing route does."""
+    """A port whose accept queue is full: it drops further connections, as a missing route does."""
     with closing(socket.create_server(("127.0.0.1", 0), backlog=0)) as server:
         waiting = []
         for _ in range(8):
@@ -62,7 +62,7 @@ def full() -> Iterator[int]:
             client.close()
 
 
-def test_answer_has_status_headers_and_body_byte_for_byte(http):
+def test_result_has_status_headers_and_the_exact_body(http):
     answer = curl.outside(f"{http}/hello")
     assert (answer.exit_code, answer.status, answer.http_version, answer.ok) == (0, 200, "1.1", True)
     assert answer.headers["content-length"] == str(len(PAGE.encode()))
@@ -81,30 +81,30 @@ def test_shown_as_in_a_terminal(http, capsys):
     assert "> GET / HTTP/1.1\n" in capsys.readouterr().out
 
 
-def test_redirect_that_is_followed_ends_at_the_last_answer(http):
+def test_a_followed_redirect_ends_at_the_last_response(http):
     answer = curl.outside("-L", f"{http}/moved")
     assert (answer.status, answer.body, "location" in answer.headers) == (200, PAGE, False)
 
 
-def test_error_status_is_an_answer_but_not_ok(http):
+def test_error_status_is_a_response_but_not_ok(http):
     answer = curl.outside(f"{http}/moved")
     assert (answer.exit_code, answer.status, answer.ok) == (0, 302, False)
 
 
-def test_body_that_is_not_text_does_not_confuse(http):
+def test_binary_body_is_handled(http):
     answer = curl.outside(f"{http}/binary")
     assert answer.status == 200
     assert answer.body.endswith("curl-says:\r\n\r\n")
 
 
-def test_traceparent_is_fresh_well_formed_and_arrives(http):
+def test_traceparent_is_new_valid_and_sent(http):
     one, two = curl.traceparent(), curl.traceparent()
     assert one != two
     assert re.fullmatch(r"00-[0-9a-f]{32}-[0-9a-f]{16}-01", one)
     assert curl.outside("-H", f"traceparent: {one}", http).headers["traceparent"] == one
 
 
-def test_refused_connection_is_an_answer(capsys):
+def test_refused_connection_is_a_result(capsys):
     with closing(socket.create_server(("127.0.0.1", 0))) as server:
         port = server.getsockname()[1]
     answer = curl.outside(f"http://127.0.0.1:{port}/")
@@ -112,7 +112,7 @@ def test_refused_connection_is_an_answer(capsys):
     assert "curl: (7) " in capsys.readouterr().out
 
 
-def test_time_out_is_exit_28_and_says_what_was_tried(full, monkeypatch, capsys):
+def test_timeout_is_exit_code_28_and_names_the_url(full, monkeypatch, capsys):
     monkeypatch.setenv("TUTORIAL_CONNECT_TIMEOUT", "0.3")
     answer = curl.outside("-v", f"http://127.0.0.1:{full}/")
     assert (answer.exit_code, answer.trying) == (28, ["127.0.0.1"])
@@ -123,8 +123,8 @@ def test_time_out_is_exit_28_and_says_what_was_tried(full, monkeypatch, capsys):
     assert "curl: (28) " in shown
 
 
-def test_nothing_from_a_private_address_is_unreachable_whichever_way_it_ends(full, mtls, monkeypatch):
-    """From outside, 01's load balancer is silent (28), refused by another network (7, 60) or unnamed (6)."""
+def test_any_failure_to_reach_a_private_address_is_unreachable(full, mtls, monkeypatch):
+    """From outside, 01's load balancer times out (28), another host responds (7, 60), or DNS fails (6)."""
     monkeypatch.setenv("TUTORIAL_CONNECT_TIMEOUT", "0.3")
     with closing(socket.create_server(("127.0.0.1", 0))) as server:
         port = server.getsockname()[1]
@@ -135,7 +135,7 @@ def test_nothing_from_a_private_address_is_unreachable_whichever_way_it_ends(ful
     assert all(each.unreachable for each in (silent, refusing, other, curl.CurlResult(6)))
 
 
-def test_an_answer_a_public_address_and_a_mistake_are_no_proof_that_it_is_unreachable(http, mtls):
+def test_a_response_a_public_address_and_a_usage_error_do_not_prove_unreachable(http, mtls):
     answered, mistaken = curl.outside(f"{http}/moved"), call_mtls(*mtls, "--cert", "/none")
     public = curl.CurlResult(28, verbose="*   Trying 93.184.215.14:443...\n")
     assert not any(each.unreachable for each in (answered, mistaken, public))
@@ -145,24 +145,24 @@ def call_mtls(port: int, files: pki.Certificates, *args, host: str = HOST) -> cu
     return curl.outside(*curl.resolve(host, port, "127.0.0.1"), *args, f"https://{host}:{port}/")
 
 
-def test_client_with_certificate_is_let_in(mtls):
+def test_client_with_certificate_is_accepted(mtls):
     port, files = mtls
     ours = ("--cacert", files.mtls_ca, "--cert", files.client_cert, "--key", files.client_key)
     assert call_mtls(port, files, *ours).status == 200
 
 
-def test_client_without_certificate_or_with_a_strangers_is_not(mtls):
+def test_client_without_certificate_or_with_a_strangers_is_rejected(mtls):
     port, files = mtls
     trust = ("--cacert", files.mtls_ca)
     stranger = ("--cert", files.stranger_cert, "--key", files.stranger_key)
     for more in ((), stranger):
         answer = call_mtls(port, files, *trust, *more)
-        # In TLS 1.3 the client learns of it only when it first writes or reads.
+        # In TLS 1.3 the client learns of the rejection only when it first writes or reads.
         assert answer.exit_code in (35, 55, 56)
         assert (answer.status, answer.ok) == (0, False)
 
 
-def test_server_is_verified_always(mtls):
+def test_server_is_always_verified(mtls):
     port, files = mtls
     ours = ("--cert", files.client_cert, "--key", files.client_key)
     assert call_mtls(port, files, *ours).exit_code == 60
@@ -170,7 +170,7 @@ def test_server_is_verified_always(mtls):
     assert call_mtls(port, files, *ours, "--cacert", files.mtls_ca, host="other.external").exit_code == 60
 
 
-def test_host_name_instead_of_an_address_is_connected_to(http):
+def test_connect_to_a_host_name_instead_of_an_address(http):
     port = int(http.rpartition(":")[2])
     answer = curl.outside(*curl.resolve(HOST, port, "localhost"), f"http://{HOST}:{port}/")
     assert answer.status == 200
@@ -179,20 +179,18 @@ def test_host_name_instead_of_an_address_is_connected_to(http):
 @pytest.mark.parametrize(
     ("prefix", "shown"), [("env SOME=where", "curl "), ("env SOME=where nice", "nice curl ")]
 )
-def test_prefix_is_what_curl_runs_behind_and_is_shown_without_variables(
-    http, monkeypatch, capsys, prefix, shown
-):
+def test_prefix_runs_curl_and_is_shown_without_variables(http, monkeypatch, capsys, prefix, shown):
     monkeypatch.setenv("TUTORIAL_INSIDE_VPC_COMMAND", prefix)
     assert curl.inside_vpc(f"{http}/").status == 200
     assert capsys.readouterr().out.startswith(shown)
 
 
-def test_without_a_place_of_ones_own_inside_the_vpc_there_has_to_be_a_network(moto):
+def test_inside_the_vpc_needs_a_network_unless_a_prefix_is_set(moto):
     with pytest.raises(PrerequisiteError, match="no VPC"):
         curl.inside_vpc("http://127.0.0.1/")
 
 
-def test_prefix_that_does_not_exist_or_fails(monkeypatch):
+def test_missing_or_failing_prefix(monkeypatch):
     monkeypatch.setenv("TUTORIAL_OUTSIDE_COMMAND", "no-such-program")
     with pytest.raises(ToolMissingError, match="no-such-program"):
         curl.outside("http://127.0.0.1/")

@@ -1,4 +1,4 @@
-"""What of the reader's shell and home reaches SDKs and programs, on a lab and on real accounts."""
+"""What SDKs and programs get from the reader's shell and home directory, in the lab and on real accounts."""
 
 import json
 import os
@@ -26,7 +26,7 @@ def home(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def shell(home: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
-    """This process's environment is the messy one."""
+    """This process's environment is the misleading one."""
     variables = messy.shell(home)
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
@@ -40,13 +40,13 @@ def settings_file(folder: Path, **values: str) -> str:
 
 
 def in_a_messy_shell(home: Path, code: str, **settings: str) -> subprocess.CompletedProcess[str]:
-    """Run code with a settings file of these values, in a process of its own."""
+    """Run code with a settings file of these values, in its own process."""
     file = settings_file(home.parent, KUBECONFIG=str(home.parent / "kubeconfig"), **settings)
     env = messy.shell(home) | {"TUTORIAL_SETTINGS": file, "PATH": os.environ["PATH"]}
     return subprocess.run([sys.executable, "-c", code], env=env, cwd=ROOT, capture_output=True, text=True)
 
 
-def test_a_messy_shell_leads_boto3_elsewhere_and_helpers_not(moto_url, home):
+def test_a_misleading_shell_redirects_boto3_but_not_helpers(moto_url, home):
     before = messy.files(home)
     ask = "import boto3; print(boto3.client('sts').get_caller_identity()['Account'])"
     assert "somebody-elses" in in_a_messy_shell(home, ask).stderr
@@ -60,14 +60,14 @@ def test_a_messy_shell_leads_boto3_elsewhere_and_helpers_not(moto_url, home):
     assert messy.files(home) == before
 
 
-def test_the_aws_cli_asks_where_the_settings_say(moto_url, home):
+def test_the_aws_cli_uses_the_endpoint_in_the_settings(moto_url, home):
     ask = "from helpers.base import command; print(command.run(['aws', 'sts', 'get-caller-identity']).text)"
     done = in_a_messy_shell(home, ask, AWS_ENDPOINT_URL=moto_url, **KEYS)
     assert "123456789012" in done.stdout, done.stderr
 
 
-def test_a_login_for_every_host_is_not_sent_to_one(tmp_path, home):
-    """requests takes one of ~/.netrc in place of the header that Google's client has made."""
+def test_default_netrc_credentials_are_not_sent(tmp_path, home):
+    """requests prefers those in ~/.netrc to the header that Google's client has set."""
     seen: list[str] = []
 
     class Server(web.Handler):
@@ -83,7 +83,7 @@ def test_a_login_for_every_host_is_not_sent_to_one(tmp_path, home):
     assert [words.partition(" ")[0] for words in seen] == ["Basic", "Bearer"]
 
 
-def test_programs_get_a_short_list(monkeypatch, shell, tmp_path):
+def test_programs_get_a_minimal_environment(monkeypatch, shell, tmp_path):
     ours = {"AWS_ENDPOINT_URL": "http://127.0.0.1:1", **KEYS}
     ours |= {"CLOUDSDK_API_ENDPOINT_OVERRIDES_CONTAINER": "http://127.0.0.1:2/"}
     ours |= {"CLOUDSDK_API_ENDPOINT_OVERRIDES_COMPUTE": "http://127.0.0.1:2/compute/v1/"}
@@ -108,7 +108,7 @@ def test_programs_get_a_short_list(monkeypatch, shell, tmp_path):
     assert given["HOME"] == shell["HOME"]
 
 
-def test_on_real_accounts_the_shells_sign_in_and_proxy_count_but_for_this_machine(monkeypatch, shell):
+def test_on_real_accounts_the_shells_credentials_and_proxy_are_used_except_for_localhost(monkeypatch, shell):
     for name in ("AWS_ENDPOINT_URL", *KEYS):
         monkeypatch.delenv(name)
     given = current().environment()
@@ -123,7 +123,7 @@ def test_on_real_accounts_the_shells_sign_in_and_proxy_count_but_for_this_machin
     assert "127.0.0.1" in given["NO_PROXY"].split(",") and given["NO_PROXY"] == given["no_proxy"]
 
 
-def test_keys_in_the_file_leave_no_room_for_a_profile_or_another_token(monkeypatch, shell, tmp_path):
+def test_keys_in_the_file_override_profiles_and_session_tokens(monkeypatch, shell, tmp_path):
     monkeypatch.delenv("AWS_ENDPOINT_URL")
     monkeypatch.setenv("TUTORIAL_SETTINGS", settings_file(tmp_path, **KEYS))
     given = current().environment()
@@ -133,8 +133,8 @@ def test_keys_in_the_file_leave_no_room_for_a_profile_or_another_token(monkeypat
     assert given["AWS_CA_BUNDLE"] == shell["AWS_CA_BUNDLE"]
 
 
-def test_what_a_reader_exempts_from_the_proxy_stays_exempt(monkeypatch):
-    monkeypatch.delenv("no_proxy", raising=False)  # which would win
+def test_the_readers_no_proxy_is_kept(monkeypatch):
+    monkeypatch.delenv("no_proxy", raising=False)  # which would take precedence
     monkeypatch.setenv("NO_PROXY", "intranet.example,127.0.0.1")
     hosts = current().environment()["no_proxy"].split(",")
     assert hosts[0] == "intranet.example" and hosts.count("127.0.0.1") == 1
@@ -142,7 +142,7 @@ def test_what_a_reader_exempts_from_the_proxy_stays_exempt(monkeypatch):
 
 @pytest.fixture
 def https(tmp_path: Path) -> Iterator[str]:
-    """A server whose certificate nobody vouches for."""
+    """A server with an untrusted certificate."""
     cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
     words = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=localhost -days 1"
     argv = ["openssl", *words.split(), "-keyout", str(key), "-out", str(cert)]
@@ -153,7 +153,7 @@ def https(tmp_path: Path) -> Iterator[str]:
         yield f"https://127.0.0.1:{server.server_port}/"
 
 
-def test_an_insecure_curlrc_undoes_no_refusal(https, tmp_path, monkeypatch):
+def test_an_insecure_curlrc_has_no_effect(https, tmp_path, monkeypatch):
     (tmp_path / ".curlrc").write_text("insecure\n")
     monkeypatch.setenv("HOME", str(tmp_path))
     plain = subprocess.run(["curl", "-s", https], env=os.environ, capture_output=True)
@@ -168,13 +168,13 @@ def test_a_proxys_password_is_not_shown(https, monkeypatch, capsys):
     assert "Trying 127.0.0.1:9" in shown and "secret" not in shown
 
 
-def test_only_gives_back_what_was_there():
+def test_only_restores_the_environment():
     before = dict(os.environ)
     with environment.only({"PATH": "/nowhere"}):
         assert dict(os.environ) == {"PATH": "/nowhere"} and shutil.which("sh") is None
     assert dict(os.environ) == before
 
 
-def test_a_program_may_have_a_home_of_its_own(tmp_path):
+def test_a_program_can_have_its_own_home(tmp_path):
     assert command.run(["sh", "-c", "echo $HOME"], home=tmp_path).text.strip() == str(tmp_path)
     assert command.run(["sh", "-c", "echo $HOME"]).text.strip() == os.environ["HOME"]

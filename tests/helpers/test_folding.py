@@ -1,4 +1,4 @@
-"""What a notebook shows of a step with many commands: one line that opens, and the same as text."""
+"""How a notebook shows a step with many commands: one line that unfolds, and the same as text."""
 
 import nbformat
 import pytest
@@ -36,11 +36,9 @@ def test_few_commands_are_printed(shown):
     assert shown[0][0].text.count("\n# → subnet-") == 4
 
 
-def test_many_are_folded_and_can_be_copied(shown, tmp_path):
+def test_many_commands_are_folded_and_can_be_copied(shown, tmp_path):
     [folded] = shown[1]
-    assert folded.data["text/html"].startswith(
-        "<details><summary>7 commands: the same by hand</summary><pre>aws "
-    )
+    assert folded.data["text/html"].startswith("<details><summary>7 equivalent commands</summary><pre>aws ")
     assert "a&lt;b" in folded.data["text/html"]
     notebook = new_notebook(cells=[new_code_cell("ensure(7)", outputs=shown[1])])
     nbformat.write(notebook, tmp_path / "07.ipynb")
@@ -48,7 +46,7 @@ def test_many_are_folded_and_can_be_copied(shown, tmp_path):
     assert [step.answers for step in found] == [[f"subnet-{number}"] for number in range(7)]
 
 
-def test_what_was_done_before_a_failure_is_shown(shown):
+def test_commands_before_a_failure_are_shown(shown):
     folded, error = shown[2]
     assert "subnet-6" in folded.data["text/plain"] and error.output_type == "error"
 

@@ -1,4 +1,4 @@
-"""Where a request stopped, told from recorded logs: Envoys' lines from pods, AWS's in plain moto."""
+"""Where a request stopped, from recorded logs: Envoy's lines from pods, AWS's in plain moto."""
 
 import gzip
 import json
@@ -24,7 +24,7 @@ WAY = ["curl", "sidecar", "egress gateway", "ingress gateway", "load balancer", 
 
 
 def line(status: int = 200, details: str = "via_upstream", flags: str = "-", **more: Any) -> dict[str, Any]:
-    """A line as an Envoy writes it: what is not known is null."""
+    """A line in the format of Envoy's access log; missing values are null."""
     start = NOW.isoformat(timespec="milliseconds").replace("+00:00", "Z")
     entry = {"traceparent": TRACE, "start": start, "protocol": "HTTP/2", "status": status, "details": details}
     return (
@@ -45,7 +45,7 @@ INGRESS = line(downstream_subject="CN=client", upstream="10.0.2.232:443", upstre
 
 
 class Clusters:
-    """What the pods' logs say, by namespace, and which namespaces were asked."""
+    """Provides the pods' logs, by namespace, and records which were read."""
 
     def __init__(self, server: PodsServer) -> None:
         self.server = server
@@ -61,14 +61,14 @@ class Clusters:
 
 @pytest.fixture
 def clusters(moto, in_pods) -> Clusters:
-    """Two contexts, an empty bucket of the load balancer's, an empty log group of the function's."""
+    """Two contexts, an empty bucket for the load balancer's log, an empty log group of the function."""
     aws.call("s3", "create_bucket", Bucket=alb_log.bucket())
     aws.call("logs", "create_log_group", logGroupName=function.log_group())
     return Clusters(in_pods)
 
 
 def deliver(client: str, target: str = "200", status: str = "200", reason: str = "-") -> None:
-    """A line of the load balancer's access log."""
+    """Adds a line to the load balancer's access log."""
     moment = NOW.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
     text = (
         f"https {moment} app/a/b {client} - 0.001 0.006 0.001 {status} {target} 310 1523 "
@@ -102,7 +102,7 @@ def states(journey: follow.RequestPath) -> dict[str, str]:
     return {each.name: each.state for each in journey.hops}
 
 
-def test_a_request_that_came_through_has_six_places(clusters):
+def test_a_successful_request_has_six_hops(clusters):
     clusters.log(sleep=SIDECAR, istio_egress=EGRESS, istio_ingress=INGRESS)
     deliver("10.0.1.68:41640")
     function_says(json.dumps({"path": "/hello-world", "traceparent": TRACE}))
@@ -120,7 +120,7 @@ def test_a_request_that_came_through_has_six_places(clusters):
     assert (balancer.tls, balancer.protocol) == ("TLSv1.3", "HTTP/1.1")
 
 
-def test_an_envoy_that_answers_itself_is_where_it_stopped_and_nobody_waits_for_the_next_log(clusters):
+def test_a_hop_that_responds_itself_is_the_last_and_later_logs_are_not_awaited(clusters):
     broken = "upstream_reset_before_response_started{connection_termination}"
     clusters.log(
         sleep=SIDECAR | {"status": 503}, istio_egress=EGRESS | line(503, broken, "UC", upstream="1.2.3.4:443")
@@ -130,10 +130,10 @@ def test_an_envoy_that_answers_itself_is_where_it_stopped_and_nobody_waits_for_t
     assert journey.refused is not None
     assert "closed the connection before it answered" in journey.refused.why and broken in journey.refused.why
     assert clusters.asked == ["sleep", "istio-egress", "istio-ingress"]
-    assert journey.hops[3].why == ""  # one look; that it found nothing does not mean that the log is late
+    assert journey.hops[3].why == ""  # one attempt; finding nothing does not mean that the log is late
 
 
-def test_a_refusal_of_the_load_balancers_is_in_its_own_words(clusters):
+def test_a_load_balancer_error_is_described_in_its_own_words(clusters):
     clusters.log(istio_ingress=INGRESS | {"status": 502})
     deliver("10.0.1.68:41640", target="-", status="502", reason="LambdaUnhandled")
     answer = from_outside(0, status=502, http_version="2")
@@ -148,7 +148,7 @@ def test_a_refusal_of_the_load_balancers_is_in_its_own_words(clusters):
 
 
 @pytest.mark.parametrize("exit_code", [35, 55, 56])
-def test_a_refusal_in_the_handshake_is_known_from_curl_alone(clusters, exit_code):
+def test_a_failed_handshake_is_known_from_curl_alone(clusters, exit_code):
     args = (*MARKED, "--cert", "/somewhere/stranger.crt")
     journey = follow.request(from_outside(exit_code, error="alert unknown ca", args=args))
     assert list(states(journey).values()) == ["passed", "refused", "never", "never"]
@@ -159,7 +159,7 @@ def test_a_refusal_in_the_handshake_is_known_from_curl_alone(clusters, exit_code
     assert clusters.asked == ["istio-ingress"]
 
 
-def test_outside_the_vpc_it_stops_at_the_edge_and_no_log_is_asked(clusters):
+def test_outside_the_vpc_it_stops_at_the_edge_and_no_log_is_read(clusters):
     url = f"https://{current().alb_host}/"
     tried = "*   Trying 10.0.1.28:443...\n*   Trying 10.0.2.232:443...\n"
     journey = follow.request(from_outside(28, url, error="Timeout was reached", verbose=tried))
@@ -168,9 +168,9 @@ def test_outside_the_vpc_it_stops_at_the_edge_and_no_log_is_asked(clusters):
     assert clusters.asked == [] and journey.reached == ["curl"]
 
 
-@pytest.mark.parametrize(("exit_code", "word"), [(7, "own network"), (60, "own network"), (6, "looked up")])
-def test_outside_the_vpc_something_else_may_answer_or_no_name_be_found(clusters, exit_code, word):
-    """A network that has 10.0.0.0/16 itself, a VPN, a resolver that withholds private addresses."""
+@pytest.mark.parametrize(("exit_code", "word"), [(7, "own network"), (60, "own network"), (6, "resolved")])
+def test_outside_the_vpc_another_host_may_respond_or_dns_may_fail(clusters, exit_code, word):
+    """A network that uses 10.0.0.0/16 itself, a VPN, a resolver that filters private addresses."""
     url = f"https://{current().alb_host}/"
     journey = follow.request(from_outside(exit_code, url, error="so"))
     assert list(states(journey).values()) == ["refused", "never", "never", "never"]
@@ -178,7 +178,7 @@ def test_outside_the_vpc_something_else_may_answer_or_no_name_be_found(clusters,
     assert clusters.asked == []
 
 
-def test_inside_the_vpc_curls_own_address_finds_the_entry_and_that_the_functions_answer(clusters):
+def test_inside_the_vpc_the_log_entry_is_found_by_curls_own_address(clusters):
     deliver("10.0.4.7:40000")
     url = f"https://{current().alb_host}/"
     found = {"http_version": "2", "status": 200, "local": "10.0.4.7:40000", "seconds": 0.02}
@@ -188,13 +188,13 @@ def test_inside_the_vpc_curls_own_address_finds_the_entry_and_that_the_functions
 
 
 @pytest.mark.parametrize("exit_code", [6, 60])
-def test_where_curl_itself_gave_up_nobody_refused(clusters, exit_code):
+def test_a_curl_error_is_not_reported_as_a_rejection(clusters, exit_code):
     journey = follow.request(from_pod(exit_code=exit_code, status=0, http_version="", error="so"))
     assert list(states(journey).values()) == ["refused", *["never"] * 5]
     assert clusters.asked == []
 
 
-def test_logs_that_are_late_are_said_to_be(clusters):
+def test_late_logs_are_reported_as_late(clusters):
     clusters.log(sleep=SIDECAR, istio_egress=EGRESS, istio_ingress=INGRESS)
     journey = follow.request(from_pod(), timeout=0)
     assert list(states(journey).values()) == [*["passed"] * 4, "unknown", "unknown"]
@@ -233,7 +233,7 @@ def test_a_field_is_shown_as_grep_would_find_it(entry, answer, capsys):
     assert shlex.split(command.replace("\\\n", ""))[-6:] == searched
 
 
-def test_curl_tells_where_it_went_and_what_it_sent(monkeypatch):
+def test_curl_reports_where_it_connected_and_what_it_sent(monkeypatch):
     monkeypatch.setenv("TUTORIAL_CONNECT_TIMEOUT", "1")
     answer = curl.outside("-H", f"Traceparent: {TRACE}", "http://127.0.0.1:1/there")
     assert (answer.traceparent, answer.url) == (TRACE, "http://127.0.0.1:1/there")
@@ -245,6 +245,6 @@ def test_curl_tells_where_it_went_and_what_it_sent(monkeypatch):
     ("flags", "word"),
     [("UF", "no connection"), ("UF,URX", "the retry limit"), ("NC", "no such cluster"), ("XX", "XX: ")],
 )
-def test_flags_in_words(flags, word):
+def test_response_flags_are_explained(flags, word):
     assert word in explain.envoy(flags, "details", "TLS_error")
     assert explain.envoy("-", "", "") == ""

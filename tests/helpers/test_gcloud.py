@@ -1,4 +1,4 @@
-"""gcloud's commands that helpers print: held against the requests that were sent, and run by gcloud."""
+"""The gcloud commands that helpers print: compared with the requests that were sent, and run by gcloud."""
 
 import json
 import re
@@ -22,7 +22,7 @@ REGION = {"project": "lab-project", "region": "us-central1"}
 
 @pytest.fixture
 def sent(google, monkeypatch) -> list[tuple[str, Any]]:
-    """Method and body of each request that changes something."""
+    """Method and body of each changing request."""
     seen: list[tuple[str, Any]] = []
     send = requests.Session.send
 
@@ -44,7 +44,7 @@ def commands(printed: str) -> list[str]:
 
 
 def whole_life(google: Google, monkeypatch) -> None:
-    """Each change that helpers make in Google Cloud, but of the kubeconfig."""
+    """Every change that helpers make in Google Cloud, except to the kubeconfig."""
     gke.create()
     google.until(lambda: gke.status() == "RUNNING")
     monkeypatch.setenv("TUTORIAL_AUTHORIZED_CIDR", "203.0.113.8/32")
@@ -56,7 +56,7 @@ def whole_life(google: Google, monkeypatch) -> None:
     cloud_nat.delete()
 
 
-def test_each_command_is_the_request_that_was_sent(google, sent, monkeypatch, capsys):
+def test_each_command_matches_the_request_that_was_sent(google, sent, monkeypatch, capsys):
     whole_life(google, monkeypatch)
     (insert, create, update, delete, last), lines = (
         sent,
@@ -78,7 +78,7 @@ def test_each_command_is_the_request_that_was_sent(google, sent, monkeypatch, ca
     assert [delete[0], last[0]] == ["DELETE", "DELETE"]
 
 
-def test_a_field_that_has_no_flag_is_not_left_out():
+def test_a_field_without_a_flag_is_detected():
     request = {"parent": "projects/p/locations/l", "cluster": {"name": "c", "enable_tpu": True}}
     with pytest.raises(ValueError, match="no flag of gcloud is known here for the field enable_tpu"):
         gcloud.change("create_cluster", request, lambda request: pytest.fail("it was sent"))
@@ -113,12 +113,12 @@ def test_in_check_mode_nothing_is_sent(sent, monkeypatch):
 @pytest.mark.skipif(
     not shutil.which("gcloud"), reason="gcloud is not installed; the test above reads its lines"
 )
-def test_gcloud_takes_each_command_and_ends_in_the_same_state(google, monkeypatch, tmp_path, capsys):
+def test_gcloud_accepts_each_command_and_reaches_the_same_state(google, monkeypatch, tmp_path, capsys):
     gke.create()
     google.until(lambda: gke.status() == "RUNNING")
     gke._show_wait()
     printed = capsys.readouterr().out
-    by_helpers = _state()
+    by_helpers = recorded_state()
     gke.delete()
     google.until(lambda: gke.status() == "")
     cloud_nat.delete()
@@ -126,20 +126,20 @@ def test_gcloud_takes_each_command_and_ends_in_the_same_state(google, monkeypatc
     environment = google.for_gcloud(tmp_path)
 
     def paste(block: str) -> str:
-        block = re.sub("^….*\n", "", block, flags=re.M)  # of waiting, which a notebook wipes
+        block = re.sub("^….*\n", "", block, flags=re.M)  # progress lines, which a notebook erases
         done = subprocess.run(["bash", "-ec", block], env=environment, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
         return done.stdout
 
     paste(printed)
     assert gke.status() == "RUNNING", "the pasted block has waited"
-    assert _state() == by_helpers
+    assert recorded_state() == by_helpers
     paste(removal.replace("--async ", ""))
     assert (gke.status(), cloud_nat.find()) == ("", None)
 
 
-def _state() -> tuple[Any, ...]:
-    """What was asked for, without names that the cloud chooses and without times."""
+def recorded_state() -> tuple[Any, ...]:
+    """The requested settings, without generated names and times."""
     cluster, router = gke.describe(), cloud_nat.find()
     assert cluster and router
     labels = dict(cluster.resource_labels)

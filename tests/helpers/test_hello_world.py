@@ -1,4 +1,4 @@
-"""The function itself, as Lambda calls it."""
+"""The function itself, as Lambda invokes it."""
 
 import importlib.util
 import json
@@ -16,7 +16,7 @@ def handler():
     return module.lambda_handler
 
 
-def test_page_has_the_length_that_the_article_shows(handler):
+def test_page_has_the_length_shown_in_the_article(handler):
     answer = handler({"path": "/hello-world", "headers": {}}, None)
     assert len(answer["body"].encode()) == 258
     assert "Hello World from Lambda" in answer["body"]
@@ -24,7 +24,7 @@ def test_page_has_the_length_that_the_article_shows(handler):
     assert answer["statusCode"] == 200
 
 
-def test_line_in_the_log_joins_path_and_traceparent(handler, capsys):
+def test_log_line_has_path_and_traceparent(handler, capsys):
     handler({"path": "/hello-world", "headers": {"traceparent": "00-aa-bb-01"}}, None)
     assert json.loads(capsys.readouterr().out) == {"path": "/hello-world", "traceparent": "00-aa-bb-01"}
 

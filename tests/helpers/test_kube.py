@@ -1,4 +1,4 @@
-"""The Kubernetes client and istioctl against a real API server that has no nodes."""
+"""The Kubernetes client and istioctl against a real API server without nodes."""
 
 import base64
 import json
@@ -32,7 +32,7 @@ spec: {type: LoadBalancer, ports: [{port: ${PORT}}], selector: {app: door}}
 
 @pytest.fixture
 def place(cluster, request) -> str:
-    """A namespace of the test's own."""
+    """A namespace for this test only."""
     name = re.sub(r"[^a-z0-9]+", "-", request.node.name)[:60].strip("-")
     kube.namespace("eks", name)
     return name
@@ -56,7 +56,7 @@ def pasted(printed: str) -> str:
     return done.stdout + done.stderr
 
 
-def test_apply_fills_in_and_may_be_repeated(place, service, capsys):
+def test_apply_fills_in_values_and_can_be_repeated(place, service, capsys):
     capsys.readouterr()
     kube.apply("eks", service, PLACE=place, PORT=443)
     first = capsys.readouterr().out
@@ -67,13 +67,13 @@ def test_apply_fills_in_and_may_be_repeated(place, service, capsys):
     assert kube.require("eks", place, "service/door").spec.ports[0].port == 443
 
 
-def test_command_that_is_shown_can_be_pasted(place, service, capsys):
+def test_printed_command_can_be_pasted(place, service, capsys):
     capsys.readouterr()
     kube.apply("eks", service, PLACE=place, PORT=443)
     assert pasted(capsys.readouterr().out) == "service/door serverside-applied\n"
 
 
-def test_broken_manifest_is_refused_in_the_servers_words(place, service):
+def test_invalid_manifest_is_rejected_with_the_servers_message(place, service):
     with pytest.raises(ApiError, match="between 1 and 65535") as failed:
         kube.apply("eks", service, PLACE=place, PORT=70000)
     assert failed.value.code == "Invalid"
@@ -89,21 +89,21 @@ def test_manifest_with_an_unknown_name_is_not_sent(place, service):
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("kind: Service\nmetadata: {name: door", "no YAML: .*\n.*line 2"),
+        ("kind: Service\nmetadata: {name: door", "not YAML: .*\n.*line 2"),
         ("kind: Door\napiVersion: v1\nmetadata: {name: door}\n", 'no matches for kind "Door"'),
         (SERVICE.replace("ports:", "prots:"), "prots"),
         (SERVICE.replace("${PORT}", "$-"), "dollar sign"),
     ],
     ids=["yaml", "kind", "field", "dollar"],
 )
-def test_manifest_with_a_mistake_says_which(place, tmp_path, text, says):
+def test_manifest_error_is_specific(place, tmp_path, text, says):
     (tmp_path / "broken.yaml").write_text(text)
     with pytest.raises(TutorialError, match=says):
         kube.apply("eks", str(tmp_path / "broken.yaml"), PLACE=place, PORT=443)
     assert kube.find("eks", place, "service/door") is None
 
 
-def test_namespace_is_there_however_often(cluster, capsys):
+def test_ensure_namespace_is_idempotent(cluster, capsys):
     kube.namespace("eks", "again")
     first = capsys.readouterr().out
     kube.namespace("eks", "again")
@@ -131,7 +131,7 @@ def test_config_map_has_the_files(place, tmp_path, capsys):
     assert pasted(capsys.readouterr().out).startswith("configmap/ca serverside-applied")
 
 
-def test_object_without_a_file_gets_one_to_paste(place, capsys):
+def test_object_without_a_file_gets_one_that_can_be_pasted(place, capsys):
     capsys.readouterr()
     kube.apply_text("eks", SERVICE.replace("${PLACE}", place).replace("${PORT}", "443"))
     shown = capsys.readouterr().out
@@ -139,7 +139,7 @@ def test_object_without_a_file_gets_one_to_paste(place, capsys):
     assert pasted(shown) == "service/door serverside-applied\n"
 
 
-def test_in_check_mode_nothing_changes_and_what_differs_is_named(place, service, monkeypatch, capsys):
+def test_in_check_mode_nothing_changes_and_differences_are_named(place, service, monkeypatch, capsys):
     kube.apply("eks", service, PLACE=place, PORT=443)
     monkeypatch.setenv("TUTORIAL_READ_ONLY", "1")
     capsys.readouterr()
@@ -161,7 +161,7 @@ def test_in_check_mode_nothing_changes_and_what_differs_is_named(place, service,
     assert kube.find("eks", place, "secret/none") is None
 
 
-def test_in_check_mode_a_secret_of_another_content_is_named_and_not_shown(place, tmp_path, monkeypatch):
+def test_in_check_mode_a_changed_secret_is_named_and_not_shown(place, tmp_path, monkeypatch):
     (tmp_path / "key").write_text("one")
     kube.secret("eks", place, "key", {"key": tmp_path / "key"})
     monkeypatch.setenv("TUTORIAL_READ_ONLY", "1")
@@ -172,7 +172,7 @@ def test_in_check_mode_a_secret_of_another_content_is_named_and_not_shown(place,
     assert str(failed.value).endswith("# secret/key: data.key differs")
 
 
-def test_secret_holds_the_files_and_shows_nothing_of_them(place, capsys):
+def test_secret_contains_the_files_and_is_not_shown(place, capsys):
     files = pki.ensure()
     capsys.readouterr()
     kube.secret("eks", place, "mtls-credential", {"key": files.server_key, "cert": files.server_cert})
@@ -193,18 +193,18 @@ def test_address_of_a_service_is_an_ip_or_a_host_name(cluster, service, ingress)
     assert kube.service_address("eks", place, "door") == next(iter(ingress.values()))
 
 
-def test_address_that_nobody_gives_is_waited_for_to_a_limit(place, service):
+def test_waiting_for_an_address_times_out(place, service):
     kube.apply("eks", service, PLACE=place, PORT=443)
     with pytest.raises(TimedOutError, match="still “pending” after 0 s"):
         kube.service_address("eks", place, "door", timeout=0)
 
 
-def test_service_that_is_not_there_names_the_notebook(place):
+def test_missing_service_names_the_notebook(place):
     with pytest.raises(PrerequisiteError, match="Run 02-deploy-istio-in-eks first"):
         kube.service_address("eks", place, "door")
 
 
-def test_workload_that_does_not_become_ready_is_a_time_out(place, tmp_path):
+def test_workload_that_does_not_become_ready_times_out(place, tmp_path):
     (tmp_path / "sleep.yaml").write_text(
         "apiVersion: apps/v1\nkind: Deployment\n"
         f"metadata: {{name: sleep, namespace: {place}}}\n"
@@ -224,7 +224,7 @@ COLUMNS = {
 }
 
 
-def test_columns_are_kubectls_own(place, tmp_path, capsys):
+def test_columns_are_those_of_kubectl(place, tmp_path, capsys):
     for name, containers in (
         ("one", "[{name: a, image: x}]"),
         ("another", "[{name: a, image: x}, {name: b, image: y}]"),
@@ -251,7 +251,7 @@ def test_kinds_have_kubectls_names(place, service):
         kube.get("eks", "gateways.networking.istio.io", place)
 
 
-def test_what_is_deleted_is_gone_and_nothing_to_delete_is_fine(place, service, capsys):
+def test_delete_is_idempotent(place, service, capsys):
     kube.apply("eks", service, PLACE=place, PORT=443)
     kube.delete("eks", place, "service/door")
     assert kube.find("eks", place, "service/door") is None
@@ -259,7 +259,7 @@ def test_what_is_deleted_is_gone_and_nothing_to_delete_is_fine(place, service, c
     kube.delete("eks", place, "service/door")
 
 
-def test_what_will_not_go_is_a_time_out(place):
+def test_deletion_that_does_not_finish_times_out(place):
     finalizer = f"{{name: kept, namespace: {place}, finalizers: [example.com/kept]}}"
     kube.apply_text("eks", f"{{apiVersion: v1, kind: Secret, metadata: {finalizer}}}")
     with pytest.raises(TimedOutError, match="secret/kept to be deleted: still “still there”"):
@@ -270,7 +270,7 @@ def test_what_will_not_go_is_a_time_out(place):
     )
 
 
-def test_a_field_that_somebody_else_set_is_taken_back(place, service):
+def test_a_field_changed_by_another_manager_is_reset(place, service):
     kube.apply("eks", service, PLACE=place, PORT=443)
     patch = '{"spec": {"type": "ClusterIP"}}'
     assert kubectl("-n", place, "patch", "service", "door", "-p", patch).returncode == 0
@@ -278,19 +278,19 @@ def test_a_field_that_somebody_else_set_is_taken_back(place, service):
     assert kube.require("eks", place, "service/door").spec.type == "LoadBalancer"
 
 
-def test_context_that_does_not_exist_names_the_notebook(cluster):
+def test_missing_context_names_the_notebook(cluster):
     with pytest.raises(PrerequisiteError, match="Run 03-deploy-istio-in-gke first"):
         kube.get("gke", "nodes")
 
 
-def test_a_token_that_is_none_is_refused(cluster):
+def test_an_invalid_token_is_rejected(cluster):
     path = current().KUBECONFIG
     path.write_text(path.read_text().replace(api_server.TOKEN, "another"))
     with pytest.raises(ApiError, match="Unauthorized"):
         kube.get("eks", "nodes")
 
 
-def test_a_server_with_another_certificate_is_not_believed(cluster, tmp_path):
+def test_a_server_with_another_certificate_is_rejected(cluster, tmp_path):
     files = pki.ensure()
     config = yaml.safe_load(current().KUBECONFIG.read_text())
     other = base64.b64encode(files.mtls_ca.read_bytes()).decode()
@@ -300,21 +300,21 @@ def test_a_server_with_another_certificate_is_not_believed(cluster, tmp_path):
         kube.get("eks", "nodes")
 
 
-def test_no_proxy_is_on_the_way_to_this_machine(cluster, monkeypatch):
-    """As with kubectl, whatever NO_PROXY says."""
+def test_no_proxy_is_used_for_this_machine(cluster, monkeypatch):
+    """As with kubectl, whatever NO_PROXY contains."""
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:1")
     monkeypatch.setenv("NO_PROXY", "example.com")
     assert kube.get("eks", "nodes") == []
 
 
-def test_missing_istioctl_says_where_to_get_it(cluster, monkeypatch, tmp_path):
+def test_missing_istioctl_error_says_where_to_get_it(cluster, monkeypatch, tmp_path):
     monkeypatch.setenv("TUTORIAL_TOOLS", str(tmp_path))
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(ToolMissingError, match=r"istio\.io"):
         istio.proxy_status("eks")
 
 
-def test_fingerprint_of_the_meshs_root_is_that_of_openssl(cluster):
+def test_fingerprint_of_the_mesh_root_matches_openssl(cluster):
     with pytest.raises(TutorialError, match="install istiod first"):
         istio.root_fingerprint("eks")
     files = pki.ensure()
@@ -325,7 +325,7 @@ def test_fingerprint_of_the_meshs_root_is_that_of_openssl(cluster):
     assert istio.root_fingerprint("eks") == expected
 
 
-def test_log_entry_is_the_line_of_that_request():
+def test_log_entry_is_found_by_its_request():
     line = '2026-11-22T00:00:00Z {"traceparent":"00-aa-bb-01","status":200}'
     assert logs._entry(line) == {"traceparent": "00-aa-bb-01", "status": 200}
     assert logs._entry("no json") == {"line": "no json"}

@@ -1,4 +1,4 @@
-"""The client before a real API server: connections that break or stall, answers that get lost."""
+"""The client in front of a real API server: connections that break or stall, lost responses."""
 
 import socket
 import time
@@ -16,8 +16,8 @@ from helpers.clusters import client, connection
 from lab.relay import Relay
 
 
-class Way:
-    """What leads to the API server: its next `broken` connections are reset, or stall first."""
+class Route:
+    """The connections to the API server: the next `broken` ones are reset, or stall first."""
 
     def __init__(self, port: int) -> None:
         self.made = self.broken = 0
@@ -36,7 +36,7 @@ class Way:
 
 
 @pytest.fixture
-def way(cluster, server) -> Iterator[Way]:
+def way(cluster, server) -> Iterator[Route]:
     url, _ = server
     port = urlsplit(url).port
     assert port
@@ -44,14 +44,14 @@ def way(cluster, server) -> Iterator[Way]:
     config = yaml.safe_load(current().KUBECONFIG.read_text())
     config["clusters"][0]["cluster"]["server"] = f"https://127.0.0.1:{listener.getsockname()[1]}"
     current().KUBECONFIG.write_text(yaml.safe_dump(config))
-    made = Way(port)
+    made = Route(port)
     made.relay.start(listener, made.connect)
     yield made
     made.close()
 
 
 @pytest.mark.parametrize("stall", [0, 3], ids=["dropped", "stalled"])
-def test_a_connection_that_breaks_is_made_again(way, stall, monkeypatch, capsys):
+def test_a_broken_connection_is_retried(way, stall, monkeypatch, capsys):
     monkeypatch.setattr(connection, "CONNECT_TIMEOUT", 1)
     way.broken, way.stall = 1, stall
     kube.namespace("eks", f"away-{stall}")
@@ -62,7 +62,7 @@ def test_a_connection_that_breaks_is_made_again(way, stall, monkeypatch, capsys)
 
 @pytest.fixture
 def lost(monkeypatch) -> list[str]:
-    """Methods whose next answer gets lost on its way; the API server has done what it was asked for."""
+    """Methods whose next response is lost after the API server has handled the request."""
     methods: list[str] = []
     real, answer = HTTPConnection.request, HTTPConnection.getresponse
 
@@ -82,7 +82,7 @@ def lost(monkeypatch) -> list[str]:
     return methods
 
 
-def test_an_answer_that_gets_lost_is_no_failure(cluster, lost, capsys):
+def test_a_lost_response_is_not_a_failure(cluster, lost, capsys):
     lost.append("PATCH")
     kube.namespace("eks", "lost")
     assert kube.find("eks", "default", "namespace/lost") is not None
@@ -94,8 +94,8 @@ def test_an_answer_that_gets_lost_is_no_failure(cluster, lost, capsys):
     assert lost == []
 
 
-def test_when_nobody_answers_that_is_no_answer(way, monkeypatch):
-    """Else "there is none" would be believed of what could not be looked up."""
+def test_an_unreachable_server_is_not_a_missing_object(way, monkeypatch):
+    """Otherwise callers would conclude that an object does not exist."""
     monkeypatch.setattr(client, "PATIENCE", 4)
     way.broken = 1000
     with pytest.raises(UnreachableError, match=r"no answer from https://127\.0\.0\.1"):
@@ -104,14 +104,14 @@ def test_when_nobody_answers_that_is_no_answer(way, monkeypatch):
 
 
 @pytest.mark.parametrize("check", [True, False])
-def test_istioctl_is_started_again_meanwhile(way, check):
+def test_istioctl_is_retried(way, check):
     way.close()
     argv = ["istioctl", "--context", "eks", "analyze", "-A"]
     with pytest.raises(CommandError, match=r"connection refused|connection to the server .* was refused"):
         istio._run(argv, check=check, patience=2)
 
 
-def test_a_refusal_is_an_answer(way):
+def test_a_rejection_is_not_retried(way):
     kube.get("eks", "namespaces")
     once = way.made
     with pytest.raises(PrerequisiteError):

@@ -20,7 +20,7 @@ def read():
     return yaml.safe_load(current().KUBECONFIG.read_text())
 
 
-def test_both_contexts_live_side_by_side_and_the_file_is_private():
+def test_both_contexts_coexist_and_the_file_is_private():
     write("eks")
     write("gke")
     assert [context["name"] for context in read()["contexts"]] == ["eks", "gke"]
@@ -28,7 +28,7 @@ def test_both_contexts_live_side_by_side_and_the_file_is_private():
     assert stat.S_IMODE(current().KUBECONFIG.stat().st_mode) == 0o600
 
 
-def test_same_again_leaves_the_file_alone_and_says_so(capsys):
+def test_writing_the_same_again_keeps_the_file_and_reports_it(capsys):
     write("eks")
     before = current().KUBECONFIG.stat().st_mtime_ns
     capsys.readouterr()
@@ -43,7 +43,7 @@ def test_new_endpoint_replaces_the_old_one():
     assert [entry["cluster"]["server"] for entry in read()["clusters"]] == ["https://127.0.0.1:7443"]
 
 
-def test_removing_one_keeps_the_other_and_the_last_takes_the_file():
+def test_removing_one_context_keeps_the_other_and_the_last_deletes_the_file():
     write("eks")
     write("gke")
     kubeconfig.remove("eks")
@@ -89,7 +89,7 @@ def there(config):
     current().KUBECONFIG.write_text(yaml.safe_dump(config))
 
 
-def test_a_file_with_other_contexts_is_as_it_was_in_the_end():
+def test_other_contexts_in_the_file_are_unchanged_in_the_end():
     there(OTHERS)
     write("eks")
     write("gke")
@@ -100,7 +100,7 @@ def test_a_file_with_other_contexts_is_as_it_was_in_the_end():
     assert read() == OTHERS
 
 
-def test_nobody_elses_context_becomes_the_current_one():
+def test_no_other_context_becomes_the_current_one():
     there(OTHERS | {"current-context": "eks"})
     write("eks")
     write("gke")
@@ -125,7 +125,7 @@ def as_the_aws_cli_writes_it(server="https://127.0.0.1:6443"):
     current().KUBECONFIG.write_text(yaml.safe_dump(config))
 
 
-def test_a_context_that_the_aws_cli_wrote_is_used_and_goes_whole():
+def test_a_context_written_by_the_aws_cli_is_used_and_fully_removed():
     as_the_aws_cli_writes_it()
     before = current().KUBECONFIG.read_text()
     write("eks")
@@ -136,7 +136,7 @@ def test_a_context_that_the_aws_cli_wrote_is_used_and_goes_whole():
     assert not current().KUBECONFIG.exists()
 
 
-def test_one_of_another_cluster_is_replaced():
+def test_a_context_of_another_cluster_is_replaced():
     as_the_aws_cli_writes_it("https://127.0.0.1:7443")
     write("eks")
     assert kubeconfig.server("eks") == "https://127.0.0.1:6443"

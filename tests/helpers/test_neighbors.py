@@ -1,4 +1,4 @@
-"""What a reader has in the same account, of the same name or kind: not taken for ours, changed or deleted."""
+"""Resources of the reader with the same name or kind in the same account: not mistaken for ours."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ PRIVATE = {"HostedZoneConfig": {"PrivateZone": True}}
 
 
 def zone(reference: str, **more: Any) -> str:
-    """A zone of the tutorial's domain that the reader made."""
+    """A zone for the tutorial's domain, created by the reader."""
     domain = current().TUTORIAL_DOMAIN
     made = aws.call("route53", "create_hosted_zone", Name=domain, CallerReference=domain + reference, **more)
     return made["HostedZone"]["Id"].rpartition("/")[2]
@@ -40,7 +40,7 @@ def make_all() -> None:
     network.ensure(), function.ensure(), acm.ensure(), load_balancer.ensure(), dns.ensure()
 
 
-def test_a_private_zone_is_that_of_our_vpc_and_of_no_other(moto, monkeypatch):
+def test_only_the_private_zone_of_our_vpc_is_used(moto, monkeypatch):
     monkeypatch.setenv("TUTORIAL_ROUTE53_ZONE", "private")
     strangers = private_zone(vpc())
     theirs(strangers)
@@ -54,7 +54,7 @@ def test_a_private_zone_is_that_of_our_vpc_and_of_no_other(moto, monkeypatch):
     assert len(route53.records(strangers)) == 1
 
 
-def test_a_private_zone_that_the_reader_gave_to_our_vpc_is_used_and_stays(moto, monkeypatch):
+def test_a_private_zone_that_the_reader_associated_with_our_vpc_is_used_and_kept(moto, monkeypatch):
     monkeypatch.setenv("TUTORIAL_ROUTE53_ZONE", "private")
     private_zone(vpc())
     given = private_zone(network.ensure().vpc_id)
@@ -64,7 +64,7 @@ def test_a_private_zone_that_the_reader_gave_to_our_vpc_is_used_and_stays(moto, 
     assert given in route53.zones(private=True) and route53.records(given) == []
 
 
-def test_of_several_public_zones_the_one_that_is_meant_is_named_by_its_id(moto, monkeypatch):
+def test_one_of_several_public_zones_is_selected_by_its_id(moto, monkeypatch):
     first, second = zone("1"), zone("2")
     for not_one in ("public", "Z0123456789ABC"):
         monkeypatch.setenv("TUTORIAL_ROUTE53_ZONE", not_one)
@@ -80,14 +80,14 @@ def test_of_several_public_zones_the_one_that_is_meant_is_named_by_its_id(moto, 
     assert set(route53.zones(private=False)) == {first, second}
 
 
-def test_of_several_public_zones_ours_is_meant_where_we_made_one(moto):
+def test_of_several_public_zones_the_one_we_created_is_used(moto):
     network.ensure()
     ours = route53.ensure()
     zone("later")
     assert route53.find() == ours
 
 
-def test_a_record_of_our_name_that_leads_elsewhere_is_not_overwritten(moto):
+def test_a_record_of_our_name_with_another_target_is_not_overwritten(moto):
     owners = zone("owner's")
     theirs(owners)
     with pytest.raises(
@@ -117,7 +117,7 @@ def test_another_certificate_for_the_same_host_keeps_its_record(moto, monkeypatc
     assert route53.records(owners) == []
 
 
-def test_inside_is_inside_our_vpc(moto, monkeypatch):
+def test_inside_means_inside_our_vpc(moto, monkeypatch):
     monkeypatch.setenv("TUTORIAL_INSIDE_VPC_COMMAND", "false {vpc}")
     with pytest.raises(PrerequisiteError):
         curl.inside_vpc("http://example.com")

@@ -1,4 +1,4 @@
-"""Programs in pods: exit codes, streams, and that nothing is started twice."""
+"""Programs in pods: exit codes, streams, and that nothing runs twice."""
 
 import re
 
@@ -43,20 +43,20 @@ def test_output_can_be_read_as_it_arrives(in_pods):
         pods.execute("eks", "sleep", "the-pod", ["sleep"], timeout=1, output=arrived.append)
 
 
-def test_container_is_the_first_or_the_one_that_is_named(in_pods):
+def test_container_is_the_first_or_the_named_one(in_pods):
     kube.run_in_pod("eks", "sleep", "pod/the-pod", "echo")
     kube.run_in_pod("eks", "sleep", "the-pod", "echo", container="istio-proxy")
     assert [container for container, _ in in_pods.started] == ["main", "istio-proxy"]
 
 
-def test_standard_input_arrives_whole_and_ends(in_pods):
+def test_standard_input_arrives_completely_and_ends(in_pods):
     text = "x" * 100_000 + "\n"
     done = pods.execute("eks", "sleep", "the-pod", ["sh", "-c", "cat"], input=text)
     assert done.stdout.decode() == text
 
 
-def test_a_file_that_gets_lost_on_its_way_into_the_pod_is_sent_again(in_pods, capsys):
-    """As containerd does it at times: https://github.com/containerd/containerd/issues/13934."""
+def test_a_file_lost_on_its_way_into_the_pod_is_sent_again(in_pods, capsys):
+    """As sometimes happens with containerd: https://github.com/containerd/containerd/issues/13934."""
     certificate = pki.ensure().alb_ca
     in_pods.loses_input = 1
     capsys.readouterr()
@@ -92,32 +92,32 @@ def test_a_file_goes_into_the_pod_once_and_in_read_only_mode_never(in_pods, monk
         curl.inside_vpc("--cacert", certificate, "https://alb.example.com/")
 
 
-def test_what_cannot_be_started_is_an_error(in_pods):
+def test_a_program_that_cannot_be_started_is_an_error(in_pods):
     with pytest.raises(ApiError, match="executable file not found"):
         kube.run_in_pod("eks", "sleep", "the-pod", "none-such", check=False)
     with pytest.raises(ApiError, match=r"Forbidden: .*is forbidden"):
         kube.run_in_pod("eks", "sleep", "the-pod", "refused")
 
 
-def test_a_program_whose_answer_is_lost_is_not_started_twice(in_pods):
+def test_a_program_whose_result_is_lost_is_not_started_twice(in_pods):
     with pytest.raises(UnreachableError, match="no answer from"):
         kube.run_in_pod("eks", "sleep", "the-pod", "vanish")
     assert in_pods.started == [("main", ["vanish"])]
 
 
-def test_a_program_that_does_not_end_is_a_time_out(in_pods):
+def test_a_program_that_does_not_end_times_out(in_pods):
     with pytest.raises(TimedOutError, match="still running after 1 s"):
         pods.execute("eks", "sleep", "the-pod", ["sleep"], timeout=1)
     assert len(in_pods.started) == 1
 
 
-def test_an_api_server_that_is_busy_is_asked_again(in_pods):
+def test_a_busy_api_server_is_retried(in_pods):
     in_pods.logs["sleep"] = "a line"
     in_pods.away = 1
     assert pods.logs("eks", "sleep", "deploy/sleep") == "a line"
     assert in_pods.away == 0
 
 
-def test_a_log_is_text_even_if_it_looks_like_an_object(in_pods):
+def test_a_log_stays_text_even_if_it_looks_like_an_object(in_pods):
     in_pods.logs["sleep"] = '{"status": 200}\n'
     assert pods.logs("eks", "sleep", "deploy/sleep") == '{"status": 200}\n'

@@ -1,4 +1,4 @@
-"""The tutorial's policy for AWS: well-formed, with its reasons; and what a refusal tells a reader."""
+"""The tutorial's AWS policy: well-formed, with reasons; and the advice after a denied call."""
 
 import json
 import re
@@ -21,7 +21,7 @@ def test_each_statement_has_its_reason_in_the_readme():
     assert reasons == statements
 
 
-def test_it_names_the_readers_own_account_region_and_things(monkeypatch):
+def test_it_names_the_readers_own_account_region_and_resources(monkeypatch):
     monkeypatch.setenv("TUTORIAL_NAME", "mine")
     monkeypatch.setenv("TUTORIAL_DOMAIN", "example.org")
     monkeypatch.setenv("AWS_REGION", "eu-west-1")
@@ -32,7 +32,7 @@ def test_it_names_the_readers_own_account_region_and_things(monkeypatch):
     assert "${" not in json.dumps(statements)
 
 
-def test_it_fits_into_a_role_and_is_nowhere_everything():
+def test_it_fits_into_a_role_and_never_allows_everything():
     document = policy.document(ACCOUNT)
     # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
     assert len(re.sub(r"\s", "", json.dumps(document))) < 10_240
@@ -41,7 +41,7 @@ def test_it_fits_into_a_role_and_is_nowhere_everything():
         assert not any("*" in action for action in denied.actions(statement))
 
 
-def test_it_is_printed_to_be_pasted(moto, monkeypatch):
+def test_the_printed_policy_can_be_pasted(moto, monkeypatch):
     answer = subprocess.run(
         [sys.executable, "-m", "helpers.aws.policy"], cwd=ROOT, capture_output=True, text=True, check=True
     )
@@ -63,7 +63,7 @@ WHY = "because no identity-based policy allows the"
         ("Failed: X due to missing permissions for 'iam:PassRole'", "iam:PassRole", ""),
     ],
 )  # fmt: skip
-def test_a_refusal_names_action_and_resource(message, action, resource):
+def test_a_denial_names_action_and_resource(message, action, resource):
     assert denied.denied(message) == (action, resource)
     assert f"allow {action}" in denied.advice(message)
 

@@ -1,4 +1,4 @@
-"""The programs that make starts: what they cannot do they say in words, never by a traceback."""
+"""The programs that make starts report failures as messages, never as tracebacks."""
 
 import os
 import subprocess
@@ -19,7 +19,7 @@ PROGRAMS = [
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
-def test_wrong_settings_are_said_in_words(program, tmp_path):
+def test_invalid_settings_are_reported_as_a_message(program, tmp_path):
     settings = tmp_path / "settings.toml"
     settings.write_text('AWS_REGION = "us-east-1a"\n')
     said = subprocess.run(

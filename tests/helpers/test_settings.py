@@ -1,4 +1,4 @@
-"""The settings: where they come from, what they refuse, what child processes are given."""
+"""The settings: their sources, their validation, and the environment of child processes."""
 
 import os
 import sys
@@ -12,7 +12,7 @@ from helpers.base.errors import SettingsError
 from helpers.gcp import cloud_nat
 
 
-def test_for_our_own_names_the_environment_wins_and_for_the_clouds_tools_the_file(monkeypatch, tmp_path):
+def test_the_environment_overrides_our_names_and_the_file_overrides_the_clouds_names(monkeypatch, tmp_path):
     file = tmp_path / "my.toml"
     lines = [
         'AWS_REGION = "eu-west-1"',
@@ -41,7 +41,7 @@ def test_example_file_names_every_setting():
     assert [name for name in settings.Settings.model_fields if name not in text] == sorted(credentials)
 
 
-def test_command_prefixes_are_written_as_in_a_shell(monkeypatch):
+def test_command_prefixes_are_parsed_as_in_a_shell(monkeypatch):
     monkeypatch.setenv("TUTORIAL_OUTSIDE_COMMAND", "ssh 'my host' --")
     assert settings.current().TUTORIAL_OUTSIDE_COMMAND == ["ssh", "my host", "--"]
 
@@ -51,7 +51,7 @@ def test_command_prefixes_are_written_as_in_a_shell(monkeypatch):
     [
         ("TUTORIAL_DOMAIN", "alb", "a domain like example.com"),
         ("TUTORIAL_DOMAIN", "http://example.com", "a domain like example.com"),
-        ("TUTORIAL_DOMAIN", "Example.com", "lower case"),
+        ("TUTORIAL_DOMAIN", "Example.com", "lowercase"),
         ("AWS_REGION", "us-east-1a", "not a zone"),
         ("AWS_REGION", "Virginia", "a region like us-east-1"),
         ("GOOGLE_CLOUD_LOCATION", "Iowa", "a zone like us-central1-a"),
@@ -59,13 +59,13 @@ def test_command_prefixes_are_written_as_in_a_shell(monkeypatch):
         ("TUTORIAL_NAME", "a-name-that-is-much-too-long", "2 to 20"),
         ("TUTORIAL_ISTIO_REVISION", "1.30", "a dot is not allowed"),
         ("TUTORIAL_CONNECT_TIMEOUT", "soon", "number"),
-        ("TUTORIAL_ROUTE53_ZONE", "hidden", "public, private, or the id of a public zone"),
+        ("TUTORIAL_ROUTE53_ZONE", "hidden", "public, private, or the ID of a public zone"),
         ("TUTORIAL_CERTIFICATE", "self-signed", "'private-ca' or 'acm'"),
         ("TUTORIAL_AUTHORIZED_CIDR", "my-laptop", "an address, a range"),
         ("TUTORIAL_AUTHORIZED_CIDR", "10.0.0.1/8", "has host bits set"),
     ],
 )
-def test_wrong_value_is_named_with_what_would_do(monkeypatch, name, value, says):
+def test_invalid_value_is_named_with_valid_ones(monkeypatch, name, value, says):
     monkeypatch.setenv(name, value)
     with pytest.raises(SettingsError) as wrong:
         settings.current()
@@ -73,9 +73,7 @@ def test_wrong_value_is_named_with_what_would_do(monkeypatch, name, value, says)
     assert says in str(wrong.value)
 
 
-def test_the_readers_kubeconfig_is_refused_in_the_file_and_does_not_count_in_the_environment(
-    monkeypatch, tmp_path
-):
+def test_the_readers_kubeconfig_is_rejected_in_the_file_and_ignored_in_the_environment(monkeypatch, tmp_path):
     theirs = str(Path.home() / ".kube" / "config")
     monkeypatch.setenv("KUBECONFIG", theirs)
     assert settings.current().KUBECONFIG.parent == tmp_path / "build"
@@ -85,7 +83,7 @@ def test_the_readers_kubeconfig_is_refused_in_the_file_and_does_not_count_in_the
         settings.current()
 
 
-def test_acm_looks_for_its_record_in_public_dns_only(monkeypatch):
+def test_acm_validation_uses_public_dns_only(monkeypatch):
     monkeypatch.setenv("TUTORIAL_CERTIFICATE", "acm")
     assert settings.current().TUTORIAL_ROUTE53_ZONE == "public"
     monkeypatch.setenv("TUTORIAL_ROUTE53_ZONE", "private")
@@ -95,7 +93,7 @@ def test_acm_looks_for_its_record_in_public_dns_only(monkeypatch):
         settings.current()
 
 
-def test_misspelt_setting_in_the_file_is_not_silently_ignored(monkeypatch, tmp_path):
+def test_misspelled_setting_in_the_file_is_reported(monkeypatch, tmp_path):
     (tmp_path / "my.toml").write_text('DOMIAN = "example.org"\n')
     monkeypatch.setenv("TUTORIAL_SETTINGS", str(tmp_path / "my.toml"))
     with pytest.raises(SettingsError, match="DOMIAN"):
@@ -106,7 +104,7 @@ def test_misspelt_setting_in_the_file_is_not_silently_ignored(monkeypatch, tmp_p
     ("old", "new"),
     [("ZONE", "TUTORIAL_ROUTE53_ZONE"), ("DOMAIN", "TUTORIAL_DOMAIN"), ("ISTIO_TAG", "TUTORIAL_ISTIO_TAG")],
 )
-def test_an_old_name_is_refused_in_the_file_and_nobodys_in_the_environment(monkeypatch, tmp_path, old, new):
+def test_an_old_name_is_rejected_in_the_file_and_ignored_in_the_environment(monkeypatch, tmp_path, old, new):
     file = tmp_path / "my.toml"
     file.write_text(f'{old} = "private"\n')
     monkeypatch.setenv("TUTORIAL_SETTINGS", str(file))
@@ -127,7 +125,7 @@ def test_settings_are_read_once(tmp_path, monkeypatch):
     assert settings.current().TUTORIAL_DOMAIN == "example.org"
 
 
-def test_an_override_is_checked_nests_and_ends_with_its_block(monkeypatch):
+def test_an_override_is_validated_nests_and_ends_with_its_block(monkeypatch):
     monkeypatch.setenv("TUTORIAL_DOMAIN", "example.org")
     with settings.override(TUTORIAL_DOMAIN="example.net"):
         with settings.override(TUTORIAL_NAME="inner"):
@@ -135,18 +133,18 @@ def test_an_override_is_checked_nests_and_ends_with_its_block(monkeypatch):
             assert settings.current().TUTORIAL_NAME == "inner"
         assert settings.current().TUTORIAL_NAME == "istio-multicloud"
     assert settings.current().TUTORIAL_DOMAIN == "example.org"
-    with settings.override(TUTORIAL_DOMAIN="Example"), pytest.raises(SettingsError, match="lower case"):
+    with settings.override(TUTORIAL_DOMAIN="Example"), pytest.raises(SettingsError, match="lowercase"):
         settings.current()
 
 
-def test_file_that_is_not_toml_is_an_error_for_people(monkeypatch, tmp_path):
+def test_invalid_toml_is_a_readable_error(monkeypatch, tmp_path):
     (tmp_path / "my.toml").write_text("TUTORIAL_DOMAIN: example.org\n")
     monkeypatch.setenv("TUTORIAL_SETTINGS", str(tmp_path / "my.toml"))
     with pytest.raises(SettingsError, match="must be TOML"):
         settings.current()
 
 
-def test_children_get_the_clouds_and_the_tools_but_no_empty_values(monkeypatch, tmp_path):
+def test_children_get_the_clouds_and_tools_values_except_empty_ones(monkeypatch, tmp_path):
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:4566")
     monkeypatch.setenv("TUTORIAL_TOOLS", str(tmp_path))
     given = settings.current().environment()
@@ -163,7 +161,7 @@ def test_secrets_are_masked_where_settings_are_shown(monkeypatch):
     assert ["TUTORIAL_DOMAIN", "example.com"] in table.rows
 
 
-def test_only_the_settings_that_are_named_are_shown_also_those_that_are_not_set(monkeypatch):
+def test_only_the_named_settings_are_shown_including_unset_ones(monkeypatch):
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
     monkeypatch.delenv("CLOUDSDK_API_ENDPOINT_OVERRIDES_COMPUTE", raising=False)
     rows = show.settings("AWS_ENDPOINT_URL", "CLOUDSDK_API_ENDPOINT_OVERRIDES_COMPUTE").rows
@@ -173,8 +171,8 @@ def test_only_the_settings_that_are_named_are_shown_also_those_that_are_not_set(
     ]
 
 
-def test_without_a_settings_file_no_cloud_is_asked(monkeypatch, tmp_path):
-    """The reader's own credentials are there, and a notebook is opened while the lab is down."""
+def test_without_a_settings_file_no_cloud_is_called(monkeypatch, tmp_path):
+    """The reader's own credentials exist, and a notebook is opened while the lab is down."""
     monkeypatch.setenv("TUTORIAL_SETTINGS", str(tmp_path / "tutorial.toml"))
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "GOOGLE_CLOUD_PROJECT"):
         monkeypatch.setenv(name, "own")

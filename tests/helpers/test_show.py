@@ -43,7 +43,7 @@ def test_page_is_shown_in_a_frame_without_scripts():
         ("<p>Hi</p>", "none"),
     ],
 )
-def test_page_says_its_title_below_the_frame(markup, shown):
+def test_page_title_is_shown_below_the_frame(markup, shown):
     below = show.page(markup)._repr_mimebundle_()["text/html"].split("</iframe>")[1]
     assert below == f"<p>Title of the page: <b>{shown}</b></p>"
 
@@ -61,7 +61,7 @@ def test_manifest_is_filled_in_from_values_and_settings(manifest):
 
 
 @pytest.mark.parametrize(("lines", "folded"), [(40, False), (41, True)])
-def test_long_manifest_is_folded_in_a_notebook_and_whole_elsewhere(tmp_path, lines, folded):
+def test_long_manifest_is_folded_in_a_notebook_and_complete_elsewhere(tmp_path, lines, folded):
     path = tmp_path / "long.yaml"
     path.write_text("a: 1\n" * lines)
     shown = show.manifest(str(path))._repr_mimebundle_()
@@ -69,7 +69,7 @@ def test_long_manifest_is_folded_in_a_notebook_and_whole_elsewhere(tmp_path, lin
     assert shown["text/markdown"].count("a: 1") == shown["text/plain"].count("a: 1") == lines
 
 
-def test_value_given_wins_over_the_setting(manifest):
+def test_given_value_overrides_the_setting(manifest):
     assert "domain: d" in manifests.render(manifest, HOST="h", TUTORIAL_DOMAIN="d")
 
 
@@ -86,24 +86,24 @@ def test_missing_manifest_is_named():
         manifests.render("manifests/eks/none.yaml")
 
 
-def test_checks_that_hold_are_ticked(capsys):
+def test_passing_checks_have_a_check_mark(capsys):
     check({"water is wet": True, "there are two": [1, 2]})
     assert capsys.readouterr().out == "✓ water is wet\n✓ there are two\n"
 
 
-def test_checks_that_do_not_hold_fail_after_all_were_looked_at(capsys):
+def test_failing_checks_are_reported_after_all_have_run(capsys):
     with pytest.raises(CheckError, match="failed: the moon is cheese") as failed:
         check({"the moon is cheese": False, "water is wet": True})
     assert capsys.readouterr().out == "✗ the moon is cheese\n✓ water is wet\n"
     assert "water" not in str(failed.value)
 
 
-def test_nothing_to_check_is_a_defect():
+def test_an_empty_check_is_an_error():
     with pytest.raises(CheckError):
         check({})
 
 
-def test_waiting_prints_each_state_once_and_ends_with_the_answer(capsys):
+def test_waiting_prints_each_state_once_and_returns_the_result(capsys):
     states = iter(["CREATING", "CREATING", "ACTIVE"])
     assert (
         wait_until("it", lambda: next(states), lambda now: now == "ACTIVE", timeout=9, interval=0) == "ACTIVE"
@@ -111,13 +111,13 @@ def test_waiting_prints_each_state_once_and_ends_with_the_answer(capsys):
     assert capsys.readouterr().out == "… it: CREATING\n"
 
 
-def test_waiting_ends_with_the_last_state_and_what_to_try():
+def test_wait_timeout_has_the_last_state_and_a_hint():
     with pytest.raises(TimedOutError) as late:
         wait_until("it", lambda: "CREATING", lambda now: False, timeout=0, interval=0, hint="patience")
     assert "Waiting for it: still “CREATING” after 0 s\nTry: patience" in str(late.value)
 
 
-def test_patience_is_for_what_passes_only():
+def test_only_transient_errors_are_retried():
     tries = itertools.count()
 
     def fails():

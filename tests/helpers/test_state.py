@@ -1,4 +1,4 @@
-"""What exists now, asked for: of plain moto, and of a real API server that has no nodes."""
+"""What exists now, queried from plain moto and from a real API server without nodes."""
 
 import json
 
@@ -33,11 +33,11 @@ spec: {containers: [{name: istio-proxy, image: auto}]}
 """
 
 
-def test_where_nothing_is_nothing_is_said_to_be_there(moto):
+def test_in_an_empty_account_nothing_exists(moto):
     assert state.gather() == Parts()
 
 
-def test_what_was_made_in_aws_is_there_and_after_its_deletion_is_not(moto):
+def test_aws_resources_exist_until_they_are_deleted(moto):
     place = network.ensure()
     found = state.gather()
     assert found["vpc"].values == (place.vpc_id, network.CIDR)
@@ -67,7 +67,7 @@ def test_what_was_made_in_aws_is_there_and_after_its_deletion_is_not(moto):
         ("FAILED", [{"code": "AccessDenied", "message": "no role"}], "failed", "FAILED: no role"),
     ],
 )
-def test_a_cluster_is_in_the_state_that_eks_says(moto, monkeypatch, status, issues, phase, said):
+def test_a_cluster_has_the_state_that_eks_reports(moto, monkeypatch, status, issues, phase, said):
     network.ensure()
     eks.create()
     described = {**(eks.describe() or {}), "status": status, "health": {"issues": issues}}
@@ -78,14 +78,14 @@ def test_a_cluster_is_in_the_state_that_eks_says(moto, monkeypatch, status, issu
     assert found["eks/istiod"].phase == "missing"
 
 
-def test_a_context_that_leads_to_another_cluster_is_not_asked(moto, cluster):
+def test_a_context_of_another_cluster_is_not_queried(moto, cluster):
     network.ensure()
     eks.create()
     assert kubeconfig.server("eks") not in ("", (eks.describe() or {}).get("endpoint"))
     assert state.gather()["eks"].values[-1] == "not connected yet"
 
 
-def test_a_cluster_without_istio_is_empty_and_no_error(cluster):
+def test_a_cluster_without_istio_is_empty_without_an_error(cluster):
     found = cluster_things.parts("eks")
     assert {key: part.phase for key, part in found.items() if key != "nodes"} == {
         "eks/istiod": "missing",
@@ -94,7 +94,7 @@ def test_a_cluster_without_istio_is_empty_and_no_error(cluster):
     assert found["nodes"].state == "no nodes"
 
 
-def test_an_api_server_that_does_not_answer_leaves_all_unknown(cluster):
+def test_an_unresponsive_api_server_makes_everything_unknown(cluster):
     path = current().KUBECONFIG
     path.write_text(path.read_text().replace(kubeconfig.server("eks"), "https://127.0.0.1:1"))
     found = cluster_things.parts("eks")
@@ -132,7 +132,7 @@ def test_a_gateway_starts_breaks_and_is_ready(cluster, tmp_path):
     assert gateway() == ("ready", "ready", ("door.example.com",))
 
 
-def test_secrets_are_seen_by_name_and_their_contents_are_not_read(cluster, tmp_path):
+def test_secrets_are_listed_by_name_and_their_contents_are_not_read(cluster, tmp_path):
     kube.namespace("eks", "istio-ingress")
     (tmp_path / "key").write_text("a-secret")
     assert "eks/Secret/alb-ca" not in cluster_things.parts("eks")

@@ -57,13 +57,13 @@ def test_processes_are_those_of_the_group_and_below(group):
     assert process.wait() == -9
 
 
-def test_a_group_that_is_not_there_cannot_be_entered(group):
+def test_a_missing_group_cannot_be_entered(group):
     entering = subprocess.run([*cgroups.entering(group), "true"], capture_output=True, text=True)
     assert entering.returncode == 1 and "cgroup.procs" in entering.stderr
 
 
 def test_kill_ends_a_grandchild_that_became_a_daemon(group):
-    """Twice forked, in a session of its own, its parent gone: only the cgroup still knows whose it is."""
+    """Forked twice, in its own session, its parent gone: only the cgroup still shows where it belongs."""
     cgroups.create(group)
     process = start(group, "setsid sh -c 'sleep 600 & echo $!' & wait")
     grandchild = int(first_line(process))
@@ -74,7 +74,7 @@ def test_kill_ends_a_grandchild_that_became_a_daemon(group):
     assert cgroups.processes(group) == []
 
 
-def test_kill_spares_the_process_that_calls_it(group):
+def test_kill_spares_the_calling_process(group):
     cgroups.create(group)
     script = (
         "import subprocess\n"
@@ -96,7 +96,7 @@ def test_the_root_is_neither_killed_nor_removed(path):
         cgroups.remove(path)
 
 
-def test_remove_leaves_nothing_and_may_be_repeated(group):
+def test_remove_leaves_nothing_and_can_be_repeated(group):
     before = listing()
     cgroups.create(f"{group}/a/b")
     cgroups.create(f"{group}/c")
@@ -106,7 +106,7 @@ def test_remove_leaves_nothing_and_may_be_repeated(group):
     assert listing() == before
 
 
-def test_remove_names_the_process_that_is_in_the_way(group):
+def test_remove_names_a_remaining_process(group):
     cgroups.create(f"{group}/a")
     process = start(f"{group}/a", "echo ready; exec sleep 60")
     first_line(process)
@@ -114,7 +114,7 @@ def test_remove_names_the_process_that_is_in_the_way(group):
         cgroups.remove(group, timeout=0.1)
 
 
-def test_a_program_that_takes_more_memory_than_allowed_is_killed(group):
+def test_a_program_that_exceeds_its_memory_limit_is_killed(group):
     cgroups.create(group)
     cgroups.limit_memory(group, 64 * 1024**2)
     take = [*cgroups.entering(group), sys.executable, "-c", "import sys; b'x' * (int(sys.argv[1]) << 20)"]
@@ -152,7 +152,7 @@ print("left:", (root / name).exists())
 
 
 def test_version_2(group):
-    """In a mount namespace with only cgroup2, whose controllers are those that version 1 leaves free."""
+    """In a mount namespace with only cgroup2, which has the controllers that version 1 leaves free."""
     mounts = "umount -R /sys/fs/cgroup && mount -t cgroup2 none /sys/fs/cgroup"
     python = [sys.executable, "-c", ONE_HIERARCHY, group]
     answer = subprocess.run(

@@ -1,4 +1,4 @@
-"""What the command line says to a reader whose machine or input is not as it should be."""
+"""Command-line errors for a reader whose machine or input is not as it should be."""
 
 import os
 import socket
@@ -32,7 +32,7 @@ def nothing_is_there() -> bool:
     )
 
 
-def test_status_and_env_of_a_lab_that_is_down_say_how_to_start_it():
+def test_status_and_env_say_how_to_start_a_lab_that_is_down():
     for command in ("status", "env"):
         answer = lab(command)
         assert answer.returncode == 1
@@ -40,13 +40,13 @@ def test_status_and_env_of_a_lab_that_is_down_say_how_to_start_it():
         assert "Traceback" not in answer.stderr
 
 
-def test_down_of_a_lab_that_never_was_is_harmless():
+def test_down_of_a_lab_that_never_existed_is_harmless():
     assert lab("down").returncode == 0
     assert nothing_is_there()
 
 
 @pytest.mark.parametrize("name", ["", "Lab", "a/b", "x" * 21])
-def test_a_name_that_cannot_be_used(name):
+def test_an_invalid_name_is_rejected(name):
     answer = lab("status", LAB_NAME=name)
     assert answer.returncode == 1
     assert "LAB_NAME" in answer.stderr and "20" in answer.stderr
@@ -54,7 +54,7 @@ def test_a_name_that_cannot_be_used(name):
 
 
 @pytest.mark.parametrize("setting", ["LAB_AWS_PORT", "LAB_GKE_PORT"])
-def test_a_port_that_is_taken_starts_nothing(setting):
+def test_a_port_in_use_starts_nothing(setting):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         answer = lab("up", **{setting: str(port)})
@@ -73,7 +73,7 @@ def test_a_port_that_is_taken_starts_nothing(setting):
         ("LAB_CACHE", "cache", "absolute"),
     ],
 )
-def test_a_setting_that_cannot_be_used_starts_nothing(setting, value, says):
+def test_an_invalid_setting_starts_nothing(setting, value, says):
     answer = lab("up", **{setting: value})
     assert answer.returncode == 1
     assert setting in answer.stderr and says in answer.stderr
@@ -82,7 +82,7 @@ def test_a_setting_that_cannot_be_used_starts_nothing(setting, value, says):
 
 
 def without(*programs: str) -> list[str]:
-    """The start of a command line for which the machine lacks these: in its mounts they cannot be run."""
+    """The start of a command line on a machine that lacks these programs: its mounts hide them."""
     folders = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
     files = {(Path(folder) / program).resolve() for folder in folders for program in programs}
     hide = "".join(f"mount --bind /dev/null {file} && " for file in files if file.exists())
@@ -103,7 +103,7 @@ def test_a_missing_program_is_named_with_its_package_and_starts_nothing():
     assert nothing_is_there()
 
 
-# In a user namespace of its own the process is nobody, whoever started the tests.
+# In its own user namespace the process is nobody, whoever started the tests.
 AS_NOBODY = ("unshare", "--user", sys.executable, "-m", "lab")
 
 

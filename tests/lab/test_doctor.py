@@ -1,4 +1,4 @@
-"""`make doctor`: what is wanted, what was found, and the fix."""
+"""`make doctor`: what is needed, what was found, and the fix."""
 
 import os
 import socket
@@ -19,12 +19,12 @@ def doctor(**environment: str) -> subprocess.CompletedProcess[str]:
 
 
 def rows(answer: subprocess.CompletedProcess[str]) -> dict[str, list[str]]:
-    """By what is wanted: whether it is met, what was found, and the fix."""
+    """By prerequisite: whether it is met, what was found, and the fix."""
     lines = [[cell.strip() for cell in line.split("│")] for line in answer.stdout.splitlines() if "│" in line]
     return {wanted: [met, found, fix] for _, met, wanted, found, fix, _ in lines if met}
 
 
-def test_a_machine_that_has_all():
+def test_a_machine_that_has_everything():
     answer = doctor()
     assert answer.returncode == 0, answer.stdout + answer.stderr
     listed = rows(answer)
@@ -33,7 +33,7 @@ def test_a_machine_that_has_all():
         assert met == "✓" and found and not fix, wanted
 
 
-def test_an_old_curl_is_told_from_a_new_one(tmp_path):
+def test_an_old_curl_is_distinguished_from_a_new_one(tmp_path):
     old = tmp_path / "curl"
     old.write_text("#!/bin/sh\necho 'curl 7.68.0 (x86_64-pc-linux-gnu) libcurl/7.68.0'\n")
     old.chmod(0o755)
@@ -42,7 +42,7 @@ def test_an_old_curl_is_told_from_a_new_one(tmp_path):
     assert rows(answer)["curl 7.75 or newer"] == ["✗", "curl 7.68.0", "install a newer curl"]
 
 
-def test_a_port_that_is_taken_and_one_that_is_free():
+def test_a_port_in_use_and_a_free_one():
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen()
@@ -59,8 +59,8 @@ def test_a_port_that_is_taken_and_one_that_is_free():
     [("ptp", "/usr/lib/cni"), ("/etc/ssl/certs/ca-certificates.crt", "/etc/ssl/certs")],
     ids=["CNI", "certificates"],
 )
-def test_what_is_missing_has_the_command_that_installs_it(gone, hidden):
-    """In a mount namespace of its own that folder is empty."""
+def test_a_missing_package_has_the_command_that_installs_it(gone, hidden):
+    """In its own mount namespace that folder is empty."""
     command = f"mount -t tmpfs none {hidden} && exec {sys.executable} -m lab doctor"
     answer = subprocess.run(
         ["unshare", "--mount", "sh", "-c", command],
@@ -75,8 +75,8 @@ def test_what_is_missing_has_the_command_that_installs_it(gone, hidden):
     assert "apt-get install --no-install-recommends" in fix
 
 
-def test_a_machine_that_is_offline_has_commands_that_give_it_an_address():
-    """In a network namespace of its own it has none; the fix is tried there."""
+def test_an_offline_machine_has_commands_that_give_it_an_address():
+    """In its own network namespace it has none; the fix is tried there."""
 
     def offline(*before: str) -> list[str]:
         command = " && ".join(["ip link set lo up", *before, f"exec {sys.executable} -m lab doctor"])

@@ -1,4 +1,4 @@
-"""One event loop for all that serves sockets."""
+"""One event loop for everything that serves sockets."""
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
@@ -18,8 +18,8 @@ async def failing() -> None:
     raise ValueError("of the work's own")
 
 
-def test_threads_that_ask_at_once_get_one_loop(monkeypatch):
-    # A loop of its own: those of other tests in this process still serve on the one that there is.
+def test_concurrent_threads_get_one_loop(monkeypatch):
+    # A separate loop: others in this process still use the existing one.
     monkeypatch.setattr(event_loop, "_started", cache(event_loop._started.__wrapped__))
     together = Barrier(8)
 
@@ -31,7 +31,7 @@ def test_threads_that_ask_at_once_get_one_loop(monkeypatch):
         assert len(set(pool.map(ask, range(8)))) == 1
 
 
-def test_what_the_work_raises_arrives_and_what_takes_too_long_is_given_up():
+def test_exceptions_are_raised_and_slow_work_times_out():
     with pytest.raises(ValueError, match="of the work's own"):
         event_loop.run(failing())
     with pytest.raises(TimeoutError):

@@ -1,4 +1,4 @@
-"""`lab exec`: what runs as root takes nothing from the caller; what runs as the caller has all of it."""
+"""`lab exec`: root's programs get nothing from the caller; the caller's program gets all of it."""
 
 import os
 import subprocess
@@ -48,8 +48,8 @@ def run(network: Network, tmp_path: Path) -> Callable[..., tuple[int, str]]:
     return run
 
 
-def test_nothing_of_the_callers_path_runs_as_root(run, tmp_path):
-    """Seen once: a fake nsenter, first on the caller's PATH, ran as root."""
+def test_nothing_from_the_callers_path_runs_as_root(run, tmp_path):
+    """A real bug: a fake nsenter, first on the caller's PATH, ran as root."""
     trace = tmp_path / "who"
     for name in ("nsenter", "unshare", "sh", "mount", "setpriv", "python3"):
         fake = tmp_path / name
@@ -60,15 +60,15 @@ def test_nothing_of_the_callers_path_runs_as_root(run, tmp_path):
     assert not trace.exists()
 
 
-def test_the_loader_reads_nothing_of_the_callers_before_the_user_has_changed(run, tmp_path):
+def test_the_loader_ignores_the_callers_variables_before_the_user_changes(run, tmp_path):
     preloaded = {"PATH": "/usr/bin:/bin", "LD_PRELOAD": str(tmp_path / "none.so")}
     status, said = run("/usr/bin/id", "-u", environment=preloaded)
-    # The loader of `id` complains once, and of no program before it.
+    # The loader of `id` prints one error, and that of no program before it.
     assert status == 0 and said.count("cannot be preloaded") == 1
     assert said.endswith(f"{NOBODY}\n")
 
 
-def test_the_program_has_the_callers_environment_folder_and_the_networks_dns(run):
+def test_the_program_has_the_callers_environment_and_folder_and_the_networks_dns(run):
     wanted = {"PATH": "/usr/bin:/bin", "two lines": "a\nb", "with-dash": "é", "UID": "7"}
     status, said = run("/usr/bin/env", "-0", environment=wanted)
     assert status == 0
@@ -79,7 +79,7 @@ def test_the_program_has_the_callers_environment_folder_and_the_networks_dns(run
 
 @pytest.fixture
 def nscd() -> Iterator[Path]:
-    """A socket where glibc looks for nscd; the real one stays."""
+    """A socket where glibc looks for nscd; the real one remains."""
     folder = Path("/run/nscd")
     made = not folder.exists()
     folder.mkdir(exist_ok=True)
@@ -88,8 +88,8 @@ def nscd() -> Iterator[Path]:
         folder.rmdir()
 
 
-def test_names_are_asked_of_the_networks_dns_only(run, nscd):
-    """Not of the machine's /etc/hosts, and not of nscd, which glibc would ask first."""
+def test_names_are_resolved_only_by_the_networks_dns(run, nscd):
+    """Not by the machine's /etc/hosts, and not by nscd, which glibc would query first."""
     status, said = run(
         *SHELL, "cat /etc/hosts /etc/nsswitch.conf; findmnt --noheadings --output FSTYPE /run/nscd"
     )
@@ -97,7 +97,7 @@ def test_names_are_asked_of_the_networks_dns_only(run, nscd):
     assert said == "127.0.0.1 localhost\n::1 localhost\nhosts: files dns\ntmpfs\n"
 
 
-def test_what_leads_past_the_network_stays_with_the_caller(monkeypatch):
+def test_variables_that_bypass_the_network_are_removed(monkeypatch):
     dropped = ("HTTPS_PROXY", "all_proxy", "SSL_CERT_FILE", "CURL_CA_BUNDLE", "RES_OPTIONS", "HOSTALIASES")
     for name in dropped:
         monkeypatch.setenv(name, "elsewhere")
@@ -107,12 +107,12 @@ def test_what_leads_past_the_network_stays_with_the_caller(monkeypatch):
 
 
 @pytest.mark.parametrize(("program", "status"), [("no-such-program", 127), ("/etc/passwd", 126)])
-def test_what_cannot_be_run_has_a_shells_exit_status(run, program, status):
+def test_programs_that_cannot_be_run_have_a_shells_exit_status(run, program, status):
     ended, said = run(program)
     assert ended == status and program in said and "Traceback" not in said
 
 
-def test_when_the_caller_goes_all_that_it_started_ends(run):
+def test_everything_ends_when_the_caller_disconnects(run):
     began = time.monotonic()
     status, _ = run(*SHELL, "sleep 98.7 & sleep 98.6", has_gone=lambda: time.monotonic() - began > 1)
     assert status < 0

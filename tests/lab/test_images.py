@@ -1,4 +1,4 @@
-"""The images: made from this machine's programs, the same every time, and able to run."""
+"""The images: built from this machine's programs, reproducible, and able to run."""
 
 import json
 import shutil
@@ -13,7 +13,7 @@ from lab.errors import LabError
 
 
 def stand_ins(folder: Path) -> Path:
-    """What is in the lab's own programs does not matter here."""
+    """The content of the lab's own programs does not matter here."""
     folder.mkdir()
     for name in images.PROGRAMS:
         (folder / name).write_text(f"program {name}")
@@ -71,7 +71,7 @@ def test_a_missing_program_is_named(programs: Path, tmp_path: Path) -> None:
         images.build(programs, tmp_path)
 
 
-def test_a_missing_tool_comes_with_its_package(
+def test_a_missing_tool_is_named_with_its_package(
     programs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(shutil, "which", lambda name, path=None: None)
@@ -96,7 +96,7 @@ def test_programs_in_an_image_find_their_libraries(image: str, command: str, roo
     assert answer.returncode == 0, answer.stderr
 
 
-def test_certificates_are_in_it(roots: dict[str, Path]) -> None:
+def test_images_contain_ca_certificates(roots: dict[str, Path]) -> None:
     assert (
         (roots["curl"] / "etc/ssl/certs/ca-certificates.crt")
         .read_bytes()

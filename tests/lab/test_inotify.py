@@ -1,4 +1,4 @@
-"""A cluster that the kernel has no room for is refused in one clear sentence."""
+"""A cluster that would exceed the kernel's inotify limit is rejected with one clear message."""
 
 import ctypes
 import os
@@ -13,7 +13,7 @@ libc = ctypes.CDLL(None, use_errno=True)
 
 @pytest.fixture
 def leave(monkeypatch, tmp_path):
-    """A limit under which so many instances are left."""
+    """A limit that leaves this many instances free."""
 
     def left(count):
         limit = tmp_path / "limit"
@@ -24,7 +24,7 @@ def leave(monkeypatch, tmp_path):
 
 
 def test_instances_of_this_process_are_counted(leave):
-    leave(inotify.CLUSTER + 20)  # other labs on this machine may take some meanwhile
+    leave(inotify.CLUSTER + 20)  # other labs on this machine may use some meanwhile
     inotify.refuse_a_cluster_too_many("eks-a")
     before = inotify._instances(inotify.Path("/proc/self"))
     files = [libc.inotify_init() for _ in range(3)]
@@ -36,7 +36,7 @@ def test_instances_of_this_process_are_counted(leave):
     assert inotify._instances(inotify.Path("/proc/self")) == before
 
 
-def test_too_few_are_refused_with_the_command_that_helps(leave):
+def test_too_few_instances_are_reported_with_the_fix(leave):
     leave(inotify.CLUSTER - 10)
     with pytest.raises(LabError, match="inotify instances left") as refused:
         inotify.refuse_a_cluster_too_many("eks-a")

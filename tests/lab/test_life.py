@@ -1,4 +1,4 @@
-"""A lab's life: up twice, killed and up again, down; and the machine before and after."""
+"""A lab's life cycle: up twice, killed and up again, down; and the machine before and after."""
 
 import os
 import pwd
@@ -25,7 +25,7 @@ from lab.settings import Lab
 from tests.conftest import exports
 
 PROJECT = Path(__file__).parent.parent.parent
-# The groups at the top of each hierarchy: below those that are there, the machine's services come and go.
+# The groups at the top of each hierarchy: below those, the machine's services come and go.
 GROUPS = "*" if Path("/sys/fs/cgroup/cgroup.controllers").exists() else "*/*"
 LAB = Lab(name=f"l{os.getpid() % 100000}")
 
@@ -91,7 +91,7 @@ def before():
 
 
 def daemon() -> int:
-    """The one in the daemon's cgroup that the others there, which may come and go, were started by."""
+    """The daemon: the process in its cgroup that started the others there, which may come and go."""
     pids = cgroups.processes(f"{LAB.cgroup}/daemon")
     (pid,) = (pid for pid in pids if parent(pid) not in (None, *pids))
     return pid
@@ -104,8 +104,8 @@ def parent(pid: int) -> int | None:
         return None
 
 
-def test_up_by_sudo_takes_nothing_from_the_caller(before, tmp_path):
-    """As where sudo lets every variable through: programs, modules and settings of the caller's are traps."""
+def test_up_with_sudo_uses_nothing_from_the_caller(before, tmp_path):
+    """As if sudo passed every variable on: the caller's programs, modules and settings are traps."""
     trace = tmp_path / "trace"
     for name in (
         "env",
@@ -145,7 +145,7 @@ def test_up_by_sudo_takes_nothing_from_the_caller(before, tmp_path):
     assert not trace.exists(), trace.read_text()
     given = Path(f"/proc/{daemon()}/environ").read_text().split("\0")
     assert dict(pair.split("=", 1) for pair in given if pair) == as_root.environment(LAB)
-    # The traps work, so that this proves something.
+    # The traps work, so this test is meaningful.
     subprocess.run([sys.executable, "-m", "lab", "status"], env=hostile, cwd=tmp_path, capture_output=True)
     assert "sitecustomize.py" in trace.read_text()
 
@@ -157,7 +157,7 @@ def test_up_twice_is_harmless(before):
     assert "has been up" in lab("status")
 
 
-def test_up_twice_at_once_makes_one_lab(before):
+def test_concurrent_up_creates_one_lab(before):
     lab("down")
     with ThreadPoolExecutor() as pool:
         said = list(pool.map(lambda _: lab("up"), range(2)))
@@ -166,7 +166,7 @@ def test_up_twice_at_once_makes_one_lab(before):
     assert not LAB.run.with_suffix(".lock").exists()
 
 
-def test_up_writes_the_settings_again_that_were_deleted(before):
+def test_up_writes_deleted_settings_again(before):
     settings = PROJECT / f"tutorial-{LAB.name}.toml"
     settings.unlink()
     lab("up")
@@ -174,7 +174,7 @@ def test_up_writes_the_settings_again_that_were_deleted(before):
 
 
 @pytest.mark.parametrize("command", ["up", "down"])
-def test_another_users_lab_is_left_alone_and_its_owner_is_named(before, command):
+def test_another_users_lab_is_unchanged_and_its_owner_is_named(before, command):
     first = daemon()
     answer = run_lab(command, environment={"LAB_OWNER_UID": "65534"})
     assert answer.returncode == 1
@@ -182,8 +182,8 @@ def test_another_users_lab_is_left_alone_and_its_owner_is_named(before, command)
     assert daemon() == first
 
 
-def test_another_user_cannot_reach_it_and_hears_whose_it_is(before):
-    """In a process of another user's, as the folder of this Python may be closed to them."""
+def test_another_user_cannot_reach_it_and_learns_its_owner(before):
+    """In another user's process, as that user may not be able to read this Python's folder."""
     ours, theirs = os.pipe()
     if not os.fork():
         os.setuid(65534)
@@ -199,7 +199,7 @@ def test_another_user_cannot_reach_it_and_hears_whose_it_is(before):
     os.wait()
 
 
-def test_a_daemon_that_hangs_is_named_and_down_ends_it_with_what_it_runs(before):
+def test_a_hanging_daemon_is_reported_and_down_ends_everything(before):
     words = ["exec", "outside", "--", "sh", "-c", "trap '' TERM INT HUP; echo up; while :; do sleep 1; done"]
     command = [sys.executable, "-m", "lab", *words]
     stubborn = subprocess.Popen(
@@ -210,12 +210,12 @@ def test_a_daemon_that_hangs_is_named_and_down_ends_it_with_what_it_runs(before)
     answer = run_lab("up")
     assert answer.returncode == 1
     assert "did not answer" in answer.stderr and "make down" in answer.stderr
-    lab("down", timeout=life.STOP_LIMIT / 2)  # else it was waited for in vain
+    lab("down", timeout=life.STOP_LIMIT / 2)  # otherwise it waited in vain
     assert stubborn.wait() == 1
     assert not LAB.run.exists() and not cgroups.processes(LAB.cgroup)
 
 
-def test_up_that_is_interrupted_leaves_nothing(before):
+def test_interrupted_up_leaves_nothing(before):
     process = subprocess.Popen(
         [sys.executable, "-m", "lab", "up"], env=os.environ | {"LAB_NAME": LAB.name}, cwd=PROJECT
     )
@@ -234,8 +234,8 @@ def test_up_that_is_interrupted_leaves_nothing(before):
         ("sleep 60", "it was not ready after"),
     ],
 )
-def test_a_daemon_that_does_not_come_up_says_why(before, monkeypatch, program, said):
-    """The one is waited for no longer, the other to the end; neither stays."""
+def test_a_daemon_that_does_not_start_says_why(before, monkeypatch, program, said):
+    """One times out, the other ends; neither remains."""
     lab("down")
     monkeypatch.setattr(life, "START_LIMIT", 2)
     monkeypatch.setattr(as_root, "python", lambda *_: ["/bin/sh", "-c", f"echo no port left; {program}"])
@@ -246,7 +246,7 @@ def test_a_daemon_that_does_not_come_up_says_why(before, monkeypatch, program, s
     lab("up")
 
 
-def test_a_program_that_dies_is_named_by_what_comes_next(before):
+def test_a_program_that_ended_is_named_by_later_commands(before):
     run_lab("exec", "outside", "--", "true")
     assert "Some programs have ended" not in lab("status")
     (resolver,) = (
@@ -267,14 +267,14 @@ def test_a_program_that_dies_is_named_by_what_comes_next(before):
     assert "Some programs have ended" not in lab("status")
 
 
-def test_the_machines_own_network_stays_as_it_was(before):
+def test_the_machines_own_network_is_unchanged(before):
     now = machine()
     assert daemon()
     for what in ("interfaces", "addresses", "routes", "rules", "namespaces"):
         assert now[what] == before[what], what
 
 
-def test_a_reader_owns_settings_written_by_hand(before):
+def test_handwritten_settings_are_kept(before):
     settings = PROJECT / f"tutorial-{LAB.name}.toml"
     assert "AWS_ENDPOINT_URL" in settings.read_text()
     settings.write_text("TUTORIAL_DOMAIN = 'mine.example.org'\n")
@@ -284,8 +284,8 @@ def test_a_reader_owns_settings_written_by_hand(before):
     settings.unlink()
 
 
-def test_labs_of_different_names_do_not_see_each_other(before):
-    """Even where one's name begins with the other's."""
+def test_labs_with_different_names_are_isolated(before):
+    """Even if one's name starts with the other's."""
     other = f"{LAB.name}-2"
     first = daemon()
     lab("down", name=other)
@@ -296,7 +296,7 @@ def test_labs_of_different_names_do_not_see_each_other(before):
         vpc = theirs.create_vpc(CidrBlock="10.9.0.0/16")["Vpc"]["VpcId"]
         assert vpc in {each["VpcId"] for each in theirs.describe_vpcs()["Vpcs"]}
         assert vpc not in {each["VpcId"] for each in ours.describe_vpcs()["Vpcs"]}
-        with pytest.raises(ClientError, match="AuthFailure"):  # each has a key of its own
+        with pytest.raises(ClientError, match="AuthFailure"):  # each has its own key
             boto3.client(
                 "ec2", **client(lab("env")) | {"endpoint_url": theirs.meta.endpoint_url}
             ).describe_vpcs()
@@ -307,7 +307,7 @@ def test_labs_of_different_names_do_not_see_each_other(before):
 
 
 def client(lines: str) -> dict[str, str]:
-    """What boto3 takes, from what `env` prints."""
+    """A boto3 client, from the output of `env`."""
     named = exports({"PATH": os.environ["PATH"]}, lines)
     return {
         "endpoint_url": named["AWS_ENDPOINT_URL"],
@@ -327,14 +327,14 @@ def test_up_recovers_from_a_killed_daemon(before):
     assert not children & set(cgroups.processes(LAB.cgroup))
 
 
-def test_down_leaves_the_machine_as_it_was(before):
+def test_down_leaves_the_machine_unchanged(before):
     lab("down")
     assert machine() == before
 
 
 @dataclass
 class Running:
-    """What a lab has started: processes, and the namespaces that they are in but not the machine."""
+    """What a lab has started: processes, and their namespaces other than the machine's."""
 
     processes: set[str]
     namespaces: set[str]
@@ -345,7 +345,7 @@ class Running:
 
 
 def in_other_lab(pid: int) -> bool:
-    """Numbers of processes and of namespaces are given again, at once where there are several labs."""
+    """Numbers of processes and namespaces are reused, sometimes at once if there are several labs."""
     try:
         groups = Path(f"/proc/{pid}/cgroup").read_text()
     except OSError:  # it has ended
@@ -354,7 +354,7 @@ def in_other_lab(pid: int) -> bool:
 
 
 def identity(pid: int) -> str:
-    """The process's number, and when it started; "" if it has ended, though nobody may have asked how."""
+    """The process's number and start time; "" if it has ended, even if no parent has waited for it."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
@@ -363,7 +363,7 @@ def identity(pid: int) -> str:
 
 
 def namespaces(pids: Iterable[int]) -> set[str]:
-    """By kind and number, as in net:[4026532281]."""
+    """By type and number, as in net:[4026532281]."""
     found = set()
     for pid in pids:
         for kind in ("net", "mnt", "pid", "ipc", "uts"):
@@ -423,7 +423,7 @@ CONTROL_PLANE_AND_NODE = ("etcd", "kube-apiserver", "kubelet", "containerd")
 
 
 def with_clusters(number: str) -> Running:
-    """Bring the lab up with a cluster in one cloud or in each, as a reader's notebooks do."""
+    """Start the lab with a cluster in one cloud or in each, as a reader's notebooks do."""
     lab("up")
     helpers(CREATE[number])
     assert {"containerd-shim", "pause", "coredns"} <= set(programs()), programs()
@@ -440,7 +440,7 @@ def of_each() -> set[int]:
     return {programs()[name] for name in CONTROL_PLANE_AND_NODE}
 
 
-def test_deleting_a_cluster_ends_it_and_no_other_and_down_takes_the_other_along(before):
+def test_deleting_a_cluster_ends_only_that_one_and_down_ends_the_other(before):
     with_clusters("both")
     assert of_each() == {2}, programs()
     pods = programs()["pause"]
@@ -455,12 +455,12 @@ def test_deleting_a_cluster_ends_it_and_no_other_and_down_takes_the_other_along(
     assert machine() == before
 
 
-def test_up_ends_the_cluster_that_a_killed_daemon_had_running_and_so_does_down(before):
+def test_up_and_down_end_the_cluster_of_a_killed_daemon(before):
     cluster = with_clusters("one")
     os.kill(daemon(), signal.SIGKILL)
     assert len(cluster.remains()) > 20, "a cluster outlives its daemon, else this test proves nothing"
     lab("up")
-    # The new lab's own namespaces may have been given the numbers of the old ones: `down` tells.
+    # The new lab's namespaces may have the numbers of the old ones: `down` shows the difference.
     assert not cluster.remains() & cluster.processes
     os.kill(daemon(), signal.SIGKILL)
     lab("down")

@@ -53,7 +53,7 @@ def gcp(internet) -> Vpc:
 
 
 def source_of_connection(listener: socket.socket, namespace: Namespace, source: str | None = None) -> str:
-    """Connect to the listener from the namespace, pass a word both ways, return the source it sees."""
+    """Connect to the listener from the namespace, send a word both ways, return the source address."""
     address = listener.getsockname()
     listener.settimeout(5)
 
@@ -81,12 +81,12 @@ def test_outside_reaches_a_public_address_of_a_vpc(internet, aws):
         assert source_of_connection(listener, internet.outside) == "198.51.100.2"
 
 
-def test_functions_reach_it_too(internet, aws):
+def test_functions_reach_a_public_address(internet, aws):
     with sockets.listen((aws.allocate_public(), PORT), aws.namespace) as listener:
         assert source_of_connection(listener, internet.functions) == "198.51.100.18"
 
 
-def test_a_port_without_a_server_is_refused_not_silent(internet, aws):
+def test_a_port_without_a_server_is_refused(internet, aws):
     with pytest.raises(ConnectionRefusedError):
         sockets.connect((aws.allocate_public(), PORT), internet.outside, timeout=5)
     with pytest.raises(ConnectionRefusedError):
@@ -96,13 +96,13 @@ def test_a_port_without_a_server_is_refused_not_silent(internet, aws):
 @pytest.mark.parametrize(
     "address", ["10.0.0.10", "10.128.0.1", "172.16.0.1", "192.168.0.1", "100.64.0.1", "198.51.100.250"]
 )
-def test_nothing_answers_from_where_there_is_no_way(internet, aws, address):
+def test_unreachable_addresses_are_silent(internet, aws, address):
     aws.add_private("10.0.0.10")
     with sockets.listen(("10.0.0.10", PORT), aws.namespace):
         assert_silent(address, internet.outside)
 
 
-def test_a_private_address_is_reached_from_its_own_vpc_only(internet, aws, gcp):
+def test_a_private_address_is_reachable_only_from_its_own_vpc(internet, aws, gcp):
     aws.add_private("10.0.1.186")
     with sockets.listen(("10.0.1.186", PORT), aws.namespace) as listener:
         assert source_of_connection(listener, aws.namespace) == aws.router
@@ -111,17 +111,17 @@ def test_a_private_address_is_reached_from_its_own_vpc_only(internet, aws, gcp):
         assert_silent("10.0.1.186", internet.functions)
 
 
-def test_curl_from_outside_runs_into_its_time_out(internet, aws):
+def test_curl_from_outside_times_out(internet, aws):
     curl = ["curl", "-s", "--connect-timeout", "1", f"http://{aws.router}/"]
     assert internet.outside.run(*curl, check=False).returncode == 28
 
 
-def test_a_public_address_that_nobody_has_is_silent_although_its_router_knows(internet, aws):
-    internet.internet.sysctl("net.ipv4.neigh.net2.retrans_time_ms", 50)  # ARP gives up before the client does
+def test_an_unassigned_public_address_is_silent(internet, aws):
+    internet.internet.sysctl("net.ipv4.neigh.net2.retrans_time_ms", 50)  # ARP fails before the client does
     assert_silent(str(aws.public[10]), internet.outside)
 
 
-def test_vpcs_see_each_other_as_the_nat_address(aws, gcp):
+def test_other_vpcs_see_the_nat_address(aws, gcp):
     gcp.add_private("10.128.0.10")
     gcp.set_nat(True)
     with sockets.listen((aws.allocate_public(), PORT), aws.namespace) as listener:
@@ -129,7 +129,7 @@ def test_vpcs_see_each_other_as_the_nat_address(aws, gcp):
         assert source_of_connection(listener, gcp.namespace, source="10.128.0.10") == gcp.nat
 
 
-def test_there_is_no_way_out_of_a_vpc_without_nat(internet, aws, gcp):
+def test_a_vpc_has_no_egress_without_nat(internet, aws, gcp):
     target = gcp.allocate_public()
     with sockets.listen((target, PORT), gcp.namespace) as listener:
         assert_silent(target, aws.namespace)
@@ -142,13 +142,13 @@ def test_there_is_no_way_out_of_a_vpc_without_nat(internet, aws, gcp):
         curl = ["curl", "-s", "--connect-timeout", "1", f"http://{target}:{PORT}/"]
         assert aws.namespace.run(*curl, check=False).returncode == 28
         gcp.set_nat(True)
-        assert_silent(target, aws.namespace)  # whatever others have
+        assert_silent(target, aws.namespace)  # whatever other networks have
         aws.set_nat(True)
         assert source_of_connection(listener, aws.namespace) == aws.nat
 
 
-def test_pods_get_out_by_the_same_nat(internet, aws, gcp):
-    """Their range is beside the VPC's; what leaves with their addresses needs a rule of its own."""
+def test_pods_use_the_same_nat(internet, aws, gcp):
+    """Their range is outside the VPC's; outbound traffic from their addresses needs its own rule."""
     aws.namespace.run("ip", "addr", "add", "10.1.0.5/32", "dev", "vpc")
     target = gcp.allocate_public()
 
@@ -173,7 +173,7 @@ def test_pods_get_out_by_the_same_nat(internet, aws, gcp):
         assert source_of_connection(listener, aws.namespace) == aws.nat
 
 
-def test_without_nat_the_ways_in_and_within_are_open(internet, aws):
+def test_without_nat_inbound_and_internal_traffic_works(internet, aws):
     public = aws.allocate_public()
     aws.add_private("10.0.1.186")
     with sockets.listen((public, PORT), aws.namespace) as listener:
@@ -183,7 +183,7 @@ def test_without_nat_the_ways_in_and_within_are_open(internet, aws):
         assert source_of_connection(listener, aws.namespace) == aws.router
 
 
-def test_without_nat_the_vpcs_resolver_still_asks_the_public_dns(internet, aws):
+def test_without_nat_the_vpcs_resolver_still_reaches_the_public_dns(internet, aws):
     def udp() -> socket.socket:
         return socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 
@@ -201,7 +201,7 @@ def test_without_nat_the_vpcs_resolver_still_asks_the_public_dns(internet, aws):
         assert resolver.recv(100) == b"its address"
 
 
-def test_the_nat_address_takes_no_connections(internet, aws):
+def test_the_nat_address_accepts_no_connections(internet, aws):
     with sockets.listen(("0.0.0.0", PORT), aws.namespace) as listener:
         assert_silent(aws.nat, internet.outside)
         local = sockets.connect((aws.nat, PORT), aws.namespace)
@@ -213,7 +213,7 @@ def test_the_nat_address_takes_no_connections(internet, aws):
 
 
 def test_a_private_source_does_not_cross_the_internet(aws, gcp):
-    """Addresses that nobody masquerades (pods', before there is a node) are dropped on the way."""
+    """Packets with addresses that nothing masquerades (pods', before there is a node) are dropped."""
     aws.set_nat(True)
     aws.namespace.run("ip", "addr", "add", "10.1.0.5/32", "dev", "vpc")
 
@@ -245,7 +245,7 @@ def test_attaching_again_returns_the_same_vpc(internet, aws):
 
 
 @pytest.mark.parametrize("name", ["internet", "outside", "lambda"])
-def test_a_vpc_cannot_take_the_name_of_a_network_that_is_there(internet, name):
+def test_a_vpc_cannot_have_the_name_of_an_existing_network(internet, name):
     with pytest.raises(LabError, match=f"creating the network namespace {name}: .*exists"):
         internet.attach(name, "10.0.0.0/16")
     assert internet.outside.run("ip", "-br", "addr", "show", "eth0").stdout.split()[2] == "198.51.100.2/28"
@@ -258,7 +258,7 @@ def test_a_vpc_has_a_router_and_a_resolver(aws):
     assert (aws.router, aws.resolver) == ("10.0.0.1", "10.0.0.2")
 
 
-def test_public_addresses_run_out_and_come_back(aws):
+def test_public_addresses_can_be_exhausted_and_released(aws):
     addresses = [aws.allocate_public() for _ in range(12)]
     assert len(set(addresses)) == 12
     assert aws.nat not in addresses
@@ -280,7 +280,7 @@ def test_a_released_public_address_is_silent(internet, aws):
         assert_silent(address, internet.outside)
 
 
-def test_private_addresses_are_those_of_the_range(aws):
+def test_private_addresses_must_be_in_the_range(aws):
     aws.add_private("10.0.3.223")
     aws.add_private("10.0.3.223")
     sockets.listen(("10.0.3.223", PORT), aws.namespace).close()
@@ -293,7 +293,7 @@ def test_private_addresses_are_those_of_the_range(aws):
         aws.add_private("10.1.0.1")
 
 
-def test_a_deleted_vpc_is_gone_although_a_socket_of_it_is_open(internet, aws, gcp):
+def test_a_deleted_vpc_is_gone_although_one_of_its_sockets_is_open(internet, aws, gcp):
     with sockets.listen((aws.allocate_public(), PORT), aws.namespace):
         aws.delete()
         aws.delete()
@@ -317,7 +317,7 @@ def test_there_is_room_for_fourteen_vpcs(internet):
     assert str(internet.attach("vpc-14", "10.0.0.0/16").public) == "198.51.100.144/28"
 
 
-def test_two_labs_have_the_same_addresses_and_do_not_meet(make_internet):
+def test_two_labs_use_the_same_addresses_in_isolation(make_internet):
     first, second = make_internet(), make_internet(Lab(name=f"{LAB.name}-b"))
     one, other = (internet.attach("vpc", "10.0.0.0/16") for internet in (first, second))
     address = one.allocate_public()
@@ -328,7 +328,7 @@ def test_two_labs_have_the_same_addresses_and_do_not_meet(make_internet):
             sockets.connect((address, PORT), second.outside)
 
 
-def test_up_again_changes_nothing_and_up_after_a_crash_begins_anew(make_internet):
+def test_up_is_idempotent_and_recreates_everything_after_a_crash(make_internet):
     crashed = make_internet()
     crashed.attach("vpc", "10.0.0.0/16")
     crashed.up()
@@ -340,13 +340,13 @@ def test_up_again_changes_nothing_and_up_after_a_crash_begins_anew(make_internet
         assert source_of_connection(listener, after.outside) == "198.51.100.2"
 
 
-def test_a_command_that_fails_is_shown_with_its_answer(internet):
+def test_a_failing_command_is_shown_with_its_output(internet):
     with pytest.raises(LabError, match=r"ip route add default via 10\.9\.9\.9`: .*invalid gateway"):
         internet.outside.run("ip", "route", "add", "default", "via", "10.9.9.9")
     assert internet.outside.run("false", check=False).returncode == 1
 
 
-def test_only_the_thread_enters_and_what_it_raises_arrives(internet):
+def test_only_the_thread_enters_and_its_exception_is_raised(internet):
     def namespace() -> str:
         return os.readlink("/proc/thread-self/ns/net")
 
@@ -362,7 +362,7 @@ def test_only_the_thread_enters_and_what_it_raises_arrives(internet):
 
 
 def machine() -> dict[str, object]:
-    """The machine's own network and mounts (other labs' mounts left out, as they may come and go)."""
+    """The machine's own network and mounts (without other labs' mounts, which may come and go)."""
 
     def run(*argv: str) -> str:
         return subprocess.run(argv, check=True, capture_output=True, text=True).stdout
@@ -387,7 +387,7 @@ def machine() -> dict[str, object]:
 
 
 def network_events() -> socket.socket:
-    """A socket that gets each change of links, addresses and routes (rtnetlink(7)) where it is made."""
+    """A socket that gets each change of links, addresses and routes (rtnetlink(7)) in its namespace."""
     events = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE)
     link, ipv4_address, ipv4_route, ipv6_address, ipv6_route = 0x1, 0x10, 0x40, 0x100, 0x400
     events.bind((0, link | ipv4_address | ipv4_route | ipv6_address | ipv6_route))
@@ -395,13 +395,13 @@ def network_events() -> socket.socket:
     return events
 
 
-def test_the_machines_own_network_is_never_touched(make_internet):
+def test_the_machines_own_network_is_never_changed(make_internet):
     before = machine()
     with network_events() as events:
         internet = make_internet()
         with sockets.in_namespace(internet.outside, network_events) as inside:
             internet.outside.run("ip", "link", "add", "br0", "type", "bridge")
-            assert inside.recv(65536)  # so they do tell
+            assert inside.recv(65536)  # so events do arrive
         vpc = internet.attach("vpc", "10.0.0.0/16")
         vpc.allocate_public()
         assert machine()["mounts"] != before["mounts"]

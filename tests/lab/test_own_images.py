@@ -1,4 +1,4 @@
-"""Images that a reader brings: which archives are taken."""
+"""The reader's own images: which archives are accepted."""
 
 import json
 import tarfile
@@ -43,7 +43,7 @@ def archive(path: Path, **documents: Any) -> Path:
     ],
     ids=["docker", "OCI"],
 )
-def test_names_are_those_of_the_archive(tmp_path: Path, documents: Any, names: list[str]) -> None:
+def test_names_are_those_in_the_archive(tmp_path: Path, documents: Any, names: list[str]) -> None:
     assert own_images.names(archive(tmp_path / "a.tar", **documents)) == names
 
 
@@ -52,12 +52,12 @@ def test_names_are_those_of_the_archive(tmp_path: Path, documents: Any, names: l
     [{}, {"manifest": [{"RepoTags": None}]}, {"index": {"manifests": [{}]}}, {"manifest": "web"}],
     ids=["empty", "no name", "no annotation", "no list"],
 )
-def test_what_is_no_image_is_refused_with_the_way_to_make_one(tmp_path: Path, documents: Any) -> None:
+def test_an_invalid_archive_is_rejected_with_a_hint(tmp_path: Path, documents: Any) -> None:
     with pytest.raises(LabError, match="docker save"):
         own_images.names(archive(tmp_path / "a.tar", **documents))
 
 
-def test_no_archive_at_all_is_refused(tmp_path: Path) -> None:
+def test_a_file_that_is_not_an_archive_is_rejected(tmp_path: Path) -> None:
     (tmp_path / "a.tar").write_text("FROM scratch")
     with pytest.raises(LabError, match="docker save"):
         own_images.names(tmp_path / "a.tar")
@@ -102,7 +102,7 @@ def test_what_is_added_while_a_node_starts_is_on_the_node(tmp_path: Path, monkey
     assert isinstance(made._node, SlowNode) and len(made._node.archives) == 1
 
 
-def test_nothing_is_kept_of_what_a_node_refuses(tmp_path: Path) -> None:
+def test_an_image_that_a_node_rejects_is_not_kept(tmp_path: Path) -> None:
     source = archive(tmp_path / "a.tar", manifest=[{"RepoTags": ["web:1"]}])
     with (
         pytest.raises(LabError),

@@ -1,4 +1,4 @@
-"""Installing what is missing; an `apt-get` of the test's own writes down what it is asked."""
+"""Installing what is missing; a fake `apt-get` records its calls."""
 
 import stat
 from pathlib import Path
@@ -32,18 +32,18 @@ def apt(tmp_path, monkeypatch):
 
 
 def asked(calls: Path) -> list[str]:
-    """What was really to be installed, without the simulations."""
+    """The packages that were really to be installed, without simulations."""
     return [line for line in calls.read_text().splitlines() if "install" in line and "--simulate" not in line]
 
 
-def test_what_is_missing_is_installed(apt, tmp_path):
+def test_missing_packages_are_installed(apt, tmp_path):
     calls = apt("true", install=f"ln -s /bin/true {tmp_path}/bin/lab-test-program")
     packages.install(Progress())
     assert asked(calls) == ["install --no-install-recommends lab-test-package --yes"]
     assert packages.missing() == []
 
 
-def test_nothing_is_installed_where_a_package_would_be_removed(apt):
+def test_nothing_is_installed_if_a_package_would_be_removed(apt):
     calls = apt("echo 'Remv containerd.io [1.7.24-1]'; echo 'Inst containerd (1.6.20 Debian:12)'")
     with pytest.raises(LabError, match=r"would remove containerd\.io"):
         packages.install(Progress())
@@ -55,23 +55,23 @@ def test_an_unknown_package_is_reported_with_the_one_command(apt):
     with pytest.raises(LabError, match=r"Unable to locate(.|\n)*apt-get install .*lab-test-package"):
         packages.install(Progress())
     assert asked(calls) == []
-    assert "update --quiet" in calls.read_text()  # it asked for a fresh index before it gave up
+    assert "update --quiet" in calls.read_text()  # it refreshed the index before it gave up
 
 
-def test_an_installation_that_changes_nothing_is_not_believed(apt):
+def test_an_installation_that_changes_nothing_is_an_error(apt):
     apt("true")
     with pytest.raises(LabError, match="still missing: lab-test-program"):
         packages.install(Progress())
 
 
-def test_nothing_is_asked_where_nothing_is_missing(apt, monkeypatch):
+def test_apt_get_is_not_run_if_nothing_is_missing(apt, monkeypatch):
     calls = apt("true")
     monkeypatch.setattr(packages, "NEEDS", [Need("sh", "dash", "a test")])
     packages.install(Progress())
     assert not calls.exists()
 
 
-def test_a_program_may_be_in_any_of_its_folders(tmp_path):
+def test_a_program_can_be_in_any_of_its_folders(tmp_path):
     """CNI plugins are in one of three, depending on who installed them."""
     folders = [tmp_path / "one", tmp_path / "two"]
     for folder in folders:

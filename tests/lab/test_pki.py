@@ -1,4 +1,4 @@
-"""A cluster's certificates stand up to a strict verifier: Python is one from 3.13 on."""
+"""A cluster's certificates satisfy a strict verifier: Python is one as of 3.13."""
 
 import shutil
 import ssl
@@ -29,17 +29,17 @@ def verify(folder, authority: str, name: str) -> subprocess.CompletedProcess[str
 
 @needs_openssl
 @pytest.mark.parametrize("name", ["server", "client"])
-def test_a_strict_verifier_accepts_what_the_cluster_s_authority_issued(folder, name):
+def test_a_strict_verifier_accepts_what_the_clusters_ca_issued(folder, name):
     answer = verify(folder, "ca", name)
     assert answer.returncode == 0, answer.stdout + answer.stderr
 
 
 @needs_openssl
-def test_another_authority_of_the_same_name_is_no_issuer(folder):
+def test_another_ca_of_the_same_name_is_not_the_issuer(folder):
     assert verify(folder, "other", "server").returncode
 
 
-def test_python_s_strict_client_connects(folder):
+def test_pythons_strict_client_connects(folder):
     server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     server.load_cert_chain(folder / "server.crt", folder / "server.key")
     client = ssl.create_default_context(cafile=str(folder / "ca.crt"))

@@ -36,7 +36,7 @@ def wait_for(process: Process, text: str) -> None:
 
 
 def output(processes: Processes, script: str, **options) -> str:
-    """What a shell script prints when it is started as a program of the lab."""
+    """The output of a shell script that is started as a program of the lab."""
     process = processes.start("script", ["/bin/sh", "-c", script], **options)
     assert process.wait(10) == 0, process.tail()
     return process.log.read_text()
@@ -44,7 +44,7 @@ def output(processes: Processes, script: str, **options) -> str:
 
 @pytest.fixture
 def generous_parent() -> Iterator[None]:
-    """Let this process have a stdin that does not end, and a supplementary group: neither is for programs."""
+    """Give this process an endless stdin and a supplementary group, neither of which programs may inherit."""
     saved, groups, (reading, writing) = os.dup(0), os.getgroups(), os.pipe()
     os.dup2(reading, 0)
     os.setgroups([*groups, 4])
@@ -55,19 +55,19 @@ def generous_parent() -> Iterator[None]:
         os.close(descriptor)
 
 
-def test_output_goes_to_the_log_and_nothing_comes_in(processes, generous_parent):
+def test_output_goes_to_the_log_and_stdin_is_empty(processes, generous_parent):
     assert output(processes, "echo out; echo err >&2; cat; echo end") == "out\nerr\nend\n"
     assert processes.tail("script") == "out\nerr\nend"
     assert (LAB.data / "log/script.log").exists()
 
 
-def test_a_name_may_have_a_folder(processes):
+def test_a_name_can_have_a_folder(processes):
     process = processes.start("eks/etcd", ["echo", "hello"])
     assert process.wait(10) == 0
     assert process.log == LAB.data / "log/eks/etcd.log"
 
 
-def test_it_is_in_the_labs_cgroup_and_in_a_session_of_its_own(processes):
+def test_it_is_in_the_labs_cgroup_and_its_own_session(processes):
     process = processes.start("sleeper", ["sh", "-c", "echo ready; sleep 60"])
     wait_for(process, "ready")
     assert process.pid in cgroups.processes(f"{LAB.cgroup}/services")
@@ -90,12 +90,12 @@ def test_namespace_user_environment_and_directory(processes, generous_parent, tm
         namespace.delete()
 
 
-def test_without_them_it_runs_as_the_lab_does(processes):
+def test_by_default_it_runs_like_the_lab(processes):
     lines = output(processes, "readlink /proc/self/ns/net; id -u; pwd").splitlines()
     assert lines == [os.readlink("/proc/self/ns/net"), "0", os.getcwd()]
 
 
-def test_a_program_that_dies_early_says_why(processes):
+def test_a_program_that_ends_early_is_reported_with_its_log(processes):
     script = "for i in $(seq 100); do echo line $i; done; exit 3"
     process = processes.start("eks/apiserver", ["sh", "-c", script])
     assert process.wait(10) == 3
@@ -109,14 +109,14 @@ def test_a_program_that_dies_early_says_why(processes):
     assert str(process.log) in message
 
 
-def test_a_program_that_runs_is_not_complained_about(processes):
+def test_a_running_program_is_not_reported(processes):
     process = processes.start("sleeper", ["sleep", "60"])
     process.check()
     assert process.alive()
     assert process.wait(timeout=0.01) is None
 
 
-def test_a_program_that_was_killed_says_by_what(processes):
+def test_the_signal_that_killed_a_program_is_reported(processes):
     process = processes.start("sleeper", ["sleep", "60"])
     os.kill(process.pid, 9)
     assert process.wait(10) == -9
@@ -124,7 +124,7 @@ def test_a_program_that_was_killed_says_by_what(processes):
         process.check()
 
 
-def test_what_ended_by_itself_is_told_and_what_was_stopped_is_not(processes):
+def test_unexpected_ends_are_reported_and_stops_are_not(processes):
     names = ("eks/etcd", "eks/scheduler", "eks-2/etcd")
     etcd, scheduler, other = (processes.start(name, ["sleep", "60"]) for name in names)
     assert processes.ended() == []
@@ -141,7 +141,7 @@ def test_what_ended_by_itself_is_told_and_what_was_stopped_is_not(processes):
     assert processes.ended() == []
 
 
-def test_a_program_that_is_not_there_says_so(processes):
+def test_a_missing_program_is_reported(processes):
     process = processes.start("typo", ["no-such-program"])
     assert process.wait(10) == 127
     with pytest.raises(LabError, match="no-such-program: not found"):
@@ -164,7 +164,7 @@ def test_stop_lets_a_program_finish_its_work(processes):
     assert processes.tail("clean").endswith("bye")
 
 
-def test_stop_ends_a_stubborn_program_and_its_children(processes):
+def test_stop_kills_a_program_that_ignores_sigterm_and_its_children(processes):
     process = processes.start("stubborn", ["sh", "-c", "trap '' TERM; echo ready; sleep 600; sleep 600"])
     wait_for(process, "ready")
     processes.stop("stubborn", timeout=0.1)
@@ -175,7 +175,7 @@ def test_stop_ends_a_stubborn_program_and_its_children(processes):
         time.sleep(0.01)
 
 
-def test_stopping_what_does_not_run_is_fine(processes):
+def test_stopping_what_does_not_run_has_no_effect(processes):
     processes.stop("never")
     processes.start("short", ["true"]).wait(10)
     processes.stop("short")
@@ -193,7 +193,7 @@ def test_one_program_per_name_at_a_time(processes):
     assert processes.tail("one") == "first\nsecond"
 
 
-def test_all_are_stopped_the_last_started_first(processes, tmp_path):
+def test_all_are_stopped_in_reverse_order(processes, tmp_path):
     order = tmp_path / "order"
     for name in ("etcd", "apiserver", "scheduler"):
         script = f"trap 'echo {name} >>{order}; exit' TERM; echo ready; while :; do sleep 0.1; done"

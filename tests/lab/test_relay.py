@@ -15,7 +15,7 @@ MEGABYTE = bytes(range(256)) * 4096
 
 @pytest.fixture
 def far() -> Iterator[socket.socket]:
-    """The listening socket that relays lead to."""
+    """The listening socket to which the relays connect."""
     with sockets.listen(LOCAL) as listener:
         listener.settimeout(10)
         yield listener
@@ -62,7 +62,7 @@ def send_all(side: socket.socket, data: bytes) -> threading.Thread:
     return thread
 
 
-def test_a_megabyte_goes_both_ways_at_once(pair):
+def test_a_megabyte_goes_in_both_directions_at_once(pair):
     client, server = pair
     there, back = MEGABYTE, MEGABYTE[::-1]
     threads = [send_all(client, there), send_all(server, back)]
@@ -75,7 +75,7 @@ def test_a_megabyte_goes_both_ways_at_once(pair):
     assert received == [there]
 
 
-def test_one_direction_ends_and_the_other_goes_on(pair):
+def test_one_direction_ends_and_the_other_continues(pair):
     client, server = pair
     client.sendall(b"question")
     client.shutdown(socket.SHUT_WR)
@@ -87,7 +87,7 @@ def test_one_direction_ends_and_the_other_goes_on(pair):
     assert read_all(client) == b"answer"
 
 
-def test_a_refusal_on_the_far_side_ends_the_near_side(start, far):
+def test_a_refused_connection_closes_the_client_side(start, far):
     nobody = far.getsockname()
     far.close()
     _, address = start(lambda _: sockets.connect(nobody))
@@ -96,7 +96,7 @@ def test_a_refusal_on_the_far_side_ends_the_near_side(start, far):
         client.recv(1)
 
 
-def test_an_error_in_connect_ends_one_connection_only(start, far, caplog):
+def test_an_error_in_connect_ends_only_one_connection(start, far, caplog):
     answers = iter([KeyError("a mistake of the caller"), None])
 
     def connect(near: socket.socket) -> socket.socket:
@@ -116,14 +116,14 @@ def test_an_error_in_connect_ends_one_connection_only(start, far, caplog):
 
 
 @pytest.mark.parametrize("broken", [0, 1])
-def test_a_reset_on_one_side_is_a_reset_on_the_other(pair, broken):
+def test_a_reset_is_forwarded(pair, broken):
     pair[broken].setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
     pair[broken].close()
     with pytest.raises(ConnectionResetError):
         pair[1 - broken].recv(1)
 
 
-def test_close_ends_the_listener_and_the_connections_of_this_relay_only(start, far):
+def test_close_ends_only_this_relays_listener_and_connections(start, far):
     relay, address = start(lambda _: sockets.connect(far.getsockname()))
     _, other_address = start(lambda _: sockets.connect(far.getsockname()))
     with (
@@ -144,7 +144,7 @@ def test_close_ends_the_listener_and_the_connections_of_this_relay_only(start, f
         assert other_server.recv(100) == b"still here"
 
 
-def test_close_does_not_wait_for_a_connection_that_is_being_made(start, far):
+def test_close_does_not_wait_for_a_pending_connection(start, far):
     asked, go_on = threading.Event(), threading.Event()
 
     def connect(near: socket.socket) -> socket.socket:
@@ -165,7 +165,7 @@ def test_close_does_not_wait_for_a_connection_that_is_being_made(start, far):
             assert server.recv(1) == b""
 
 
-def test_many_connections_at_once_keep_apart(start, far):
+def test_concurrent_connections_are_not_mixed_up(start, far):
     _, address = start(lambda _: sockets.connect(far.getsockname()))
     clients = [sockets.connect(address) for _ in range(50)]
     for number, client in enumerate(clients):

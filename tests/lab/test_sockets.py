@@ -4,8 +4,8 @@ import socket
 from lab import event_loop, sockets
 
 
-def test_asyncio_sends_small_pieces_at_once():
-    """A TLS handshake on a connection with Nagle's algorithm waits for delayed acknowledgments."""
+def test_asyncio_sends_small_segments_at_once():
+    """With Nagle's algorithm, a TLS handshake waits for delayed acknowledgments."""
 
     async def accepted_has_nodelay() -> int:
         made = asyncio.get_running_loop().create_future()

@@ -1,4 +1,4 @@
-"""`make machines`: the tutorial in fresh virtual machines, and a table of what came of it."""
+"""`make machines`: the tutorial in fresh virtual machines, and a table of the results."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""Makes a machine: Debian from its packages, a user, the clone, and a mirror for want of a network."""
+"""Creates a virtual machine: Debian from packages, a user, the clone, and a mirror instead of a network."""
 
 import hashlib
 import shutil
@@ -18,7 +18,7 @@ UID = 1000
 DISK = "16G"  # sparse
 UML_MODULES = Path("/usr/lib/uml/modules")
 
-# A machine as people have it, and what the README asks for: make and Python.
+# A typical machine with the README's prerequisites: make and Python.
 INSTALLED = (
     "linux-image-cloud-amd64,systemd-sysv,libpam-systemd,dbus,sudo,"
     "apparmor,make,python3,ca-certificates,iproute2,kmod,login,passwd,procps,udev"
@@ -28,10 +28,10 @@ FILES = {
     "etc/hostname": "machine\n",
     "etc/hosts": "127.0.0.1 localhost machine\n",
     f"etc/sudoers.d/{USER}": f"{USER} ALL=(ALL) NOPASSWD: ALL\n",
-    # The mirror of a machine without a network: pip and uv find wheels in a folder.
+    # The mirror for a machine without a network: pip and uv find wheels in a folder.
     "etc/pip.conf": "[global]\nno-index = true\nfind-links = /opt/wheels\n",
     "etc/uv/uv.toml": '[pip]\nno-index = true\nfind-links = ["/opt/wheels"]\n',
-    # The serial console logs the user in, and that runs the test: a session as of any user, no service.
+    # The serial console logs the user in and runs the test: an ordinary user's session, not a service.
     "etc/systemd/system/serial-getty@ttyS0.service.d/login.conf": (
         "[Service]\nExecStart=\n"
         f"ExecStart=-/sbin/agetty --autologin {USER} --noclear --keep-baud 115200 %I dumb\n"
@@ -42,7 +42,7 @@ FILES = {
 
 @dataclass(frozen=True)
 class Machine:
-    """A release of Debian, and the Python that is in it."""
+    """A release of Debian, and the version of Python in it."""
 
     release: str
     python: str
@@ -52,9 +52,9 @@ MACHINES = {"bookworm": Machine("bookworm", "3.11.2"), "trixie": Machine("trixie
 
 
 def root(machine: Machine, folder: Path) -> Path:
-    """Make the root file system in `folder`/root. Needs root.
+    """Create the root file system in `folder`/root. Needs root.
 
-    The Debian part (minutes) and the wheels are kept in `folder` for the next time.
+    The Debian part (minutes) and the wheels are kept in `folder` for the next run.
     """
     root = folder / "root"
     shutil.rmtree(root, ignore_errors=True)
@@ -73,7 +73,7 @@ def root(machine: Machine, folder: Path) -> Path:
 
 
 def disk(root: Path) -> Path:
-    """The disk with this root file system, beside it."""
+    """The disk with this root file system, next to it."""
     disk = root.with_name("disk.ext4")
     disk.unlink(missing_ok=True)
     _run("mke2fs", "-q", "-t", "ext4", "-d", root, disk, DISK)
@@ -95,7 +95,7 @@ def _debian(machine: Machine, folder: Path) -> Path:
 
 
 def _wheels(machine: Machine, folder: Path) -> Path:
-    """The lock file's packages for the machine's Python, as files; kept while the lock file is the same."""
+    """The lock file's packages for the machine's Python, as files; kept until the lock file changes."""
     lock = CHECKOUT / "requirements.lock"
     wheels = folder / "wheels"
     if (wheels / lock.name).exists() and (wheels / lock.name).read_text() == lock.read_text():
@@ -103,7 +103,7 @@ def _wheels(machine: Machine, folder: Path) -> Path:
     shutil.rmtree(wheels, ignore_errors=True)
     chosen = folder / "requirements.txt"
     version = ("--python-version", machine.python)
-    # uv decides for that Python; pip would read the lock file's conditions with its own version in mind.
+    # uv resolves for that Python; pip would evaluate the lock file's conditions with its own version.
     uv = ("-m", "uv", "pip", "compile", "--quiet", "--no-deps", "--no-header", "--no-annotate", *version)
     _run(sys.executable, *uv, "--python-platform", "x86_64-manylinux_2_36", lock, "-o", chosen)
     tags = [*(f"manylinux_2_{minor}" for minor in (36, 35, 34, 31, 28, 27, 17, 12, 5)), "manylinux1"]
@@ -115,14 +115,14 @@ def _wheels(machine: Machine, folder: Path) -> Path:
 
 
 def _add_user(root: Path) -> None:
-    """The user with the clone of this checkout's HEAD and the programs that are built here."""
+    """The user with a clone of this checkout's HEAD and the programs that are built here."""
     home = root / "home" / USER
     _run("chroot", root, "useradd", "--uid", str(UID), "--shell", "/bin/bash", USER)
     _run("git", "clone", "--quiet", "--depth=1", f"file://{CHECKOUT}", home / PROJECT)
     programs = binaries.folder(Lab().cache)
     shutil.copytree(programs, home / ".cache" / PROJECT / "programs" / programs.name)
     _run("chown", "-R", f"{UID}:{UID}", home)
-    home.chmod(0o700)  # as adduser makes it: the lab's other users can't look into it
+    home.chmod(0o700)  # as created by adduser: the lab's other users cannot read it
 
 
 def _run(*command: str | Path) -> None:

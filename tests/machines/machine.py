@@ -1,4 +1,4 @@
-"""Starts a machine without any network and reads its serial console."""
+"""Starts a machine without a network and reads its serial console."""
 
 import os
 import signal
@@ -12,8 +12,8 @@ from threading import Event, Timer
 PROBE_LIMIT = 30  # seconds; with KVM a kernel boots in two
 MEMORY = "6G"
 CONSOLE = "console=ttyS0 panic=-1"
-# Emulated, page tables that are changed at each system call cost most of the time. And now and then a kernel
-# 6.12 panicked: it found its clock unstable, and patched sched_clock_cpu while the other processor ran that.
+# Under emulation, page table changes at each system call dominate the time. And sometimes a kernel
+# 6.12 panicked: it found its clock unstable, and patched sched_clock_cpu while the other processor ran it.
 BOOT = f"{CONSOLE} rw mitigations=off tsc=reliable"
 
 
@@ -26,10 +26,10 @@ class Kind(StrEnum):
 
 
 def choose(root: Path) -> Kind:
-    """KVM where it works, else TCG: /dev/kvm may open and a guest still hang in it."""
+    """KVM if it works, otherwise TCG: /dev/kvm can open and a guest still hang."""
     if not Path("/dev/kvm").exists():
         return Kind.TCG
-    # The first program is none, so the kernel panics at once, and with it QEMU ends.
+    # The init program does not exist, so the kernel panics at once and QEMU exits.
     command = _qemu(Kind.KVM, root, "512M", f"{CONSOLE} rdinit=/none init=/none")
     try:
         done = subprocess.run(command, capture_output=True, stdin=subprocess.DEVNULL, timeout=PROBE_LIMIT)
@@ -39,9 +39,9 @@ def choose(root: Path) -> Kind:
 
 
 def run(kind: Kind, root: Path, disk: Path, log: Path, limit: float) -> Iterator[str]:
-    """Boot from `disk` with the kernel that is in `root`; yields the console's lines, all kept in `log`.
+    """Boot from `disk` with the kernel in `root`; yields the console's lines, all of which are kept in `log`.
 
-    It ends when the machine switches itself off; TimeoutError after `limit` seconds.
+    It ends when the machine powers off; TimeoutError after `limit` seconds.
     """
     if kind is Kind.UML:
         command = _uml(disk)

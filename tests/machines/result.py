@@ -1,4 +1,4 @@
-"""What a machine told of its run."""
+"""The results that a machine reported."""
 
 from tests.machines.machine import Kind
 
@@ -6,7 +6,7 @@ STEPS = ("setup", "tutorial", "down")
 
 
 class Result:
-    """What the lines with @@ of guest.sh told."""
+    """The lines with @@ that guest.sh printed."""
 
     def __init__(self) -> None:
         self.system = "did not boot"

@@ -1,4 +1,4 @@
-"""Only a machine that did every step, looked at what is left and found nothing has passed."""
+"""A machine passes only if it completed every step, looked for leftovers and found nothing."""
 
 import pytest
 
@@ -21,7 +21,7 @@ def result(lines: list[str]) -> Result:
     return made
 
 
-def test_a_run_that_passed():
+def test_a_passing_run():
     good = result(GOOD)
     assert good.passed
     assert good.row(Kind.TCG)[1:] == ["TCG", "10.0 min", "30.5 min", "1.1 min", "nothing"]
@@ -32,13 +32,13 @@ def test_a_step_that_was_not_reached(missing):
     assert not result([line for line in GOOD if line != missing]).passed
 
 
-def test_a_step_that_failed():
+def test_a_failed_step():
     failed = result([*GOOD[:2], "@@ tutorial failed 60"])
     assert not failed.passed
     assert failed.row(Kind.KVM)[3:] == ["failed after 1.0 min", "not reached", "not reached"]
 
 
-def test_something_left():
+def test_leftovers():
     left = result([*GOOD, "@@ left > mount /run/istio-lab/lab/net/vpc nsfs"])
     assert not left.passed
     assert "/run/istio-lab/lab/net/vpc" in left.row(Kind.UML)[-1]

@@ -1,6 +1,6 @@
-"""nbval's comparison of outputs by its rules and ours: of two notebooks, or as a plugin of `pytest --nbval`.
+"""nbval's comparison of outputs, by its rules and ours: of two notebooks, or as a plugin of `pytest --nbval`.
 
-Of a picture the words are compared, not the drawing: its bars are as long as a run's milliseconds.
+For a picture, the words are compared, not the drawing: its bars depend on the run's milliseconds.
 """
 
 import difflib
@@ -23,7 +23,7 @@ _SKIPPED = ("metadata", "traceback", "output_type", "name", "execution_count")
 
 
 class _Cell(SimpleNamespace):
-    """What nbval's comparison needs of a pytest item."""
+    """The part of a pytest item that nbval's comparison needs."""
 
     colors = nocolors
     compare_outputs = IPyNbCell.compare_outputs
@@ -35,7 +35,7 @@ class _Cell(SimpleNamespace):
 
 
 def differences(shown: Path, committed: Path) -> str:
-    """What the outputs of an executed notebook have otherwise than the committed ones; "" for nothing."""
+    """How the outputs of an executed notebook differ from the committed ones; "" if they do not."""
     file = SimpleNamespace(
         sanitize_patterns=dict(get_sanitize_patterns(RULES.read_text())), skip_compare=_SKIPPED
     )
@@ -64,7 +64,7 @@ def _compare(compare: Callable[..., bool], skip: tuple[str, ...], shown: list[An
 
 
 def _not_compared(committed: Any) -> tuple[str, ...]:
-    """Of a picture the drawing, and its HTML, which is not committed."""
+    """The drawing of a picture, and its HTML, which is not committed."""
     has_picture = any(PICTURE in output.get("data", {}) for output in committed.outputs)
     return (PICTURE, "text/html") if has_picture else ()
 
@@ -75,5 +75,5 @@ def _code_cells(notebook: Path) -> list[Any]:
 
 
 def _outputs(cell: Any) -> list[Any]:
-    """Without a progress line that was all that a stream had."""
+    """Without streams that contain only a progress line."""
     return as_seen(coalesce_streams(deepcopy(cell.outputs)))

@@ -1,9 +1,9 @@
-"""The pictures in notebooks/images that no state shows: who is refused, what an object is for, an order."""
+"""The pictures in notebooks/images that show no state: who is rejected, what an object is for, an order."""
 
 from helpers.pictures.steps import STEPS, draw_steps
 from helpers.pictures.svg import Picture
 
-_ROW = 258  # the gateways, and the arrows between them
+_ROW = 258  # the row of the gateways, and of the arrows between them
 _HOPS = (
     ("curl → sidecar", "plain HTTP, inside the pod, over loopback"),
     ("sidecar → egress gateway", "mTLS; both certificates are from istiod of the GKE mesh"),
@@ -14,7 +14,7 @@ _HOPS = (
 
 
 def all_drawings() -> dict[str, Picture]:
-    """Each picture by the name of its file."""
+    """Each picture by its file name."""
     return {
         "00-overview": _overview(),
         "01-listeners": _listeners(),
@@ -28,7 +28,7 @@ def all_drawings() -> dict[str, Picture]:
 def _thing(
     picture: Picture, place: tuple[float, float, float, float], *lines: str, kind: str = "thing"
 ) -> None:
-    """A box with its name and more lines; a line that begins with ` is code."""
+    """A box with its name and more lines; a line that starts with ` is code."""
     x, y, width, height = place
     picture.box(x, y, width, height, kind)
     top = y + height / 2 - 9 * (len(lines) - 1) + 5
@@ -53,7 +53,7 @@ def _strip(picture: Picture, here: str) -> None:
 
 
 def _both_clouds(picture: Picture) -> None:
-    """What the request passes, with its arrows."""
+    """What the request passes through, with arrows."""
     _frame(picture, (12, 60, 354, 262), "Google Cloud", "gcp", inset=28)
     _frame(picture, (22, 92, 334, 220), "GKE cluster", inset=18)
     _frame(picture, (452, 60, 496, 262), "AWS", "aws")
@@ -74,8 +74,8 @@ def _overview() -> Picture:
         "The whole picture",
         "A pod in a GKE cluster sends plain HTTP to its sidecar; the egress gateway sends it over the "
         "internet with mutual TLS to the ingress gateway of an EKS cluster in AWS, which sends it over "
-        "TLS to an internal load balancer and the Lambda function. Numbers name the notebook that builds "
-        "each part.",
+        "TLS to an internal load balancer and the Lambda function. Numbers are the notebooks that "
+        "create the parts.",
     )
     _strip(picture, "00")
     _both_clouds(picture)
@@ -89,11 +89,12 @@ def _overview() -> Picture:
         (830, 228, 1), (668, 212, 1), (472, 124, 2), (22, 92, 3), (482, 228, 4), (202, 228, 5), (32, 228, 6)
     ):  # fmt: skip
         picture.number(x, y, number)
+    picture.text(12, 348, "Two clusters and two independent meshes. They share only a small CA.", "note")
     picture.text(
-        12, 348, "Two clusters and two independent meshes. All that they share is a small CA.", "note"
-    )
-    picture.text(
-        12, 368, "A number is the notebook that builds a part. Dashed: istiod configures an Envoy.", "note"
+        12,
+        368,
+        "Numbers are the notebooks that create the parts. Dashed: istiod configures an Envoy.",
+        "note",
     )
     return picture
 
@@ -121,9 +122,9 @@ def _listeners() -> Picture:
 def _mtls() -> Picture:
     picture = Picture(
         "The ingress gateway accepts one kind of client",
-        "The ingress gateway accepts TLS for lambda.external from clients that present a certificate of "
+        "The ingress gateway accepts TLS for lambda.external from clients that present a certificate from "
         "our own CA, and sends their requests to the load balancer over TLS. A client without a "
-        "certificate, one with a certificate of another CA and one that uses plain HTTP are refused.",
+        "certificate, one with a certificate from another CA, and one that uses plain HTTP are refused.",
     )
     _strip(picture, "04")
     _frame(picture, (12, 60, 288, 306), "Outside the VPC", "gcp")
@@ -149,7 +150,7 @@ def _mtls() -> Picture:
             picture.arrow([(288, y + 19), (434, y + 19)])
     for number, line in enumerate(
         (
-            "Gateway: port, host names and certificates. VirtualService: where requests go.",
+            "Gateway: port, host names, and certificates. VirtualService: where requests go.",
             "ServiceEntry: the load balancer's name and port. DestinationRule: TLS to it.",
             "The Secret mtls-credential: the gateway's key and certificate, and the CA of its clients.",
         )
@@ -162,9 +163,9 @@ def _connect() -> Picture:
     picture = Picture(
         "From the pod to the other cloud, in two hops",
         "A VirtualService routes requests for lambda.external from the sidecar to the egress gateway with"
-        " the mesh's mTLS, and from there to the ingress gateway in EKS with a client certificate of our "
-        "own CA. Two DestinationRules say how each hop is made, a Gateway what the egress gateway listens"
-        " for, a ServiceEntry what is behind the name.",
+        " the mesh's mTLS, and from there to the ingress gateway in EKS with a client certificate from our "
+        "own CA. Two DestinationRules define how to connect on each hop, a Gateway what the egress gateway "
+        "listens for, and a ServiceEntry which endpoint the name has.",
     )
     _strip(picture, "05")
     _frame(picture, (12, 60, 640, 374), "Google Cloud", "gcp")
@@ -199,7 +200,9 @@ def _connect() -> Picture:
     ):
         picture.arrow([(x, top), (x, bottom)], "dash", head=False)
     picture.arrow([(573, 302), (573, 230)], "dash", head=False)
-    words = "The application requests http://lambda.external. Its sidecar and the egress gateway do all TLS."
+    words = (
+        "The application requests http://lambda.external. Its sidecar and the egress gateway handle all TLS."
+    )
     picture.text(12, 460, words, "note")
     return picture
 
@@ -225,7 +228,7 @@ def _clean_up() -> Picture:
     picture = Picture(
         "The order of deletion",
         "The Services of the gateways are deleted first, then the load balancer with its DNS record and "
-        "certificate, the function, the clusters and the network. At the end the listing is empty.",
+        "certificate, the function, the clusters, and the network. At the end, the listing is empty.",
     )
     _strip(picture, "99")
     things = (

@@ -1,7 +1,7 @@
 """The stages of the series with example values, and the pictures in notebooks/images that show them.
 
-`python -m tests.notebooks.stages` draws those files anew; test_things_picture.py compares them.
-They have the addresses that a lab gives, and made-up ids.
+`python -m tests.notebooks.stages` redraws those files; test_things_picture.py compares them.
+They have the addresses that a lab assigns, and invented ids.
 """
 
 from pathlib import Path
@@ -56,7 +56,7 @@ MADE_BY = {
 
 
 def after(notebook: str) -> Parts:
-    """What exists when the notebook of that number has run."""
+    """What exists when the notebook with that number has run."""
     made = Parts()
     for number, parts in MADE_BY.items():
         if number <= notebook:

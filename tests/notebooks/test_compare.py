@@ -1,4 +1,4 @@
-"""`pytest --nbval notebooks/`: of a picture the words count, and of everything else all."""
+"""`pytest --nbval notebooks/`: for a picture the words are compared, for everything else all of it."""
 
 import re
 import shutil
@@ -20,7 +20,7 @@ def cell(source: str, output_type: str, **shown: object) -> nbformat.NotebookNod
     return new_code_cell(source, outputs=[new_output(output_type, **shown)], execution_count=1)
 
 
-def test_another_drawing_passes_and_other_words_do_not(tmp_path: Path) -> None:
+def test_another_drawing_passes_and_other_words_fail(tmp_path: Path) -> None:
     def committed(words: str) -> dict[str, str]:
         return {"image/svg+xml": "<svg>another</svg>", "text/plain": words}
 

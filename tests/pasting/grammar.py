@@ -1,4 +1,4 @@
-"""Whether a printed command is complete, by the judgement of the programs that would run it; none runs."""
+"""Whether a printed command is complete, according to the programs that would run it; none is run."""
 
 import contextlib
 import functools
@@ -24,7 +24,7 @@ _SENDS = (
 _EMPTY_ZIP = b"PK\5\6".ljust(22, b"\0")
 _CONNECTORS = {"|", "&&", ";"}
 _BEFORE = {"xargs": 2, "while": 1}  # so many words stand before the program
-_DISABLED = 1  # curl's exit code where the arguments are right and the protocol is not allowed
+_DISABLED = 1  # curl's exit code if the arguments are valid and the protocol is not allowed
 
 
 def fault(command: str, programs: Path) -> str:
@@ -39,7 +39,7 @@ def fault(command: str, programs: Path) -> str:
 
 
 def _simple(command: str) -> Iterator[list[str]]:
-    """The words of each program in a command, of those too that another one starts behind `--`."""
+    """The words of each program in a command, including one that another starts after `--`."""
     lexer = shlex.shlex(command.replace("\\\n", " "), posix=True, punctuation_chars="|&;")
     lexer.whitespace_split = True
     words: list[str] = []
@@ -58,7 +58,7 @@ def _fault(words: list[str], programs: Path) -> str:
     if program in ("kubectl", "istioctl"):
         return _errors([str(programs / program), *arguments, "--help"])
     if program == "curl":
-        # Before it connects curl reads all of its arguments: https://curl.se/docs/manpage.html#EXIT
+        # curl parses all arguments before it connects: https://curl.se/docs/manpage.html#EXIT
         return _errors([program, "--disable", "--proto", "=none", *arguments], expected=_DISABLED)
     if program == "gcloud":
         from tests import gcloud
@@ -71,7 +71,7 @@ def _fault(words: list[str], programs: Path) -> str:
 
 
 def _aws(arguments: list[str]) -> str:
-    """The AWS CLI reads all, and sends nothing; files that are not there are empty."""
+    """The AWS CLI parses all arguments and sends nothing; missing files are empty."""
     with contextlib.ExitStack() as stack:
         for owner, method in _SENDS:
             stack.enter_context(patch.object(owner, method, lambda *_: 0))
@@ -88,7 +88,7 @@ def _aws(arguments: list[str]) -> str:
 
 @functools.cache
 def _driver(service: str, operation: str) -> Any:
-    """One for each operation: some of them change how the session reads the arguments of others."""
+    """One for each operation: some of them change how the session parses the arguments of others."""
     return create_clidriver()
 
 

@@ -10,14 +10,14 @@ from tests.conftest import PROJECT
 from tests.pasting.transcript import Step
 
 _LATE = re.compile(r"(kubectl .* (logs|get) )|(istioctl .*proxy-)|(aws logs filter)|(aws s3 )", re.DOTALL)
-_SECONDS = 60  # until a log, or an Envoy's configuration, has what is looked for
+_SECONDS = 60  # until a log, or Envoy's configuration, has the expected content
 _STATUS = re.compile(r"^HTTP/\S+ \d+", re.M)
 _REFUSED = re.compile(r"^curl: \((\d+)\)", re.M)
 # A refusal after the connection: which of these is a race (refused-tls in tests/notebooks/sanitize.cfg).
 _CLOSED = (35, 52, 55, 56)
 _PAGE = "Hello World from Lambda"
 _WORD = re.compile(r"[\w.:/@+-]+")
-_ID = re.compile(r"(?=.*\d)\S{7,}")  # what AWS or a cluster names at random, and addresses
+_ID = re.compile(r"(?=.*\d)\S{7,}")  # random names from AWS or a cluster, and addresses
 
 
 class Shell:
@@ -29,7 +29,7 @@ class Shell:
         self.cells_run: set[str] = set()
 
     def paste(self, step: Step) -> str:
-        """Run the command; why it did something else than in the notebook, or ""."""
+        """Run the command; returns how its result differs from the notebook's, or ""."""
         if step.command.startswith("gcloud ") and not shutil.which("gcloud", path=self.environment["PATH"]):
             return self._by_helpers(step.cell)
         command = self._with_ids_of_now(step.command)
@@ -73,7 +73,7 @@ class Shell:
         return re.sub(rf"(?<![\w-])(?:{one})(?![\w-])", lambda found: self.known[found[0]], text)
 
     def _copy_files(self, command: str) -> None:
-        """Documents and manifests that the notebooks' run wrote, and which the command names."""
+        """Documents and manifests that the notebooks' run wrote and the command names."""
         for name in re.findall(r"build/[\w-]+/(?:commands|manifests)/[\w./-]+", command):
             made, copy = PROJECT / name, PROJECT / self._with_ids_of_now(name)
             copy.parent.mkdir(parents=True, exist_ok=True)
@@ -85,14 +85,14 @@ class Shell:
     def _learn(self, step: Step, text: str) -> None:
         before, now = _WORD.findall("\n".join(step.answers or step.output)), _WORD.findall(text)
         if len(before) == len(now):
-            # A hosted zone is "/hostedzone/Z…" in an answer, and "Z…" in commands.
+            # A hosted zone is "/hostedzone/Z…" in a response, and "Z…" in commands.
             before, now = ([*words, *(each.rpartition("/")[2] for each in words)] for words in (before, now))
             pairs = zip(before, now, strict=True)
             self.known |= {old: new for old, new in pairs if old != new and _ID.fullmatch(old)}
 
 
 def _difference(step: Step, done: subprocess.CompletedProcess[str]) -> str:
-    """What is otherwise than in the notebook, as far as a run can be compared with another."""
+    """How the output differs from the notebook's, as far as two runs can be compared."""
     shown, text = "\n".join(step.output), done.stdout
     refused = _REFUSED.search(shown)
     expected = int(refused[1]) if refused else 0
@@ -100,7 +100,7 @@ def _difference(step: Step, done: subprocess.CompletedProcess[str]) -> str:
         return f"exit status {done.returncode}: {done.stderr.strip() or text.strip()}"
     if _STATUS.findall(shown) != _STATUS.findall(text) or (_PAGE in shown) != (_PAGE in text):
         return f"another answer: {text}"
-    if len(step.answers) > len((text + done.stderr).splitlines()):  # istioctl writes some of its ticks there
+    if len(step.answers) > len((text + done.stderr).splitlines()):  # istioctl writes some check marks there
         return f"an answer is missing: {text}"
     if _LATE.match(step.command) and not text.strip():
         return "nothing was found"

@@ -1,4 +1,4 @@
-"""What the notebooks print, pasted into a shell: in another lab too, the pod gets the page."""
+"""What the notebooks print, pasted into a shell: the pod gets the page in another lab, too."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What the shell that pastes notices."""
+"""The differences that the pasting shell detects."""
 
 import os
 
@@ -13,11 +13,11 @@ def shell() -> Shell:
     return Shell(dict(os.environ), "before", "now")
 
 
-def test_ids_are_those_of_now(shell):
+def test_ids_are_replaced_by_current_ones(shell):
     returned = Step("echo vpc-0000001 /hostedzone/Z0000001", answers=["vpc-9999999 /hostedzone/Z9999999"])
     assert shell.paste(returned) == ""
     assert shell.paste(Step("test vpc-9999999:Z9999999:build/before = vpc-0000001:Z0000001:build/now")) == ""
-    assert shell.paste(Step("test vpc-99999990 = vpc-00000010"))  # another id that begins with it
+    assert shell.paste(Step("test vpc-99999990 = vpc-00000010"))  # another id with this one as its prefix
 
 
 @pytest.mark.parametrize(
@@ -29,7 +29,7 @@ def test_ids_are_those_of_now(shell):
         Step("echo vpc-1", answers=["vpc-2"]),
     ],
 )
-def test_what_the_notebook_shows_is_taken(shell, step):
+def test_matching_output_is_accepted(shell, step):
     assert shell.paste(step) == ""
 
 
@@ -49,5 +49,5 @@ def test_what_the_notebook_shows_is_taken(shell, step):
         (Step("true", answers=["vpc-1"]), "an answer is missing"),
     ],
 )
-def test_what_the_notebook_does_not_show_is_noticed(shell, step, why):
+def test_differing_output_is_detected(shell, step, why):
     assert why in shell.paste(step)

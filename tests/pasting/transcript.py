@@ -1,4 +1,4 @@
-"""What an executed notebook prints, read as a shell's transcript: commands, their answers, their output."""
+"""The output of an executed notebook, parsed as a shell transcript: commands, their answers, their output."""
 
 import re
 from collections.abc import Iterator
@@ -45,7 +45,7 @@ def steps(notebook: Path) -> list[Step]:
 
 
 def parse(text: str, cell: str = "") -> list[Step]:
-    """The commands in what a cell printed."""
+    """The commands in the output of a cell."""
     found: list[Step] = []
     lines = iter(text.split("\n"))
     for line in lines:
@@ -61,7 +61,7 @@ def parse(text: str, cell: str = "") -> list[Step]:
 
 
 def _texts(cell: nbformat.NotebookNode) -> Iterator[str]:
-    """What was printed, and folded commands; not what the cell returned, e.g. a table."""
+    """Printed text, and folded commands; not what the cell returned, such as a table."""
     for output in as_seen(cell.outputs):
         if output.output_type != "execute_result":
             yield output.get("text") or output.get("data", {}).get("text/plain", "")

@@ -1,4 +1,4 @@
-"""An HTTP server that answers each path as a test says."""
+"""An HTTP server with configurable responses for each path."""
 
 import json
 import time

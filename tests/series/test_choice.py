@@ -1,4 +1,4 @@
-"""Which notebooks run: the article's by default, those beyond it when asked for."""
+"""Which notebooks run: the article's by default, those beyond it on request."""
 
 import pytest
 
@@ -11,13 +11,13 @@ ARTICLE = [f"{number:02}" for number in range(7)]
 
 @pytest.fixture(autouse=True)
 def beyond(monkeypatch):
-    """Two beyond the article, whatever there is."""
+    """Two notebooks beyond the article, independent of the real ones."""
     names = contents.NOTEBOOKS | {"07": "07-who-may-call", "08": "08-one-root-of-trust"}
     monkeypatch.setattr(contents, "NOTEBOOKS", dict(sorted(names.items())))
     monkeypatch.setattr(contents, "BEYOND", ["07", "08"])
 
 
-def test_the_article_runs_by_default_and_all_when_asked_for():
+def test_the_article_runs_by_default_and_all_on_request():
     assert by_default(beyond=False, write=False) == ARTICLE
     assert by_default(beyond=True, write=False) == [*ARTICLE, "07", "08"]
     assert by_default(beyond=False, write=True) == [*ARTICLE, "07", "08", "99"]
@@ -38,11 +38,11 @@ def test_from_and_to(first, last, all_, runs):
 
 
 @pytest.mark.parametrize(("first", "last"), [("99", ""), ("", "09"), ("07", "06")])
-def test_what_is_no_choice_is_said(first, last):
+def test_an_invalid_choice_is_reported(first, last):
     with pytest.raises(SettingsError):
         between(first, last)
 
 
-def test_the_clean_up_knows_only_what_the_article_made():
+def test_clean_up_only_accepts_the_articles_notebooks():
     with pytest.raises(SettingsError, match="FROM=07"):
         contents.chosen("FROM", "07")

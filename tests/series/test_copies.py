@@ -1,4 +1,4 @@
-"""The reader's copies: nothing that was edited is lost, and nothing new is hidden."""
+"""The reader's copies: edits are never lost, and updates are never hidden."""
 
 import re
 import shutil
@@ -36,7 +36,7 @@ def edit(notebook: Path, text: str) -> None:
 
 
 def run_all(notebook: Path) -> None:
-    """What JupyterLab saves of a reader who goes through it with Shift-Enter."""
+    """What JupyterLab saves for a reader who runs all cells with Shift-Enter."""
     made = nbformat.read(notebook, as_version=4)
     for cell in made.cells:
         if cell.cell_type == "code":
@@ -45,7 +45,7 @@ def run_all(notebook: Path) -> None:
     nbformat.write(made, notebook)
 
 
-def test_they_are_the_notebooks_with_all_that_they_link_to(mine):
+def test_copies_are_the_notebooks_with_everything_they_link_to(mine):
     for original in notebooks():
         copy = nbformat.read(mine / original.name, as_version=4)
         assert copy.cells == nbformat.read(original, as_version=4).cells
@@ -56,7 +56,7 @@ def test_they_are_the_notebooks_with_all_that_they_link_to(mine):
     assert copies.FOLDER.parent == ROOT
 
 
-def test_what_the_reader_did_stays(mine, originals):
+def test_the_readers_edits_are_kept(mine, originals):
     edit(mine / NAME, "\nmy own words")
     before = (mine / NAME).read_text()
     assert copies.refresh(mine, originals) == []
@@ -72,7 +72,7 @@ def test_a_newer_notebook_replaces_a_copy_that_was_only_run(mine, originals):
     assert copies.refresh(mine, originals) == []
 
 
-def test_a_newer_notebook_is_told_of_where_the_copy_was_edited(mine, originals):
+def test_a_newer_notebook_is_reported_if_the_copy_was_edited(mine, originals):
     edit(mine / NAME, "\nmy own words")
     edit(originals / NAME, "\nwhat is new")
     for _ in range(2):
@@ -85,14 +85,14 @@ def test_a_newer_notebook_is_told_of_where_the_copy_was_edited(mine, originals):
     assert "my own words" in (mine / "01-mine.ipynb").read_text()
 
 
-def test_new_outputs_alone_are_no_news(mine, originals):
+def test_new_outputs_alone_are_not_an_update(mine, originals):
     run_all(originals / NAME)
     before = (mine / NAME).read_text()
     assert copies.refresh(mine, originals) == []
     assert (mine / NAME).read_text() == before
 
 
-def test_what_came_from_elsewhere_stays(mine, originals):
+def test_other_files_are_kept(mine, originals):
     """Such as a participants' notebook."""
     made = nbformat.read(originals / NAME, as_version=4)
     made.metadata = {}

@@ -1,4 +1,4 @@
-"""The committed outputs are those of one clean run of the present code, and a test would notice."""
+"""The committed outputs are those of one clean run of the current code; outdated ones are detected."""
 
 import copy
 import shutil
@@ -6,6 +6,7 @@ import shutil
 import nbformat
 import pytest
 
+from helpers.base import contents
 from helpers.base.settings import ROOT
 from series import fingerprint, run
 
@@ -29,46 +30,73 @@ def code_cells(notebook):
     return [cell for cell in notebook.cells if cell.cell_type == "code"]
 
 
-def test_a_changed_cell_is_noticed(stamped):
+def test_a_changed_cell_is_detected(stamped):
     code_cells(stamped[3])[1].source += "  # changed"
     (flaw,) = fingerprint.flaws(stamped)
     assert flaw.startswith("3 · ") and "the code has changed" in flaw
 
 
-def test_prose_may_change(stamped):
+def test_prose_can_change(stamped):
     stamped[3].cells[1].source += "\n\nMore words."
     assert fingerprint.flaws(stamped) == []
 
 
-def test_a_cell_run_twice_is_noticed(stamped):
+def test_a_cell_run_twice_is_detected(stamped):
     code_cells(stamped[1])[2].execution_count += 1
     assert "in order" in fingerprint.flaws(stamped)[0]
 
 
-def test_an_error_is_noticed(stamped):
+def test_an_error_is_detected(stamped):
     error = nbformat.v4.new_output("error", ename="TimedOut", evalue="late", traceback=[])
     code_cells(stamped[1])[2].outputs.append(error)
     assert "an error" in fingerprint.flaws(stamped)[0]
 
 
-def test_a_notebook_of_another_run_is_noticed(stamped):
+def test_a_notebook_of_another_run_is_detected(stamped):
     fingerprint.stamp(stamped[5], "another", [])
     assert fingerprint.flaws(stamped) == ["the notebooks are from different runs"]
 
 
-@pytest.mark.parametrize("changed", ["helpers/curl.py", "manifests/eks/vs-lambda.yaml", "lambda/page.html"])
-def test_each_kind_of_code_counts(tmp_path, changed):
-    for path in fingerprint.code_files():
-        copied = tmp_path / path.relative_to(ROOT)
-        copied.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(path, copied)
-    same = fingerprint.of(COMMITTED[0], tmp_path)
-    assert same == fingerprint.of(COMMITTED[0])
-    with (tmp_path / changed).open("a") as file:
+def test_one_beyond_the_article_may_be_from_a_run_of_its_own(stamped, monkeypatch):
+    monkeypatch.setattr(contents, "BEYOND", ["05"])
+    fingerprint.stamp(stamped[5], "another", [])
+    assert fingerprint.flaws(stamped) == []
+
+
+@pytest.fixture
+def project(tmp_path):
+    """A copy of what a notebook uses."""
+    for folder in ("helpers", "manifests", "lambda", "notebooks"):
+        shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    return tmp_path
+
+
+USED_BY_ALL = [
+    "helpers/curl.py",
+    "helpers/base/command.py",
+    "manifests/eks/vs-lambda.yaml",
+    "lambda/page.html",
+]
+OWN = ["helpers/load.py", "helpers/pictures/plots.py", "manifests/eks/own.yaml"]
+
+
+@pytest.mark.parametrize("changed", [*USED_BY_ALL, *OWN])
+def test_what_the_article_uses_counts_for_all_and_a_notebooks_own_code_for_itself(project, changed):
+    (project / "manifests/eks/own.yaml").touch()
+    own = ["from helpers import load", 'kube.apply("eks", "manifests/eks/own.yaml")']
+    beyond = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in own])
+    article, before = fingerprint.of(COMMITTED[0], project), fingerprint.of(beyond, project)
+    with (project / changed).open("a") as file:
         file.write("\n")
-    assert fingerprint.of(COMMITTED[0], tmp_path) != same
+    assert fingerprint.of(beyond, project) != before
+    assert (fingerprint.of(COMMITTED[0], project) != article) == (changed in USED_BY_ALL)
 
 
-def test_what_runs_and_prints_notebooks_does_not_count():
-    folders = {path.relative_to(ROOT).parts[0] for path in fingerprint.code_files()}
+def test_a_copy_elsewhere_is_the_same_code(project):
+    assert fingerprint.of(COMMITTED[0], project) == fingerprint.of(COMMITTED[0])
+
+
+def test_the_runner_and_handouts_are_not_covered():
+    cells = [cell.source for notebook in COMMITTED for cell in code_cells(notebook)]
+    folders = {path.relative_to(ROOT).parts[0] for path in fingerprint.code_files(cells)}
     assert folders == {"helpers", "manifests", "lambda"}

@@ -1,4 +1,4 @@
-"""Handouts: complete, self-contained, linked, printable; participants' notebooks tell no solution."""
+"""Handouts: complete, self-contained, linked, printable; participants' notebooks contain no solutions."""
 
 import re
 from html.parser import HTMLParser
@@ -41,7 +41,7 @@ class Page(HTMLParser):
 
 
 def fetched(text: str) -> list[str]:
-    """What a browser would fetch to show this page."""
+    """What a browser would load to show this page."""
     in_styles = re.findall(r"url\(\s*[\"']?([^)\"']+)|@import\s+([^;]+)", text)
     found = [*Page(text).resources, *("".join(pair) for pair in in_styles)]
     return [one for one in found if not one.startswith(("#", "data:"))]
@@ -49,7 +49,7 @@ def fetched(text: str) -> list[str]:
 
 @pytest.fixture(scope="module")
 def out(tmp_path_factory, chapters) -> Path:
-    """The handouts of the committed notebooks, made on a machine without Chromium."""
+    """The handouts of the committed notebooks, created on a machine without Chromium."""
     folder = tmp_path_factory.mktemp("handouts")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PATH", str(folder))
@@ -74,7 +74,7 @@ def printed(series, chromium, tmp_path_factory) -> PdfReader:
     return PdfReader(file)
 
 
-def test_without_chromium_there_is_html_and_one_line_says_what_to_install(tmp_path, monkeypatch, capsys):
+def test_without_chromium_there_is_html_and_a_hint_what_to_install(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("PATH", str(tmp_path))
     make(NOTEBOOKS, tmp_path / "out")
     assert "Try: apt-get install chromium" in capsys.readouterr().out
@@ -82,19 +82,19 @@ def test_without_chromium_there_is_html_and_one_line_says_what_to_install(tmp_pa
     assert not list((tmp_path / "out").glob("*.pdf"))
 
 
-def test_a_folder_without_notebooks_is_refused(tmp_path):
+def test_a_folder_without_notebooks_is_rejected(tmp_path):
     with pytest.raises(TutorialError, match="no notebook of the series"):
         make(tmp_path, tmp_path / "out")
 
 
-def test_all_notebooks_are_in_it_in_order(series):
+def test_it_contains_all_notebooks_in_order(series):
     titles = re.findall(r'<h1 id="(\d\d)">', series)
     assert titles == [path.name[:2] for path in PATHS]
     assert series.index('class="contents"') < series.index('<h1 id="00">')
 
 
 @pytest.mark.parametrize("name", [SERIES, *(path.stem for path in PATHS)])
-def test_nothing_is_fetched_and_every_link_leads_somewhere(out, name):
+def test_nothing_is_loaded_and_every_link_works(out, name):
     text = (out / f"{name}.html").read_text()
     page = Page(text)
     assert fetched(text) == []
@@ -109,7 +109,7 @@ def test_nothing_is_fetched_and_every_link_leads_somewhere(out, name):
     ["<script src='https://x.org/a.js'></script>", "<img src='a.png'>", "<style>@import 'a.css';</style>",
      "<style>p { background: url(https://x.org/a.png) }</style>", "<link rel='stylesheet' href='a.css'>"],
 )  # fmt: skip
-def test_what_is_fetched_would_be_seen(text):
+def test_loaded_resources_are_detected(text):
     assert fetched(text)
 
 
@@ -119,7 +119,7 @@ def test_notebooks_link_to_each_other_inside_the_document(series, out):
     assert '<a href="#01">' not in (out / f"{PATHS[0].stem}.html").read_text()
 
 
-def test_a_manifest_is_monospaced_and_coloured(series):
+def test_a_manifest_is_monospaced_and_highlighted(series):
     blocks = re.findall(r"<pre\b.*?</pre>", series, re.S)
     assert any('<span class="nt">apiVersion</span>' in block for block in blocks)
     assert "```" not in series
@@ -134,7 +134,7 @@ def test_each_solution_is_folded_on_screen_and_at_the_end_on_paper(series, chapt
     assert places == sorted(places) and places[0] > end
 
 
-def test_styles_and_ids_of_two_pictures_do_not_meet(chapters, tmp_path):
+def test_styles_and_ids_of_two_pictures_do_not_conflict(chapters, tmp_path):
     (tmp_path / "a.svg").write_text(
         '<svg aria-labelledby="t"><style>.x { fill: red }</style><title id="t">A</title>'
         '<path class="x" marker-end="url(#t)"/></svg>'
@@ -168,7 +168,7 @@ def test_participants_have_the_same_cells_without_outputs_and_solutions(path, ou
 
 @each_notebook
 def test_participants_links_lead_where_the_originals_do(path, out):
-    """Copied over notebooks/, or where they are: pictures and notebooks are beside them."""
+    """Copied over notebooks/, or where they are: pictures and notebooks are next to them."""
     copy = (out / "participants" / path.name).read_text()
     for target in re.findall(r"\]\(([^)\s]+)\)", copy):
         if not target.startswith(("https://", "#", "../")):
@@ -184,7 +184,7 @@ def participants_cells(markdown: str, folder: Path) -> list[tuple[str, str]]:
     return [(cell.cell_type, cell.source) for cell in copy.cells]
 
 
-def test_text_after_the_last_answer_stays(tmp_path):
+def test_text_after_the_last_answer_is_kept(tmp_path):
     markdown = (
         "**1.** A?\n\n<details><summary>Answer</summary>\n\nSecret.\n\n</details>\n\n**2.** B?\n\n"
         "<details><summary>Solution</summary>\n\nHidden.\n\n</details>\n\nEnd."
@@ -199,10 +199,10 @@ def test_text_after_the_last_answer_stays(tmp_path):
     ("question", "filled_in"),
     [
         ("Ask. Put what you get into `answer`.", f"{participants.TO_FILL_IN}\n\nassert answer == 2"),
-        ("Ask.", participants.TO_FILL_IN),  # nobody could know what the assertion calls it
+        ("Ask.", participants.TO_FILL_IN),  # participants could not know the name that the assertion uses
     ],
 )
-def test_a_cell_to_fill_in_has_the_assertion_if_the_exercise_names_what_it_checks(
+def test_a_cell_to_fill_in_has_the_assertion_if_the_exercise_names_its_variables(
     question, filled_in, tmp_path
 ):
     solution = "```python\nanswer = 1 + 1\nassert answer == 2\n```"
@@ -230,7 +230,7 @@ def heading_sizes(reader: PdfReader) -> set[float]:
     return {round(size, 1) for page in reader.pages for text, _, size in pieces(page) if text == "Check"}
 
 
-def test_pages_have_numbers_but_for_the_title_page(printed):
+def test_all_pages_but_the_title_page_have_numbers(printed):
     title = (ROOT / "README.md").read_text().split("\n")[0].removeprefix("# ")
     assert " ".join(printed.pages[0].extract_text().split()).startswith(title)
     bottom = 18 / 25.4 * 72
@@ -238,7 +238,7 @@ def test_pages_have_numbers_but_for_the_title_page(printed):
     assert feet == [[], *([str(number)] for number in range(2, len(feet) + 1))]
 
 
-def test_contents_name_the_pages_on_which_chapters_start(printed, chapters):
+def test_contents_have_the_pages_on_which_chapters_start(printed, chapters):
     contents = " ".join(printed.pages[1].extract_text().split())
     for each in chapters:
         (number,) = re.findall(rf"{re.escape(each.title)} (\d+)", contents)
@@ -246,20 +246,20 @@ def test_contents_name_the_pages_on_which_chapters_start(printed, chapters):
         assert top.count(each.title) == 2, each.title  # in the margin, and as the heading
 
 
-def test_paper_leaves_out_long_lists_of_commands_and_links_to_the_next_notebook(series, printed):
+def test_paper_omits_long_lists_of_commands_and_links_to_the_next_notebook(series, printed):
     paper = " ".join(page.extract_text() for page in printed.pages)
     for left_out in ("aws ec2 create-vpc", "you can start again at any time"):
         assert left_out in series.lower()
         assert left_out not in paper.lower()
-    assert "commands: the same by hand" in paper
-    assert "aws lambda invoke" in paper  # few commands stay
+    assert "equivalent commands" in paper
+    assert "aws lambda invoke" in paper  # short lists of commands remain
 
 
 def test_nothing_is_wider_than_a_page(printed):
     assert heading_sizes(printed) == {13.5}  # 1.35 times 10 points
 
 
-def test_what_is_wider_than_a_page_would_be_seen(chapters, printed, tmp_path):
+def test_content_wider_than_a_page_is_detected(chapters, printed, tmp_path):
     text = document.single(chapters[1]).replace("</style>", "pre { white-space: pre !important }</style>", 1)
     pdf.write(text, tmp_path / "wide.pdf")
     (size,) = heading_sizes(PdfReader(tmp_path / "wide.pdf"))

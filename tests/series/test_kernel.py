@@ -1,4 +1,4 @@
-"""In what a notebook's kernel runs: nothing of the reader's Jupyter, IPython or shell changes its outputs."""
+"""A notebook's kernel: nothing in the reader's Jupyter, IPython or shell settings changes its outputs."""
 
 import json
 import tempfile
@@ -14,7 +14,7 @@ SEEN = "import json, os; print(json.dumps(dict(os.environ)))"
 
 
 def environment_of_a_kernel(folder):
-    """What a cell prints is this and nothing else, or it does not parse."""
+    """The cell prints exactly this, or it cannot be parsed."""
     notebook = folder / "01-a.ipynb"
     cells = [nbformat.v4.new_code_cell(SEEN, metadata={"tags": ["seen"]})]
     nbformat.write(nbformat.v4.new_notebook(cells=cells), notebook)
@@ -26,7 +26,7 @@ def settings(monkeypatch, tmp_path):
     monkeypatch.setenv("TUTORIAL_SETTINGS", str(tmp_path / "none.toml"))
 
 
-def test_start_up_files_kernels_and_a_long_tmpdir_do_not_matter(settings, monkeypatch, tmp_path):
+def test_start_up_files_kernels_and_a_long_tmpdir_have_no_effect(settings, monkeypatch, tmp_path):
     home = messy.home(tmp_path / "home")
     shell = messy.shell(home) | messy.only_for_make(home)
     for name, value in shell.items():
@@ -39,7 +39,7 @@ def test_start_up_files_kernels_and_a_long_tmpdir_do_not_matter(settings, monkey
 
 
 @pytest.mark.parametrize("home", ["/proc/no-home-can-be-made-here", None])
-def test_a_home_that_cannot_be_written_or_is_not_set(settings, monkeypatch, tmp_path, home):
+def test_an_unwritable_or_unset_home(settings, monkeypatch, tmp_path, home):
     if home:
         monkeypatch.setenv("HOME", home)
     else:

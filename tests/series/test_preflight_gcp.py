@@ -1,4 +1,4 @@
-"""What preflight says of a project in Google Cloud, by answers of the shapes that Google documents."""
+"""Preflight's checks of a Google Cloud project, with responses as documented by Google."""
 
 import os
 from collections.abc import Iterator
@@ -29,7 +29,7 @@ def refusal(message: str, reason: str = "forbidden") -> tuple[int, dict]:
 
 @pytest.fixture
 def google(tmp_path, monkeypatch) -> Iterator[StandIn]:
-    """Google itself, as far as helpers know: no setting leads elsewhere."""
+    """Google itself, as far as helpers know: no setting overrides its endpoints."""
     with standing_in() as google:
         key_file, settings = tmp_path / "key.json", tmp_path / "settings.toml"
         settings.write_text("")
@@ -69,14 +69,14 @@ def said(check) -> str:
     return "\n".join(map(str, settled("Google Cloud", check())))
 
 
-def test_where_everything_is_there_nothing_is_in_the_way(google):
+def test_a_complete_project_has_no_problems(google):
     assert said(gcp.network) == "✓ network default: it has a subnet in us-central1"
     assert said(gcp.nodes).count("✓") == 2
     assert said(gcp.service_account) == f"✓ nodes' service account: {NODES} has its role"
     assert '"requestedPolicyVersion": 3' in google.bodies[google.asked.index(POLICY)]
 
 
-def test_the_network_may_be_missing_or_have_no_subnet_in_the_region(google):
+def test_a_missing_network_or_subnet_is_reported(google):
     google.answers.pop(f"{PROJECT}/global/networks/default")
     assert said(gcp.network).startswith("✗ network default: there is none: gcloud compute networks create")
     google.answers[f"{PROJECT}/global/networks/default"] = (200, {"autoCreateSubnetworks": False})
@@ -88,7 +88,7 @@ def test_the_network_may_be_missing_or_have_no_subnet_in_the_region(google):
 
 
 @pytest.mark.parametrize(("location", "nodes"), [("us-central1-a", 1), ("us-central1", 3)])
-def test_a_region_has_three_nodes_for_which_the_quotas_must_have_room(google, location, nodes):
+def test_quotas_must_allow_three_nodes_in_a_region(google, location, nodes):
     google.answers[f"{PROJECT}/regions/us-central1"] = (200, quotas(CPUS=(1, 24), SSD_TOTAL_GB=(0, 250)))
     with override(GOOGLE_CLOUD_LOCATION=location):
         lines = said(gcp.nodes).splitlines()
@@ -99,7 +99,7 @@ def test_a_region_has_three_nodes_for_which_the_quotas_must_have_room(google, lo
 
 
 @pytest.mark.parametrize("role", ["roles/container.defaultNodeServiceAccount", "roles/owner"])
-def test_nodes_have_one_of_the_roles_that_suffice(google, role):
+def test_nodes_need_one_of_the_sufficient_roles(google, role):
     google.answers[POLICY] = (200, bindings(role))
     assert said(gcp.service_account).startswith("✓")
 
@@ -109,14 +109,14 @@ def test_nodes_have_one_of_the_roles_that_suffice(google, role):
     [{}, bindings("roles/viewer"), bindings("roles/editor", "serviceAccount:other@example.com")],
     ids=["nothing", "another-role", "somebody-else"],
 )
-def test_nodes_without_a_role_get_the_command_that_gives_it(google, policy):
+def test_nodes_without_a_role_get_the_command_that_grants_it(google, policy):
     google.answers[POLICY] = (200, policy)
     line = said(gcp.service_account)
     assert line.startswith("! nodes' service account: the project gives")
     assert f"--member serviceAccount:{NODES} --role roles/container.defaultNodeServiceAccount" in line
 
 
-def test_what_may_not_be_asked_is_not_known_and_a_deleted_account_is_in_the_way(google):
+def test_denied_queries_are_unknown_and_a_deleted_account_is_a_problem(google):
     google.answers[POLICY] = refusal("The caller does not have permission")
     assert "! nodes' service account: its roles are not known" in said(gcp.service_account)
     assert "roles/browser" in said(gcp.service_account)
@@ -124,14 +124,14 @@ def test_what_may_not_be_asked_is_not_known_and_a_deleted_account_is_in_the_way(
     assert said(gcp.service_account).startswith("✗")
 
 
-def test_where_something_else_answers_for_google_google_is_not_asked(google):
+def test_with_another_endpoint_google_is_not_called(google):
     with override(CLOUDSDK_API_ENDPOINT_OVERRIDES_CONTAINER=f"{google.url}/"):
         assert said(gcp.service_account).startswith("! nodes' service account: its roles are not known")
     assert google.asked == []
 
 
 @pytest.mark.parametrize("reason", ["accessNotConfigured", "SERVICE_DISABLED"])
-def test_an_api_that_is_not_enabled_is_named_with_the_command_that_enables_it(google, reason):
+def test_a_disabled_api_is_named_with_the_command_that_enables_it(google, reason):
     google.answers[f"{PROJECT}/regions/us-central1/routers/istio-multicloud"] = refusal(
         DISABLED.format("Compute Engine", "compute.googleapis.com"), reason
     )

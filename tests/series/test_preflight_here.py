@@ -1,4 +1,4 @@
-"""What preflight says of this machine's own network, in network namespaces that lead nowhere."""
+"""Preflight's checks of this machine's own network, in isolated network namespaces."""
 
 import os
 import shlex
@@ -25,7 +25,7 @@ DOCKER = "ip link add docker type bridge && ip addr add 10.0.2.1/24 dev docker &
 
 
 def said(folder: Path, code: str, *steps: str) -> str:
-    """What a program of preflight prints on a machine with such a network."""
+    """The output of one of preflight's programs on a machine with such a network."""
     environment = {"PATH": os.environ["PATH"], "TUTORIAL_SETTINGS": str(folder / "none.toml")}
     script = " && ".join([*steps, f"exec {shlex.join([sys.executable, '-c', code])}"])
     argv = ["unshare", "--net", "--mount", "sh", "-c", script]
@@ -56,12 +56,12 @@ ROUTES = "from series.preflight import here; print(*here.routes(), sep=chr(10))"
     ],
     ids=["home", "offline", "vpn", "docker", "office"],
 )
-def test_a_network_that_has_the_addresses_of_the_vpc_is_named(tmp_path, steps, finding):
+def test_a_network_with_the_vpcs_addresses_is_named(tmp_path, steps, finding):
     (line,) = said(tmp_path, ROUTES, *steps).splitlines()
     assert line.startswith(finding)
 
 
-def test_where_outside_is_another_machine_its_own_routes_say_nothing(tmp_path):
+def test_local_routes_are_ignored_if_outside_is_another_machine(tmp_path):
     (tmp_path / "none.toml").write_text('TUTORIAL_OUTSIDE_COMMAND = "ssh somewhere"\n')
     assert said(tmp_path, ROUTES, HOME, VPN).strip() == ""
 
@@ -78,7 +78,7 @@ def test_where_outside_is_another_machine_its_own_routes_say_nothing(tmp_path):
     ],
     ids=["private", "sinkhole", "no-answer"],
 )
-def test_a_resolver_that_withholds_private_addresses_is_named(tmp_path, hosts, finding):
+def test_a_resolver_that_filters_private_addresses_is_named(tmp_path, hosts, finding):
     (tmp_path / "hosts").write_text(f"{hosts}\n")
     code = 'from series.preflight import here; print(*here.names("internal-alb.example"))'
     line = said(tmp_path, code, f"mount --bind {tmp_path}/hosts /etc/hosts").strip()

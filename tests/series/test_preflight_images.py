@@ -1,4 +1,4 @@
-"""The look at the registries before a run on real accounts, against a stand-in on this machine."""
+"""Preflight's checks of the registries before a run on real accounts, against a fake on this machine."""
 
 from collections.abc import Iterator
 
@@ -30,14 +30,12 @@ def said() -> str:
     return "\n".join(str(finding) for finding in images.look())
 
 
-def test_images_that_are_there_are_found_without_a_pull_and_without_credentials(
-    stand_in, monkeypatch, tmp_path
-):
+def test_images_are_found_without_a_pull_and_without_credentials(stand_in, monkeypatch, tmp_path):
     netrc = tmp_path / "netrc"
     netrc.write_text("machine 127.0.0.1 login reader password secret\n")
     monkeypatch.setenv("NETRC", str(netrc))
     assert levels() == ["ok", "ok", "ok"]
-    assert {method for method, _ in stand_in.seen} == {"HEAD", "GET"}  # GET for tokens only
+    assert {method for method, _ in stand_in.seen} == {"HEAD", "GET"}  # GET only for tokens
     assert not any(sent.startswith("Basic") for _, sent in stand_in.seen)
 
 
@@ -48,7 +46,7 @@ def test_a_tag_that_was_never_released_stops_the_run(stand_in):
     assert "change TUTORIAL_ISTIO_HUB and TUTORIAL_ISTIO_TAG" in said()
 
 
-def test_an_image_that_needs_a_sign_in_stops_the_run(stand_in):
+def test_an_image_that_needs_credentials_stops_the_run(stand_in):
     stand_in.private.add("curlimages/curl")
     assert levels() == ["ok", "ok", "stop"]
     assert f"{stand_in.host} denies access: it does not exist, or needs credentials" in said()
@@ -56,15 +54,13 @@ def test_an_image_that_needs_a_sign_in_stops_the_run(stand_in):
 
 
 @pytest.mark.parametrize("status", [403, 429, 503])
-def test_a_registry_that_is_busy_or_that_a_proxy_forbids_is_a_note(stand_in, status):
+def test_a_busy_registry_or_one_blocked_by_a_proxy_is_a_note(stand_in, status):
     stand_in.refuses = status
     assert levels() == ["note", "note", "note"]
     assert f"answers {status}. This does not stop the run" in said()
 
 
-def test_a_registry_that_is_not_reached_is_a_note_since_nodes_have_a_network_of_their_own(
-    stand_in, monkeypatch
-):
+def test_an_unreachable_registry_is_a_note_because_nodes_have_another_network(stand_in, monkeypatch):
     monkeypatch.setenv("TUTORIAL_ISTIO_HUB", "127.0.0.1:1/istio")
     assert levels() == ["note", "note", "ok"]
     assert "127.0.0.1:1 is unreachable: " in said()
@@ -81,12 +77,12 @@ def test_a_registry_that_is_not_reached_is_a_note_since_nodes_have_a_network_of_
         ("quay.io/a/b@sha256:12", "https://quay.io/v2/a/b/manifests/sha256:12"),
     ],
 )
-def test_names_are_read_as_containerd_reads_them(name, url):
+def test_names_are_parsed_as_by_containerd(name, url):
     assert images.Image.parse(name).manifest() == url
 
 
 def test_istio_comes_from_docker_hub_by_default_in_a_released_version():
-    """registry.istio.io, istioctl's own default in 1.30, closes: the release notes of 1.31."""
+    """registry.istio.io, istioctl's own default in 1.30, is closing: see the release notes of 1.31."""
     fields = Settings.model_fields
     assert fields["TUTORIAL_ISTIO_HUB"].default == "docker.io/istio"
     revision = fields["TUTORIAL_ISTIO_REVISION"].default.replace("-", ".")

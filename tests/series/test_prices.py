@@ -1,4 +1,4 @@
-"""Prices that the clouds tell, by answers of documented shapes, and the table where they do not."""
+"""Prices from the clouds' APIs, with documented responses, and the table that replaces missing ones."""
 
 import json
 import os
@@ -47,7 +47,7 @@ SKUS = [
 
 @pytest.fixture
 def clouds(tmp_path, monkeypatch) -> Iterator[StandIn]:
-    """Both clouds' price lists; Google Cloud's other APIs are nowhere."""
+    """Both clouds' price lists; Google Cloud's other APIs are unreachable."""
     with standing_in() as clouds:
         file = tmp_path / "settings.toml"
         file.write_text("")
@@ -72,7 +72,7 @@ def dated() -> list[str]:
     return [each.what for each in cost.prices() if "," not in each.seen]
 
 
-def test_a_price_that_its_cloud_tells_is_todays_and_says_who_told_it(clouds):
+def test_a_price_from_the_cloud_is_todays_and_names_its_source(clouds):
     clouds.answers[GET] = (
         200,
         {
@@ -90,7 +90,7 @@ def test_a_price_that_its_cloud_tells_is_todays_and_says_who_told_it(clouds):
     assert price("application load balancer").seen.endswith(", Price List API")
     node = price(f"node, {cost.gke.MACHINE_TYPE}")
     assert (round(node.each, 6), node.seen[10:]) == (2 * 0.03 + 8 * 0.005, ", Cloud Billing Catalog")
-    assert {"NAT gateway", "its disk, 100 GB", "Cloud NAT, for one node"} <= set(dated())
+    assert {"NAT gateway", "node disk, 100 GB", "Cloud NAT, for one node"} <= set(dated())
     assert any('"us-east-1"' in body for body in clouds.bodies)
 
 
@@ -104,12 +104,12 @@ def test_a_price_that_its_cloud_tells_is_todays_and_says_who_told_it(clouds):
     ],
     ids=["refused", "not-json", "malformed", "empty"],
 )
-def test_where_a_cloud_does_not_tell_the_dated_table_counts(clouds, answer):
+def test_without_prices_from_a_cloud_the_dated_table_is_used(clouds, answer):
     clouds.answers |= dict.fromkeys([GET, COMPUTE], answer)
     assert cost.prices() == (*cost._AWS, *cost._google())
 
 
-def test_a_slow_cloud_is_not_waited_for(clouds, monkeypatch):
+def test_a_slow_cloud_times_out(clouds, monkeypatch):
     clouds.slow = 1.0
     monkeypatch.setitem(aws._ONCE, "read_timeout", 0.2)
     monkeypatch.setattr(billing_catalog, "_LIMIT", 0.4)
@@ -119,13 +119,13 @@ def test_a_slow_cloud_is_not_waited_for(clouds, monkeypatch):
     aws._client.cache_clear()
 
 
-def test_where_something_else_answers_for_google_its_prices_are_not_asked(clouds):
+def test_with_another_endpoint_googles_prices_are_not_queried(clouds):
     with override(CLOUDSDK_API_ENDPOINT_OVERRIDES_COMPUTE=f"{clouds.url}/compute/v1/"):
         cost.prices()
     assert not [path for path in clouds.asked if path.startswith("/v1/services")]
 
 
-def test_hours_that_are_begun_are_paid_whole_and_sums_fit_the_table():
+def test_started_hours_are_billed_in_full_and_sums_match_the_table():
     nat, node = (next(each for each in cost._AWS if each.what.startswith(word)) for word in ("NAT", "node"))
     assert nat.dollars(2.1) == pytest.approx(3 * nat.each)
     assert node.dollars(2.1) == pytest.approx(2.1 * node.each)

@@ -1,4 +1,4 @@
-"""What a run of the series tells: notebook, step and cell, and what a cell waits for."""
+"""The progress of a run of the series: notebook, step and cell, and what a cell waits for."""
 
 import io
 import re
@@ -25,7 +25,7 @@ CELLS = [
 @pytest.fixture
 def notebook(monkeypatch, tmp_path):
     """Its path; the committed copy took 1.5 s, 2 s and 4 s."""
-    monkeypatch.setenv("TERM", "xterm")  # in one that is "dumb" Rich takes 80 columns, whatever it is told
+    monkeypatch.setenv("TERM", "xterm")  # with TERM=dumb, Rich always uses 80 columns
     made = nbformat.v4.new_notebook(cells=[cell.copy() for cell in CELLS])
     made.metadata["tutorial"] = {"seconds": [1.5, 2.0, 4.0]}
     path = tmp_path / "01-a.ipynb"
@@ -34,7 +34,7 @@ def notebook(monkeypatch, tmp_path):
 
 
 def said(notebook, terminal=False, one="1"):
-    """What a run of it with this divisor says, seconds that it took left out."""
+    """The output of a run with this divisor, without seconds."""
     made = nbformat.read(notebook, as_version=4)
     made.cells[-1].source = f"print(1 / {one})"
     nbformat.write(made, notebook)
@@ -59,22 +59,22 @@ def test_a_log_has_a_plain_line_for_each_step(notebook):
 def test_a_terminal_has_one_line_that_updates(notebook):
     text = said(notebook, terminal=True)
     assert all(seen in text for seen in ("0/3", "1/3", "3/3", "Step 1: count", "Step 2: [divide]"))
-    assert text.count("\n") <= 2  # all but the last line are written over
+    assert text.count("\n") <= 2  # all but the last line are overwritten
 
 
-def test_a_failed_step_is_the_last_that_is_named(notebook):
+def test_a_failed_step_is_the_last_one_named(notebook):
     lines = said(notebook, one="0").splitlines()
     assert "Step 2" in lines[-2] and "failed after" in lines[-1]
 
 
-def test_a_notebook_without_times_is_shown_without(notebook):
+def test_a_notebook_without_durations_is_shown_without_them(notebook):
     made = nbformat.read(notebook, as_version=4)
     del made.metadata["tutorial"]
     nbformat.write(made, notebook)
     assert "our lab" not in said(notebook)
 
 
-def test_every_committed_notebook_knows_its_seconds():
+def test_every_committed_notebook_has_durations():
     for path in run.notebooks():
         made = nbformat.read(path, as_version=4)
         assert sum(progress.expected(made)) > 0, path.name
@@ -92,7 +92,7 @@ def waits(notebook):
     return shown, lines
 
 
-def test_a_long_wait_is_heard_of_once_a_minute(waits):
+def test_a_long_wait_is_reported_once_a_minute(waits):
     shown, lines = waits
     for second in range(150):
         shown.write(f"\r{progress_line('EKS cluster tutorial', 'CREATING', second)}     ")
@@ -100,7 +100,7 @@ def test_a_long_wait_is_heard_of_once_a_minute(waits):
     assert lines() == ["… EKS cluster tutorial: CREATING (60 s)", "… EKS cluster tutorial: CREATING (120 s)"]
 
 
-def test_the_next_wait_is_heard_of_too_and_short_ones_are_not(waits):
+def test_the_next_wait_is_reported_too_and_short_ones_are_not(waits):
     shown, lines = waits
     for what, end in (("one", 61), ("two", 59), ("three", 61)):
         for second in range(end):
@@ -108,7 +108,7 @@ def test_the_next_wait_is_heard_of_too_and_short_ones_are_not(waits):
     assert [line.split()[1] for line in lines()] == ["one:", "three:"]
 
 
-def test_a_line_that_is_too_long_keeps_its_seconds(waits):
+def test_a_long_line_is_truncated_before_its_seconds(waits):
     shown, lines = waits
     shown.write(progress_line("deploy/istiod", "CREATING, " * 20, 61))
     (line,) = lines()

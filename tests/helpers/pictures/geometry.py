@@ -1,4 +1,4 @@
-"""Faults that a person would see in a picture: text that is cut, small or out of its box, loose ends."""
+"""Visible faults in a picture: text that is truncated, too small or outside its box, and loose line ends."""
 
 import itertools
 import re
@@ -22,7 +22,7 @@ class Box(NamedTuple):
         return self.left <= x <= self.right and self.top <= y <= self.bottom
 
     def touches(self, x: float, y: float) -> bool:
-        """Whether the point is on an edge, give or take two pixels."""
+        """Whether the point is on an edge, within two pixels."""
         grown = Box(self.left - 2, self.top - 2, self.right + 2, self.bottom + 2)
         shrunk = Box(self.left + 2, self.top + 2, self.right - 2, self.bottom - 2)
         return grown.holds(x, y) and not shrunk.holds(x, y)
@@ -37,7 +37,7 @@ class Box(NamedTuple):
 
 
 def texts(root: ET.Element) -> list[Box]:
-    """Where each text is, as with the widest of usual fonts."""
+    """The bounding box of each text, estimated with the widest common fonts."""
     found = []
     for one in root.iter(f"{_SPACE}text"):
         kinds = one.get("class", "").split()
@@ -61,7 +61,7 @@ def boxes(root: ET.Element) -> list[Box]:
 
 
 def lines(root: ET.Element) -> list[tuple[str, list[tuple[float, float]]]]:
-    """The class and the points of each line; neither crosses nor heads of arrows."""
+    """The class and the points of each line, except crosses and arrowheads."""
     found = []
     for one in root.iter(f"{_SPACE}path"):
         points = re.findall(r"[ML](-?[\d.]+) (-?[\d.]+)", one.get("d", ""))
@@ -71,7 +71,7 @@ def lines(root: ET.Element) -> list[tuple[str, list[tuple[float, float]]]]:
 
 
 def _on(point: tuple[float, float], way: list[tuple[float, float]]) -> bool:
-    """Whether the point is on a line that is horizontal."""
+    """Whether the point is on a horizontal line."""
     x, y = point
     return any(y == one[1] == other[1] and one[0] <= x <= other[0] for one, other in itertools.pairwise(way))
 
@@ -105,7 +105,7 @@ def faults(picture: str) -> list[str]:
             found += [
                 f"a line through: {text.words}" for text in all_texts if straight and segment.meets(text)
             ]
-        ends = [points[0], *([] if kind == "no" else [points[-1]])]  # a cross may stand before the box
+        ends = [points[0], *([] if kind == "no" else [points[-1]])]  # a cross may be in front of the box
         others = [way for _, way in lines(root) if way != points]
         found += [
             f"a loose end at {end}"

@@ -1,4 +1,4 @@
-"""The picture of a request's path: what is written, what is red, bars to scale; and that it is safe."""
+"""The picture of a request's path: its text, the failed hop in red, bars to scale; it is safe to embed."""
 
 import re
 import xml.etree.ElementTree as ET
@@ -26,12 +26,12 @@ WAY = [
         "HTTP/1.1", "TLSv1.3", "CN=lambda.external", "CN=client.lambda.external", LOGGED),
     Hop("load balancer", "VPC", "passed", "200", "", 0.021, "10.0.2.232:443", "", "HTTP/1.1", "TLSv1.3",
         "CN=alb.example.com", "", LOGGED),
-    Hop("function", "AWS", "passed", "200", seconds=0.020, protocol="AWS's own call", entry=LOGGED),
+    Hop("function", "AWS", "passed", "200", seconds=0.020, protocol="invoked by AWS", entry=LOGGED),
 ]  # fmt: skip
 
 
-def refused() -> list[Hop]:
-    """As without a certificate for the egress gateway."""
+def failed_path() -> list[Hop]:
+    """A request that fails because the egress gateway has no certificate."""
     why = "UC: closed <at once>; connection_termination"
     behind = [Hop(each.name, each.where) for each in WAY[3:]]
     return [*WAY[:2], replace(WAY[2], state="refused", status="503", why=why), *behind]
@@ -50,9 +50,9 @@ def boxes(root: ET.Element, kind: str) -> list[ET.Element]:
     return [each for each in root.iter(f"{SVG}rect") if each.get("class") == kind]
 
 
-def test_every_place_is_named_with_address_protocol_and_certificates():
+def test_each_hop_shows_address_protocol_and_certificates():
     said = texts(drawn(WAY))
-    for words in (*(each.name for each in WAY), "198.51.100.51:443 → 10.0.1.68:8443", "HTTP/2 in TLSv1.3"):
+    for words in (*(each.name for each in WAY), "198.51.100.51:443 → 10.0.1.68:8443", "HTTP/2 over TLSv1.3"):
         assert words in said
     assert "HTTP/1.1, not encrypted" in said
     assert "server: spiffe://…/ns/istio-egress/sa/istio-egressgateway-service-account" in said
@@ -60,13 +60,13 @@ def test_every_place_is_named_with_address_protocol_and_certificates():
     assert not boxes(drawn(WAY), "refused") and not boxes(drawn(WAY), "never")
 
 
-def test_the_place_that_refused_is_red_and_says_why_and_what_is_behind_it_is_grey():
-    root = drawn(refused())
+def test_the_failed_hop_is_red_with_the_reason_and_later_hops_are_gray():
+    root = drawn(failed_path())
     assert len(boxes(root, "refused")) == 1 and len(boxes(root, "never")) == 3
     assert texts(root, "head mid bad") == ["egress gateway"]
     assert "UC: closed <at once>;" in " ".join(texts(root, "note bad"))
     assert texts(root, "head faint").count("never reached") == 3
-    assert RequestPath(refused(), URL).refused is not None
+    assert RequestPath(failed_path(), URL).refused is not None
     assert RequestPath(WAY, URL).refused is None
 
 
@@ -81,19 +81,19 @@ def test_bars_are_to_scale_and_start_at_the_left():
 
 
 @pytest.mark.parametrize("hops", ["passed", "refused"])
-def test_no_text_is_cut_small_or_out_of_its_box(hops):
-    picture = str(RequestPath(WAY if hops == "passed" else refused(), URL).picture)
+def test_no_text_is_truncated_small_or_out_of_its_box(hops):
+    picture = str(RequestPath(WAY if hops == "passed" else failed_path(), URL).picture)
     assert geometry.faults(picture) == []
 
 
-def test_a_tiny_bar_stays_visible_and_says_its_length():
+def test_a_tiny_bar_stays_visible_and_has_its_duration():
     hops = [*WAY[:5], Hop("function", "AWS", "passed", "200", seconds=0.00001, entry=LOGGED)]
     root = drawn(hops)
     assert min(float(bar.get("width", 0)) for bar in boxes(root, "own")) >= 2
     assert "0.0 ms" in texts(root)
 
 
-def test_no_time_is_claimed_where_none_was_measured():
+def test_hops_without_measurements_show_no_time():
     hops = [
         *WAY[:4],
         Hop("load balancer", "VPC", "unknown", why="not in its log yet"),
@@ -103,24 +103,24 @@ def test_no_time_is_claimed_where_none_was_measured():
     assert "no log found" in texts(root) and len(boxes(root, "own")) == 3
 
 
-def test_it_is_xml_whatever_a_request_asks_for_and_fetches_and_runs_nothing():
-    svg = str(RequestPath(refused(), "http://h/?a=\"<script>alert(1)</script>&b='").picture)
+def test_it_is_valid_xml_and_loads_and_runs_nothing():
+    svg = str(RequestPath(failed_path(), "http://h/?a=\"<script>alert(1)</script>&b='").picture)
     root = ET.fromstring(svg)
     assert not list(root.iter(f"{SVG}script"))
     assert "<script>alert(1)</script>" in "".join(texts(root))
     assert not re.search(r"<script|<image|href=|url\((?!#)|@import|\son\w+=", svg)
 
 
-def test_it_has_words_for_who_cannot_see_it():
-    root = drawn(refused())
+def test_it_has_a_text_alternative():
+    root = drawn(failed_path())
     named = (root.get("aria-labelledby") or "").split()
     assert root.get("role") == "img"
     assert named == [root.find(f"{SVG}{tag}").get("id") for tag in ("title", "desc")]  # type: ignore[union-attr]
     assert "refused by the egress gateway" in (root.findtext(f"{SVG}title") or "")
 
 
-def test_two_pictures_on_a_page_share_no_id_and_no_rule_reaches_the_page():
-    one, other = str(RequestPath(WAY, URL).picture), str(RequestPath(refused(), URL).picture)
+def test_two_pictures_on_a_page_share_no_ids_and_their_styles_are_scoped():
+    one, other = str(RequestPath(WAY, URL).picture), str(RequestPath(failed_path(), URL).picture)
     ids = [set(re.findall(r'\bid="([^"]+)"', svg)) for svg in (one, other)]
     assert ids[0] and ids[0].isdisjoint(ids[1])
     assert set(re.findall(r"url\(#([^)]+)\)", one)) <= ids[0]
@@ -129,26 +129,26 @@ def test_two_pictures_on_a_page_share_no_id_and_no_rule_reaches_the_page():
     assert len(selectors) > 30 and all(each.startswith("svg.mesh ") for each in selectors)
 
 
-def test_dark_colours_are_for_screens_only():
+def test_dark_colors_are_for_screens_only():
     assert "@media screen and (prefers-color-scheme: dark)" in str(Picture("Title", "What is to be seen"))
 
 
-def test_a_notebook_gets_html_an_image_and_the_same_in_words():
-    forms = RequestPath(refused(), URL)._repr_mimebundle_()
+def test_a_notebook_gets_html_an_image_and_text():
+    forms = RequestPath(failed_path(), URL)._repr_mimebundle_()
     assert set(forms) == {"text/html", "image/svg+xml", "text/plain"}
     assert forms["image/svg+xml"] in forms["text/html"]
     assert "egress gateway: UC: closed <at once>; connection_termination" in forms["text/plain"]
     assert re.search(r"^load balancer \(VPC\) +never reached$", forms["text/plain"], re.M)
 
 
-def test_what_a_place_needed_itself_is_its_time_without_that_of_the_next():
+def test_the_time_of_a_hop_excludes_that_of_the_next():
     journey = RequestPath(WAY, URL)
     assert journey.own_seconds(WAY[0]) == pytest.approx(0.020)
     assert journey.own_seconds(WAY[5]) == pytest.approx(0.020)
     assert journey.own_seconds(Hop("curl", "GKE")) is None
 
 
-def test_words_are_cut_where_they_must_be_and_none_gets_lost():
+def test_long_text_is_wrapped_without_losing_words():
     lines = wrapped(
         "upstream_reset_before_response_started{connection_termination} and so on", 120, mono=True
     )
@@ -156,7 +156,7 @@ def test_words_are_cut_where_they_must_be_and_none_gets_lost():
     assert "".join(lines).replace(" ", "").endswith("{connection_termination}andsoon")
 
 
-def test_a_certificates_name_is_its_subject_or_else_its_san():
+def test_a_certificate_is_named_by_its_subject_or_its_san():
     assert (
         hop.certificate({"upstream_subject": "CN=a", "upstream_uri_san": "spiffe://b/c"}, "upstream")
         == "CN=a"

@@ -1,4 +1,4 @@
-"""The picture of what exists: legible, complete in words, and the committed ones are not out of date."""
+"""The picture of what exists: legible, complete in its text alternative; the committed files are current."""
 
 import re
 
@@ -45,18 +45,18 @@ def drawn(parts: Parts) -> str:
 
 @every_state
 @pytest.mark.parametrize("here", ["", "03", "05"])
-def test_nothing_is_cut_small_out_of_its_box_or_loose(parts, here):
+def test_nothing_is_truncated_out_of_its_box_or_loose(parts, here):
     assert geometry.faults(str(things_picture.draw(parts, here))) == []
 
 
-def test_a_box_with_too_much_in_it_is_noticed():
+def test_an_overfull_box_is_detected():
     many = Part("ready", "active", tuple("1234567"))
     wide = Part("ready", "active", ("a-name-that-is-much-too-wide",))
     assert geometry.faults(drawn(Parts({**stages.after("01"), "alb": many})))
     assert "out of its box" in str(geometry.faults(drawn(Parts({**stages.after("01"), "alb": wide}))))
 
 
-def test_small_text_cut_names_loose_ends_and_crossed_words_are_noticed():
+def test_small_text_truncated_names_loose_ends_and_crossed_words_are_detected():
     picture = svg.Picture("Title", "What is to be seen")
     picture.box(20, 20, 200, 40)
     picture.text(30, 45, "direct-lambda-…gateway", "mono")
@@ -67,7 +67,7 @@ def test_small_text_cut_names_loose_ends_and_crossed_words_are_noticed():
 
 
 @every_state
-def test_the_words_are_complete(parts):
+def test_the_text_alternative_is_complete(parts):
     words = things_picture.draw(parts).words
     for key, thing in THINGS.items():
         (line,) = re.findall(rf"^{re.escape(thing.name)} {{2,}}(.+)$", words, re.M)
@@ -80,7 +80,7 @@ def test_the_words_are_complete(parts):
             assert line.startswith("not known")
 
 
-def test_nothing_there_is_outlines_and_no_path():
+def test_missing_things_are_outlined_and_no_path_is_drawn():
     svg_ = drawn(Parts())
     assert 'class="thing"' not in svg_ and 'class="path"' not in svg_ and 'class="no"' not in svg_
     assert 'class="refused"' not in svg_ and 'class="dash"' not in svg_
@@ -88,18 +88,18 @@ def test_nothing_there_is_outlines_and_no_path():
 
 
 @pytest.mark.parametrize(("notebook", "paths"), [("00", 0), ("01", 2), ("03", 2), ("04", 3), ("05", 5)])
-def test_a_path_is_drawn_when_all_it_needs_is_there(notebook, paths):
+def test_a_path_is_drawn_once_everything_it_needs_exists(notebook, paths):
     assert drawn(stages.after(notebook)).count('<path class="path"') == paths
 
 
 @pytest.mark.parametrize("missing", ["gke/Secret/mtls-credential", "gke/sleep", "eks/gateway"])
-def test_a_path_closes_when_one_thing_is_missing(missing):
+def test_a_path_is_blocked_if_one_thing_is_missing(missing):
     parts = stages.after("05")
     del parts[missing]
     assert not parts.paths()["egress gateway → ingress gateway"]
 
 
-def test_the_load_balancer_is_closed_to_the_outside_once_it_exists():
+def test_the_load_balancer_is_unreachable_from_outside_once_it_exists():
     assert '<path class="no"' in drawn(stages.after("01"))
     assert '<path class="no"' not in drawn(stages.after("00"))
 
@@ -110,7 +110,7 @@ def test_what_is_being_created_is_dashed_with_its_state():
     assert ">CREATING<" in svg_ and ">PROVISIONING<" in svg_
 
 
-def test_what_a_notebook_creates_is_green_in_its_picture_and_new_in_words():
+def test_what_a_notebook_creates_is_green_in_its_picture_and_marked_new_in_words():
     picture = things_picture.draw(stages.after("03"), "03")
     assert str(picture).count('<rect class="new"') == 3 and picture.words.count(", new") == 3
     assert '<rect class="new"' not in drawn(stages.after("03"))
@@ -126,7 +126,7 @@ def test_what_is_broken_is_red_with_the_reason():
     assert "refused" not in drawn(stages.after("05")).split("</style>")[1]
 
 
-def test_a_long_name_is_broken_after_punctuation_and_none_is_cut():
+def test_a_long_name_wraps_after_punctuation_and_is_never_truncated():
     lines = svg.wrapped("direct-lambda-through-egress-gateway", 209, mono=True)
     assert lines == ["direct-lambda-through-", "egress-gateway"]
 
@@ -144,13 +144,13 @@ def test_a_long_name_is_broken_after_punctuation_and_none_is_cut():
         (Parts(), "00", set()),
     ],
 )
-def test_steps_that_are_finished_have_a_tick(parts, here, ticks):
+def test_finished_steps_have_a_check_mark(parts, here, ticks):
     svg_ = str(things_picture.draw(parts, here))
     assert {number for number, step in STEPS.items() if f">{step} ✓<" in svg_} == ticks
 
 
 @pytest.mark.parametrize("path", stages.DRAWN, ids=lambda path: path.stem)
-def test_a_committed_picture_is_what_the_code_draws(path):
+def test_committed_pictures_are_what_the_code_draws(path):
     advice = "python -m tests.notebooks.stages draws it anew"
     assert path.read_text(encoding="utf-8") == str(stages.DRAWN[path]), advice
     assert geometry.faults(str(stages.DRAWN[path])) == []

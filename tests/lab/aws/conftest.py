@@ -1,4 +1,4 @@
-"""An AWS with real networks and programs, in this process."""
+"""AWS with real networks and programs, in this process."""
 
 import io
 import json
@@ -24,12 +24,12 @@ from lab.network import Internet
 from lab.processes import Processes
 from lab.settings import Lab
 
-REGION = "eu-central-1"  # not the lab's default: any region will do
+REGION = "eu-central-1"  # not the lab's default: any region works
 NODE_POLICIES = ("AmazonEKSWorkerNodePolicy", "AmazonEC2ContainerRegistryReadOnly")
 Client = Callable[[str], Any]
 
 
-class PaperCluster:
+class FakeCluster:
     """Stands in for the real cluster, which the test of the whole series starts: only its states matter here.
 
     A cluster named `broken` does not start.
@@ -62,21 +62,21 @@ class PaperCluster:
 
 
 @pytest.fixture(scope="session")
-def paper_clusters() -> list[PaperCluster]:
-    """All that were made, in order."""
+def fake_clusters() -> list[FakeCluster]:
+    """All clusters that were created, in order."""
     return []
 
 
 @pytest.fixture(scope="session")
-def aws(programs: Path, paper_clusters: list[PaperCluster]) -> Iterator[Aws]:
+def aws(programs: Path, fake_clusters: list[FakeCluster]) -> Iterator[Aws]:
     if os.geteuid():
         pytest.skip("network namespaces need root")
     lab = Lab(name=f"aws-{os.getpid()}")
     lab.run.mkdir(parents=True)
 
     def make_cluster(spec, vpc, load_balancers):
-        paper_clusters.append(PaperCluster(spec, vpc, load_balancers))
-        return paper_clusters[-1]
+        fake_clusters.append(FakeCluster(spec, vpc, load_balancers))
+        return fake_clusters[-1]
 
     internet, processes = Internet(lab.run), Processes(lab)
     dns = Dns(internet, processes, programs, lab.data / "dns")
@@ -97,7 +97,7 @@ def aws(programs: Path, paper_clusters: list[PaperCluster]) -> Iterator[Aws]:
 
 @pytest.fixture(scope="session")
 def client(aws: Aws) -> Client:
-    """A boto3 client of any service, as the lab's own user."""
+    """A boto3 client for any service, as the lab's own user."""
     session = boto3.Session(OWN.access_key_id, OWN.secret, region_name=REGION)
     return lambda service: session.client(service, endpoint_url=aws.endpoint_url)
 
@@ -108,7 +108,7 @@ def s3(client: Client) -> Any:
 
 
 def cli_environment(endpoint_url: str, region: str = REGION) -> dict[str, str]:
-    """For the AWS CLI, as the lab's own user: nothing of whoever runs the tests but the PATH."""
+    """For the AWS CLI, as the lab's own user: only PATH is inherited from whoever runs the tests."""
     return {
         "PATH": os.environ["PATH"],
         "AWS_ENDPOINT_URL": endpoint_url,
@@ -121,7 +121,7 @@ def cli_environment(endpoint_url: str, region: str = REGION) -> dict[str, str]:
 
 
 class Network:
-    """A VPC with three subnets in three zones; what has its default security group lets everybody in."""
+    """A VPC with three subnets in three zones; its default security group allows all inbound traffic."""
 
     def __init__(self, client: Client, cidr: str = "10.0.0.0/16") -> None:
         self.ec2 = client("ec2")
@@ -139,7 +139,7 @@ class Network:
         self.ec2.authorize_security_group_ingress(GroupId=default["GroupId"], IpPermissions=[anybody])
 
     def delete(self) -> None:
-        for subnet_id in self.subnet_ids:  # interfaces of balancers stay for a moment
+        for subnet_id in self.subnet_ids:  # interfaces of load balancers remain for a moment
             patiently(self.ec2.delete_subnet, SubnetId=subnet_id)
         self.ec2.delete_vpc(VpcId=self.vpc_id)
 
@@ -151,7 +151,7 @@ class Network:
     reraise=True,
 )
 def patiently(call: Callable[..., Any], **parameters: Any) -> Any:
-    """Call AWS until nothing is in the way any more."""
+    """Repeat an AWS call until it no longer fails because of dependencies."""
     return call(**parameters)
 
 
@@ -164,7 +164,7 @@ def network(client: Client) -> Iterator[Network]:
 
 @pytest.fixture(scope="session")
 def role(client: Client) -> Callable[[str], str]:
-    """The ARN of a role that this service may assume, old enough for that, with AWS's own policies."""
+    """The ARN of a role that this service can assume, with AWS's managed policies, old enough for that."""
 
     def make(service: str) -> str:
         iam, name = client("iam"), f"for-{service.split('.')[0]}"
@@ -188,7 +188,7 @@ def zip_of() -> Callable[[str], bytes]:
 
 
 def zip_source(source: str) -> bytes:
-    """A function's code, as it is uploaded."""
+    """A function's deployment package."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         archive.writestr("app.py", source)
@@ -204,7 +204,7 @@ def handler(event, context):
 
 @pytest.fixture
 def function(client: Client, role: Callable[[str], str]) -> Iterator[str]:
-    """The ARN of a function that answers `hello`."""
+    """The ARN of a function that returns `hello`."""
     functions = client("lambda")
     created = functions.create_function(
         FunctionName="hello",

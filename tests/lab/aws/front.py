@@ -1,4 +1,4 @@
-"""What stands before a function, by boto3, for as long as a test needs it."""
+"""What is in front of a function, created by boto3 for the duration of a test."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,7 +12,7 @@ Client = Callable[[str], Any]
 
 @contextmanager
 def certificate(client: Client, host: str, folder: Path) -> Iterator[tuple[str, Path]]:
-    """The ARN in ACM of a certificate for that host, and the file of the authority that signed it."""
+    """The ARN in ACM of a certificate for that host, and the certificate file of the CA that signed it."""
     authority, acm = Authority("tests"), client("acm")
     pair, ca = authority.issue(host, SERVER, names=(host,)), folder / "ca.crt"
     ca.write_bytes(authority.pair.certificate)
@@ -24,7 +24,7 @@ def certificate(client: Client, host: str, folder: Path) -> Iterator[tuple[str, 
 
 @contextmanager
 def target_group(client: Client, name: str, function: str) -> Iterator[str]:
-    """The ARN of a target group with that function, whose name and ARN are given."""
+    """The ARN of a target group with that function, which is given by name and ARN."""
     elb = client("elbv2")
     arn = elb.create_target_group(Name=name, TargetType="lambda")["TargetGroups"][0]["TargetGroupArn"]
     principal = {"Action": "lambda:InvokeFunction", "Principal": "elasticloadbalancing.amazonaws.com"}

@@ -1,4 +1,4 @@
-"""One of everything that a tutorial like this makes, by boto3, in a region of its own."""
+"""One resource of every type that a tutorial like this one creates, by boto3, in its own region."""
 
 import json
 import time
@@ -19,7 +19,7 @@ NAME = "stack"
 
 
 class Stack:
-    """Its things by name: `stack.vpc`, `stack.balancer`, …: ids or ARNs."""
+    """Its resources by name: `stack.vpc`, `stack.balancer`, …: ids or ARNs."""
 
     def __init__(self, endpoint_url: str) -> None:
         session = boto3.Session(OWN.access_key_id, OWN.secret, region_name=REGION)
@@ -140,7 +140,7 @@ PERMISSION = {
 
 
 def record(action: str) -> dict[str, Any]:
-    """A change of the zone's one record."""
+    """A change of the zone's only record."""
     values = {"TTL": 60, "ResourceRecords": [{"Value": "192.0.2.1"}]}
     return {
         "Changes": [{"Action": action, "ResourceRecordSet": {"Name": f"www.{DOMAIN}", "Type": "A", **values}}]

@@ -1,4 +1,4 @@
-"""What the lab replaces in moto is there, in the version that is pinned."""
+"""Everything that the lab replaces in moto exists in the pinned version."""
 
 import subprocess
 import sys
@@ -6,7 +6,7 @@ import tomllib
 from importlib.metadata import version
 from pathlib import Path
 
-# In a process of its own, as others of this one may have patched moto already.
+# In its own process, as others may have patched moto already in this one.
 COMPARE = """
 import inspect
 from lab.aws.moto_patches import PATCHES, apply
@@ -32,7 +32,7 @@ def test_moto_has_the_version_that_the_patches_are_for():
     assert moto.rpartition("==")[2] == version("moto")
 
 
-def test_each_patch_takes_the_place_of_something_of_the_same_shape():
+def test_each_patch_replaces_something_of_the_same_shape():
     answer = subprocess.run([sys.executable, "-c", COMPARE], capture_output=True, text=True)
     assert answer.returncode == 0, answer.stderr
     assert int(answer.stdout) > 0

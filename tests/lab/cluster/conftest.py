@@ -41,7 +41,7 @@ class SmallLab:
         self.processes = Processes(self.settings)
         self.internet = Internet(self.settings.run)
         self.internet.up()
-        self.hosts: dict[str, list[str]] = {}  # what the AWS load balancers publish
+        self.hosts: dict[str, list[str]] = {}  # what the AWS load balancers publish in DNS
 
     def eks(self, **more: Any) -> Cluster:
         vpc = self.internet.attach("vpc-aws", "10.0.0.0/16")
@@ -77,7 +77,7 @@ class Kubectl:
         return subprocess.run(command, input=stdin, capture_output=True, text=True)
 
     def __call__(self, *arguments: str, stdin: str = "") -> str:
-        """What it prints; the test fails if it does."""
+        """Its output; the test fails if the command does."""
         answer = self.run(*arguments, stdin=stdin)
         assert answer.returncode == 0, f"kubectl {' '.join(arguments)}: {answer.stderr}"
         return answer.stdout
@@ -90,7 +90,7 @@ class Kubectl:
 
 
 def eventually(check: Callable[[], Any], seconds: float = 15) -> Any:
-    """What `check` returns, as soon as it is true."""
+    """The result of `check`, as soon as it is true."""
     deadline = time.monotonic() + seconds
     while not (found := check()):
         assert time.monotonic() < deadline, f"not within {seconds} s: {check}"
@@ -107,7 +107,7 @@ def small_lab(programs: Path) -> Iterator[SmallLab]:
 
 @pytest.fixture(scope="session")
 def clusters(small_lab: SmallLab) -> Iterator[dict[str, Kubectl]]:
-    """`eks` and `gke`, each with a node and a pod `web`, which says "web in eks" over HTTP on 8080."""
+    """`eks` and `gke`, each with a node and a pod `web`, which returns "web in eks" over HTTP on 8080."""
     webhook = _token_webhook(small_lab)
     made = {"eks": small_lab.eks(token_webhook=webhook), "gke": small_lab.gke()}
     nodes = {
@@ -165,13 +165,13 @@ def _user(token: str) -> User:
 
 
 def _token_webhook(lab: SmallLab) -> dict[str, Any]:
-    """The kubeconfig of a webhook on the loopback of the VPC."""
+    """The kubeconfig of a webhook on the loopback interface of the VPC."""
     vpc = lab.internet.attach("vpc-aws", "10.0.0.0/16")
     return TokenWebhook(vpc.namespace, _user).kubeconfig
 
 
 def serve_http(handler: type[BaseHTTPRequestHandler], listener: Any) -> HTTPServer:
-    """An HTTP server, in a thread, on a listening socket that may be in another namespace."""
+    """An HTTP server, in a thread, on a listening socket that can be in another namespace."""
     server = HTTPServer(listener.getsockname(), handler, bind_and_activate=False)
     server.socket.close()
     listener.setblocking(True)

@@ -1,4 +1,4 @@
-"""What the lab's clusters refuse or correct: their proxies are stock Envoys, their images this machine's."""
+"""What the lab's clusters reject or correct: their proxies are stock Envoys, their images this machine's."""
 
 import json
 from typing import Any
@@ -43,7 +43,7 @@ def tried(kubectl: Kubectl, wanted: dict[str, Any]) -> Any:
     ],
     ids=["multicluster", "ambient", "distroless"],
 )
-def test_it_is_refused_at_once_with_the_reason(
+def test_unsupported_objects_are_rejected_with_the_reason(
     clusters: dict[str, Kubectl], wanted: Any, reason: str
 ) -> None:
     words = ("apply", "--server-side", "--dry-run=server", "-f", "-")
@@ -60,12 +60,12 @@ def test_it_is_refused_at_once_with_the_reason(
     ],
     ids=lambda wanted: wanted["kind"],
 )
-def test_what_resembles_it_is_admitted(clusters: dict[str, Kubectl], wanted: Any) -> None:
+def test_similar_objects_are_admitted(clusters: dict[str, Kubectl], wanted: Any) -> None:
     assert tried(clusters["gke"], wanted)["metadata"]["name"] == "tried"
 
 
 @pytest.mark.parametrize("revision", ["default", "1-30"])
-def test_istiod_sends_only_what_stock_envoy_knows(clusters: dict[str, Kubectl], revision: str) -> None:
+def test_istiod_sends_only_what_stock_envoy_supports(clusters: dict[str, Kubectl], revision: str) -> None:
     labels = {"app": "istiod", "istio.io/rev": revision}
     made = tried(
         clusters["eks"], workload("Deployment", "lab.local/istio/pilot:1", container="discovery", **labels)
@@ -77,7 +77,7 @@ def test_istiod_sends_only_what_stock_envoy_knows(clusters: dict[str, Kubectl], 
     }
 
 
-def test_other_deployments_are_left_alone(clusters: dict[str, Kubectl]) -> None:
+def test_other_deployments_are_unchanged(clusters: dict[str, Kubectl]) -> None:
     made = tried(
         clusters["eks"], workload("Deployment", "lab.local/curl:1", container="discovery", app="mine")
     )
@@ -85,7 +85,7 @@ def test_other_deployments_are_left_alone(clusters: dict[str, Kubectl]) -> None:
 
 
 @pytest.mark.parametrize(("name", "kept"), [("istiod", False), ("mine", True)])
-def test_metrics_go_out_of_the_mesh_configuration(
+def test_metrics_are_removed_from_the_mesh_configuration(
     clusters: dict[str, Kubectl], name: str, kept: bool
 ) -> None:
     labels = {"app.kubernetes.io/name": name}
@@ -94,13 +94,13 @@ def test_metrics_go_out_of_the_mesh_configuration(
 
 
 @pytest.mark.parametrize("image", ["example.com/web", "example.com/web:latest", "example.com/web:1"])
-def test_no_image_is_pulled_always(clusters: dict[str, Kubectl], image: str) -> None:
+def test_no_image_is_always_pulled(clusters: dict[str, Kubectl], image: str) -> None:
     spec = {"containers": [{"name": "one", "image": "example.com/other:1"}, {"name": "two", "image": image}]}
     made = tried(clusters["gke"], thing("Pod", spec=spec))
     assert [each["imagePullPolicy"] for each in made["spec"]["containers"]] == ["IfNotPresent"] * 2
 
 
-def test_an_image_that_is_never_to_be_pulled_stays_so(clusters: dict[str, Kubectl]) -> None:
+def test_pull_policy_never_is_kept(clusters: dict[str, Kubectl]) -> None:
     spec = {"containers": [{"name": "one", "image": "example.com/web:1", "imagePullPolicy": "Never"}]}
     made = tried(clusters["gke"], thing("Pod", spec=spec))
     assert made["spec"]["containers"][0]["imagePullPolicy"] == "Never"

@@ -1,4 +1,4 @@
-"""Real clusters: what a pod, a token and a crash meet. The fixtures are in conftest.py."""
+"""Real clusters: pods, tokens, crashes. The fixtures are in conftest.py."""
 
 import json
 import os
@@ -25,7 +25,7 @@ def test_nodes_are_ready_with_the_clouds_names_and_labels(clusters: dict[str, Ku
     assert {"type": "InternalIP", "address": "10.0.1.55"} in node["status"]["addresses"]
 
 
-def test_two_clusters_do_not_see_each_other(clusters: dict[str, Kubectl]) -> None:
+def test_clusters_are_isolated(clusters: dict[str, Kubectl]) -> None:
     assert clusters["eks"].exec("curl", "-s", "localhost:8080").strip() == "web in eks"
     assert clusters["gke"].exec("curl", "-s", "localhost:8080").strip() == "web in gke"
 
@@ -36,14 +36,14 @@ def test_a_pod_reaches_the_api_server_by_its_name(clusters: dict[str, Kubectl]) 
     assert json.loads(version)["gitVersion"] == "v1.35.4"
 
 
-def test_other_names_are_asked_of_the_vpc_resolver(clusters: dict[str, Kubectl]) -> None:
+def test_other_names_are_forwarded_to_the_vpc_resolver(clusters: dict[str, Kubectl]) -> None:
     assert "10.0.1.186" in clusters["eks"].exec("nslookup", "alb.example.com")
     unknown = clusters["eks"].run("exec", "web", "--", "nslookup", "alb.example.org")
     assert unknown.returncode != 0
 
 
 class Echo(BaseHTTPRequestHandler):
-    """Answers with the client's address."""
+    """Returns the client's address."""
 
     def do_GET(self) -> None:
         self.send_response(200)
@@ -69,7 +69,7 @@ def test_pods_in_eks_have_addresses_of_their_nodes_subnet(
     vpc.remove_private("10.0.1.200")
 
 
-def test_pods_leave_the_vpc_by_its_nat_only(clusters: dict[str, Kubectl], small_lab: SmallLab) -> None:
+def test_pods_leave_the_vpc_only_through_its_nat(clusters: dict[str, Kubectl], small_lab: SmallLab) -> None:
     outside = small_lab.internet.outside
     address = json.loads(outside.run("ip", "-json", "addr", "show", "eth0").stdout)[0]["addr_info"][0][
         "local"
@@ -86,7 +86,7 @@ def test_pods_leave_the_vpc_by_its_nat_only(clusters: dict[str, Kubectl], small_
     server.shutdown()
 
 
-def test_the_webhook_decides_about_tokens(clusters: dict[str, Kubectl], tmp_path: Path) -> None:
+def test_the_webhook_authenticates_tokens(clusters: dict[str, Kubectl], tmp_path: Path) -> None:
     kubectl = clusters["eks"]
     ca = tmp_path / "ca.crt"
     ca.write_bytes(kubectl.cluster.ca_certificate)
@@ -103,7 +103,7 @@ def test_the_webhook_decides_about_tokens(clusters: dict[str, Kubectl], tmp_path
 
 @pytest.fixture
 def another_lab(programs: Path, clusters: dict[str, Kubectl]) -> Iterator[SmallLab]:
-    """Beside the one of `clusters`, with the same addresses."""
+    """Next to that of `clusters`, with the same addresses."""
     with closing(SmallLab(f"k{os.getpid() % 10000}b", programs)) as lab:
         yield lab
 
@@ -119,10 +119,10 @@ def left_of(lab: SmallLab) -> list[str]:
 
 
 def zombies() -> set[str]:
-    """Ids of ended processes that nobody has waited for, whoever started them."""
+    """Ids of ended processes that no parent has waited for, whoever started them."""
     found = set()
     for path in Path("/proc").glob("[0-9]*/stat"):
-        with suppress(OSError):  # it is gone meanwhile
+        with suppress(OSError):  # it has ended meanwhile
             head, _, rest = path.read_text().rpartition(")")
             found |= {head.partition(" ")[0]} if rest.split()[0] == "Z" else set()
     return found
@@ -133,7 +133,7 @@ KEYS = Path("/proc/sys/kernel/keys/root_maxkeys")
 
 @pytest.fixture
 def unusual_setting() -> Iterator[str]:
-    """A kernel setting, harmless, that a kubelet would correct."""
+    """A harmless kernel setting that a kubelet would correct."""
     before = KEYS.read_text()
     KEYS.write_text("1000001")
     yield KEYS.read_text()
@@ -141,7 +141,7 @@ def unusual_setting() -> Iterator[str]:
 
 
 def named(program: str, lab: SmallLab) -> list[int]:
-    """The processes of that name in the lab."""
+    """The lab's processes of that name."""
     pids = cgroups.processes(lab.settings.cgroup)
     return [pid for pid in pids if Path(f"/proc/{pid}/comm").read_text().strip() == program]
 
@@ -156,7 +156,7 @@ def test_stop_ends_everything_and_a_crash_is_cleaned_up(another_lab: SmallLab, u
     cluster.stop_node()
     kubectl = Kubectl(another_lab.programs / "kubectl", cluster)
     assert kubectl("get", "nodes", "-o", "name") == ""
-    cluster.start_node("node", "10.0.1.55", {}, PODS)  # again, as a node group is made again
+    cluster.start_node("node", "10.0.1.55", {}, PODS)  # again, as a node group can be created again
     assert kubectl("get", "nodes", "-o", "name").strip() == "node/node"
     cluster.stop_node()
     assert cluster.ended() == []
@@ -171,19 +171,19 @@ def test_stop_ends_everything_and_a_crash_is_cleaned_up(another_lab: SmallLab, u
     assert not folder.exists()
     groups = Path("/sys/fs/cgroup").glob(f"**/{another_lab.settings.cgroup}/clusters/*")
     assert not [path for path in groups if path.is_dir()]
-    eventually(lambda: not zombies() - before)  # those of tests beside this one go by themselves
+    eventually(lambda: not zombies() - before)  # those of concurrent tests are reaped by their parents
 
     crashed = another_lab.eks()
     crashed.start_control_plane()
     crashed.start_node("node", "10.0.1.55", {}, PODS)
     assert left_of(another_lab)
-    clean_up(another_lab.settings)  # knows the settings only, as after `kill -9` of the daemon
+    clean_up(another_lab.settings)  # knows only the settings, as after `kill -9` of the daemon
     assert left_of(another_lab) == []
     clean_up(another_lab.settings)
     crashed.stop()  # finds nothing to do
 
 
-def test_a_program_that_ends_is_named_with_its_last_words(another_lab: SmallLab) -> None:
+def test_a_program_that_ends_is_named_with_the_end_of_its_log(another_lab: SmallLab) -> None:
     cluster = another_lab.eks()
     vpc = another_lab.internet.vpcs["vpc-aws"]
     with (

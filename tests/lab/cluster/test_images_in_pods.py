@@ -1,4 +1,4 @@
-"""What pods can run: the lab's server and tools, and images that a reader brings."""
+"""What pods can run: the lab's server and tools, and the reader's own images."""
 
 import json
 import tarfile
@@ -45,7 +45,7 @@ def server(gke: Kubectl) -> str:
 @pytest.mark.parametrize(
     ("version", "said"), [("--http1.1", "HTTP/1.1"), ("--http2-prior-knowledge", "HTTP/2.0")]
 )
-def test_the_server_says_what_it_received(gke: Kubectl, server: str, version: str, said: str) -> None:
+def test_the_server_returns_what_it_received(gke: Kubectl, server: str, version: str, said: str) -> None:
     words = ("curl", "-s", version, "-H", "X-Who: me", "-d", "text", f"http://{server}:8080/a%2Fb?c=1")
     seen = json.loads(gke.exec(*words))
     assert (seen["server"], seen["version"], seen["method"]) == ("v1", said, "POST")
@@ -54,16 +54,16 @@ def test_the_server_says_what_it_received(gke: Kubectl, server: str, version: st
 
 
 @pytest.mark.parametrize(("path", "status"), [("/status/418", 418), ("/status/x", 400), ("/delay/0.1", 200)])
-def test_the_server_answers_as_asked(gke: Kubectl, server: str, path: str, status: int) -> None:
+def test_the_server_responds_as_requested(gke: Kubectl, server: str, path: str, status: int) -> None:
     words = ("curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", f"http://{server}:8080{path}")
     assert gke.exec(*words) == str(status)
 
 
-def test_the_server_sends_lines_of_tcp_back(gke: Kubectl, server: str) -> None:
+def test_the_server_echoes_lines_of_tcp(gke: Kubectl, server: str) -> None:
     assert gke.exec("sh", "-c", f"echo hello | nc -w 2 {server} 9000").strip() == "v1 hello"
 
 
-def test_the_tools_see_the_packets_of_their_pod(gke: Kubectl, server: str) -> None:
+def test_the_tools_capture_the_packets_of_their_pod(gke: Kubectl, server: str) -> None:
     capture = "tcpdump -c 1 -n -i any tcp port 8080 2>/dev/null & sleep 1; curl -s -o /dev/null $0; wait"
     start(gke, pod("tools", images.TOOLS, command=["sleep", "600"]))
     seen = gke("exec", "tools", "--", "sh", "-c", capture, f"http://{server}:8080/")
@@ -71,7 +71,7 @@ def test_the_tools_see_the_packets_of_their_pod(gke: Kubectl, server: str) -> No
 
 
 def renamed(archive: Path, name: str, target: Path) -> Path:
-    """The same image under another name, as somebody else's tool would save it."""
+    """The same image under another name, as another tool would save it."""
     with tarfile.open(archive) as source, tarfile.open(target, "w") as copy:
         for member in source:
             data = source.extractfile(member).read()
@@ -82,7 +82,7 @@ def renamed(archive: Path, name: str, target: Path) -> Path:
     return target
 
 
-def test_an_image_of_ones_own_runs_once_it_was_brought(
+def test_the_readers_own_image_runs_after_it_was_added(
     gke: Kubectl, small_lab: SmallLab, tmp_path: Path
 ) -> None:
     [archive] = [path for path in small_lab.images if path.name.startswith("server-")]

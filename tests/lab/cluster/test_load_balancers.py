@@ -1,4 +1,4 @@
-"""Services of type LoadBalancer, as the other cloud and a reader's laptop see them."""
+"""Services of type LoadBalancer, as seen from the other cloud and from a reader's laptop."""
 
 import json
 from typing import Any
@@ -26,7 +26,7 @@ def service(
 
 
 class Balancers:
-    """One cluster's Services, and what stands before them."""
+    """One cluster's Services, and their load balancers."""
 
     def __init__(self, kubectl: Kubectl, lab: SmallLab) -> None:
         self.kubectl, self._lab = kubectl, lab
@@ -35,7 +35,7 @@ class Balancers:
         ]
 
     def create(self, document: dict[str, Any]) -> str:
-        """Returns the balancer's public address."""
+        """Returns the load balancer's public address."""
         self.kubectl.apply(document)
         name = document["metadata"]["name"]
         return self.address_of(eventually(lambda: self.ingress(name))[0])
@@ -46,27 +46,27 @@ class Balancers:
         )
 
     def address_of(self, ingress: dict[str, str]) -> str:
-        """As DNS would tell it."""
+        """As resolved by DNS."""
         return ingress.get("ip") or self._lab.hosts[ingress["hostname"]][0]
 
     def get(self, address: str, port: int) -> str:
-        """What someone outside of both clouds gets; "" for nothing."""
+        """What a client outside of both clouds gets; "" for nothing."""
         url = f"http://{address}:{port}/"
         return self._lab.internet.outside.run("curl", "-s", "-m", "2", url, check=False).stdout.strip()
 
     def inside(self, address: str, port: int) -> str:
-        """What something in the VPC gets."""
+        """What a client in the VPC gets."""
         url = f"http://{address}:{port}/"
         return self.vpc.namespace.run("curl", "-s", "-m", "2", url, check=False).stdout.strip()
 
     def complaint(self, name: str) -> str:
-        """The last event about the Service's balancer; "" for none."""
+        """The last event about the Service's load balancer; "" for none."""
         fields = f"reason=SyncLoadBalancerFailed,involvedObject.name={name}"
         events = json.loads(self.kubectl("get", "events", f"--field-selector={fields}", "-o", "json"))
         return "".join(event["message"] for event in events["items"][-1:])
 
     def taken(self) -> list[str]:
-        """The public addresses of the VPC's own interface, its NAT's excepted."""
+        """The public addresses on the VPC's own interface, except its NAT's."""
         shown = json.loads(self.vpc.namespace.run("ip", "-json", "addr", "show", "eth0").stdout)
         addresses = [entry["local"] for entry in shown[0]["addr_info"] if entry["family"] == "inet"]
         return [address for address in addresses if address != self.vpc.nat]
@@ -87,10 +87,10 @@ def test_every_port_is_reachable_until_the_service_is_deleted(balancers: Balance
     assert balancers.get(address, 81) == ""
     balancers.kubectl("delete", "service", "web", "--timeout=15s")  # waits for the finalizer
     assert balancers.taken() == []
-    eventually(lambda: balancers.get(address, 80) == "")  # kube-proxy is a moment behind
+    eventually(lambda: balancers.get(address, 80) == "")  # kube-proxy follows a moment later
 
 
-def test_nothing_else_of_the_node_is_on_the_address(balancers: Balancers, small_lab: SmallLab) -> None:
+def test_no_other_port_of_the_node_is_reachable(balancers: Balancers, small_lab: SmallLab) -> None:
     address = balancers.create(service("web", 80))
     node_port = balancers.kubectl("get", "service", "web", "-o", "jsonpath={.spec.ports[0].nodePort}")
     for port in ("6443", "10250", "2379", node_port):
@@ -99,7 +99,7 @@ def test_nothing_else_of_the_node_is_on_the_address(balancers: Balancers, small_
         assert answer.returncode in (7, 28), f"{port}: {answer.stdout}"
 
 
-def test_each_service_has_an_address_of_its_own(balancers: Balancers) -> None:
+def test_each_service_has_its_own_address(balancers: Balancers) -> None:
     addresses = {balancers.create(service("one", 80)), balancers.create(service("two", 80))}
     assert len(addresses) == 2
     assert sorted(balancers.taken()) == sorted(addresses)
@@ -114,12 +114,12 @@ def test_applying_twice_changes_nothing(balancers: Balancers) -> None:
     assert balancers.get(address, 80).startswith("web in")
 
 
-def test_without_endpoints_it_leads_nowhere(balancers: Balancers) -> None:
+def test_without_endpoints_nothing_is_reachable(balancers: Balancers) -> None:
     address = balancers.create(service("empty", 80, app="nobody"))
     assert balancers.get(address, 80) == ""
 
 
-def test_without_a_free_address_it_stays_pending_and_says_why(balancers: Balancers) -> None:
+def test_without_a_free_address_it_stays_pending_with_a_reason(balancers: Balancers) -> None:
     taken = []
     with pytest.raises(LabError):
         while True:
@@ -131,13 +131,13 @@ def test_without_a_free_address_it_stays_pending_and_says_why(balancers: Balance
         balancers.vpc.release_public(address)
 
 
-def test_another_type_gives_the_address_back(balancers: Balancers) -> None:
+def test_changing_the_type_releases_the_address(balancers: Balancers) -> None:
     balancers.create(service("web", 80))
     balancers.kubectl("patch", "service", "web", "-p", '{"spec": {"type": "ClusterIP"}}')
     eventually(lambda: balancers.ingress("web") == [] and balancers.taken() == [])
 
 
-def test_a_class_that_nobody_serves_stays_pending_and_says_why(balancers: Balancers) -> None:
+def test_an_unknown_class_stays_pending_with_a_reason(balancers: Balancers) -> None:
     balancers.kubectl.apply(service("classy", 80, loadBalancerClass="service.k8s.aws/nlb"))
     assert "loadBalancerClass service.k8s.aws/nlb: nothing in this cluster serves it" in eventually(
         lambda: balancers.complaint("classy")
@@ -146,7 +146,7 @@ def test_a_class_that_nobody_serves_stays_pending_and_says_why(balancers: Balanc
     balancers.kubectl("delete", "service", "classy", "--timeout=15s")
 
 
-def test_an_annotation_that_is_not_offered_is_refused_by_name(balancers: Balancers) -> None:
+def test_an_unsupported_annotation_is_rejected_by_name(balancers: Balancers) -> None:
     of_cloud = {
         "eks-test": (
             "service.beta.kubernetes.io/aws-load-balancer-type",
@@ -158,10 +158,10 @@ def test_an_annotation_that_is_not_offered_is_refused_by_name(balancers: Balance
     balancers.kubectl.apply(service("odd", 80, annotations={name: "nlb"}))
     assert f"the annotation {name}: nlb: {refusal}" in eventually(lambda: balancers.complaint("odd"))
     assert balancers.ingress("odd") == []
-    balancers.create(service("odd", 80))  # without it, all is well
+    balancers.create(service("odd", 80))  # without it, the Service is accepted
 
 
-def test_gke_replaces_a_balancer_whose_type_changes(
+def test_gke_replaces_a_load_balancer_whose_type_changes(
     clusters: dict[str, Kubectl], small_lab: SmallLab
 ) -> None:
     balancers = Balancers(clusters["gke"], small_lab)
@@ -187,11 +187,11 @@ def test_gke_replaces_a_balancer_whose_type_changes(
         balancers.kubectl("delete", "service", "--all")
 
 
-def test_aws_lets_nothing_through_before_its_health_checks_pass(
+def test_aws_forwards_nothing_before_health_checks_pass(
     clusters: dict[str, Kubectl], small_lab: SmallLab
 ) -> None:
     balancers = Balancers(clusters["eks"], small_lab)
-    serve = {"targetPort": 8081}  # where nothing listens yet
+    serve = {"targetPort": 8081}  # nothing listens there yet
     late = service("late", 80)
     late["spec"]["ports"][0] |= serve
     try:
@@ -205,7 +205,7 @@ def test_aws_lets_nothing_through_before_its_health_checks_pass(
         balancers.kubectl("delete", "service", "--all")
 
 
-def test_aws_gives_a_host_name_that_is_published(clusters: dict[str, Kubectl], small_lab: SmallLab) -> None:
+def test_aws_publishes_a_host_name(clusters: dict[str, Kubectl], small_lab: SmallLab) -> None:
     balancers = Balancers(clusters["eks"], small_lab)
     balancers.create(service("web", 80))
     [ingress] = balancers.ingress("web")

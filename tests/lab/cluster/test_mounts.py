@@ -16,8 +16,8 @@ def inode(view: View, path: str) -> str:
     return subprocess.run(view.enter_new("stat", "-c", "%i", path), capture_output=True, text=True).stdout
 
 
-def test_a_file_of_the_machine_is_shared_where_it_is_named(tmp_path):
-    """As the lock file of iptables is: what holds it outside holds it inside."""
+def test_a_named_file_is_shared_with_the_machine(tmp_path):
+    """Like the lock file of iptables: a lock held outside is held inside."""
     with tempfile.NamedTemporaryFile(dir="/run") as lock:
         shared, alone = View(tmp_path / "shared", [Path(lock.name)]), View(tmp_path / "alone", [])
         for view in (shared, alone):

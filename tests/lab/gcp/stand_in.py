@@ -1,4 +1,4 @@
-"""The GKE stand-in with a client of Google's, and a double of the clusters behind it."""
+"""The emulated Google Cloud with one of Google's clients, and a fake of the clusters behind it."""
 
 import os
 import threading
@@ -19,12 +19,12 @@ from lab.settings import Lab
 
 WHERE = "projects/lab-project/locations/us-central1-a"
 GKE = f"{WHERE}/clusters/gke"
-LIMIT = 20  # seconds, for anything that is waited for
+LIMIT = 20  # seconds, for any wait
 CA = b"-----BEGIN CERTIFICATE-----\n"
 
 
 class Machines:
-    """Stands where lab.cluster's Cluster does; its gates let a test look at each state."""
+    """A fake of lab.cluster's Cluster; its gates let a test inspect each state."""
 
     def __init__(self, spec: Any) -> None:
         self.spec, self.endpoint, self.ca_certificate = spec, "", CA
@@ -55,11 +55,11 @@ class Machines:
 
 
 class Google:
-    """A running stand-in and the clusters that it asked for."""
+    """A running emulation and the clusters that it created."""
 
     def __init__(self, folder: Path, internet: Internet) -> None:
         self.machines: list[Machines] = []
-        self.patient = False  # whether clusters wait for the test to open their gates
+        self.patient = False  # whether clusters wait until the test opens their gates
         self.failure: Exception | None = None
         self.gcp = Gcp(_lab(folder), internet, self.make_cluster, lambda vpc: vpc.resolver)
 
@@ -86,7 +86,7 @@ class Google:
         }
 
     def wait(self, operation: Operation) -> Operation:
-        """As a caller of GKE does: ask until it is DONE."""
+        """Poll until it is DONE, as a caller of GKE does."""
         name = f"{WHERE}/operations/{operation.name}"
         self.until(lambda: self.client.get_operation(name=name).status == Operation.Status.DONE)
         return self.client.get_operation(name=name)
@@ -115,7 +115,7 @@ class Google:
 
 @contextmanager
 def internet_in(folder: Path) -> Iterator[Internet]:
-    """The lab's internet, up, for the networks of a stand-in."""
+    """The lab's internet, up, for the networks of an emulated cloud."""
     internet = Internet(folder)
     internet.up()
     yield internet

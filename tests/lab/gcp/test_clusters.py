@@ -1,4 +1,4 @@
-"""The GKE stand-in as Google's own clients see it. Behind it is a double of the cluster, at its border."""
+"""The emulated GKE through Google's own clients, with a fake of the cluster behind it."""
 
 import re
 import shutil
@@ -65,7 +65,7 @@ def _progress(gke: Google, operation: Operation) -> dict[str, int]:
     return {metric.name: metric.int_value for metric in current.progress.metrics}
 
 
-def test_a_running_cluster_is_described_as_gke_does(gke):
+def test_a_running_cluster_is_described_as_by_gke(gke):
     gke.create(resource_labels={"tutorial": "lambda"}, release_channel={"channel": "RAPID"})
     cluster = gke.get()
     assert cluster.endpoint == "127.0.0.1:6443"
@@ -85,7 +85,7 @@ def test_a_running_cluster_is_described_as_gke_does(gke):
     assert labels["topology.kubernetes.io/zone"] == "us-central1-a"
 
 
-def test_a_cluster_of_which_a_program_has_ended_is_degraded(gke):
+def test_a_cluster_with_an_ended_program_is_degraded(gke):
     gke.create()
     gke.machines[-1].dead.append("gke-gke/etcd was killed by SIGKILL")
     (listed,) = gke.client.list_clusters(parent=WHERE).clusters
@@ -96,7 +96,7 @@ def test_a_cluster_of_which_a_program_has_ended_is_degraded(gke):
     assert gke.get().status == Cluster.Status.RUNNING and not gke.get().status_message
 
 
-def test_deleting_ends_the_cluster(gke):
+def test_deletion_ends_the_cluster(gke):
     gke.create()
     operation = gke.client.delete_cluster(name=GKE)
     assert operation.operation_type == Operation.Type.DELETE_CLUSTER
@@ -108,10 +108,10 @@ def test_deleting_ends_the_cluster(gke):
     assert (error["code"], error["status"]) == (404, "NOT_FOUND")
     assert error["errors"] == [{"message": error["message"], "domain": "global", "reason": "notFound"}]
     assert not gke.client.list_clusters(parent=WHERE).clusters
-    gke.create()  # its place is free again
+    gke.create()  # the quota is available again
 
 
-def test_a_cluster_that_does_not_come_up_says_why_and_can_be_deleted(gke):
+def test_a_cluster_that_does_not_start_has_a_reason_and_can_be_deleted(gke):
     gke.failure = LabError("starting the control plane", "etcd ended", "look at its log")
     operation = gke.create()
     assert "etcd ended" in operation.status_message
@@ -140,7 +140,7 @@ def test_one_operation_at_a_time(gke):
     gke.wait(gke.client.delete_cluster(name=GKE))
 
 
-def test_stopping_ends_clusters_and_forgets_the_key(gke):
+def test_stopping_ends_clusters_and_deletes_the_key(gke):
     gke.create()
     gke.gcp.stop()
     assert gke.machines[0].stopped
@@ -148,7 +148,7 @@ def test_stopping_ends_clusters_and_forgets_the_key(gke):
     gke.gcp.stop()
 
 
-def test_stopping_waits_for_a_cluster_under_way_and_ends_it(gke):
+def test_stopping_waits_for_a_cluster_in_creation_and_ends_it(gke):
     gke.patient = True
     gke.client.create_cluster(parent=WHERE, cluster={"name": "gke", "initial_node_count": 1})
     gke.until(lambda: gke.machines)
@@ -198,7 +198,7 @@ def test_stopping_waits_for_a_cluster_under_way_and_ends_it(gke):
         ),
     ],
 )
-def test_what_gke_refuses_is_refused(gke, asked, error, message):
+def test_invalid_requests_are_rejected_as_by_gke(gke, asked, error, message):
     with pytest.raises(error, match=re.escape(message)):
         gke.create(**asked)
     assert not gke.machines
@@ -218,26 +218,26 @@ def test_what_gke_refuses_is_refused(gke, asked, error, message):
         ),
     ],
 )
-def test_what_is_not_offered_is_refused_by_its_name(gke, asked, named):
+def test_unsupported_fields_are_rejected_by_name(gke, asked, named):
     with pytest.raises(exceptions.MethodNotImplemented, match=re.escape(f"does not offer the field {named}")):
         gke.create(**asked)
     assert not gke.client.list_clusters(parent=WHERE).clusters
 
 
-def test_what_is_false_asks_for_nothing(gke):
+def test_false_values_are_accepted(gke):
     gke.create(autopilot={"enabled": False}, shielded_nodes={})
     assert gke.get().status == Cluster.Status.RUNNING
 
 
 @pytest.mark.parametrize("version", ["", "-", "latest", "1.35", "1.35.4", "1.35.4-gke.1000"])
-def test_a_version_may_be_written_in_many_ways(gke, version):
+def test_a_version_can_be_given_in_several_forms(gke, version):
     gke.create(initial_cluster_version=version)
     assert (
         gke.get().current_master_version == gke.client.get_server_config(name=WHERE).default_cluster_version
     )
 
 
-def test_a_name_is_taken_and_the_quota_is_used_up(gke):
+def test_duplicate_names_and_an_exhausted_quota_are_rejected(gke):
     gke.create()
     with pytest.raises(exceptions.Conflict, match=f"Already exists: {ZONE}/clusters/gke."):
         gke.create()
@@ -254,7 +254,7 @@ def test_a_name_is_taken_and_the_quota_is_used_up(gke):
         ({"private_cluster_config": {"enable_private_nodes": True}}, True),
     ],
 )
-def test_nodes_are_private_where_the_cluster_says_so(gke, asked, private):
+def test_nodes_are_private_if_the_cluster_or_pool_says_so(gke, asked, private):
     gke.create(**asked)
     cluster = gke.get()
     assert cluster.network_config.default_enable_private_nodes == private
@@ -268,8 +268,8 @@ def test_nodes_are_private_where_the_cluster_says_so(gke, asked, private):
     assert shown.network_config.enable_private_nodes != private, "a pool may say otherwise"
 
 
-def leads_out(gke: Google, internet: Internet) -> bool:
-    """Whether a connection from the project's network to someone outside is made."""
+def has_egress(gke: Google, internet: Internet) -> bool:
+    """Whether a connection from the project's network to an outside host succeeds."""
     vpc = gke.gcp.vpc
     assert vpc
     with sockets.listen(("198.51.100.2", 8080), internet.outside) as listener:
@@ -280,25 +280,25 @@ def leads_out(gke: Google, internet: Internet) -> bool:
         return True
 
 
-def test_nodes_with_public_addresses_are_a_way_out_while_they_are_there(gke, internet):
+def test_nodes_with_public_addresses_have_egress(gke, internet):
     gke.patient = True
     operation = gke.client.create_cluster(parent=WHERE, cluster={"name": "gke", "initial_node_count": 1})
     gke.until(lambda: gke.machines)
-    assert not leads_out(gke, internet)
+    assert not has_egress(gke, internet)
     gke.machines[0].control_plane.set()
     gke.machines[0].node.set()
     gke.wait(operation)
-    assert leads_out(gke, internet)
+    assert has_egress(gke, internet)
     gke.wait(gke.client.delete_node_pool(name=f"{GKE}/nodePools/default-pool"))
-    assert not leads_out(gke, internet)
+    assert not has_egress(gke, internet)
     pool = {"name": "other", "initial_node_count": 1, "network_config": {"enable_private_nodes": True}}
     gke.wait(gke.client.create_node_pool(parent=GKE, node_pool=pool))
-    assert not leads_out(gke, internet)
+    assert not has_egress(gke, internet)
 
 
-def test_private_nodes_get_out_by_cloud_nat_in_their_region(gke, internet):
+def test_private_nodes_have_egress_through_cloud_nat_in_their_region(gke, internet):
     gke.create(network_config={"default_enable_private_nodes": True})
-    assert not leads_out(gke, internet)
+    assert not has_egress(gke, internet)
     routers = compute_v1.RoutersClient(
         transport="rest", client_options={"api_endpoint": gke.gcp.endpoint_url}
     )
@@ -318,18 +318,18 @@ def test_private_nodes_get_out_by_cloud_nat_in_their_region(gke, internet):
         operations.wait(**where, operation=operation.name)
 
     insert("europe-west1", nats=[nat])
-    assert not leads_out(gke, internet), "it is elsewhere"
+    assert not has_egress(gke, internet), "it is elsewhere"
     insert("us-central1", name="without")
-    assert not leads_out(gke, internet), "it has no NAT"
+    assert not has_egress(gke, internet), "it has no NAT"
     insert("us-central1", nats=[nat])
-    assert leads_out(gke, internet)
+    assert has_egress(gke, internet)
     where = {"project": "lab-project", "region": "us-central1"}
     operation = routers.delete(**where, router="nat")
     operations.wait(**where, operation=operation.name)
-    assert not leads_out(gke, internet)
+    assert not has_egress(gke, internet)
 
 
-def test_places_that_are_not_there_or_not_ours(gke):
+def test_unknown_locations_and_other_projects_are_rejected(gke):
     with pytest.raises(exceptions.Forbidden, match=r'Required "container.clusters.list" permission'):
         gke.client.list_clusters(parent="projects/another/locations/us-central1-a")
     with pytest.raises(exceptions.BadRequest, match='Location "moon" does not exist'):
@@ -338,7 +338,7 @@ def test_places_that_are_not_there_or_not_ours(gke):
         gke.client.get_operation(name=f"{WHERE}/operations/operation-1")
 
 
-def test_lists_take_a_location_or_all(gke):
+def test_lists_accept_a_location_or_all(gke):
     operation = gke.create()
     for location, count in {"us-central1-a": 1, "-": 1, "us-central1-b": 0, "us-central1": 0}.items():
         parent = f"projects/lab-project/locations/{location}"
@@ -353,7 +353,7 @@ def test_old_clients_use_zones(gke):
     assert cluster.name == "gke"
 
 
-def test_labels_are_replaced_by_who_has_seen_them(gke):
+def test_labels_are_replaced_only_with_the_current_fingerprint(gke):
     gke.create(resource_labels={"a": "1"})
     seen = gke.get().label_fingerprint
     request: dict[str, Any] = {"name": GKE, "resource_labels": {"b": "2"}, "label_fingerprint": seen}
@@ -363,7 +363,7 @@ def test_labels_are_replaced_by_who_has_seen_them(gke):
         gke.client.set_labels(request)
 
 
-def test_who_reaches_the_api_server_may_change(gke):
+def test_authorized_networks_can_be_changed(gke):
     first, second = ({"enabled": True, "cidr_blocks": [{"cidr_block": f"203.0.113.{n}/32"}]} for n in (7, 8))
     gke.create(master_authorized_networks_config=first)
     assert gke.get().master_authorized_networks_config.cidr_blocks[0].cidr_block == "203.0.113.7/32"
@@ -400,7 +400,7 @@ def test_who_reaches_the_api_server_may_change(gke):
         ),
     ],
 )
-def test_updates_that_are_refused_change_nothing(gke, update, error, message):
+def test_rejected_updates_change_nothing(gke, update, error, message):
     gke.create()
     before = gke.get()
     with pytest.raises(error, match=re.escape(message)):
@@ -433,7 +433,7 @@ def test_a_pool_is_replaced(gke):
         gke.client.delete_node_pool(name=f"{GKE}/nodePools/default-pool")
 
 
-def test_unknown_fields_are_refused_as_google_does(gke):
+def test_unknown_fields_are_rejected_as_by_google(gke):
     session = AuthorizedSession(google.auth.default(scopes=[SCOPE])[0])
     url = f"{gke.gcp.endpoint_url}/v1/{WHERE}/clusters"
     answer = session.post(url, json={"cluster": {"nodePools": [{"nmae": "x"}]}})
@@ -449,7 +449,7 @@ def test_unknown_fields_are_refused_as_google_does(gke):
         assert session.post(url, data=body).json()["error"]["status"] == "INVALID_ARGUMENT"
 
 
-def test_what_the_lab_does_not_offer_says_so(gke):
+def test_unsupported_methods_are_reported(gke):
     operation = gke.create()
     with pytest.raises(exceptions.BadRequest, match="cannot be cancelled"):
         gke.client.cancel_operation(name=f"{WHERE}/operations/{operation.name}")
@@ -477,7 +477,7 @@ def test_gcloud_gets_credentials(gke, tmp_path):
     assert "code=404, message=Not found:" in refused.stderr
 
 
-def test_a_network_without_a_resolver_is_taken_back(tmp_path):
+def test_a_network_without_a_resolver_is_rolled_back(tmp_path):
     def no_answer(vpc: Vpc) -> str:
         raise LabError("starting dns/gcp", "no answer in 10 s")
 

@@ -1,4 +1,4 @@
-"""The project itself, its network and its region as Google's own clients of Compute Engine see them."""
+"""The project itself, its network and its region through Google's own clients of Compute Engine."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -26,7 +26,7 @@ def options(tmp_path_factory) -> Iterator[dict[str, Any]]:
     cloud.gcp.stop()
 
 
-def test_the_project_names_whom_its_machines_act_as(options):
+def test_the_project_names_its_default_service_account(options):
     projects = compute_v1.ProjectsClient(**options)
     account = projects.get(project=PROJECT).default_service_account
     assert account == "123456789012-compute@developer.gserviceaccount.com"
@@ -36,7 +36,7 @@ def test_the_project_names_whom_its_machines_act_as(options):
         projects.get(project="another")
 
 
-def test_it_has_the_network_default_with_a_subnet_in_the_region_and_no_other(options):
+def test_the_only_network_is_default_with_a_subnet_in_the_region(options):
     networks = compute_v1.NetworksClient(**options)
     found = networks.get(project=PROJECT, network="default")
     assert found.auto_create_subnetworks
@@ -57,7 +57,7 @@ def test_a_region_has_quotas(options):
         regions.get(project=PROJECT, region="moon")
 
 
-def test_which_services_are_enabled(options):
+def test_enabled_services(options):
     session = AuthorizedSession(
         google.auth.default(scopes=["https://www.googleapis.com/auth/cloud-platform"])[0]
     )

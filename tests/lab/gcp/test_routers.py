@@ -1,4 +1,4 @@
-"""Cloud Routers with Cloud NAT as Google's own client of Compute Engine sees them."""
+"""Cloud Routers with Cloud NAT through Google's own client of Compute Engine."""
 
 import os
 import re
@@ -34,7 +34,7 @@ CONFLICT = f"Can not create new Nats since a Nat with option {ALL} exists."
 
 
 class Compute:
-    """Google's clients of one stand-in."""
+    """Google's clients for one emulated cloud."""
 
     def __init__(self, cloud: Google) -> None:
         self.url = cloud.gcp.endpoint_url
@@ -47,7 +47,7 @@ class Compute:
         return self.routers.insert(project=PROJECT, region=region, router_resource=ROUTER | router)
 
     def done(self, operation: Any) -> Any:
-        """Its own `result` asks at compute.googleapis.com, whatever endpoint the client was given."""
+        """The client's own `result` calls compute.googleapis.com, whatever its endpoint."""
         region = operation.region.rpartition("/")[2]
         return self.operations.wait(project=PROJECT, region=region, operation=operation.name)
 
@@ -73,7 +73,7 @@ class Compute:
                 Google.until(partial(self._deleted, router))
 
     def _deleted(self, router: Any) -> bool:
-        """Delete it, unless an operation of the test is under way on it."""
+        """Delete it, unless one of the test's operations is running on it."""
         try:
             self.done(self.delete(router.name, router.region.rpartition("/")[2]))
         except exceptions.BadRequest:
@@ -101,7 +101,7 @@ def compute(cloud, monkeypatch) -> Iterator[Compute]:
 
 
 def errors(error: exceptions.GoogleAPICallError) -> tuple[int, str]:
-    """Code and reason, as Compute Engine gives them in its own form."""
+    """Code and reason, in Compute Engine's own format."""
     assert error.response is not None
     document = error.response.json()["error"]
     assert "status" not in document
@@ -111,7 +111,7 @@ def errors(error: exceptions.GoogleAPICallError) -> tuple[int, str]:
     return document["code"], one["reason"]
 
 
-def test_a_nat_is_added_to_a_router_later_as_gcloud_does(compute):
+def test_gcloud_adds_a_nat_to_an_existing_router(compute):
     compute.done(compute.insert(description="the way out", nats=[]))
     before = compute.get()
     before.nats = [NAT]
@@ -162,7 +162,7 @@ def test_a_router_is_inserted_and_deleted(compute):
         compute.delete()
 
 
-def test_a_router_is_described_as_google_does(compute):
+def test_a_router_is_described_as_by_google(compute):
     log = {"enable": True, "filter": "ERRORS_ONLY"}
     compute.done(compute.insert(description="d" * 2048, nats=[NAT | {"log_config": log}]))
     router = compute.get()
@@ -190,7 +190,7 @@ def test_a_router_is_described_as_google_does(compute):
         f"https://www.googleapis.com/compute/v1/projects/{PROJECT}/global/networks/default",
     ],
 )
-def test_a_network_may_be_written_in_many_ways(compute, network):
+def test_a_network_can_be_given_in_several_forms(compute, network):
     compute.insert(network=network)
     assert compute.get().network.endswith(f"/compute/v1/projects/{PROJECT}/global/networks/default")
 
@@ -221,7 +221,7 @@ def nat(**parts: Any) -> dict[str, Any]:
         ({"nats": [NAT, NAT]}, "invalid", f"nats[1].sourceSubnetworkIpRangesToNat': '{ALL}'. {CONFLICT}"),
     ],
 )  # fmt: skip
-def test_what_google_refuses_is_refused(compute, asked, reason, message):
+def test_invalid_routers_are_rejected_as_by_google(compute, asked, reason, message):
     with pytest.raises(exceptions.BadRequest) as refused:
         compute.insert(**asked)
     assert errors(refused.value) == (400, reason)
@@ -229,7 +229,7 @@ def test_what_google_refuses_is_refused(compute, asked, reason, message):
     assert not compute.listed()
 
 
-def test_a_network_that_is_not_there_is_not_found(compute):
+def test_a_missing_network_is_not_found(compute):
     with pytest.raises(exceptions.NotFound) as refused:
         compute.insert(network=f"projects/{PROJECT}/global/networks/other")
     assert errors(refused.value) == (404, "notFound")
@@ -248,7 +248,7 @@ def test_a_network_that_is_not_there_is_not_found(compute):
         ({"encrypted_interconnect_router": True}, "encrypted_interconnect_router"),
     ],
 )
-def test_what_the_lab_has_not_got_says_so(compute, asked, named):
+def test_unsupported_features_are_reported(compute, asked, named):
     with pytest.raises(exceptions.MethodNotImplemented, match=f"The lab does not offer .*{named}"):
         compute.insert(**asked)
     assert not compute.listed()
@@ -256,7 +256,7 @@ def test_what_the_lab_has_not_got_says_so(compute, asked, named):
         compute.routers.update(project=PROJECT, region=REGION, router="nat", router_resource={})
 
 
-def test_a_name_is_taken_and_a_network_has_one_nat(compute):
+def test_a_duplicate_name_or_a_second_nat_is_rejected(compute):
     compute.done(compute.insert())
     with pytest.raises(exceptions.Conflict) as refused:
         compute.insert()
@@ -270,7 +270,7 @@ def test_a_name_is_taken_and_a_network_has_one_nat(compute):
     assert compute.get(region="europe-west1").nats
 
 
-def test_nothing_is_done_to_a_router_with_an_operation_under_way(compute):
+def test_calls_are_rejected_while_an_operation_is_running(compute):
     inserting = compute.insert()
     with pytest.raises(exceptions.BadRequest, match=f"The resource '{PATH}' is not ready") as refused:
         compute.delete()
@@ -286,7 +286,7 @@ def test_nothing_is_done_to_a_router_with_an_operation_under_way(compute):
     compute.insert()
 
 
-def test_the_same_request_is_taken_once(compute):
+def test_a_repeated_request_id_has_no_effect(compute):
     request = {"project": PROJECT, "region": REGION, "router_resource": ROUTER}
     request |= {"request_id": str(uuid.uuid4())}
     first = compute.routers.insert(request=request)
@@ -296,7 +296,7 @@ def test_the_same_request_is_taken_once(compute):
         compute.routers.insert(request=request | {"request_id": "once"})
 
 
-def test_waiting_returns_what_is_done(compute):
+def test_wait_returns_the_finished_operation(compute):
     names = {"project": PROJECT, "region": REGION}
     operation = compute.operations.wait(operation=compute.insert().name, **names)
     assert operation.status == compute_v1.Operation.Status.DONE
@@ -307,7 +307,7 @@ def test_waiting_returns_what_is_done(compute):
         compute.operations.get(project=PROJECT, region="europe-west1", operation=operation.name)
 
 
-def test_lists_come_in_pages(compute):
+def test_lists_are_paginated(compute):
     for name in ("nat", "other", "third"):
         compute.insert(name=name, description=f"the {name}", nats=[])
     assert compute.listed() == ["nat", "other", "third"]
@@ -323,7 +323,7 @@ def test_lists_come_in_pages(compute):
             compute.listed(**unknown)
 
 
-def test_the_list_of_all_regions(compute):
+def test_the_aggregated_list_has_all_regions(compute):
     [(region, empty)] = compute.everywhere().items()
     assert (region, empty.warning.code) == (f"regions/{REGION}", "NO_RESULTS_ON_PAGE")
     assert not empty.routers
@@ -338,7 +338,7 @@ def test_the_list_of_all_regions(compute):
 
 
 @pytest.mark.parametrize("region", ["moon", "us-central1-a"])
-def test_a_region_that_is_none(compute, region):
+def test_an_unknown_region_is_rejected(compute, region):
     with pytest.raises(exceptions.BadRequest) as refused:
         compute.insert(region=region)
     assert errors(refused.value) == (400, "invalid")
@@ -365,7 +365,7 @@ def test_another_project_is_forbidden(compute):
         compute.routers.aggregated_list(project="another")
 
 
-def test_unknown_fields_are_refused(compute):
+def test_unknown_fields_are_rejected(compute):
     session, url = compute.session(), f"{compute.url}/compute/v1/projects/{PROJECT}/regions/{REGION}/routers"
     for body, message in (
         ({"nmae": "nat"}, "Unknown name \"nmae\" at 'resource': Cannot find field."),
@@ -394,7 +394,7 @@ def test_a_token_needs_compute_engines_scope(compute, scopes, allowed):
         assert answer.json()["error"]["details"][0]["metadata"]["service"] == "compute.googleapis.com"
 
 
-def test_a_token_for_gke_is_none_for_compute_engine(compute):
+def test_a_token_for_gke_is_not_valid_for_compute_engine(compute):
     url = f"{compute.url}/compute/v1/projects/{PROJECT}/aggregated/routers"
     for audience, status in (("compute", 200), ("container", 401)):
         credentials = service_account.Credentials.from_service_account_file(
@@ -406,7 +406,7 @@ def test_a_token_for_gke_is_none_for_compute_engine(compute):
 
 
 @pytest.mark.skipif(not shutil.which("gcloud"), reason="gcloud is not installed")
-def test_gcloud_makes_lists_and_deletes_a_router(compute, tmp_path):
+def test_gcloud_creates_lists_and_deletes_a_router(compute, tmp_path):
     environment = os.environ | {
         "CLOUDSDK_CONFIG": str(tmp_path / "gcloud"),
         "CLOUDSDK_CORE_DISABLE_USAGE_REPORTING": "1",

@@ -1,4 +1,4 @@
-"""Tokens: what Google's auth library makes of the lab's key, and what the API and the API server of that."""
+"""Tokens that Google's auth library creates from the lab's key, used with the APIs and the API server."""
 
 import json
 import stat
@@ -37,7 +37,7 @@ HOUR = 3600
 
 @dataclass
 class Cloud:
-    """The API with its token endpoint, and a clock that a test can put forward."""
+    """The API with its token endpoint, and a clock that a test can advance."""
 
     url: str
     key_file: Path
@@ -57,7 +57,7 @@ class Cloud:
         return self.exchange(self.signed(aud=f"{self.url}/token", scope=scope)).json()["access_token"]
 
     def signed(self, key: dict[str, str] | None = None, **claims: Any) -> str:
-        """A JWT as this account makes it, with some claims otherwise; None leaves one out."""
+        """A JWT as this account creates it, with some claims replaced; None omits a claim."""
         key = key or self.key()
         now = int(time.time())
         all_claims = {"iss": key["client_email"], "iat": now, "exp": now + HOUR} | claims
@@ -128,8 +128,8 @@ def test_the_gapic_client_reaches_the_api(cloud, monkeypatch):
     assert client.get_server_config(name=WHERE).valid_master_versions
 
 
-def test_googles_own_services_are_never_asked(cloud, monkeypatch):
-    """In Google's universe, google-auth asks the real iamcredentials service, in the background."""
+def test_googles_own_services_are_never_called(cloud, monkeypatch):
+    """In Google's universe, google-auth calls the real iamcredentials service in the background."""
     started: list[Any] = []
     asking = "google.auth._regional_access_boundary_utils._RegionalAccessBoundaryRefreshThread.start"
     monkeypatch.setattr(asking, lambda thread: started.append(thread))
@@ -139,7 +139,7 @@ def test_googles_own_services_are_never_asked(cloud, monkeypatch):
     assert started, "the library has changed: look where it asks now"
 
 
-def test_a_client_without_credentials_is_refused(cloud):
+def test_a_client_without_credentials_is_rejected(cloud):
     answer = cloud.list_clusters(None)
     assert answer.status_code == 401
     error = exceptions.from_http_response(answer)
@@ -147,7 +147,7 @@ def test_a_client_without_credentials_is_refused(cloud):
     assert error.reason == "CREDENTIALS_MISSING"
 
 
-def test_an_access_token_holds_for_an_hour(cloud):
+def test_an_access_token_is_valid_for_an_hour(cloud):
     token = cloud.access_token()
     cloud.ahead = HOUR - 60
     assert cloud.list_clusters(token).status_code == 200
@@ -158,11 +158,11 @@ def test_an_access_token_holds_for_an_hour(cloud):
 
 
 @pytest.mark.parametrize("token", ["ya29.made-up", "", "x", "a.b.c", "a.b.c.d"])
-def test_a_made_up_token_is_refused(cloud, token):
+def test_an_invented_token_is_rejected(cloud, token):
     assert cloud.list_clusters(token).status_code == 401
 
 
-def test_a_token_of_another_scope_is_not_enough(cloud):
+def test_a_token_of_another_scope_is_not_sufficient(cloud):
     answer = cloud.list_clusters(cloud.access_token(STORAGE))
     assert answer.status_code == 403
     assert answer.json()["error"]["details"][0]["reason"] == "ACCESS_TOKEN_SCOPE_INSUFFICIENT"
@@ -189,7 +189,7 @@ def test_self_signed_tokens(cloud, claims, status):
     assert cloud.list_clusters(cloud.signed(**claims)).status_code == status
 
 
-def test_a_tampered_or_strangers_token_is_refused(cloud, tmp_path):
+def test_a_modified_or_strangers_token_is_rejected(cloud, tmp_path):
     token = cloud.signed(aud="https://container.googleapis.com/")
     header, payload, signature = token.split(".")
     other_payload = cloud.signed(aud="https://container.googleapis.com/", sub="admin").split(".")[1]
@@ -216,7 +216,7 @@ def test_a_tampered_or_strangers_token_is_refused(cloud, tmp_path):
         ({"scope": ""}, "invalid_scope"),
     ],
 )
-def test_the_token_endpoint_refuses_what_is_not_in_order(cloud, claims, error):
+def test_the_token_endpoint_rejects_invalid_assertions(cloud, claims, error):
     good = {"aud": f"{cloud.url}/token", "scope": CLOUD_PLATFORM}
     answer = cloud.exchange(cloud.signed(**good | claims))
     assert answer.status_code == 400
@@ -224,13 +224,13 @@ def test_the_token_endpoint_refuses_what_is_not_in_order(cloud, claims, error):
     assert cloud.exchange(cloud.signed(**good)).json()["token_type"] == "Bearer"
 
 
-def test_the_token_endpoint_knows_one_grant_type(cloud):
+def test_the_token_endpoint_supports_one_grant_type(cloud):
     assertion = cloud.signed(aud=f"{cloud.url}/token", scope=CLOUD_PLATFORM)
     assert cloud.exchange(assertion, "client_credentials").json()["error"] == "unsupported_grant_type"
 
 
 def test_google_auth_exchanges_its_key_for_an_access_token(cloud, tmp_path):
-    """Outside Google's universe it signs its own tokens; in it, it comes here."""
+    """Outside Google's universe, google-auth signs its own tokens; inside, it uses this endpoint."""
     credentials = in_googles_universe(cloud.key())
     credentials.refresh(Request())
     assert str(credentials.token).startswith("ya29.")
@@ -259,7 +259,7 @@ def webhook(cloud, vpc) -> Iterator[TokenWebhook]:
 
 
 def review(webhook: TokenWebhook, vpc: Vpc, body: str) -> str:
-    """Post to the webhook as the API server does: from inside the VPC, where its kubeconfig leads."""
+    """Post to the webhook as the API server does: from inside the VPC, at the URL in its kubeconfig."""
     server = webhook.kubeconfig["clusters"][0]["cluster"]["server"]
     command = ("curl", "--silent", "--show-error", "--max-time", "10", "--data-binary", "@-", server)
     return vpc.namespace.run(*command, stdin=body).stdout
@@ -273,7 +273,7 @@ def status(webhook: TokenWebhook, vpc: Vpc, token: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("kind", ["opaque", "self-signed"])
-def test_the_accounts_tokens_make_an_administrator_of_the_cluster(cloud, webhook, vpc, kind):
+def test_the_accounts_tokens_authenticate_a_cluster_administrator(cloud, webhook, vpc, kind):
     token = cloud.access_token() if kind == "opaque" else cloud.signed(scope=f"openid {CLOUD_PLATFORM}")
     found = status(webhook, vpc, token)
     assert found["authenticated"] is True
@@ -283,7 +283,7 @@ def test_the_accounts_tokens_make_an_administrator_of_the_cluster(cloud, webhook
     }
 
 
-def test_the_cluster_refuses_every_other_token(cloud, webhook, vpc):
+def test_the_cluster_rejects_every_other_token(cloud, webhook, vpc):
     token = cloud.access_token()
     for_another = cloud.signed(aud="https://container.googleapis.com/")
     expired = cloud.signed(scope=CLOUD_PLATFORM, exp=1)
@@ -301,5 +301,5 @@ def test_the_webhook_is_not_on_the_machines_own_network(webhook):
 
 
 @pytest.mark.parametrize("body", ["", "{", "[]", "{}", '{"spec": {}}'])
-def test_nonsense_is_no_token_review(webhook, vpc, body):
+def test_invalid_token_reviews_are_rejected(webhook, vpc, body):
     assert review(webhook, vpc, body) == "not a TokenReview\n"

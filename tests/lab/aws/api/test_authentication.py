@@ -1,4 +1,4 @@
-"""Who makes a call proves it by a signature: whoever cannot is refused, in each service's own words."""
+"""Calls must be signed with valid keys; others are rejected with each service's own error."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -48,7 +48,7 @@ def as_who(aws) -> Callable[..., Any]:
          ("InvalidSignatureException", 400, SIGNATURE)),
     ],
 )  # fmt: skip
-def test_a_key_that_nobody_has_and_a_secret_that_is_wrong(as_who, service, operation, unknown, altered):
+def test_unknown_key_and_wrong_secret_are_rejected(as_who, service, operation, unknown, altered):
     for keys, (code, status, said) in (
         (("AKIANOBODYHASTHISKEY", OWN.secret), unknown),
         ((OWN.access_key_id, "guessed"), altered),
@@ -60,12 +60,12 @@ def test_a_key_that_nobody_has_and_a_secret_that_is_wrong(as_who, service, opera
         assert answer["Error"]["Message"].startswith(said)
 
 
-def test_a_session_token_goes_with_its_key(as_who):
+def test_session_token_must_match_its_key(as_who):
     with pytest.raises(ClientError, match="SignatureDoesNotMatch"):
         as_who("sts", OWN.access_key_id, OWN.secret, "made up").get_caller_identity()
 
 
-def test_a_key_that_is_inactive(client, as_who):
+def test_inactive_key_is_rejected(client, as_who):
     iam = client("iam")
     iam.create_user(UserName="idle")
     key = iam.create_access_key(UserName="idle")["AccessKey"]
@@ -78,7 +78,7 @@ def test_a_key_that_is_inactive(client, as_who):
     iam.delete_user(UserName="idle")
 
 
-def test_without_a_signature_there_is_no_answer(aws):
+def test_unsigned_requests_are_rejected(aws):
     answer = requests.post(f"{aws.endpoint_url}/", data=WHO, headers=FORM)
     assert (answer.status_code, "MissingAuthenticationToken" in answer.text) == (403, True)
 
@@ -103,14 +103,14 @@ def signed(endpoint: str, body: str = WHO, ago: timedelta = timedelta()) -> AWSR
         (timedelta(), WHO.replace("GetCallerIdentity", "GetSessionToken"), 403, SIGNATURE),
     ],
 )
-def test_a_request_holds_for_minutes_and_as_it_was_signed(aws, ago, body, status, said):
+def test_a_request_is_valid_for_minutes_and_only_unmodified(aws, ago, body, status, said):
     request = signed(aws.endpoint_url, ago=ago)
     answer = requests.post(request.url, data=body, headers=dict(request.headers))
     assert answer.status_code == status, answer.text
     assert said in answer.text
 
 
-def test_a_presigned_url_is_verified_too(aws):
+def test_presigned_urls_are_verified(aws):
     request = AWSRequest("GET", f"{aws.endpoint_url}/?{WHO}")
     SigV4QueryAuth(OURS, "sts", REGION, 60).add_auth(request)
     assert requests.get(request.url).status_code == 200
@@ -125,7 +125,7 @@ def test_a_path_with_an_arn_and_a_query_are_signed_as_sent(as_who):
         functions.get_function(FunctionName=arn, Qualifier="$LATEST")
 
 
-def test_who_signs_for_one_service_cannot_call_another_in_its_name(aws):
+def test_a_signature_for_one_service_is_not_valid_for_another(aws):
     """moto takes the service from the first word of the header, wherever the credential is."""
     request = signed(aws.endpoint_url)
     header = request.headers["Authorization"]
@@ -138,11 +138,11 @@ def test_who_signs_for_one_service_cannot_call_another_in_its_name(aws):
 @pytest.mark.parametrize(
     "path", ["/moto-api/", "/moto-api/data.json", "/moto-api/reset", "/latest/meta-data/"]
 )
-def test_motos_own_pages_are_not_served_even_if_signed(aws, client, path):
+def test_motos_own_pages_are_not_served_even_to_signed_requests(aws, client, path):
     vpcs = client("ec2").describe_vpcs()["Vpcs"]
     for method in ("GET", "POST", "PUT"):
         assert requests.request(method, aws.endpoint_url + path).status_code == 403
-        # To S3 it is an object in a bucket of that name.
+        # For S3, this is an object in a bucket of that name.
         request = AWSRequest(method, aws.endpoint_url + path)
         S3SigV4Auth(OURS, "s3", REGION).add_auth(request)
         answer = requests.request(method, request.url, headers=dict(request.headers))

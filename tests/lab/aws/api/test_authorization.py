@@ -1,4 +1,4 @@
-"""Who may do what: policies as IAM reads them, and refusals as each service words them."""
+"""Authorization: policies evaluated as by IAM, and denials in each service's wording."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -29,7 +29,7 @@ def where(operator: str, key: str, value: Any) -> dict[str, Any]:
 
 
 class Someone:
-    """A user of IAM, and what is allowed to them."""
+    """An IAM user and the permissions granted to it."""
 
     def __init__(self, client: Callable[[str], Any], endpoint: str) -> None:
         self.iam, self._endpoint = client("iam"), endpoint
@@ -128,11 +128,11 @@ def test_without_a_policy_nothing_is_allowed(
     assert said[1].endswith(f"User: {USER} is not authorized to perform: {action}{on} {why}")
 
 
-def test_who_one_is_everybody_may_ask(someone):
+def test_anyone_can_call_get_caller_identity(someone):
     assert someone.client("sts").get_caller_identity()["Arn"] == USER
 
 
-def test_a_function_shows_its_tags_to_those_only_who_may_list_them(someone, client, function):
+def test_a_function_shows_its_tags_only_to_callers_who_can_list_them(someone, client, function):
     client("lambda").tag_resource(Resource=function, Tags={"Project": "x"})
     ask = someone.client("lambda").get_function
     someone.may(statement("lambda:GetFunction"))
@@ -178,7 +178,7 @@ OTHER = f"arn:aws:iam::{ACCOUNT_ID}:role/other"
         ([statement("iam:GetRole", **where("StringEquals", "aws:username", "${aws:username}"))], True),
     ],
 )  # fmt: skip
-def test_policies_are_read_as_iam_does(someone, given_role, statements, allowed):
+def test_policies_are_evaluated_as_by_iam(someone, given_role, statements, allowed):
     someone.may(*statements)
     get = someone.client("iam").get_role
     if allowed:
@@ -187,13 +187,13 @@ def test_policies_are_read_as_iam_does(someone, given_role, statements, allowed)
         assert refusal(get, RoleName="given")[0] == "AccessDenied"
 
 
-def test_an_explicit_deny_says_so(someone):
+def test_an_explicit_deny_is_reported(someone):
     someone.may(statement("*"), statement("iam:ListRoles", effect="Deny"))
     said = refusal(someone.client("iam").list_roles)[1]
     assert said.endswith("iam:ListRoles with an explicit deny in an identity-based policy")
 
 
-def test_a_tag_decides_what_may_be_made_and_deleted(client, someone):
+def test_conditions_on_tags_restrict_creation_and_deletion(client, someone):
     ec2, tagged = someone.client("ec2"), {"Key": "Project", "Value": "mine"}
     theirs = client("ec2").create_vpc(**VPC)["Vpc"]["VpcId"]
     someone.may(
@@ -211,14 +211,14 @@ def test_a_tag_decides_what_may_be_made_and_deleted(client, someone):
     client("ec2").delete_vpc(VpcId=theirs)
 
 
-def test_a_dry_run_says_what_is_allowed(someone):
+def test_a_dry_run_reports_whether_the_call_is_allowed(someone):
     ec2 = someone.client("ec2")
     assert refusal(ec2.create_vpc, **VPC, DryRun=True)[0] == "UnauthorizedOperation"
     someone.may(statement("ec2:CreateVpc"))
     assert refusal(ec2.create_vpc, **VPC, DryRun=True)[0] == "DryRunOperation"
 
 
-def test_a_role_is_passed_to_the_service_it_is_meant_for(someone, role, zip_of):
+def test_a_role_can_be_passed_only_to_the_intended_service(someone, role, zip_of):
     arn = role("lambda.amazonaws.com")
     create = someone.client("lambda").create_function
     given = {"FunctionName": "passed", "Runtime": "python3.13", "Handler": "app.handler", "Role": arn}
@@ -236,7 +236,7 @@ def test_a_role_is_passed_to_the_service_it_is_meant_for(someone, role, zip_of):
     someone.client("lambda").delete_function(FunctionName="passed")
 
 
-def test_only_named_policies_may_be_attached(someone, given_role):
+def test_only_listed_policies_can_be_attached(someone, given_role):
     lambdas = "arn:aws:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole"
     someone.may(statement("iam:*RolePolicy", ROLE, **where("ArnEquals", "iam:PolicyARN", lambdas)))
     iam = someone.client("iam")
@@ -250,7 +250,7 @@ def changes(action: str, *names: str) -> dict[str, Any]:
     return {"Changes": [{"Action": action, "ResourceRecordSet": {"Name": name, **rest}} for name in names]}
 
 
-def test_one_record_of_a_zone(client, someone):
+def test_a_condition_restricts_changes_to_one_record(client, someone):
     route53, ours, www = client("route53"), "ALB.iam.example.com", "www.iam.example.com"
     zone = route53.create_hosted_zone(Name="iam.example.com", CallerReference="iam")["HostedZone"]["Id"]
     names = "route53:ChangeResourceRecordSetsNormalizedRecordNames"
@@ -265,7 +265,7 @@ def test_one_record_of_a_zone(client, someone):
     route53.delete_hosted_zone(Id=zone)
 
 
-def test_groups_and_managed_policies_count(client, someone):
+def test_groups_and_managed_policies_are_evaluated(client, someone):
     iam = client("iam")
     iam.create_group(GroupName="readers")
     iam.attach_group_policy(GroupName="readers", PolicyArn="arn:aws:iam::aws:policy/IAMReadOnlyAccess")
@@ -277,7 +277,7 @@ def test_groups_and_managed_policies_count(client, someone):
     iam.delete_group(GroupName="readers")
 
 
-def test_a_roles_session_has_the_roles_policies_less_what_bounds_them(someone, given_role):
+def test_a_role_session_has_the_roles_policies_within_its_boundaries(someone, given_role):
     given_role.put_role_policy(RoleName="given", PolicyName="p", PolicyDocument=policy(statement("iam:*")))
     someone.may(statement("sts:AssumeRole", ROLE))
 
@@ -298,7 +298,7 @@ def test_a_roles_session_has_the_roles_policies_less_what_bounds_them(someone, g
     given_role.delete_role_permissions_boundary(RoleName="given")
 
 
-def test_the_simulation_decides_as_calls_are_decided(someone):
+def test_simulation_decides_like_real_calls(someone):
     someone.may(
         statement(["s3:Get*", "ec2:*"]),
         statement("s3:GetObject", "arn:aws:s3:::secret/*", "Deny"),
@@ -311,7 +311,7 @@ def test_the_simulation_decides_as_calls_are_decided(someone):
 
     assert decision("s3:GetObject", "arn:aws:s3:::open/a") == decision("ec2:runinstances") == "allowed"
     assert decision("s3:GetObject", "arn:aws:s3:::secret/a") == "explicitDeny"
-    # A condition does not hold where the simulation was not told its key.
+    # A condition is not met if the simulation was not given its key.
     assert decision("s3:PutObject") == decision("iam:GetRole") == "implicitDeny"
     with pytest.raises(ClientError, match="NoSuchEntity"):
         someone.iam.simulate_principal_policy(

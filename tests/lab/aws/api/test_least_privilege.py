@@ -1,7 +1,7 @@
-"""policies/aws.json is enough for everything that the tutorial does in AWS, and none of it is too much.
+"""policies/aws.json allows everything that the tutorial does in AWS, and every permission is needed.
 
-The helpers do their work as a user who has that policy and nothing else. Before each call, all that has not
-been proved necessary yet is taken out of the policy; what the call is then denied is put back on its own.
+The helpers work as a user who has only that policy. Before each call, all permissions that are not yet
+proven necessary are removed from the policy; those that a denial names are restored one by one.
 """
 
 import copy
@@ -27,11 +27,11 @@ from tests.lab.aws.conftest import REGION
 
 NAME, USER = "least-privilege", "reader"
 ARN = f"arn:aws:iam::{ACCOUNT_ID}:policy/{NAME}"
-Permission = tuple[str, str]  # a statement's name and one of its actions
+Permission = tuple[str, str]  # a statement's Sid and one of its actions
 
 
 class Reader:
-    """Somebody with the tutorial's policy: `keys` signs; `grant` changes what is allowed."""
+    """A user with the tutorial's policy: `keys` signs; `grant` changes what is allowed."""
 
     def __init__(self, iam: Any, document: dict[str, Any]) -> None:
         self.iam, self.document = iam, document
@@ -45,7 +45,7 @@ class Reader:
         return [(one["Sid"], action) for one in self.document["Statement"] for action in denied.actions(one)]
 
     def grant(self, without: Collection[Permission] = ()) -> None:
-        """The policy, less these permissions."""
+        """The policy without these permissions."""
         if set(without) == self.without:
             return
         self.without = set(without)
@@ -71,8 +71,8 @@ def settings(aws, programs, tmp_path_factory) -> Iterator[pytest.MonkeyPatch]:
         for name in Settings.model_fields:
             patch.delenv(name, raising=False)
         for delay in (name for name in vars(delays) if name.isupper()):
-            patch.setattr(delays, delay, 0)  # what is allowed does not depend on how long it takes
-        patch.setattr(cluster_client, "PATIENCE", 0)  # no API server stands behind the paper cluster
+            patch.setattr(delays, delay, 0)  # permissions do not depend on delays
+        patch.setattr(cluster_client, "PATIENCE", 0)  # the fake cluster has no API server
         patch.setenv("TUTORIAL_SETTINGS", os.devnull)
         patch.setenv("TUTORIAL_BUILD_DIR", str(folder / "build"))
         patch.setenv("KUBECONFIG", str(folder / "kubeconfig"))
@@ -98,7 +98,7 @@ def reader(client, settings) -> Iterator[Reader]:
 
 
 class Proof:
-    """Which permissions have been proved necessary: `denied` has the refusals that prove it."""
+    """Which permissions are proven necessary; `denied` has the denials that prove it."""
 
     def __init__(self, reader: Reader) -> None:
         self.reader = reader
@@ -106,7 +106,7 @@ class Proof:
         self.denied: dict[Permission, str] = {}
 
     def call(self, send: Any, client: Any, operation: str, parameters: dict[str, Any]) -> Any:
-        """Denied calls change nothing, so each may be tried until the policy has what it needs."""
+        """Denied calls change nothing, so each can be tried until the policy has what it needs."""
         while True:
             self.reader.grant(without=self.unproved)
             try:
@@ -115,8 +115,8 @@ class Proof:
                 lacking, message = self._lacking(error), error.response["Error"]["Message"]
                 if not lacking:
                     raise
-            # Where several statements have the action, a dry run tells which is meant. Elsewhere, a call that
-            # passes without one of two needs the other.
+            # If several statements have the action, a dry run tells which is needed. Otherwise, a call that
+            # succeeds without one of two permissions needs the other.
             ec2 = client.meta.service_model.service_name == "ec2"
             dry = {"DryRun": True} if ec2 and len(lacking) > 1 else {}
             for one in lacking:
@@ -135,7 +135,7 @@ class Proof:
 
     @staticmethod
     def _complete(answer: Any, operation: str) -> Any:
-        """Lambda withholds tags without refusing the call: here that counts as a refusal."""
+        """Lambda omits tags without denying the call: here that counts as a denial."""
         if error := answer.get("TagsError"):
             said = {"Code": error["ErrorCode"], "Message": error["Message"]}
             raise ClientError({"Error": said}, operation)
@@ -146,7 +146,7 @@ class Proof:
         self.unproved.remove(one)
 
     def _lacking(self, error: ClientError) -> list[Permission]:
-        """Those not proved yet that have the action which a refusal names, in the policy's order."""
+        """Unproven permissions for the action that a denial names, in the policy's order."""
         found = denied.denied(error.response["Error"]["Message"])
         permissions = self.reader.permissions()
         return [one for one in permissions if found and one in self.unproved and one[1] == found[0]]
@@ -154,7 +154,7 @@ class Proof:
 
 @pytest.fixture(scope="module")
 def proof(reader, client, aws, settings, tmp_path_factory) -> Proof:
-    """After everything that the tutorial does in AWS, from the network to the clean-up."""
+    """The result of everything that the tutorial does in AWS, from the network to the clean-up."""
     proof, send = Proof(reader), BaseClient._make_api_call
     ours = reader.keys["AccessKeyId"]
 
@@ -175,7 +175,7 @@ def proof(reader, client, aws, settings, tmp_path_factory) -> Proof:
 def _make(patch: pytest.MonkeyPatch, client: Any, aws: Aws, source: Any) -> None:
     for check in preflight.CHECKS:
         list(check())
-    for quota in preflight.QUOTAS:  # the lab knows some of them only, and the others are not counted then
+    for quota in preflight.QUOTAS:  # the lab knows only some quotas, and usage of the others is not counted
         quota.used()
     place = network.ensure()
     function.ensure()
@@ -194,7 +194,7 @@ def _make(patch: pytest.MonkeyPatch, client: Any, aws: Aws, source: Any) -> None
 
 
 def _again(patch: pytest.MonkeyPatch, client: Any, source: Any) -> None:
-    """What is only done where something has changed since the last run."""
+    """What is only done if something has changed since the last run."""
     (source / "hello_world.py").write_text("def lambda_handler(event, context): return {}\n")
     patch.setattr(function, "SOURCE", source)
     function.ensure()
@@ -226,7 +226,7 @@ def _again(patch: pytest.MonkeyPatch, client: Any, source: Any) -> None:
 
 
 def _as_kubernetes_does(client: Any, place: network.Network) -> None:
-    """What controllers in a cluster make in its account, with their tags."""
+    """What controllers in a cluster create in its account, with their tags."""
     owned = [{"Key": f"kubernetes.io/cluster/{NAME}", "Value": "owned"}]
     node = [{"Key": "cluster.k8s.amazonaws.com/name", "Value": NAME}]
     ec2 = client("ec2")
@@ -257,7 +257,7 @@ STATEMENTS = json.loads((denied.ROOT / denied.FILE).read_text())["Statement"]
 
 
 @pytest.mark.parametrize("statement", STATEMENTS, ids=lambda statement: statement["Sid"])
-def test_without_it_the_right_call_is_denied(proof, statement):
+def test_without_the_permission_the_call_is_denied(proof, statement):
     for action in denied.actions(statement):
         assert (statement["Sid"], action) not in proof.unproved, "nothing needs it"
         assert action in proof.denied[statement["Sid"], action]

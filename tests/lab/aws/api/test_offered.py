@@ -1,4 +1,4 @@
-"""The lab says what it does not offer, to every client; the table is held against AWS's own model."""
+"""The lab reports what it does not offer, to every client; the table matches AWS's own model."""
 
 import subprocess
 import sys
@@ -48,7 +48,7 @@ NOT_THERE = [
 
 
 @pytest.mark.parametrize(("service", "operation", "parameters", "named"), NOT_THERE)
-def test_what_is_not_offered_is_refused_by_its_name(client, service, operation, parameters, named):
+def test_unsupported_calls_are_rejected_by_name(client, service, operation, parameters, named):
     with pytest.raises(ClientError) as refused:
         getattr(client(service), operation)(**parameters)
     answer = refused.value.response
@@ -57,7 +57,7 @@ def test_what_is_not_offered_is_refused_by_its_name(client, service, operation, 
     assert answer["Error"]["Message"].startswith(f"The lab does not offer {named}: ")
 
 
-def test_what_is_offered_and_the_sdks_own_tokens_pass(client, network):
+def test_supported_calls_and_the_sdks_own_tokens_are_accepted(client, network):
     ec2 = client("ec2")
     table = ec2.create_route_table(VpcId=network.vpc_id)["RouteTable"]  # boto3 adds a ClientToken
     assert table["VpcId"] == network.vpc_id
@@ -66,7 +66,7 @@ def test_what_is_offered_and_the_sdks_own_tokens_pass(client, network):
         ec2.create_vpc(CidrBlock="10.9.0.0/16", DryRun=True)
 
 
-def test_the_cli_shows_the_sentence(aws):
+def test_the_cli_shows_the_message(aws):
     environment = cli_environment(aws.endpoint_url)
     command = [
         sys.executable,
@@ -83,7 +83,7 @@ def test_the_cli_shows_the_sentence(aws):
 
 
 @pytest.mark.parametrize("service", offered.TABLE)
-def test_the_model_knows_every_operation_and_parameter(service):
+def test_the_service_model_has_every_operation_and_parameter(service):
     model = MODELS.get_service_model(service)
     for operation, rules in offered.TABLE[service].items():
         assert rules.keys() <= {"obeyed", "kept", "filters"}
@@ -95,7 +95,7 @@ FILTERS = [(name, one) for name, rules in offered.TABLE["ec2"].items() for one i
 
 
 @pytest.mark.parametrize(("operation", "name"), FILTERS)
-def test_a_filter_that_is_offered_filters(client, network, operation, name):
+def test_a_supported_filter_filters(client, network, operation, name):
     parameter = "Filter" if operation == "DescribeNatGateways" else "Filters"
     wanted = {parameter: [{"Name": name.replace("*", "none"), "Values": ["none"]}]}
     answer = getattr(client("ec2"), xform_name(operation))(**wanted)

@@ -1,4 +1,4 @@
-"""Calls are held against the service's model: also those that no SDK would send."""
+"""Calls are validated against the service's model, including calls that no SDK would send."""
 
 import json
 
@@ -24,7 +24,7 @@ def change(record: dict) -> dict:
     return {"Changes": [{"Action": "CREATE", "ResourceRecordSet": record}]}
 
 
-# service, operation, parameters that are refused, code, message; parameters that are not, and what comes then
+# service, operation, invalid parameters, code, message; valid parameters, and the result of that call
 REFUSALS = [
     ("ec2", "create_subnet", {"CidrBlock": "10.0.0.0/24"}, "MissingParameter",
      'Missing required parameter in input: "VpcId"',
@@ -83,14 +83,14 @@ REFUSALS = [
 
 @pytest.fixture(scope="module")
 def unchecked(aws):
-    """Clients that send whatever they are given."""
+    """Clients that do not validate parameters."""
     session = boto3.Session(OWN.access_key_id, OWN.secret, region_name=REGION)
     config = Config(parameter_validation=False, retries={"total_max_attempts": 1})
     return lambda service: session.client(service, endpoint_url=aws.endpoint_url, config=config)
 
 
 @pytest.mark.parametrize(("service", "operation", "wrong", "code", "said", "right", "then"), REFUSALS)
-def test_what_the_model_forbids(unchecked, service, operation, wrong, code, said, right, then):
+def test_violations_of_the_model_are_rejected(unchecked, service, operation, wrong, code, said, right, then):
     call = getattr(unchecked(service), operation)
     with pytest.raises(ClientError) as refused:
         call(**wrong)
@@ -133,7 +133,7 @@ JSON = {"Content_Type": "application/x-amz-json-1.1"}
         ("[]", "Unexpected field type"),
     ],
 )
-def test_json_of_other_types(send, body, said):
+def test_wrong_json_types_are_rejected(send, body, said):
     target = {"X_Amz_Target": "Logs_20140328.DescribeLogGroups"}
     status, answer = send("logs", "/", body, **JSON, **target)
     assert status == 400 and json.loads(answer)["__type"] == "SerializationException" and said in answer
@@ -141,7 +141,7 @@ def test_json_of_other_types(send, body, said):
     assert status == 200 and "logGroups" in json.loads(answer)
 
 
-def test_what_is_no_call(send):
+def test_malformed_requests_are_rejected(send):
     status, answer = send("ec2", "/", "Action=MakeVpc&Version=2016-11-15", **FORM)
     assert status == 400 and "<Code>InvalidAction</Code>" in answer
     assert "The action MakeVpc is not valid for this web service." in answer

@@ -1,4 +1,4 @@
-"""What the tests of functions and load balancer share: an obedient function, certificates, curl, a gate."""
+"""Shared by tests of functions and load balancers: a configurable function, certificates, curl, a gate."""
 
 import contextlib
 import dataclasses
@@ -31,8 +31,8 @@ HOST = "alb.example.com"
 GROUP_ARN = "arn:aws:elasticloadbalancing:us-east-1:123456789012:targetgroup/t/0123456789abcdef"
 ADDRESSES = ["127.0.0.1", "127.0.0.2"]
 
-# By path: the event itself (its method in a header, too, for HEAD); the body's size; the answer in the body;
-# or one of the ways to fail.
+# By path: the event itself (its method also in a header, for HEAD); the body's size; the response in the
+# body; or a failure.
 SOURCE = """
 import base64, json, os, socket, time
 count = 0
@@ -77,7 +77,7 @@ def function(name: str, source: str = SOURCE, **values) -> FunctionVersion:
 
 @dataclasses.dataclass
 class Answer:
-    """curl's answer: the status line, headers in lower case (the last of a name), the body."""
+    """curl's result: the status line, headers in lower case (the last value of each), the body."""
 
     version: str
     status: int
@@ -114,7 +114,7 @@ def curl(*arguments: str, body: bytes | None = None) -> Answer:
 
 @contextlib.contextmanager
 def namespace(address: str = "10.0.1.186") -> Iterator[Path]:
-    """A network namespace with an address, alive as long as a process in it."""
+    """A network namespace with an address; it exists as long as a process in it."""
     script = f"ip link set lo up && ip address add {address}/32 dev lo && echo up && exec sleep 60"
     with subprocess.Popen(["unshare", "--net", "sh", "-c", script], stdout=subprocess.PIPE) as process:
         assert process.stdout and process.stdout.readline() == b"up\n"
@@ -129,8 +129,8 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
-class Authority:
-    """A root and an intermediate CA; leaves are signed by the latter."""
+class ExampleCa:
+    """A root CA and an intermediate CA; the latter signs leaf certificates."""
 
     def __init__(self, name: str) -> None:
         root_key, self._key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
@@ -180,7 +180,7 @@ def leftover_keys() -> list[Path]:
 
 
 class Alb:
-    """A balancer with an HTTP and an HTTPS listener that forward to one function."""
+    """A load balancer with an HTTP and an HTTPS listener that forward to one function."""
 
     def __init__(self, directory: Path, cgroup: str) -> None:
         self.functions = FunctionService(place(directory / "functions", cgroup=cgroup))
@@ -195,7 +195,7 @@ class Alb:
             drop_invalid_headers=lambda: self.drop_invalid_headers,
         )
         self.http, self.https = free_port(), free_port()
-        self.authority = Authority("test")
+        self.authority = ExampleCa("test")
         self.root = directory / "root.pem"
         self.root.write_text(self.authority.root)
         self.certificate = self.authority.leaf()
@@ -212,17 +212,17 @@ class Alb:
         return f"http://127.0.0.1:{self.http}{path}"
 
     def tls(self, path: str = "/", address: str = "127.0.0.1") -> list[str]:
-        """curl's arguments for the HTTPS listener, its certificate verified."""
+        """curl's arguments for the HTTPS listener; its certificate is verified."""
         resolve = f"{HOST}:{self.https}:{address}"
         return ["--cacert", str(self.root), "--resolve", resolve, f"https://{HOST}:{self.https}{path}"]
 
     @property
     def records(self) -> list[alb_log.Entry]:
-        """The access log, as helpers read it."""
+        """The access log, parsed by the helpers."""
         return [alb_log.parse(line) for line in self.lines]
 
     def record(self) -> alb_log.Entry:
-        """What was logged of the one request."""
+        """The log entry of the only request."""
         (record,) = self.records
         return record
 
@@ -233,7 +233,7 @@ class Alb:
 
 
 def run_alb(directory: Path) -> Iterator[Alb]:
-    """A balancer with a function, until the tests are over."""
+    """A load balancer with a function, for the duration of the tests."""
     cgroup = f"istio-lab-pytest-{os.getpid()}"
     alb = Alb(directory, cgroup)
     yield alb
@@ -242,7 +242,7 @@ def run_alb(directory: Path) -> Iterator[Alb]:
 
 
 class Gate:
-    """Functions wait here until they are let through: who runs at the same time is no matter of luck."""
+    """Blocks functions until they are released, so that concurrency does not depend on timing."""
 
     def __init__(self) -> None:
         self._listening = socket.create_server(("127.0.0.1", 0))
@@ -252,7 +252,7 @@ class Gate:
         self.environment = {"GATE": str(self.port)}
 
     def wait_for(self, count: int) -> None:
-        """Return when `count` functions wait."""
+        """Return once `count` functions are blocked."""
         while len(self._waiting) < count:
             self._waiting.append(self._listening.accept()[0])
 

@@ -1,4 +1,4 @@
-"""A balancer on this machine; functions."""
+"""A load balancer on this machine; functions."""
 
 from collections.abc import Iterator
 from pathlib import Path

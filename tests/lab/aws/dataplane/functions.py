@@ -1,4 +1,4 @@
-"""What the tests of Lambda's inside share: sources of functions, and what comes back of them."""
+"""Shared by the tests of Lambda's execution environments: function sources and results."""
 
 import json
 import os
@@ -20,7 +20,7 @@ def handler(event, context):
 
 
 def place(directory: Path, **more) -> Place:
-    """For a FunctionService; skips the test where functions cannot run."""
+    """For a FunctionService; skips the test if functions cannot run here."""
     if os.geteuid():
         pytest.skip("a function's file system needs root")
     return Place(directory, runtime_image.build(Lab().cache), **more)

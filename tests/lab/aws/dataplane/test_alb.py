@@ -1,4 +1,4 @@
-"""The load balancer on real sockets, asked by the real curl, with functions that really run."""
+"""The load balancer on real sockets, with the real curl as the client and functions that really run."""
 
 import http.client
 import re
@@ -12,7 +12,7 @@ from tests.lab.aws.dataplane.alb import HOST, Alb, run_curl
 
 
 def raw(alb: Alb, data: bytes) -> bytes:
-    """What the HTTP listener says to these bytes until it closes the connection."""
+    """The HTTP listener's response to these bytes, until it closes the connection."""
     with socket.create_connection(("127.0.0.1", alb.http), 10) as connection:
         connection.sendall(data)
         answer = b""
@@ -21,13 +21,13 @@ def raw(alb: Alb, data: bytes) -> bytes:
     return answer
 
 
-def test_requests_on_one_connection_are_answered_in_turn(alb):
+def test_requests_on_one_connection_are_answered_in_order(alb):
     one = f"GET /%d HTTP/1.1\r\nHost: {HOST}\r\n%s\r\n"
     data = (one % (1, "") + one % (2, "") + one % (3, "Connection: close\r\n")).encode()
     assert re.findall(rb'"path": "(/\d)"', raw(alb, data)) == [b"/1", b"/2", b"/3"]
 
 
-def test_requests_of_one_http2_connection_run_side_by_side(alb, gate):
+def test_requests_of_one_http2_connection_run_concurrently(alb, gate):
     urls = [alb.tls(f"/wait?port={gate.port}&n={n}") for n in range(3)]
     arguments = ["--http2", "--parallel", *urls[0][:4], *(url[4] for url in urls)]
     with ThreadPoolExecutor(1) as pool:
@@ -75,12 +75,12 @@ def test_requests_that_curl_does_not_send(alb, data, status):
         (b"", b""),
     ],
 )
-def test_a_client_that_says_nothing_more(alb, data, answer, monkeypatch):
+def test_an_idle_client_is_disconnected(alb, data, answer, monkeypatch):
     monkeypatch.setattr(listener, "IDLE_TIMEOUT", 0.1)
     assert raw(alb, data)[:13] == answer
 
 
-def test_a_changed_target_group_counts_for_open_connections(alb):
+def test_a_changed_target_group_applies_to_open_connections(alb):
     connection = http.client.HTTPConnection("127.0.0.1", alb.http)
     statuses = []
     for group in (alb.group, TargetGroup("arn:aws:nothing-registered")):

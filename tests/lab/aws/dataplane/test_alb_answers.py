@@ -1,4 +1,4 @@
-"""What a client gets for what a function does: answers, malformed answers, failures.
+"""What a client gets for each result of a function: responses, malformed responses, failures.
 
 A real listener, the real curl over HTTP/1.1 in the clear and over HTTP/2 with TLS, AWS's own runtime client.
 https://docs.aws.amazon.com/elasticloadbalancing/latest/application/lambda-functions.html#respond-to-load-balancer
@@ -20,7 +20,7 @@ NO_LENGTH = {"content-length": None}
 
 
 def answered(alb: Alb, version: str, answer: object, *arguments: str) -> Answer:
-    """What curl gets when the function returns `answer`."""
+    """What curl gets if the function returns `answer`."""
     content = ["-H", "Content-Type: application/json", "-X", "POST", *arguments]
     return ask(alb, version, "/answer", *content, body=json.dumps(answer).encode())
 
@@ -31,7 +31,7 @@ def answer(status: int = 200, **more: object) -> dict:
 
 @dataclass(frozen=True)
 class Returned:
-    """A function's answer and the client's; `headers` are those of interest, None: not there."""
+    """A function's response and the client's; `headers` are those to check, None: must be missing."""
 
     what: str
     answer: dict
@@ -84,9 +84,9 @@ ANSWERS = [
 
 @versions
 @pytest.mark.parametrize("returned", ANSWERS, ids=lambda returned: returned.what)
-def test_answers(alb, version, returned):
+def test_responses(alb, version, returned):
     answer = answered(alb, version, returned.answer)
-    reason = returned.reason if version == "HTTP/1.1" else ""  # HTTP/2 has none
+    reason = returned.reason if version == "HTTP/1.1" else ""  # HTTP/2 has no reason phrase
     assert (answer.status, answer.reason, answer.body) == (returned.status, reason, returned.body)
     assert {name: answer.headers.get(name) for name in returned.headers} == returned.headers
     assert answer.headers["date"].endswith(" GMT")
@@ -113,7 +113,7 @@ def test_head_has_the_length_but_no_body(alb, version):
 
 
 @versions
-def test_an_answer_of_one_megabyte_and_a_byte_more(alb, version):
+def test_a_response_of_one_megabyte_and_one_byte_more(alb, version):
     answer = ask(alb, version, f"/large?json={MEGABYTE}")
     assert (answer.status, set(answer.body)) == (200, {ord("x")})
     assert len(answer.body) == int(answer.headers["content-length"]) > MEGABYTE - 50
@@ -139,12 +139,12 @@ MALFORMED = [
 
 
 @pytest.mark.parametrize("answer", MALFORMED, ids=lambda answer: json.dumps(answer)[:60])
-def test_malformed_answers_are_502(alb, answer):
-    refused(alb, answered(alb, "HTTP/1.1", answer), "LambdaInvalidResponse")
+def test_malformed_responses_are_502(alb, answer):
+    bad_gateway(alb, answered(alb, "HTTP/1.1", answer), "LambdaInvalidResponse")
 
 
-def refused(alb: Alb, answer: Answer, reason: str) -> None:
-    """The balancer's page for 502, and the access log says why."""
+def bad_gateway(alb: Alb, answer: Answer, reason: str) -> None:
+    """The load balancer's page for 502; the access log has the reason."""
     assert (answer.status, answer.headers["server"]) == (502, "awselb/2.0")
     assert b"<center><h1>502 Bad Gateway</h1></center>" in answer.body
     record = alb.record()
@@ -152,7 +152,7 @@ def refused(alb: Alb, answer: Answer, reason: str) -> None:
     assert record["error_reason"] == reason
 
 
-FAILURES = [  # the path tells the function what to do; lines of its log
+FAILURES = [  # the path tells the function what to do; patterns for the lines of its log
     ("/raise", r"\[ERROR\] RuntimeError: as told\n", r"Max Memory Used: \d+ MB\t"),
     ("/exit", "Error: Runtime exited with error: exit status 1\nRuntime.ExitError\n",
      "\tStatus: error\tError Type: Runtime.ExitError"),
@@ -164,11 +164,11 @@ FAILURES = [  # the path tells the function what to do; lines of its log
 
 @versions
 @pytest.mark.parametrize(("path", "line", "report"), FAILURES)
-def test_a_function_that_fails_is_502(alb, version, path, line, report):
+def test_a_failing_function_is_502(alb, version, path, line, report):
     log: list[str] = []
     limit = 1 if path == "/sleep" else 20
     alb.functions.deploy(function("f", timeout=limit, log=lambda _group, _stream, lines: log.extend(lines)))
-    refused(alb, ask(alb, version, path), "LambdaUnhandled")
+    bad_gateway(alb, ask(alb, version, path), "LambdaUnhandled")
     until(lambda: any(text.startswith("REPORT") for text in log))
     whole = "\n".join([*log, ""])
     assert re.search(line, whole), whole
@@ -178,14 +178,14 @@ def test_a_function_that_fails_is_502(alb, version, path, line, report):
 
 @versions
 def test_a_function_that_lambda_does_not_run(alb, version):
-    """Throttled or deleted: 502; and none registered: 503."""
+    """Throttled or deleted: 502; none registered: 503."""
     alb.functions.reserve("f", 0)
-    refused(alb, ask(alb, version), "LambdaThrottling")
+    bad_gateway(alb, ask(alb, version), "LambdaThrottling")
     alb.functions.reserve("f", None)
     assert ask(alb, version).status == 200
     alb.group.register(functools.partial(alb.functions.invoke, "deleted"))
     alb.lines.clear()
-    refused(alb, ask(alb, version), "LambdaResourceNotFound")
+    bad_gateway(alb, ask(alb, version), "LambdaResourceNotFound")
     alb.group.deregister()
     assert ask(alb, version).status == 503
     assert curl(alb.url()).headers["server"] == "awselb/2.0"
@@ -197,7 +197,7 @@ def test_more_requests_than_the_reserved_concurrency(alb, version, gate):
     with ThreadPoolExecutor(1) as pool:
         first = pool.submit(ask, alb, version, f"/wait?port={gate.port}")
         gate.wait_for(1)
-        refused(alb, ask(alb, version), "LambdaThrottling")
+        bad_gateway(alb, ask(alb, version), "LambdaThrottling")
         gate.open()
         assert first.result().status == 200
     alb.functions.reserve("f", None)

@@ -1,4 +1,4 @@
-"""The ALB's rules in detail; test_alb_requests.py and test_alb_answers.py have them as a client sees them."""
+"""The ALB's rules in detail; test_alb_requests.py and test_alb_answers.py test them from a client's view."""
 
 import base64
 import json
@@ -45,10 +45,16 @@ def test_trace_ids(received, pattern):
 
 @pytest.mark.parametrize(
     "content_type",
-    ["text/plain", "text/html; charset=utf-8", "application/json", "APPLICATION/JSON;x=y",
-     "application/javascript", "application/xml"],
-)  # fmt: skip
-def test_text_bodies_go_as_they_are(content_type):
+    [
+        "text/plain",
+        "text/html; charset=utf-8",
+        "application/json",
+        "APPLICATION/JSON;x=y",
+        "application/javascript",
+        "application/xml",
+    ],
+)
+def test_text_bodies_are_unchanged(content_type):
     seen = event(method="POST", headers=[("Content-Type", content_type)], body='{"ü": 1}'.encode())
     assert (seen["body"], seen["isBase64Encoded"]) == ('{"ü": 1}', False)
 
@@ -85,7 +91,7 @@ def test_health_check_event():
 
 
 @pytest.mark.parametrize("payload", [b"", b"no JSON"])
-def test_answers_that_the_runtime_client_never_gives(payload):
+def test_malformed_results_that_the_runtime_client_never_returns(payload):
     with pytest.raises(InvalidAnswer) as error:
         response(payload, None)
     assert error.value.code == "LambdaInvalidResponse"
@@ -105,15 +111,15 @@ def test_answers_that_the_runtime_client_never_gives(payload):
         (Request("GET", "/", [("X-Forwarded-For", ", ".join(["10.0.0.1"] * 31))]), 463),
     ],
 )
-def test_refusals(request_, status):
+def test_rejected_requests(request_, status):
     assert own_answers.refusal(request_) == status
 
 
 @pytest.mark.parametrize(
-    ("status", "title", "size"),  # sizes as seen on AWS
+    ("status", "title", "size"),  # sizes as observed on AWS
     [(502, "502 Bad Gateway", 122), (503, "503 Service Temporarily Unavailable", 162), (463, "463", None)],
 )
-def test_the_balancers_own_pages(status, title, size):
+def test_the_load_balancers_own_pages(status, title, size):
     page = own_answers.page(status)
     assert f"<title>{title}</title>".encode() in page.body
     assert size is None or len(page.body) == size
@@ -123,10 +129,15 @@ def test_the_balancers_own_pages(status, title, size):
 @pytest.mark.parametrize(
     ("matcher", "status", "matches"),
     [
-        ("200", 200, True), ("200", 201, False), ("200,202", 202, True), ("200,202", 201, False),
-        ("200-299", 299, True), ("200-299", 300, False), ("200-201,404", 404, True),
+        ("200", 200, True),
+        ("200", 201, False),
+        ("200,202", 202, True),
+        ("200,202", 201, False),
+        ("200-299", 299, True),
+        ("200-299", 300, False),
+        ("200-201,404", 404, True),
     ],
-)  # fmt: skip
+)
 def test_matchers(matcher, status, matches):
     assert HealthCheck(matcher=matcher).matches(status) is matches
 
@@ -142,7 +153,7 @@ def test_thresholds():
     assert states == ["initial", "initial", "healthy", "healthy", *["unhealthy"] * 6, "healthy"]
 
 
-def test_a_new_target_that_fails_is_unhealthy_after_the_threshold():
+def test_a_failing_new_target_is_unhealthy_after_the_threshold():
     settings, count = HealthCheck(enabled=True, unhealthy_threshold=2), HealthCount()
     assert count.health.reason == "Elb.RegistrationInProgress"
     count.add(mismatch(500), settings)

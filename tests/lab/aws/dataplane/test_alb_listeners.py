@@ -18,7 +18,7 @@ from tests.lab.aws.dataplane.alb import (
     GROUP_ARN,
     HOST,
     Alb,
-    Authority,
+    ExampleCa,
     curl,
     function,
     leftover_keys,
@@ -30,26 +30,26 @@ from tests.lab.aws.dataplane.alb import (
 
 @pytest.mark.parametrize("address", ADDRESSES)
 @pytest.mark.parametrize("http_version", ["--http1.1", "--http2"])
-def test_every_address_shows_the_whole_chain(alb, address, http_version):
+def test_every_address_presents_the_whole_chain(alb, address, http_version):
     answer = curl(http_version, *alb.tls(address=address))
     assert (answer.version, answer.status) == (
         {"--http1.1": "HTTP/1.1", "--http2": "HTTP/2"}[http_version],
         200,
     )
     assert answer.headers["server"] == "awselb/2.0"
-    until(lambda: leftover_keys() == [])  # other workers' listeners have theirs, for a moment
+    until(lambda: leftover_keys() == [])  # listeners of other workers have such files for a moment
 
 
-def test_another_name_or_no_trust_is_refused(alb):
+def test_another_name_or_an_untrusted_ca_fails_verification(alb):
     wrong_name = run_curl("--cacert", str(alb.root), f"https://127.0.0.1:{alb.https}/")
     assert wrong_name.returncode == 60
     no_trust = run_curl(*alb.tls()[2:])
     assert no_trust.returncode == 60
 
 
-def test_a_new_certificate_is_shown_at_once(alb):
-    """Nobody tells the listener: it asks for its certificate at each handshake."""
-    former, other = alb.certificate, Authority("another")
+def test_a_new_certificate_is_presented_at_once(alb):
+    """The listener is not notified: it gets its certificate at each handshake."""
+    former, other = alb.certificate, ExampleCa("another")
     alb.certificate = other.leaf()
     assert run_curl(*alb.tls()).returncode == 60
     alb.root.write_text(other.root)
@@ -57,10 +57,10 @@ def test_a_new_certificate_is_shown_at_once(alb):
     alb.certificate = former
     alb.root.write_text(alb.authority.root)
     assert curl(*alb.tls()).status == 200
-    until(lambda: leftover_keys() == [])  # other workers' listeners have theirs, for a moment
+    until(lambda: leftover_keys() == [])  # listeners of other workers have such files for a moment
 
 
-def test_bad_listeners_change_nothing(alb):
+def test_invalid_listeners_change_nothing(alb):
     mixed = Certificate(
         "arn", alb.certificate.certificate, alb.authority.leaf().private_key, alb.certificate.chain
     )
@@ -69,7 +69,7 @@ def test_bad_listeners_change_nothing(alb):
     with pytest.raises(ValueError, match="needs a certificate"):
         alb.balancer.set_listener(alb.https, "HTTPS", alb.group)
     assert curl(*alb.tls()).status == 200
-    until(lambda: leftover_keys() == [])  # other workers' listeners have theirs, for a moment
+    until(lambda: leftover_keys() == [])  # listeners of other workers have such files for a moment
     with socket.create_server(("127.0.0.2", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(
@@ -79,7 +79,7 @@ def test_bad_listeners_change_nothing(alb):
     assert run_curl(f"http://127.0.0.1:{port}/").returncode == 7
 
 
-def test_an_address_that_goes_and_one_that_comes(alb):
+def test_addresses_can_be_removed_and_added(alb):
     stays, goes = ADDRESSES
     connections = [socket.create_connection((address, alb.http), 10) for address in (stays, goes)]
     alb.balancer.set_addresses([stays, "127.0.0.3"])
@@ -95,7 +95,7 @@ def test_an_address_that_goes_and_one_that_comes(alb):
     assert curl(*alb.tls(address=goes)).status == 200
 
 
-def test_a_removed_listener_is_gone_with_its_connections(alb):
+def test_a_removed_listener_closes_its_connections(alb):
     with socket.create_connection(("127.0.0.1", alb.http), 10) as connection:
         connection.sendall(b"GET /count HTTP/1.1\r\nHost: a\r\n\r\n")
         assert connection.recv(65536).startswith(b"HTTP/1.1 200 ")
@@ -107,7 +107,7 @@ def test_a_removed_listener_is_gone_with_its_connections(alb):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
-def test_a_balancer_listens_in_its_namespace_only():
+def test_a_load_balancer_listens_only_in_its_namespace():
     with namespace("10.0.1.186") as inside:
         balancer = Balancer("app/inside/1", ["10.0.1.186"], inside)
         balancer.set_listener(80, "HTTP", TargetGroup(GROUP_ARN))
@@ -144,7 +144,7 @@ def test_access_log_entries(alb):
     )
 
 
-def test_a_client_that_gives_up_is_logged(alb, gate):
+def test_a_client_that_disconnects_is_logged(alb, gate):
     with socket.create_connection(("127.0.0.1", alb.http), 10) as connection:
         connection.sendall(f"GET /wait?port={gate.port} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
         gate.wait_for(1)
@@ -155,7 +155,7 @@ def test_a_client_that_gives_up_is_logged(alb, gate):
 
 @pytest.fixture
 def checked(alb: Alb) -> Iterator[TargetGroup]:
-    """A group in use, with a function of its own whose health is checked often."""
+    """A group in use, with its own function and frequent health checks."""
     group = TargetGroup(GROUP_ARN)
     group.set_health_check(
         HealthCheck(True, "/health", 0.05, 0.5, healthy_threshold=2, unhealthy_threshold=2)
@@ -173,7 +173,7 @@ def has(group: TargetGroup, state: str, reason: str | None = None, description: 
     return (health.state, health.reason, health.description) == (state, reason, description)
 
 
-def test_a_healthy_target_that_fails_and_recovers(alb, checked):
+def test_a_healthy_target_fails_and_recovers(alb, checked):
     until(lambda: has(checked, "healthy"))
     deploy = lambda source: alb.functions.deploy(function("checked", source))  # noqa: E731
     deploy("def handler(e, c): return {'statusCode': 503}")
@@ -203,7 +203,7 @@ def test_states_without_checks(alb, checked):
     assert has(checked, "unused", "Target.NotRegistered", not_registered)
 
 
-def test_a_new_registration_begins_at_initial(alb, checked):
+def test_a_new_registration_starts_as_initial(alb, checked):
     until(lambda: has(checked, "healthy"))
     gate = threading.Event()
 
@@ -219,7 +219,7 @@ def test_a_new_registration_begins_at_initial(alb, checked):
 
 
 def test_unhealthy_targets_still_get_requests(alb):
-    """With no healthy target at all the balancer fails open."""
+    """Without any healthy target, the load balancer fails open."""
     alb.group.set_in_use(True)
     alb.group.set_health_check(HealthCheck(True, "/raise", 0.05, 5, unhealthy_threshold=2))
     until(lambda: alb.group.health().state == "unhealthy")

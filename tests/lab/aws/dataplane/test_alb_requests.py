@@ -1,4 +1,4 @@
-"""What a function receives of a request, and which requests it never sees: two tables.
+"""What a function receives of a request, and which requests never reach it: two tables.
 
 A real listener, the real curl over HTTP/1.1 in the clear and over HTTP/2 with TLS, AWS's own runtime client.
 https://docs.aws.amazon.com/elasticloadbalancing/latest/application/lambda-functions.html
@@ -19,10 +19,10 @@ FORM = "Content-Type: application/x-www-form-urlencoded"
 
 @dataclass(frozen=True)
 class Sent:
-    """A request, and what of it is in the event.
+    """A request, and the parts of it that are in the event.
 
-    `query` and `headers` have every value: the event does, too, with the target group's attribute
-    lambda.multi_value_headers.enabled; by default it has the last one. None: not there.
+    `query` and `headers` have all values, as does the event with the target group's attribute
+    lambda.multi_value_headers.enabled; by default it has the last value. None: must be missing.
     """
 
     what: str
@@ -111,7 +111,7 @@ def expected(values: dict[str, list[str] | None], multi: bool) -> dict:
 
 
 @versions
-def test_a_whole_event(alb, version):
+def test_a_complete_event(alb, version):
     event = ask(alb, version, "/hello?a=1", "-A", "tester/1").json
     https = version == "HTTP/2"
     port = alb.https if https else alb.http
@@ -143,7 +143,7 @@ def test_head(alb, version):
 
 
 @versions
-def test_what_the_balancer_says_of_itself_cannot_be_forged(alb, version):
+def test_the_load_balancers_own_headers_cannot_be_forged(alb, version):
     lines = header("X-Forwarded-Proto: gopher", "X-Forwarded-Port: 70", f"X-Amzn-Trace-Id: {ROOT};By=me")
     seen = ask(alb, version, "/", *lines).json["headers"]
     proto, port = ("https", alb.https) if version == "HTTP/2" else ("http", alb.http)
@@ -154,14 +154,14 @@ def test_what_the_balancer_says_of_itself_cannot_be_forged(alb, version):
 
 
 @pytest.mark.parametrize(("version", "seen"), [("HTTP/1.1", "b=2"), ("HTTP/2", "a=1; b=2")])
-def test_cookies_that_http2_splits_are_one_header(alb, version, seen):
+def test_cookies_split_by_http2_are_joined(alb, version, seen):
     answer = ask(alb, version, "/", "-H", "Cookie: a=1", "-H", "Cookie: b=2")
     assert answer.json["headers"]["cookie"] == seen
 
 
 @versions
 @pytest.mark.parametrize("how", [[], ["Expect:"], ["Expect: 100-continue"], ["Transfer-Encoding: chunked"]])
-def test_a_body_of_one_megabyte_and_a_byte_more(alb, version, how):
+def test_a_body_of_one_megabyte_and_one_byte_more(alb, version, how):
     arguments = header(IMAGE, *how)
     assert ask(alb, version, "/size", *arguments, body=b"x" * MEGABYTE).body == b"1048576"
     answer = ask(alb, version, "/size", *arguments, body=b"x" * (MEGABYTE + 1))
@@ -188,7 +188,7 @@ BOTH, CLEAR = ("HTTP/1.1", "HTTP/2"), ("HTTP/1.1",)
         ("text that is not UTF-8", "/", (*header(TEXT), "--data-binary", "\udce9"), BOTH, 502),
     ],
 )
-def test_what_the_function_never_sees(alb, what, path, arguments, over, status):
+def test_requests_that_never_reach_the_function(alb, what, path, arguments, over, status):
     for version in over:
         answer = ask(alb, version, path, *arguments)
         assert (answer.status, answer.headers["server"]) == (status, "awselb/2.0"), what
@@ -197,6 +197,6 @@ def test_what_the_function_never_sees(alb, what, path, arguments, over, status):
 
 @pytest.mark.parametrize(("version", "code"), [("1.1", 35), ("1.2", 0), ("1.3", 0)])
 def test_tls_versions(alb, version, code):
-    old = ["--ciphers", "DEFAULT:@SECLEVEL=0"]  # or OpenSSL itself would not offer what is old
+    old = ["--ciphers", "DEFAULT:@SECLEVEL=0"]  # otherwise OpenSSL itself would not offer old versions
     done = run_curl(f"--tlsv{version}", "--tls-max", version, *old, *alb.tls())
     assert (done.returncode, b"alert protocol version" in done.stderr) == (code, code == 35), done.stderr

@@ -1,4 +1,4 @@
-"""The processes that functions run in: how many there are, who gets which, and when they end."""
+"""The processes that run functions: how many there are, which one is used, and when they end."""
 
 import dataclasses
 import os
@@ -34,7 +34,7 @@ def test_an_environment_is_reused(service):
     assert len({answer["pid"] for answer in answers}) == 1
 
 
-def test_more_environments_under_load_up_to_the_limit(tmp_path, pool, gate):
+def test_load_adds_environments_up_to_the_limit(tmp_path, pool, gate):
     service = FunctionService(place(tmp_path / "f"), concurrency=4)
     try:
         service.deploy(function("f", GATED, environment=gate.environment))
@@ -82,7 +82,7 @@ def test_a_process_that_ends_between_invocations_is_replaced(service):
     assert invoke(service)["n"] == 1
 
 
-def test_an_update_leaves_invocations_under_way_alone(service, pool, gate):
+def test_an_update_does_not_affect_running_invocations(service, pool, gate):
     old = function("f", GATED, environment=gate.environment | {"CODE": "old"})
     service.deploy(old)
     before = pool.submit(invoke, service)
@@ -122,7 +122,7 @@ def test_updates_under_load_lose_nothing(service, pool):
     assert sum(map(len, seen)) > 0
 
 
-def test_removing_ends_what_runs(service, pool, gate):
+def test_removal_ends_running_invocations(service, pool, gate):
     service.deploy(function("idle", COUNT))
     pid = invoke(service, "idle")["pid"]
     service.deploy(function("f", GATED, environment=gate.environment))
@@ -136,7 +136,7 @@ def test_removing_ends_what_runs(service, pool, gate):
         service.invoke("f", b"{}")
 
 
-def test_an_environment_with_nothing_to_do_ends(tmp_path):
+def test_an_idle_environment_ends(tmp_path):
     service = FunctionService(place(tmp_path / "f"), idle_timeout=0.2)
     try:
         service.deploy(function("f", COUNT))

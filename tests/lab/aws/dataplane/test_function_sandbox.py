@@ -1,4 +1,4 @@
-"""What a function can reach of the machine: Python, AWS's SDK, its own code and /tmp, and nothing else."""
+"""What a function can access on the machine: Python, AWS's SDK, its own code and /tmp, and nothing else."""
 
 import json
 import os
@@ -18,7 +18,7 @@ from tests.lab.aws.dataplane.functions import COUNT, failure, invoke
 if os.getuid():
     pytest.skip("a function's file system needs root", allow_module_level=True)
 
-# Evaluates each of the expressions that it gets: its value, or the name of what it raises.
+# Evaluates each of the given expressions: its value, or the name of the exception.
 SOURCE = """
 import os, pathlib, socket, subprocess, sys
 def value(expression):
@@ -42,7 +42,7 @@ Evaluate = Callable[..., list[Any]]
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A closed one, of a user with umask 077, with keys in it; one has a mode that is too open."""
+    """An inaccessible one, of a user with umask 077, that contains keys; one file's mode is too open."""
     home = tmp_path_factory.mktemp("a home")
     home.chmod(0o700)
     for name, mode in (("key", 0o600), ("open-key", 0o644)):
@@ -68,7 +68,7 @@ def evaluate(service: FunctionService) -> Evaluate:
     return lambda *expressions: invoke(service, "f", expressions)
 
 
-def test_its_own_code_is_at_awss_place_and_the_sdk_is_there(evaluate):
+def test_its_code_is_in_lambdas_path_and_the_sdk_is_available(evaluate):
     assert evaluate(
         "pathlib.Path('/var/task/app.py').read_text() == pathlib.Path(__file__).read_text()",
         "__import__('boto3').client('s3', region_name='us-east-1').meta.region_name",
@@ -81,11 +81,11 @@ def test_its_own_code_is_at_awss_place_and_the_sdk_is_there(evaluate):
 
 
 @pytest.mark.parametrize("module", ["flask", "moto", "yaml", "lab", "helpers", "pip"])
-def test_what_is_installed_for_the_lab_is_not_installed_for_functions(evaluate, module):
+def test_the_labs_packages_are_not_available_to_functions(evaluate, module):
     assert evaluate(f"__import__({module!r})") == ["ModuleNotFoundError"]
 
 
-def test_tmp_is_its_own_and_has_awss_size(service, evaluate):
+def test_tmp_is_its_own_and_has_lambdas_size(service, evaluate):
     name = f"/tmp/sandbox-{os.getpid()}"
     size = "(lambda s: s.f_blocks * s.f_frsize)(os.statvfs('/tmp'))"
     assert evaluate(f"pathlib.Path('{name}').write_text('mine')", "os.listdir('/tmp')", size) == [
@@ -96,7 +96,7 @@ def test_tmp_is_its_own_and_has_awss_size(service, evaluate):
     assert invoke(service, "g", ["os.listdir('/tmp')"]) == [[]]
 
 
-def test_files_of_the_machine_are_not_there(evaluate, home, tmp_path):
+def test_files_of_the_machine_are_not_visible(evaluate, home, tmp_path):
     reachable = [home / "key", home / "open-key", "/etc/shadow", "/etc/hostname", __file__, sys.executable]
     folders = ["/root", "/home", "/work", "/run", "/sys", "/var/lib", home, tmp_path, Path.cwd(), "/old"]
     assert all(Path(path).exists() for path in [*reachable, *folders[4:-1]])
@@ -105,7 +105,7 @@ def test_files_of_the_machine_are_not_there(evaluate, home, tmp_path):
     assert listed == ["FileNotFoundError"] * (len(folders) - 1) + [[]]
 
 
-def test_the_code_of_other_functions_is_not_there(service, evaluate):
+def test_the_code_of_other_functions_is_not_visible(service, evaluate):
     service.deploy(function("other", COUNT))
     invoke(service, "other")
     (code,) = service._place.directory.glob("other-*/root/var/task/app.py")
@@ -117,11 +117,11 @@ def test_the_code_of_other_functions_is_not_there(service, evaluate):
 @pytest.mark.parametrize(
     "folder", ["/", "/var/task", "/var/lang/lib", "/var/runtime", "/usr", "/etc", "/opt"]
 )
-def test_nothing_but_tmp_can_be_written(evaluate, folder):
+def test_only_tmp_is_writable(evaluate, folder):
     assert evaluate(f"open('{folder}/new', 'w').write('x')") == ["OSError"]  # read-only
 
 
-def test_it_is_nobody_and_has_no_powers(evaluate):
+def test_it_runs_unprivileged(evaluate):
     status = "pathlib.Path('/proc/self/status').read_text()"
     user, groups, text = evaluate("os.getresuid()", "os.getgroups()", status)
     fields = dict(line.split(":\t", 1) for line in text.splitlines())
@@ -130,7 +130,7 @@ def test_it_is_nobody_and_has_no_powers(evaluate):
     assert fields["NoNewPrivs"] == "1"
 
 
-def test_other_processes_are_neither_seen_nor_signalled(service, evaluate):
+def test_other_processes_are_neither_visible_nor_signalable(service, evaluate):
     service.deploy(function("other", COUNT))
     other = invoke(service, "other")["pid"]
     own, *refused = evaluate(
@@ -157,8 +157,8 @@ def test_another_functions_runtime_api_does_not_answer(service, evaluate):
     assert invoke(service, "other", ["1 + 1"]) == [2]
 
 
-def test_its_variables_are_its_own(service):
-    """They may change what the loader, a shell and Python do, but only once no root is involved."""
+def test_its_variables_take_effect(service):
+    """They can change what the loader, a shell and Python do, but only after root's programs have run."""
     variables = {
         "LD_PRELOAD": "/var/task/none.so",
         "PATH": "/var/task/bin",
@@ -172,7 +172,7 @@ def test_its_variables_are_its_own(service):
     seen = json.loads(result.payload)
     assert seen["QUOTE"] == variables["QUOTE"] and seen["LD_PRELOAD"] == variables["LD_PRELOAD"]
     assert seen["PATH"].startswith("/var/task/bin:/var/lang/bin:")
-    # The loader complains of Python's start, and of no program before it.
+    # The loader's error is about Python, and not about any program before it.
     assert result.log_tail.count(b"cannot be preloaded") == 1
 
 
@@ -183,7 +183,7 @@ def test_its_variables_are_not_on_a_command_line(service):
     assert b"hidden" in Path(f"/proc/{pid}/environ").read_bytes()
 
 
-def test_memory_is_limited_from_the_first_instruction(service):
+def test_memory_is_limited_from_the_start(service):
     service.deploy(function("hungry", "x = b'x' * 300_000_000\n" + COUNT, memory=128))
     assert failure(service.invoke("hungry", b"{}"))["errorType"] == "Runtime.OutOfMemory"
     service.deploy(function("hungry", "x = b'x' * 30_000_000\n" + COUNT, memory=128))

@@ -1,4 +1,4 @@
-"""Lambda's inside: AWS's own runtime client runs every function here, in a process of its own."""
+"""Lambda's execution environments: AWS's own runtime client runs every function, each in its own process."""
 
 import dataclasses
 import json
@@ -17,7 +17,7 @@ ARN = "arn:aws:lambda:us-east-1:123456789012:function:"
 
 
 class Log:
-    """What arrived in the log groups."""
+    """The lines delivered to the log groups."""
 
     def __init__(self) -> None:
         self.calls: list[tuple[str, str, list[str]]] = []
@@ -30,7 +30,7 @@ class Log:
         return "\n".join(line for _, _, lines in self.calls for line in lines)
 
 
-def test_the_function_gets_lambdas_environment_and_nothing_of_ours(service, monkeypatch):
+def test_the_function_gets_only_lambdas_environment(service, monkeypatch):
     monkeypatch.setenv("A_SECRET_OF_THE_DAEMON", "1")
     source = """
 import os
@@ -63,7 +63,7 @@ def handler(event, context):
     assert re.match(r"Root=1-[0-9a-f]{8}-[0-9a-f]{24};Parent=", answer["trace"])
 
 
-def test_functions_run_in_the_namespace_given(tmp_path):
+def test_functions_run_in_the_given_namespace(tmp_path):
     with namespace() as inside:
         service = FunctionService(place(tmp_path / "f", namespace=inside))
         service.deploy(function("f", "import os\ndef handler(e, c): return os.readlink('/proc/self/ns/net')"))
@@ -100,7 +100,7 @@ def test_a_timeout_ends_the_environment(service):
         ("os.kill(os.getpid(), 9)", "Runtime exited with error: signal: killed"),
     ],
 )
-def test_a_process_that_ends(service, ending, message):
+def test_a_process_that_exits(service, ending, message):
     service.deploy(function("f", COUNT.replace("    n += 1", f"    n += 1\n    if event: {ending}")))
     assert invoke(service)["n"] == 1
     result = service.invoke("f", b'{"x": 1}')
@@ -112,7 +112,7 @@ def test_a_process_that_ends(service, ending, message):
     assert invoke(service)["n"] == 1
 
 
-def test_an_exception_leaves_the_environment_in_use(service):
+def test_an_exception_keeps_the_environment(service):
     source = COUNT.replace("    n += 1", "    n += 1\n    if event: raise KeyError('such')")
     service.deploy(function("f", source))
     invoke(service)
@@ -145,7 +145,7 @@ def test_init_errors(service, source, handler, kind, message):
     assert invoke(service)["n"] == 1
 
 
-def test_memory_beyond_the_functions_size_kills_it(tmp_path):
+def test_exceeding_the_memory_size_kills_the_function(tmp_path):
     group = f"istio-lab-pytest-{os.getpid()}"
     service = FunctionService(place(tmp_path / "f", cgroup=f"{group}/functions"))
     try:
@@ -198,14 +198,14 @@ def handler(event, context):
     assert re.fullmatch(r"\d{4}/\d\d/\d\d/\[\$LATEST\][0-9a-f]{32}", stream)
 
 
-def test_code_that_is_no_zip_file_changes_nothing(service):
+def test_invalid_zip_files_change_nothing(service):
     service.deploy(function("f", COUNT))
     with pytest.raises(zipfile.BadZipFile):
         service.deploy(dataclasses.replace(function("f", COUNT), code=b"print()"))
     assert invoke(service)["n"] == 1
 
 
-def test_large_events_and_answers(service):
+def test_large_events_and_responses(service):
     service.deploy(function("f", "def handler(event, context): return event['x'] * event['times']"))
     text = "x" * 3_000_000
     assert invoke(service, event={"x": text, "times": 1}) == text

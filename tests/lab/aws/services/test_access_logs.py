@@ -1,4 +1,4 @@
-"""A load balancer's access log in a bucket: who may enable it, and what is delivered."""
+"""A load balancer's access log in a bucket: who can enable it, and what is delivered."""
 
 import gzip
 import json
@@ -33,7 +33,7 @@ def policy(principal: str = DELIVERY, path: str = f"AWSLogs/{ACCOUNT_ID}/*", **m
 
 
 def over_tls() -> dict[str, Any]:
-    """Denies everything to everybody who does not come by TLS."""
+    """Denies everything that does not use TLS."""
     condition = {"Bool": {"aws:SecureTransport": "false"}}
     resources = [f"arn:aws:s3:::{BUCKET}", f"arn:aws:s3:::{BUCKET}/*"]
     return {
@@ -47,7 +47,7 @@ def over_tls() -> dict[str, Any]:
 
 @pytest.fixture
 def bucket(s3) -> Iterator[str]:
-    """A bucket that ELB may write into."""
+    """A bucket that ELB can write to."""
     s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration=HERE)
     s3.put_bucket_policy(Bucket=BUCKET, Policy=policy())
     yield BUCKET
@@ -58,7 +58,7 @@ def bucket(s3) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def balancer(client, network) -> Iterator[dict[str, Any]]:
-    """One whose target group has no target: it answers 503 by itself."""
+    """A load balancer whose target group has no target: it responds with 503 itself."""
     elb = client("elbv2")
     made = elb.create_load_balancer(Name=NAME, Subnets=network.subnet_ids, Scheme="internal")["LoadBalancers"]
     arn = made[0]["LoadBalancerArn"]
@@ -73,7 +73,7 @@ def balancer(client, network) -> Iterator[dict[str, Any]]:
 
 @pytest.fixture
 def modify(client, balancer) -> Iterator[Callable[..., None]]:
-    """Sets attributes; afterwards the log is off."""
+    """Sets attributes; the log is disabled afterwards."""
     elb, arn = client("elbv2"), balancer["LoadBalancerArn"]
 
     def set_(enabled: str = "true", bucket: str = BUCKET, prefix: str = "") -> None:
@@ -87,7 +87,7 @@ def modify(client, balancer) -> Iterator[Callable[..., None]]:
 
 @pytest.fixture
 def ask(aws, client, balancer, network) -> Callable[[str], str]:
-    """Requests this path from inside the VPC; gives the client's address and port."""
+    """Requests this path from inside the VPC; returns the client's address and port."""
     interfaces = client("ec2").describe_network_interfaces()["NetworkInterfaces"]
     mine = [one["PrivateIpAddress"] for one in interfaces if f"app/{NAME}/" in one["Description"]]
 
@@ -164,7 +164,7 @@ def test_the_aws_cli_lists_and_reads_them(s3, bucket, modify, ask, aws, tmp_path
     assert keys(s3) == []
 
 
-def test_switched_off_nothing_more_comes(s3, bucket, modify, ask):
+def test_nothing_is_delivered_after_disabling(s3, bucket, modify, ask):
     modify()
     ask("/while-on")
     before = delivered(s3)
@@ -174,7 +174,7 @@ def test_switched_off_nothing_more_comes(s3, bucket, modify, ask):
     assert delivered(s3) == before
 
 
-def test_a_bucket_that_is_gone_hurts_nobody(s3, modify, ask):
+def test_a_deleted_bucket_does_not_affect_requests(s3, modify, ask):
     s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration=HERE)
     s3.put_bucket_policy(Bucket=BUCKET, Policy=policy())
     modify()
@@ -186,7 +186,7 @@ def test_a_bucket_that_is_gone_hurts_nobody(s3, modify, ask):
         keys(s3)
 
 
-def test_without_a_bucket_it_is_not_enabled(client, balancer, modify):
+def test_a_missing_bucket_cannot_be_enabled(client, balancer, modify):
     assert refused(modify, bucket="") == ("ValidationError", "S3Bucket name cannot be empty")
     code, message = refused(modify, bucket="no-such-bucket-at-all")
     assert (code, message) == (
@@ -198,7 +198,7 @@ def test_without_a_bucket_it_is_not_enabled(client, balancer, modify):
     assert {"Key": "access_logs.s3.enabled", "Value": "false"} in shown
 
 
-def test_the_bucket_must_be_in_the_balancers_region(aws, modify):
+def test_the_bucket_must_be_in_the_load_balancers_region(aws, modify):
     session = boto3.Session(OWN.access_key_id, OWN.secret, region_name="us-east-1")
     elsewhere = session.client("s3", endpoint_url=aws.endpoint_url)
     elsewhere.create_bucket(Bucket="over-there")
@@ -220,13 +220,13 @@ def test_the_bucket_must_be_in_the_balancers_region(aws, modify):
     ],
     ids=["another service", "another account", "another prefix", "reading", "a denial", "without TLS"],
 )
-def test_the_buckets_policy_must_let_elb_write(s3, bucket, modify, document):
+def test_the_bucket_policy_must_allow_elb_to_write(s3, bucket, modify, document):
     s3.put_bucket_policy(Bucket=bucket, Policy=document)
     assert refused(modify) == DENIED
     assert keys(s3) == []
 
 
-def test_a_bucket_without_a_policy_or_with_a_key_of_its_own_will_not_do(s3, bucket, modify):
+def test_a_bucket_without_a_policy_or_with_its_own_key_is_rejected(s3, bucket, modify):
     s3.delete_bucket_policy(Bucket=bucket)
     assert refused(modify) == DENIED
     s3.put_bucket_policy(Bucket=bucket, Policy=policy())
@@ -235,6 +235,6 @@ def test_a_bucket_without_a_policy_or_with_a_key_of_its_own_will_not_do(s3, buck
     assert refused(modify) == DENIED
 
 
-def test_a_prefix_must_not_have_the_part_that_elb_adds(bucket, modify):
+def test_a_prefix_must_not_contain_what_elb_adds(bucket, modify):
     code, message = refused(modify, prefix="AWSLogs")
     assert code == "InvalidConfigurationRequest" and "AWSLogs" in message

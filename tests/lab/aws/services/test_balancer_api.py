@@ -1,4 +1,4 @@
-"""Elastic Load Balancing's API in front of balancers that really listen, and ACM's certificates on them."""
+"""Elastic Load Balancing's API with load balancers that really listen, and ACM's certificates on them."""
 
 import datetime
 import json
@@ -44,7 +44,7 @@ def balancer(elb, network):
 
 @pytest.fixture
 def target_group(elb, client, function):
-    """A lambda target group that may invoke the function, and has it registered."""
+    """A lambda target group that can invoke the function and has it registered."""
     group = elb.create_target_group(
         Name="app", TargetType="lambda", HealthCheckEnabled=True, HealthCheckIntervalSeconds=35
     )["TargetGroups"][0]["TargetGroupArn"]
@@ -70,7 +70,7 @@ def empty_group(elb):
 
 @pytest.fixture
 def listen(elb, balancer):
-    """Makes listeners, and takes them away afterwards."""
+    """Creates listeners, and deletes them afterwards."""
     made = []
 
     def make(target_group: str, port: int = 80, protocol: str = "HTTP", **more) -> str:
@@ -104,7 +104,7 @@ def certificate(client, authority):
 
 @pytest.fixture
 def inside(aws, network):
-    """curl in the VPC: what it printed, and its exit code."""
+    """curl in the VPC: its output and its exit code."""
 
     def curl(*arguments: str) -> tuple[str, int]:
         namespace = aws.vpcs[network.vpc_id].namespace
@@ -120,7 +120,7 @@ def interfaces(client, balancer) -> list[dict]:
     return client("ec2").describe_network_interfaces(Filters=filters)["NetworkInterfaces"]
 
 
-def test_an_internal_balancer_has_an_address_in_each_subnet_and_a_name(aws, client, balancer, network):
+def test_an_internal_load_balancer_has_an_address_in_each_subnet_and_a_name(aws, client, balancer, network):
     found = interfaces(client, balancer)
     assert sorted(eni["SubnetId"] for eni in found) == sorted(network.subnet_ids)
     assert all(eni["RequesterManaged"] and eni["PrivateIpAddress"].startswith("10.0.") for eni in found)
@@ -145,7 +145,7 @@ def test_requests_reach_the_function_on_every_address(client, balancer, target_g
         assert inside(f"http://{interface['PrivateIpAddress']}/") == ("hello", 0)
 
 
-def test_https_shows_the_certificate_of_acm(
+def test_https_presents_the_certificate_from_acm(
     client, balancer, target_group, certificate, listen, inside, authority, tmp_path
 ):
     listen(target_group, 443, "HTTPS", Certificates=[{"CertificateArn": certificate}])
@@ -154,7 +154,7 @@ def test_https_shows_the_certificate_of_acm(
     address = interfaces(client, balancer)[0]["PrivateIpAddress"]
     request = ["--cacert", str(ca), "-w", " %{http_version}", "--resolve", f"{HOST}:443:{address}"]
     assert inside(*request, f"https://{HOST}/") == ("hello 2", 0)
-    assert inside("--resolve", f"{HOST}:443:{address}", f"https://{HOST}/")[1] == 60  # its CA is nobody's
+    assert inside("--resolve", f"{HOST}:443:{address}", f"https://{HOST}/")[1] == 60  # its CA is not trusted
     acm = client("acm")
     assert acm.describe_certificate(CertificateArn=certificate)["Certificate"]["InUseBy"] == [
         balancer["LoadBalancerArn"]
@@ -163,7 +163,7 @@ def test_https_shows_the_certificate_of_acm(
         acm.delete_certificate(CertificateArn=certificate)
 
 
-def test_target_health_is_what_checks_found(elb, target_group, listen, client):
+def test_target_health_shows_the_results_of_checks(elb, target_group, listen, client):
     def health() -> dict:
         answer = elb.describe_target_health(TargetGroupArn=target_group)
         return answer["TargetHealthDescriptions"][0]["TargetHealth"]
@@ -179,14 +179,14 @@ def test_target_health_is_what_checks_found(elb, target_group, listen, client):
             assert health()["State"] == "healthy"
 
 
-def test_without_the_permission_the_balancer_answers_502(elb, client, balancer, target_group, listen, inside):
+def test_without_invoke_permission_the_response_is_502(elb, client, balancer, target_group, listen, inside):
     listen(target_group)
     address = interfaces(client, balancer)[0]["PrivateIpAddress"]
     client("lambda").remove_permission(FunctionName="hello", StatementId="alb")
     assert inside("-o", "/dev/null", "-w", "%{http_code}", f"http://{address}/") == ("502", 0)
 
 
-def test_creating_again_is_fine_and_differently_is_not(elb, balancer, network, target_group):
+def test_creating_again_succeeds_only_with_the_same_settings(elb, balancer, network, target_group):
     same = {"Name": "app", "Subnets": network.subnet_ids, "Scheme": "internal"}
     again = elb.create_load_balancer(**same)["LoadBalancers"][0]
     assert again["LoadBalancerArn"] == balancer["LoadBalancerArn"]
@@ -198,13 +198,13 @@ def test_creating_again_is_fine_and_differently_is_not(elb, balancer, network, t
         elb.create_target_group(Name="app", TargetType="lambda", HealthCheckPath="/other")
 
 
-def test_a_deleted_balancer_takes_its_addresses_and_its_name_along(aws, elb, client, network, monkeypatch):
+def test_deletion_removes_addresses_and_host_name(aws, elb, client, network, monkeypatch):
     monkeypatch.setattr(delays, "INTERFACES", 5)
     internal = elb.create_load_balancer(Name="brief", Subnets=network.subnet_ids, Scheme="internal")
     created = internal["LoadBalancers"][0]
     elb.get_waiter("load_balancer_available").wait(Names=["brief"], WaiterConfig=QUICK)
     elb.delete_load_balancer(LoadBalancerArn=created["LoadBalancerArn"])
-    assert interfaces(client, created) != []  # they stay for a moment
+    assert interfaces(client, created) != []  # they remain for a moment
     for tried in tenacity.Retrying(wait=tenacity.wait_fixed(0.2), stop=tenacity.stop_after_delay(15)):
         with tried:
             assert interfaces(client, created) == []
@@ -214,7 +214,7 @@ def test_a_deleted_balancer_takes_its_addresses_and_its_name_along(aws, elb, cli
         elb.describe_load_balancers(Names=["brief"])
 
 
-def test_an_internet_facing_balancer_needs_a_gateway_and_has_public_addresses(
+def test_an_internet_facing_load_balancer_needs_a_gateway_and_has_public_addresses(
     aws, elb, client, network, target_group
 ):
     facing = {"Name": "facing", "Subnets": network.subnet_ids, "Scheme": "internet-facing"}
@@ -244,8 +244,8 @@ def no_interface(*_: Any, **__: Any) -> None:
     raise ELBClientError("OperationNotPermitted", "no interface")
 
 
-def test_an_address_goes_and_comes_with_its_subnet(aws, client, elb, network, target_group, monkeypatch):
-    """With a connection per request, as a client sees it that resolves the name each time."""
+def test_addresses_follow_the_subnets(aws, client, elb, network, target_group, monkeypatch):
+    """Checked with a connection per request, as from a client that resolves the name each time."""
     kept, other = network.subnet_ids[:2], network.subnet_ids[2]
     vpc = aws.vpcs[network.vpc_id].namespace
 
@@ -284,7 +284,7 @@ def test_an_address_goes_and_comes_with_its_subnet(aws, client, elb, network, ta
         assert resolved(balancer["DNSName"]) == again
 
 
-def test_a_balancer_that_cannot_be_made_keeps_no_address(aws, elb, client, network, monkeypatch):
+def test_a_load_balancer_that_cannot_be_created_keeps_no_address(aws, elb, client, network, monkeypatch):
     taken = aws.vpcs[network.vpc_id].namespace.run("ip", "-brief", "address").stdout
     make = Networks.create_managed_interface
 
@@ -366,7 +366,7 @@ def test_a_listener_forwards_to_one_target_group(elb, balancer, empty_group, lis
         ),
     ],
 )
-def test_health_checks_of_a_function_that_are_refused(elb, empty_group, settings, said):
+def test_invalid_health_checks_of_a_function_are_rejected(elb, empty_group, settings, said):
     (former,) = elb.describe_target_groups(TargetGroupArns=[empty_group])["TargetGroups"]
     for refused in (
         lambda: elb.create_target_group(Name="refused", TargetType="lambda", **settings),
@@ -377,14 +377,14 @@ def test_health_checks_of_a_function_that_are_refused(elb, empty_group, settings
     assert elb.describe_target_groups()["TargetGroups"] == [former]
 
 
-def test_only_functions_are_targets(elb):
+def test_only_functions_can_be_targets(elb):
     with pytest.raises(ClientError, match="The lab does not offer target groups of target type 'instance'"):
         elb.create_target_group(Name="hosts")
     with pytest.raises(ClientError, match="The lab does not offer target groups of target type 'ip'"):
         elb.create_target_group(Name="hosts", TargetType="ip")
 
 
-def test_a_changed_matcher_counts(elb, target_group, listen):
+def test_a_changed_matcher_takes_effect(elb, target_group, listen):
     listen(target_group)
     elb.get_waiter("target_in_service").wait(TargetGroupArn=target_group, WaiterConfig=QUICK)
     (changed,) = elb.modify_target_group(TargetGroupArn=target_group, Matcher={"HttpCode": "404"})[
@@ -401,7 +401,7 @@ def test_a_changed_matcher_counts(elb, target_group, listen):
             )
 
 
-def test_what_elastic_load_balancing_refuses(elb, client, balancer, network, function, target_group, listen):
+def test_invalid_calls_are_rejected(elb, client, balancer, network, function, target_group, listen):
     ec2 = client("ec2")
 
     def refused(code: str, said: str, call, **arguments) -> None:
@@ -463,7 +463,7 @@ def test_a_private_key_must_match_its_certificate(client, authority):
 
 
 @pytest.mark.parametrize(("first_day", "last_day"), [(-2, -1), (1, 2)])
-def test_a_certificate_that_is_not_valid_today_is_refused(client, authority, first_day, last_day):
+def test_an_expired_or_future_certificate_is_rejected(client, authority, first_day, last_day):
     pair, now = authority.issue(HOST, SERVER, names=(HOST,)), datetime.datetime.now(datetime.UTC)
     key = serialization.load_pem_private_key(pair.key, None)
     dated = (
@@ -487,7 +487,7 @@ def _names(certificate: bytes) -> tuple[x509.Name, x509.Name]:
     return read.issuer, read.subject
 
 
-def test_an_imported_certificate_is_given_back_as_it_was(client, certificate, authority):
+def test_an_imported_certificate_is_returned_unchanged(client, certificate, authority):
     answer = client("acm").get_certificate(CertificateArn=certificate)
     assert answer["CertificateChain"].encode() == authority.pair.certificate
 
@@ -513,7 +513,7 @@ def test_a_requested_certificate_waits_for_its_dns_record(client, monkeypatch):
         "Name": record["Name"], "Type": "CNAME", "TTL": 60, "ResourceRecords": [{"Value": record["Value"]}]
     }  # fmt: skip
     assert acm.describe_certificate(CertificateArn=arn)["Certificate"]["Status"] == "PENDING_VALIDATION"
-    for action in ("CREATE", "DELETE"):  # what is issued stays issued
+    for action in ("CREATE", "DELETE"):  # an issued certificate stays issued
         batch = {"Changes": [{"Action": action, "ResourceRecordSet": record_set}]}
         route53.change_resource_record_sets(HostedZoneId=zone, ChangeBatch=batch)
         assert eventually(acm, arn, lambda now: now["Status"] == "ISSUED")
@@ -541,7 +541,7 @@ def test_an_issued_certificate_is_verified_with_the_labs_root(
     assert inside(*there, f"https://{host}/")[1] == 60
 
 
-def test_the_aws_cli_lists_the_balancer(aws, balancer):
+def test_the_aws_cli_lists_the_load_balancer(aws, balancer):
     command = [sys.executable, Path(sys.executable).with_name("aws"), "elbv2", "describe-load-balancers"]
     environment = cli_environment(aws.endpoint_url)
     answer = subprocess.run([*command, "--names", "app"], env=environment, capture_output=True, text=True)

@@ -1,4 +1,4 @@
-"""Attributes of load balancers and target groups: those that the lab obeys, and refusals of all others."""
+"""Attributes of load balancers and target groups: those that take effect; all others are rejected."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -20,7 +20,7 @@ def handler(event, context):
 
 
 class Site:
-    """A load balancer in front of a function that answers with its event."""
+    """A load balancer with a function that returns its event."""
 
     def __init__(self, elb: Any, arn: str, target_group: str, curl: Callable[..., str]) -> None:
         self.elb, self.arn, self.target_group, self._curl = elb, arn, target_group, curl
@@ -71,7 +71,7 @@ def site(aws, client, network, target_group) -> Iterator[Site]:
         )
 
 
-def test_header_names_that_are_not_valid_are_dropped_if_wanted(site):
+def test_invalid_header_names_are_dropped_if_configured(site):
     sent = ("x_under_score: 1", "x.dot: 1", "x~: 1", "X-Valid-2: 1", "2: 1")
     valid = {"x-valid-2", "2", "host", "user-agent", "x-forwarded-for", "x-amzn-trace-id"}
     assert site.shown()[DROP] == "false"
@@ -108,7 +108,7 @@ def test_multi_value_headers_of_a_target_group(site):
         ("set_target_group", "no.such.attribute", "1", "InvalidConfigurationRequest", "does not support"),
     ],
 )  # fmt: skip
-def test_an_attribute_that_is_refused_changes_nothing(site, of, key, value, code, said):
+def test_a_rejected_attribute_changes_nothing(site, of, key, value, code, said):
     former = site.shown()
     good = {"set": {DROP: "true"}, "set_target_group": {MULTI: "true"}}[of]
     with pytest.raises(ClientError) as refused:

@@ -1,4 +1,4 @@
-"""S3 in the lab: who may do what in a bucket, by plain boto3."""
+"""S3 in the lab: permissions in a bucket, checked with plain boto3."""
 
 import json
 from collections.abc import Iterator
@@ -29,7 +29,7 @@ def bucket(s3) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def someone(aws, client) -> Iterator[Any]:
-    """S3 as a user with the policy that is given; without one, with none."""
+    """S3 as a user with the given policy, or with none."""
     iam = client("iam")
     iam.create_user(UserName=USER)
     key = iam.create_access_key(UserName=USER)["AccessKey"]
@@ -56,7 +56,7 @@ def code(call: Any, **parameters: Any) -> str:
     return str(error.value.response["Error"]["Code"])
 
 
-def test_objects_come_back_as_they_went_in(s3, bucket):
+def test_objects_are_returned_unchanged(s3, bucket):
     key, body = "a folder/ä+b=c&d.txt", bytes(range(256)) * 40
     s3.put_object(Bucket=bucket, Key=key, Body=body)
     assert s3.get_object(Bucket=bucket, Key=key)["Body"].read() == body
@@ -66,7 +66,7 @@ def test_objects_come_back_as_they_went_in(s3, bucket):
     assert code(s3.list_objects_v2, Bucket="no-such-bucket-at-all") == "NoSuchBucket"
 
 
-def test_a_new_bucket_is_closed_and_encrypted(s3, bucket):
+def test_a_new_bucket_is_private_and_encrypted(s3, bucket):
     """https://docs.aws.amazon.com/AmazonS3/latest/userguide/create-bucket-faq.html"""
     public = s3.get_public_access_block(Bucket=bucket)["PublicAccessBlockConfiguration"]
     assert set(public.values()) == {True}
@@ -74,7 +74,7 @@ def test_a_new_bucket_is_closed_and_encrypted(s3, bucket):
     assert s3.head_object(Bucket=bucket, Key="k")["ServerSideEncryption"] == "AES256"
 
 
-def test_tags_given_on_creation_are_there_at_once(s3, client):
+def test_tags_given_on_creation_are_visible_at_once(s3, client):
     tags = [{"Key": "Project", "Value": "tagged at birth"}]
     s3.create_bucket(Bucket="tagged-at-birth", CreateBucketConfiguration={**HERE, "Tags": tags})
     filters = [{"Key": "Project", "Values": ["tagged at birth"]}]
@@ -84,7 +84,7 @@ def test_tags_given_on_creation_are_there_at_once(s3, client):
     s3.delete_bucket(Bucket="tagged-at-birth")
 
 
-def test_wrong_keys_and_unsigned_calls_are_refused(aws, bucket):
+def test_wrong_keys_and_unsigned_calls_are_rejected(aws, bucket):
     def by(*keys: str) -> Any:
         session = boto3.Session(*keys, region_name=REGION)
         return session.client("s3", endpoint_url=aws.endpoint_url, config=Config(retries={"max_attempts": 0}))
@@ -119,7 +119,7 @@ def test_a_call_needs_its_action_on_its_resource(s3, bucket, someone, operation,
     getattr(someone(allow(action, on=resource)), operation)(Bucket=bucket, **given)
 
 
-def test_the_refusal_names_action_and_resource_as_s3_does(bucket, someone):
+def test_the_denial_names_action_and_resource_as_s3_does(bucket, someone):
     with pytest.raises(ClientError, match=rf's3:GetObject on resource: "{ARN}/k" because no identity-based'):
         someone(allow("s3:ListBucket")).get_object(Bucket=bucket, Key="k")
 
@@ -133,8 +133,8 @@ def test_tags_on_creation_need_another_permission(s3, someone):
     s3.delete_bucket(Bucket=name)
 
 
-def test_a_policy_that_denies_all_but_tls_is_kept_and_hinders_nobody(s3, bucket):
-    """What comes to the lab's endpoint is taken for TLS."""
+def test_a_policy_that_requires_tls_is_accepted_and_met(s3, bucket):
+    """Requests to the lab's endpoint count as TLS."""
     statement = {"Effect": "Deny", "Principal": "*", "Action": "s3:*", "Resource": [ARN, f"{ARN}/*"]}
     condition = {"Condition": {"Bool": {"aws:SecureTransport": "false"}}}
     document = json.dumps({"Version": "2012-10-17", "Statement": [{**statement, **condition}]})

@@ -1,6 +1,6 @@
-"""Classic Load Balancers of Services: instances and their health, internal ones, what is refused.
+"""Classic Load Balancers of Services: instances and their health, internal ones, rejected settings.
 
-The cluster is of paper; its node is a web server on the node's address.
+The cluster is a fake; its node is a web server on the node's address.
 """
 
 import contextlib
@@ -22,7 +22,7 @@ from lab.aws import delays
 from lab.aws.services.ec2.networks import Networks
 from lab.errors import LabError
 from lab.network import PUBLIC_DNS, Namespace
-from tests.lab.aws.conftest import REGION, Network, PaperCluster, patiently
+from tests.lab.aws.conftest import REGION, FakeCluster, Network, patiently
 from tests.lab.aws.services.test_dns import ask, values
 from tests.lab.cluster.conftest import serve_http
 
@@ -42,7 +42,7 @@ class Machine(NamedTuple):
 
 
 class Page(BaseHTTPRequestHandler):
-    """Says 200 to everything."""
+    """Returns 200 for everything."""
 
     def do_GET(self) -> None:
         self.send_response(200)
@@ -55,9 +55,9 @@ class Page(BaseHTTPRequestHandler):
 
 
 class Eks:
-    """A cluster with one node, and the controller that serves its Services."""
+    """A cluster with one node, and the controller for its Services."""
 
-    def __init__(self, aws: Any, client: Any, network: Network, cluster: PaperCluster) -> None:
+    def __init__(self, aws: Any, client: Any, network: Network, cluster: FakeCluster) -> None:
         assert cluster.node
         self.elb, self.ec2, self.network = client("elb"), client("ec2"), network
         self.controller = cluster.load_balancers
@@ -72,7 +72,7 @@ class Eks:
         return ingress["hostname"]
 
     def listen(self, port: int = NODE_PORT) -> "closing[HTTPServer]":
-        """The page, on a port of the node, until the end of the block."""
+        """Serves the page on a port of the node for the duration of the block."""
         assert self.machine
         listener = sockets.listen((self.machine.address, port), self.vpc.namespace)
         return closing(Stopped(serve_http(Page, listener)))  # type: ignore[arg-type]
@@ -88,7 +88,7 @@ class Eks:
         self.elb.get_waiter("any_instance_in_service").wait(LoadBalancerName=NAME, WaiterConfig=QUICK)
 
     def addresses(self, host_name: str) -> list[str]:
-        """As the public DNS has them."""
+        """The addresses in the public DNS."""
         return [one.removeprefix("A ") for one in values(ask(self.outside, PUBLIC_DNS, host_name))]
 
     def get(self, address: str, namespace: Namespace | None = None) -> tuple[int, str]:
@@ -99,7 +99,7 @@ class Eks:
 
 
 class Stopped:
-    """An HTTP server that `closing` ends for good."""
+    """An HTTP server that `closing` stops completely."""
 
     def __init__(self, server: HTTPServer) -> None:
         self._server = server
@@ -119,7 +119,7 @@ def service(annotations: dict[str, str] | None = None, **spec: Any) -> kubernete
 
 @pytest.fixture(scope="module")
 def tagged(client, network):
-    """Two of the three subnets are private ones for load balancers, one is a public one."""
+    """Two of the three subnets are tagged for internal load balancers, one for public ones."""
     roles = ["internal-elb", "internal-elb", "elb"]
     for subnet, role in zip(network.subnet_ids, roles, strict=True):
         tags = [{"Key": f"kubernetes.io/role/{role}", "Value": "1"}]
@@ -128,14 +128,14 @@ def tagged(client, network):
 
 
 @pytest.fixture(scope="module")
-def cluster(aws, client, tagged, role, paper_clusters) -> Iterator[Eks]:
+def cluster(aws, client, tagged, role, fake_clusters) -> Iterator[Eks]:
     eks, group = client("eks"), {"clusterName": "classic", "nodegroupName": "nodes"}
     config = {"subnetIds": tagged.subnet_ids}
     eks.create_cluster(name="classic", roleArn=role("eks.amazonaws.com"), resourcesVpcConfig=config)
     eks.get_waiter("cluster_active").wait(name="classic", WaiterConfig=QUICK)
     eks.create_nodegroup(**group, subnets=tagged.subnet_ids[:1], nodeRole=role("ec2.amazonaws.com"))
     eks.get_waiter("nodegroup_active").wait(**group, WaiterConfig=QUICK)
-    yield Eks(aws, client, tagged, paper_clusters[-1])
+    yield Eks(aws, client, tagged, fake_clusters[-1])
     eks.delete_nodegroup(**group)
     eks.get_waiter("nodegroup_deleted").wait(**group, WaiterConfig=QUICK)
     eks.delete_cluster(name="classic")
@@ -156,7 +156,7 @@ def eventually(check: Any) -> None:
     assert check()
 
 
-def test_connections_end_until_the_node_listens(eks):
+def test_connections_are_reset_until_the_node_listens(eks):
     [public] = eks.addresses(eks.ensure())
     eventually(
         lambda: [(one["State"], one["Description"]) for one in eks.states()] == [("OutOfService", FAILED)]
@@ -190,7 +190,7 @@ def slowly(ask: Any) -> Any:
     return ask()
 
 
-def test_it_is_described_with_the_node_and_the_check(eks):
+def test_it_is_described_with_the_node_and_the_health_check(eks):
     eks.ensure({f"{PREFIX}cross-zone-load-balancing-enabled": "true"})
     found = eks.described()
     instance = eks.machine.provider_id.rpartition("/")[2]
@@ -217,7 +217,7 @@ def cross_zone(eks: Eks) -> bool:
     return answer["LoadBalancerAttributes"]["CrossZoneLoadBalancing"]["Enabled"]
 
 
-def test_with_a_local_policy_kube_proxy_is_asked(eks):
+def test_with_a_local_policy_kube_proxys_health_port_is_checked(eks):
     eks.ensure(external_traffic_policy="Local", health_check_node_port=32000)
     assert eks.described()["HealthCheck"]["Target"] == "HTTP:32000/healthz"
     with eks.listen(32000):
@@ -285,12 +285,12 @@ def test_without_a_node_there_is_no_instance(eks):
     assert eks.get(public)[0] not in (0, 28)
 
 
-def test_an_unknown_balancer_has_no_health(eks):
+def test_an_unknown_load_balancer_has_no_health(eks):
     with pytest.raises(ClientError, match=r"LoadBalancerNotFound.*no ACTIVE Load Balancer named 'nobody'"):
         eks.elb.describe_instance_health(LoadBalancerName="nobody")
 
 
-def test_one_that_was_made_by_a_call_has_no_instances(eks):
+def test_a_load_balancer_created_in_the_api_has_no_instances(eks):
     listener = {"Protocol": "TCP", "LoadBalancerPort": 443, "InstancePort": NODE_PORT}
     eks.elb.create_load_balancer(
         LoadBalancerName="by-hand", Listeners=[listener], Subnets=eks.network.subnet_ids[:1]
@@ -304,7 +304,7 @@ def test_one_that_was_made_by_a_call_has_no_instances(eks):
             patiently(eks.ec2.delete_security_group, GroupId=group)
 
 
-def test_an_internal_one_is_reachable_in_the_vpc_only(eks):
+def test_an_internal_load_balancer_is_reachable_only_in_the_vpc(eks):
     host = eks.ensure({ANNOTATION: "true"})
     assert host.startswith(f"internal-{NAME}-")
     assert host.endswith(f".{REGION}.elb.amazonaws.com")
@@ -326,7 +326,7 @@ def test_any_value_but_false_means_internal(eks):
 
 
 @pytest.mark.parametrize("value", ["false", ""])
-def test_without_a_value_it_is_public(eks, value):
+def test_an_empty_value_means_public(eks, value):
     host = eks.ensure({ANNOTATION: value})
     assert host.startswith(f"{NAME}-")
     assert eks.described()["Scheme"] == "internet-facing"
@@ -335,7 +335,7 @@ def test_without_a_value_it_is_public(eks, value):
     assert public.startswith("198.51.100.")
 
 
-def test_the_scheme_stays_as_it_was_made(eks):
+def test_the_scheme_cannot_be_changed(eks):
     host = eks.ensure()
     with pytest.raises(LabError, match="never changes the scheme of a load balancer"):
         eks.ensure({ANNOTATION: "true"})
@@ -366,14 +366,14 @@ def test_the_scheme_stays_as_it_was_made(eks):
         ),
     ],
 )
-def test_refused(eks, annotations, spec, words):
+def test_rejected_services(eks, annotations, spec, words):
     with pytest.raises(LabError, match=words):
         eks.ensure(annotations, **spec)
     assert eks.elb.describe_load_balancers()["LoadBalancerDescriptions"] == []
 
 
 def rules(eks: Eks, group: str) -> set[tuple[Any, ...]]:
-    """Protocol, ports, and source or source group, of what comes in."""
+    """Protocol, ports, and source or source group of the inbound rules."""
     [found] = eks.ec2.describe_security_groups(GroupIds=[group])["SecurityGroups"]
     return {
         (rule["IpProtocol"], rule.get("FromPort"), rule.get("ToPort"), source)
@@ -385,7 +385,7 @@ def rules(eks: Eks, group: str) -> set[tuple[Any, ...]]:
     }
 
 
-def test_its_group_has_the_services_ports_and_sources_and_the_nodes_let_it_in(eks, client):
+def test_its_group_allows_the_services_ports_and_sources_and_nodes_admit_it(eks, client):
     eks.ensure()
     [group] = eks.described()["SecurityGroups"]
     assert rules(eks, group) == {("tcp", 443, 443, "0.0.0.0/0"), ("icmp", 3, 4, "0.0.0.0/0")}
@@ -401,7 +401,7 @@ def test_its_group_has_the_services_ports_and_sources_and_the_nodes_let_it_in(ek
     assert ("-1", None, None, group) not in rules(eks, nodes)
 
 
-def test_it_takes_what_the_services_sources_admit(eks, aws):
+def test_only_the_services_sources_are_admitted(eks, aws):
     def exit_codes(address: str) -> list[int]:
         return [eks.get(address, one)[0] for one in (eks.outside, aws.ground.internet.functions)]
 
@@ -424,7 +424,7 @@ def test_a_deleted_service_leaves_nothing(eks):
     before = there()
     host = eks.ensure()
     assert there() > before
-    eks.elb.delete_load_balancer(LoadBalancerName=NAME)  # by hand: its controller makes it anew
+    eks.elb.delete_load_balancer(LoadBalancerName=NAME)  # manually: its controller creates it again
     assert eks.addresses(host) == []
     assert eks.addresses(eks.ensure()) != []
     eks.controller.release(UID)

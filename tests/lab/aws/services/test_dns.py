@@ -1,4 +1,4 @@
-"""Names: what Route 53 says is what resolvers answer, publicly and per VPC."""
+"""Names: resolvers serve the records of Route 53, publicly and per VPC."""
 
 import json
 import socket
@@ -50,7 +50,7 @@ def zone(route53):
 
 @pytest.fixture
 def outside(aws: Aws):
-    """Asks the public server, from a reader's laptop."""
+    """Queries the public server, as from a reader's laptop."""
     return lambda name, type_="A": ask(aws.ground.internet.outside, PUBLIC_DNS, name, type_)
 
 
@@ -75,13 +75,13 @@ def test_other_types_and_wildcards(route53, zone, outside):
     assert outside("example.com", "SOA").rr[0].rdata.times[0] > 1
 
 
-def test_what_is_in_no_zone_does_not_exist_and_is_asked_nowhere(outside):
+def test_names_in_no_zone_do_not_exist_and_are_not_forwarded(outside):
     for name in ("www.example.net", "amazonaws.com", "com"):
         answer = outside(name)
         assert (answer.header.rcode, answer.header.aa) == (RCODE.NXDOMAIN, 1)
 
 
-def test_a_private_zone_is_in_its_own_vpc_only(aws, route53, network, zone, outside):
+def test_a_private_zone_is_visible_only_in_its_vpc(aws, route53, network, zone, outside):
     change(route53, zone, "CREATE", "public.example.com", "A", "198.51.100.7")
     vpc = aws.ground.peer(Networks, "eu-central-1").namespace(network.vpc_id)
     inside = lambda name: ask(vpc.namespace, "10.0.0.2", name)  # noqa: E731
@@ -97,7 +97,7 @@ def test_a_private_zone_is_in_its_own_vpc_only(aws, route53, network, zone, outs
     route53.delete_hosted_zone(Id=private)
 
 
-def test_a_load_balancers_host_name_comes_and_goes_and_aliases_follow(aws, route53, zone, outside):
+def test_a_load_balancers_host_name_and_its_aliases_follow_its_addresses(aws, route53, zone, outside):
     host = "a0123456789-1.eu-central-1.elb.amazonaws.com"
     aws.ground.dns.publish(host, ["198.51.100.20"])
     alias = {"HostedZoneId": "Z1", "DNSName": f"dualstack.{host}", "EvaluateTargetHealth": False}
@@ -125,7 +125,7 @@ def test_a_load_balancers_host_name_comes_and_goes_and_aliases_follow(aws, route
         ("DELETE", "there.example.com", "A", "198.51.100.2", "do not match the current values"),
     ],
 )
-def test_a_change_that_route53_refuses(route53, zone, action, name, type_, value, said):
+def test_route53_rejects_invalid_changes(route53, zone, action, name, type_, value, said):
     change(route53, zone, "CREATE", "there.example.com", "A", "198.51.100.1")
     with pytest.raises(ClientError) as refused:
         change(route53, zone, action, name, type_, value)
@@ -133,7 +133,7 @@ def test_a_change_that_route53_refuses(route53, zone, action, name, type_, value
     assert said in refused.value.response["Error"]["Message"]
 
 
-def test_a_zone_with_records_is_not_deleted(route53, zone):
+def test_a_zone_with_records_cannot_be_deleted(route53, zone):
     change(route53, zone, "CREATE", "there.example.com", "A", "198.51.100.1")
     with pytest.raises(ClientError, match="HostedZoneNotEmpty"):
         route53.delete_hosted_zone(Id=zone)
@@ -168,7 +168,7 @@ def test_each_change_has_an_id_that_outlives_its_zone(route53):
         assert route53.get_change(Id=info["Id"])["ChangeInfo"]["SubmittedAt"] == info["SubmittedAt"]
 
 
-def test_a_change_that_nobody_asked_for(route53):
+def test_an_unknown_change_is_rejected(route53):
     with pytest.raises(route53.exceptions.NoSuchChange) as refused:
         route53.get_change(Id="/change/C2682N5HXP0BZ4")
     answer = refused.value.response
@@ -176,7 +176,7 @@ def test_a_change_that_nobody_asked_for(route53):
     assert answer["ResponseMetadata"]["HTTPStatusCode"] == 404
 
 
-def test_functions_look_names_up_in_public_dns(client, function, zip_of, route53, zone):
+def test_functions_resolve_names_in_public_dns(client, function, zip_of, route53, zone):
     change(route53, zone, "CREATE", "www.example.com", "A", "198.51.100.7")
     code = zip_of("import socket\ndef handler(name, context): return socket.gethostbyname(name)")
     functions = client("lambda")

@@ -1,4 +1,4 @@
-"""EKS's states, refusals and description. The clusters are of paper here; the series starts real ones."""
+"""EKS's states, errors and descriptions. The clusters are fakes here; the series starts real ones."""
 
 import json
 import re
@@ -13,7 +13,7 @@ import yaml
 from botocore.exceptions import ClientError, WaiterError
 
 from lab.aws import delays
-from tests.lab.aws.conftest import PaperCluster, cli_environment
+from tests.lab.aws.conftest import FakeCluster, cli_environment
 
 QUICK = {"Delay": 1, "MaxAttempts": 40}
 
@@ -25,7 +25,7 @@ def eks(client):
 
 @pytest.fixture
 def settings(network, role):
-    """A good request."""
+    """A valid request."""
     return {
         "name": "tutorial",
         "roleArn": role("eks.amazonaws.com"),
@@ -68,7 +68,7 @@ def delete(eks, name: str) -> None:
         eks.describe_cluster(name=name)
 
 
-def test_a_cluster_is_described_as_eks_does(client, cluster, network):
+def test_a_cluster_is_described_as_by_eks(client, cluster, network):
     assert cluster["endpoint"] == "https://127.0.0.1:6443"
     assert cluster["version"] == "1.35"
     assert cluster["certificateAuthority"]["data"].startswith("LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0t")
@@ -81,9 +81,9 @@ def test_a_cluster_is_described_as_eks_does(client, cluster, network):
     assert {eni["Description"] for eni in interfaces} == {"Amazon EKS tutorial"}
 
 
-def test_a_node_has_an_address_of_its_subnet_a_name_and_labels(paper_clusters, node_group):
+def test_a_node_has_an_address_of_its_subnet_a_name_and_labels(fake_clusters, node_group):
     assert (node_group["status"], node_group["version"]) == ("ACTIVE", "1.35")
-    name, address, labels, _ = paper_clusters[-1].node
+    name, address, labels, _ = fake_clusters[-1].node
     assert address.startswith("10.0.2.")
     assert name == f"ip-{address.replace('.', '-')}.eu-central-1.compute.internal"
     assert labels == {
@@ -94,11 +94,11 @@ def test_a_node_has_an_address_of_its_subnet_a_name_and_labels(paper_clusters, n
         "topology.kubernetes.io/zone": "eu-central-1b",
         "tier": "front",
     }
-    assert re.fullmatch(r"aws:///eu-central-1b/i-[0-9a-f]{17}", paper_clusters[-1].provider_id)
+    assert re.fullmatch(r"aws:///eu-central-1b/i-[0-9a-f]{17}", fake_clusters[-1].provider_id)
 
 
-def test_pods_have_addresses_of_the_nodes_subnet(client, paper_clusters, node_group):
-    pods, ec2 = paper_clusters[-1].node[3], client("ec2")
+def test_pods_have_addresses_of_the_nodes_subnet(client, fake_clusters, node_group):
+    pods, ec2 = fake_clusters[-1].node[3], client("ec2")
     subnet_id = node_group["subnets"][0]
     (subnet,) = ec2.describe_subnets(SubnetIds=[subnet_id])["Subnets"]
     assert pods.subnet_of(IPv4Network(subnet["CidrBlock"]))
@@ -111,7 +111,7 @@ def test_pods_have_addresses_of_the_nodes_subnet(client, paper_clusters, node_gr
     assert subnet["AvailableIpAddressCount"] == 251 - used
 
 
-def test_what_is_in_use_stays(client, eks, cluster, node_group, network):
+def test_resources_in_use_cannot_be_deleted(client, eks, cluster, node_group, network):
     with pytest.raises(eks.exceptions.ResourceInUseException, match="Cluster has nodegroups attached"):
         eks.delete_cluster(name="tutorial")
     with pytest.raises(ClientError, match="DependencyViolation"):
@@ -120,18 +120,18 @@ def test_what_is_in_use_stays(client, eks, cluster, node_group, network):
         client("ec2").delete_security_group(GroupId=cluster["resourcesVpcConfig"]["clusterSecurityGroupId"])
 
 
-def test_a_second_of_the_same_name_is_refused(eks, settings, cluster):
+def test_a_second_one_of_the_same_name_is_rejected(eks, settings, cluster):
     with pytest.raises(eks.exceptions.ResourceInUseException, match="Cluster already exists with name"):
         eks.create_cluster(**settings)
 
 
-def test_the_lab_has_one_cluster_per_vpc_and_says_so(eks, settings, cluster):
+def test_the_lab_allows_one_cluster_per_vpc(eks, settings, cluster):
     with pytest.raises(eks.exceptions.ResourceLimitExceededException, match="one cluster per VPC"):
         eks.create_cluster(**settings | {"name": "second"})
 
 
-def test_a_program_that_has_ended_is_an_issue_of_the_clusters_health(eks, cluster, paper_clusters):
-    dead = paper_clusters[-1].dead
+def test_a_program_that_has_ended_is_an_issue_in_the_clusters_health(eks, cluster, fake_clusters):
+    dead = fake_clusters[-1].dead
     dead.append("eks-tutorial/etcd was killed by SIGKILL")
     found = eks.describe_cluster(name="tutorial")["cluster"]
     dead.clear()
@@ -141,7 +141,7 @@ def test_a_program_that_has_ended_is_an_issue_of_the_clusters_health(eks, cluste
     assert eks.describe_cluster(name="tutorial")["cluster"]["health"]["issues"] == []
 
 
-def test_a_cluster_that_does_not_start_is_failed_and_says_why(eks, settings):
+def test_a_cluster_that_does_not_start_is_failed_with_a_reason(eks, settings):
     eks.create_cluster(**settings | {"name": "broken"})
     with pytest.raises(WaiterError):
         eks.get_waiter("cluster_active").wait(name="broken", WaiterConfig=QUICK)
@@ -151,9 +151,9 @@ def test_a_cluster_that_does_not_start_is_failed_and_says_why(eks, settings):
     delete(eks, "broken")
 
 
-def test_a_cluster_is_not_deleted_while_it_is_created(eks, settings, role, monkeypatch):
+def test_a_cluster_cannot_be_deleted_while_it_is_created(eks, settings, role, monkeypatch):
     held = Event()
-    monkeypatch.setattr(PaperCluster, "start_control_plane", lambda self: held.wait())
+    monkeypatch.setattr(FakeCluster, "start_control_plane", lambda self: held.wait())
     eks.create_cluster(**settings)
     early = {
         "clusterName": "tutorial",
@@ -172,7 +172,7 @@ def test_a_cluster_is_not_deleted_while_it_is_created(eks, settings, role, monke
     delete(eks, "tutorial")
 
 
-def test_a_fresh_role_is_not_seen_at_once(client, eks, settings, monkeypatch):
+def test_a_new_role_is_not_visible_at_once(client, eks, settings, monkeypatch):
     monkeypatch.setattr(delays, "ROLE", 60)
     iam, name = client("iam"), "fresh"
     statement = {"Effect": "Allow", "Principal": {"Service": "eks.amazonaws.com"}, "Action": "sts:AssumeRole"}
@@ -217,7 +217,7 @@ def test_a_change_of_a_cluster_is_an_update(eks, cluster):
         eks.describe_update(name="tutorial", updateId="none")
 
 
-def test_access_and_support_are_shown_as_they_were_asked_for(eks, settings):
+def test_access_and_support_settings_are_shown_as_requested(eks, settings):
     access = {"authenticationMode": "API", "bootstrapClusterCreatorAdminPermissions": False}
     with pytest.raises(eks.exceptions.InvalidParameterException, match="creator is not their administrator"):
         eks.create_cluster(**settings, accessConfig=access)
@@ -241,14 +241,14 @@ def test_access_and_support_are_shown_as_they_were_asked_for(eks, settings):
         ({"name": "../escape"}, "does not match ^"),
     ],
 )
-def test_a_cluster_that_eks_refuses(eks, settings, change, said):
+def test_eks_rejects_invalid_clusters(eks, settings, change, said):
     with pytest.raises(eks.exceptions.InvalidParameterException) as refused:
         eks.create_cluster(**settings | change)
     assert said in refused.value.response["Error"]["Message"]
     assert eks.list_clusters()["clusters"] == []
 
 
-def test_node_groups_that_eks_refuses(eks, cluster, network, role):
+def test_eks_rejects_invalid_node_groups(eks, cluster, network, role):
     group = {
         "clusterName": "tutorial",
         "nodegroupName": "nodes",

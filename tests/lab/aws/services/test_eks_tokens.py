@@ -1,4 +1,4 @@
-"""Who an EKS token is from: tokens as the AWS CLI makes them, and what may not pass for one."""
+"""EKS tokens: those that the AWS CLI creates, and those that must be rejected."""
 
 import base64
 import json
@@ -31,7 +31,7 @@ def make_token(
     headers: bool = True,
     session_token: str | None = None,
 ) -> str:
-    """As `aws eks get-token` does it."""
+    """Create one as `aws eks get-token` does."""
     url = f"{endpoint}/?Action={action}&Version=2011-06-15"
     request = AWSRequest("GET", url, headers={"x-k8s-aws-id": cluster} if headers else {})
     SigV4QueryAuth(Credentials(key, secret, session_token), "sts", "eu-central-1", expires).add_auth(request)
@@ -50,12 +50,12 @@ STS = "https://sts.eu-central-1.amazonaws.com"
 
 
 @pytest.mark.parametrize("endpoint", [STS, "https://sts.amazonaws.com", "own"])
-def test_a_good_token_names_its_maker(aws: Aws, endpoint):
+def test_a_valid_token_identifies_its_creator(aws: Aws, endpoint):
     token = make_token(aws.endpoint_url if endpoint == "own" else endpoint)
     assert verify(token, "tutorial", aws.endpoint_url) == OWN
 
 
-def test_a_token_holds_for_fifteen_minutes(aws: Aws):
+def test_a_token_is_valid_for_fifteen_minutes(aws: Aws):
     token, now = make_token(STS), datetime.now(UTC)
     assert verify(token, "tutorial", aws.endpoint_url, now + timedelta(minutes=14))
     with pytest.raises(Unauthenticated, match="expired"):
@@ -79,7 +79,7 @@ def test_a_token_holds_for_fifteen_minutes(aws: Aws):
         ({"session_token": "made up"}, "security token"),
     ],
 )
-def test_a_token_that_is_signed_but_not_good(aws: Aws, parameters, why):
+def test_a_signed_but_invalid_token_is_rejected(aws: Aws, parameters, why):
     token = make_token(**{"endpoint": STS} | parameters)
     with pytest.raises(Unauthenticated, match=why):
         verify(token, "tutorial", aws.endpoint_url)
@@ -99,7 +99,7 @@ def test_a_token_that_is_signed_but_not_good(aws: Aws, parameters, why):
         (lambda url: "", "unexpected hostname"),
     ],
 )
-def test_a_token_that_was_altered(aws: Aws, change, why):
+def test_a_modified_token_is_rejected(aws: Aws, change, why):
     token = encode(change(decode(make_token(STS))))
     with pytest.raises(Unauthenticated, match=why):
         verify(token, "tutorial", aws.endpoint_url)
@@ -108,12 +108,12 @@ def test_a_token_that_was_altered(aws: Aws, change, why):
 @pytest.mark.parametrize(
     "garbage", ["", "k8s-aws-v1.", "k8s-aws-v1.%%%", "k8s-aws-v1.__79", "eyJhbGciOi", "k8s-aws-v2.aaaa"]
 )
-def test_garbage_is_no_token(aws: Aws, garbage):
+def test_garbage_is_rejected(aws: Aws, garbage):
     with pytest.raises(Unauthenticated):
         verify(garbage, "tutorial", aws.endpoint_url)
 
 
-def test_keys_that_iam_and_sts_made_are_known(aws: Aws, client, role):
+def test_keys_from_iam_and_sts_are_accepted(aws: Aws, client, role):
     iam = client("iam")
     iam.create_user(UserName="reader")
     key = iam.create_access_key(UserName="reader")["AccessKey"]
@@ -140,7 +140,7 @@ def review(webhook: TokenWebhook, token: str) -> dict:
         return json.load(answer)["status"]
 
 
-def test_the_webhook_lets_in_only_the_clusters_creator(aws: Aws):
+def test_the_webhook_accepts_only_the_clusters_creator(aws: Aws):
     webhook = TokenWebhook(None, lambda token: user(token, "tutorial", aws.endpoint_url, OWN.arn))
     status = review(webhook, make_token(STS))
     assert status["authenticated"] is True
@@ -156,7 +156,7 @@ def test_the_webhook_lets_in_only_the_clusters_creator(aws: Aws):
     other.close()
 
 
-def test_the_aws_cli_makes_tokens_that_pass(aws: Aws):
+def test_tokens_from_the_aws_cli_are_accepted(aws: Aws):
     environment = cli_environment(aws.endpoint_url)
     command = [sys.executable, Path(sys.executable).with_name("aws"), "eks", "get-token"]
     for region in ("us-east-1", "eu-central-1"):

@@ -1,4 +1,4 @@
-"""Lambda's API in front of functions that really run."""
+"""Lambda's API with functions that really run."""
 
 import base64
 import json
@@ -23,7 +23,7 @@ def functions(client):
     return client("lambda")
 
 
-def test_invoke_answers_and_logs(functions, function, client):
+def test_invoke_returns_the_result_and_logs(functions, function, client):
     answer = functions.invoke(FunctionName="hello", Payload=b'{"path": "/x"}', LogType="Tail")
     assert json.load(answer["Payload"])["body"] == "hello"
     assert (answer["StatusCode"], answer["ExecutedVersion"]) == (200, "$LATEST")
@@ -49,7 +49,7 @@ def updated(functions) -> None:
     functions.get_waiter("function_updated_v2").wait(FunctionName="hello", WaiterConfig={"Delay": 1})
 
 
-def test_a_function_that_fails(functions, function):
+def test_a_failing_function(functions, function):
     functions.update_function_configuration(FunctionName="hello", Handler="app.missing")
     updated(functions)
     answer = functions.invoke(FunctionName="hello")
@@ -57,7 +57,7 @@ def test_a_function_that_fails(functions, function):
     assert "missing" in json.load(answer["Payload"])["errorMessage"]
 
 
-def test_new_code_is_what_runs_next(functions, function, zip_of, monkeypatch):
+def test_new_code_runs_next(functions, function, zip_of, monkeypatch):
     monkeypatch.setattr(delays, "FUNCTION", 5)
     code = zip_of("def handler(e, c): return 'new'")
     answer = functions.update_function_code(FunctionName="hello", ZipFile=code)
@@ -75,7 +75,7 @@ def test_invocation_types(functions, function):
     assert functions.invoke(FunctionName="hello", InvocationType="DryRun")["StatusCode"] == 204
 
 
-def test_no_concurrency_reserved_is_throttling(functions, function):
+def test_zero_reserved_concurrency_throttles(functions, function):
     functions.put_function_concurrency(FunctionName="hello", ReservedConcurrentExecutions=0)
     with pytest.raises(functions.exceptions.TooManyRequestsException) as refused:
         functions.invoke(FunctionName="hello")
@@ -100,7 +100,7 @@ def test_a_deleted_function_is_gone(functions, function, client, role, zip_of, m
         functions.invoke(FunctionName="short-lived")
 
 
-def test_a_function_that_failed_can_be_deleted(functions, role, zip_of, monkeypatch):
+def test_a_failed_function_can_be_deleted(functions, role, zip_of, monkeypatch):
     monkeypatch.setattr(FunctionService, "deploy", lambda *_: 1 / 0)
     monkeypatch.setattr(delays, "FUNCTION", 0.1)
     functions.create_function(
@@ -121,8 +121,8 @@ def test_a_function_that_failed_can_be_deleted(functions, role, zip_of, monkeypa
         functions.get_function(FunctionName="failed")
 
 
-def test_an_update_does_not_bring_a_deleted_function_back(aws, functions, role, zip_of, monkeypatch):
-    """It is deleted between the update's look whether it is there, and the update."""
+def test_an_update_does_not_restore_a_deleted_function(aws, functions, role, zip_of, monkeypatch):
+    """It is deleted after the update has checked that it exists."""
     code = zip_of("def handler(e, c): return 1")
     functions.create_function(
         FunctionName="updated",
@@ -136,7 +136,7 @@ def test_an_update_does_not_bring_a_deleted_function_back(aws, functions, role, 
 
     def slow_list(self: Functions, *arguments: Any) -> Any:
         found = list_functions(self, *arguments)
-        if isinstance(threading.current_thread(), threading.Timer):  # the update, and not the API
+        if isinstance(threading.current_thread(), threading.Timer):  # the update, not the API
             looked.set()
             time.sleep(0.5)
         return found
@@ -161,7 +161,7 @@ def test_an_update_does_not_bring_a_deleted_function_back(aws, functions, role, 
         ({"FunctionName": "hello"}, "ResourceConflictException", "Function already exist: hello"),
     ],
 )
-def test_a_function_that_lambda_refuses(functions, function, role, zip_of, change, code, said):
+def test_lambda_rejects_invalid_functions(functions, function, role, zip_of, change, code, said):
     role("ec2.amazonaws.com")
     good = {
         "FunctionName": "refused",
@@ -177,7 +177,7 @@ def test_a_function_that_lambda_refuses(functions, function, role, zip_of, chang
     assert all(known["FunctionName"] != "refused" for known in functions.list_functions()["Functions"])
 
 
-def test_payloads_and_statements_that_lambda_refuses(functions, function):
+def test_lambda_rejects_invalid_payloads_and_statements(functions, function):
     with pytest.raises(ClientError, match="InvalidRequestContentException"):
         functions.invoke(FunctionName="hello", Payload=b"{no json")
     permission = {

@@ -1,4 +1,4 @@
-"""A function behind a load balancer, made by boto3, asked by curl in its VPC: limits, updates, TLS."""
+"""A function behind a load balancer, created by boto3, called by curl in its VPC: limits, updates, TLS."""
 
 import base64
 import threading
@@ -29,7 +29,7 @@ versions = pytest.mark.parametrize("version", ["1.1", "2"])
 
 @dataclass
 class Site:
-    """curl's way to the load balancer, over HTTP/1.1 in the clear or HTTP/2 with TLS."""
+    """curl's access to the load balancer, over HTTP/1.1 in the clear or HTTP/2 with TLS."""
 
     aws: Aws
     vpc_id: str
@@ -38,7 +38,7 @@ class Site:
     https_listener: str
 
     def ask(self, version: str, *arguments: str, path: str = "/") -> list[list[str]]:
-        """SEEN of each answer, in words."""
+        """SEEN of each response, in words."""
         done = self.run(version, *arguments, path=path)
         answers = [line.split() for line in done.stdout.splitlines()]
         assert {answer[0] for answer in answers} == {version}, done
@@ -59,7 +59,7 @@ def functions(client) -> Any:
 
 @pytest.fixture(scope="module")
 def deploy(functions, role, zip_of) -> Iterator[Callable[[int], None]]:
-    """Creates or updates the function; its answers name the code."""
+    """Creates or updates the function; its responses name the code."""
 
     def update(code: int) -> None:
         functions.update_function_code(FunctionName=NAME, ZipFile=zip_of(SOURCE.format(code=code)))
@@ -111,7 +111,7 @@ def test_an_environment_is_reused_until_the_code_changes(site, deploy, version):
     assert site.ask(version)[0][4] == "1"
 
 
-def test_a_cold_start_is_in_the_report(functions, deploy):
+def test_a_cold_start_is_reported(functions, deploy):
     def report() -> str:
         answer = functions.invoke(FunctionName=NAME, LogType="Tail")
         return base64.b64decode(answer["LogResult"]).decode().partition("REPORT ")[2]
@@ -127,8 +127,8 @@ def test_a_cold_start_is_in_the_report(functions, deploy):
 
 
 @versions
-def test_no_concurrency_reserved(site, functions, version):
-    """Lambda says 429, the load balancer 502 for it."""
+def test_zero_reserved_concurrency(site, functions, version):
+    """Lambda returns 429, for which the load balancer returns 502."""
     functions.put_function_concurrency(FunctionName=NAME, ReservedConcurrentExecutions=0)
     with pytest.raises(functions.exceptions.TooManyRequestsException) as refused:
         functions.invoke(FunctionName=NAME)
@@ -142,7 +142,7 @@ def test_no_concurrency_reserved(site, functions, version):
 
 
 def test_code_updates_lose_no_request_in_flight(site, deploy):
-    """Two curls, over HTTP/1.1 and HTTP/2, four requests of each at a time, while the code changes."""
+    """Two curls, over HTTP/1.1 and HTTP/2, with four concurrent requests each, while the code changes."""
     deploy(0)
     begun, updated = threading.Barrier(3, timeout=60), threading.Event()
 
@@ -173,25 +173,25 @@ def test_code_updates_lose_no_request_in_flight(site, deploy):
 @pytest.mark.parametrize(
     ("policy", "offered"),
     [
-        ("ELBSecurityPolicy-2016-08", ["1.0", "1.1", "1.2"]),  # the default of the API
+        ("ELBSecurityPolicy-2016-08", ["1.0", "1.1", "1.2"]),  # the API's default
         ("ELBSecurityPolicy-TLS13-1-2-2021-06", ["1.2", "1.3"]),
-        ("ELBSecurityPolicy-TLS13-1-2-Res-PQ-2025-09", ["1.2", "1.3"]),  # the default of the console
+        ("ELBSecurityPolicy-TLS13-1-2-Res-PQ-2025-09", ["1.2", "1.3"]),  # the console's default
         ("ELBSecurityPolicy-TLS13-1-3-2021-06", ["1.3"]),
     ],
 )
-def test_a_security_policy_says_which_versions_of_tls(site, client, policy, offered):
+def test_a_security_policy_determines_the_tls_versions(site, client, policy, offered):
     elb = client("elbv2")
     if policy != "ELBSecurityPolicy-2016-08":
         elb.modify_listener(ListenerArn=site.https_listener, SslPolicy=policy)
     described = elb.describe_listeners(ListenerArns=[site.https_listener])["Listeners"][0]
     assert described["SslPolicy"] == policy
-    old = ["--ciphers", "DEFAULT:@SECLEVEL=0"]  # or curl itself would not offer what is old
+    old = ["--ciphers", "DEFAULT:@SECLEVEL=0"]  # otherwise curl itself would not offer old versions
     for version in ("1.0", "1.1", "1.2", "1.3"):
         done = site.run("2", f"--tlsv{version}", "--tls-max", version, *old)
         assert done.returncode == (0 if version in offered else 35), (version, done)
 
 
-def test_a_security_policy_that_does_not_exist(site, client):
+def test_an_unknown_security_policy_is_rejected(site, client):
     elb = client("elbv2")
     (https,) = elb.describe_listeners(ListenerArns=[site.https_listener])["Listeners"]
     same = {key: https[key] for key in ("LoadBalancerArn", "Protocol", "Certificates")}

@@ -1,4 +1,4 @@
-"""The networks behind VPCs: one that could not be made is not there, and the next attempt makes it."""
+"""The networks of VPCs: one that could not be created leaves nothing, and the next attempt creates it."""
 
 from ipaddress import IPv4Address
 from typing import Any
@@ -15,7 +15,7 @@ from lab.errors import LabError
 from tests.lab.aws.conftest import REGION
 
 
-def test_a_network_without_a_resolver_is_taken_back(aws, client, monkeypatch):
+def test_a_network_without_a_resolver_is_rolled_back(aws, client, monkeypatch):
     ec2 = client("ec2")
     vpc_id = ec2.create_vpc(CidrBlock="10.41.0.0/16")["Vpc"]["VpcId"]
     networks, before = aws.ground.peer(Networks, REGION), set(aws.ground.internet.vpcs)
@@ -33,8 +33,8 @@ def test_a_network_without_a_resolver_is_taken_back(aws, client, monkeypatch):
     ec2.delete_vpc(VpcId=vpc_id)
 
 
-def test_networks_change_while_they_are_looked_at():
-    """Provisioning and clean-up run in threads of their own."""
+def test_networks_can_change_while_they_are_listed():
+    """Provisioning and clean-up run in their own threads."""
     ec2: Any = EC2Backend(REGION, "123456789012")
     vpc = ec2.create_vpc("10.0.0.0/16")
     subnet = ec2.create_subnet(vpc.id, "10.0.1.0/24", availability_zone=f"{REGION}a")
@@ -56,7 +56,7 @@ def test_networks_change_while_they_are_looked_at():
         ("10.0.1.0/28", ["10.0.1.4"], "10.0.1.8/29"),
     ],
 )
-def test_pods_get_free_addresses_and_nobody_gets_theirs(cidr, taken, pods):
+def test_pods_get_free_addresses_that_nothing_else_gets(cidr, taken, pods):
     ec2: Any = EC2Backend(REGION, "123456789012")
     vpc = ec2.create_vpc("10.0.0.0/16")
     subnet = ec2.create_subnet(vpc.id, cidr, availability_zone=f"{REGION}a")

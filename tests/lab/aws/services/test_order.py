@@ -1,4 +1,4 @@
-"""What is made twice or deleted too early is refused as on AWS; the AWS CLI takes all away in the end."""
+"""Creating twice or deleting too early is rejected as on AWS; in the end the AWS CLI deletes everything."""
 
 import json
 import re
@@ -108,7 +108,7 @@ TWICE_OR_TOO_EARLY = {
 
 
 @pytest.mark.parametrize("what", TWICE_OR_TOO_EARLY)
-def test_what_is_made_twice_or_deleted_too_early(stack, what):
+def test_creating_twice_or_deleting_too_early_is_rejected(stack, what):
     service, operation, parameters, code, said = TWICE_OR_TOO_EARLY[what](stack)
     with pytest.raises(ClientError) as refused:
         getattr(stack.client(service), operation)(**parameters)
@@ -132,13 +132,13 @@ class Cli:
         )
 
     def __call__(self, command: str) -> Any:
-        """What it prints; the test fails if it does."""
+        """Its output; the test fails if the command does."""
         answer = self._run(command)
         assert answer.returncode == 0, f"{command}: {answer.stderr}"
         return json.loads(answer.stdout) if answer.stdout.strip() else None
 
     def refused(self, command: str) -> str:
-        """What it says where it fails."""
+        """The error message of a command that must fail."""
         answer = self._run(command)
         assert answer.returncode != 0, f"{command}: {answer.stdout}"
         return answer.stderr
@@ -173,7 +173,7 @@ def test_the_cli_lists_and_describes(stack, cli):
         assert wanted in json.dumps(cli(command)), command
 
 
-def test_the_cli_deletes_in_the_right_order_only(stack, cli):
+def test_the_cli_deletes_only_in_the_right_order(stack, cli):
     def refused(command: str, code: str) -> None:
         assert re.search(
             rf"An error occurred \({code}\) when calling the \w+ operation", cli.refused(command)

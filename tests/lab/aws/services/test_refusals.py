@@ -1,4 +1,4 @@
-"""What is in use is not deleted; who the lab knows; and what the tagging API lists."""
+"""Resources in use cannot be deleted; the identities that the lab knows; what the tagging API lists."""
 
 import json
 
@@ -59,7 +59,7 @@ def test_networks_are_deleted_from_the_inside_out(aws, client, ec2):
     assert vpc_id not in aws.vpcs
 
 
-def test_a_nat_gateway_holds_its_subnet_and_its_address(ec2, monkeypatch):
+def test_a_nat_gateway_keeps_its_subnet_and_address_in_use(ec2, monkeypatch):
     vpc_id = ec2.create_vpc(CidrBlock="10.8.0.0/16")["Vpc"]["VpcId"]
     subnet_id = ec2.create_subnet(VpcId=vpc_id, CidrBlock="10.8.1.0/24")["Subnet"]["SubnetId"]
     table = ec2.create_route_table(VpcId=vpc_id)["RouteTable"]["RouteTableId"]
@@ -97,7 +97,7 @@ def test_a_nat_gateway_holds_its_subnet_and_its_address(ec2, monkeypatch):
     ec2.delete_vpc(VpcId=vpc_id)
 
 
-def test_a_nat_gateway_comes_up_only_where_an_internet_gateway_is(ec2):
+def test_a_nat_gateway_becomes_available_only_with_an_internet_gateway(ec2):
     vpc_id = ec2.create_vpc(CidrBlock="10.9.0.0/16")["Vpc"]["VpcId"]
     subnet_id = ec2.create_subnet(VpcId=vpc_id, CidrBlock="10.9.1.0/24")["Subnet"]["SubnetId"]
     address = ec2.allocate_address(Domain="vpc")["AllocationId"]
@@ -125,7 +125,7 @@ def test_a_nat_gateway_comes_up_only_where_an_internet_gateway_is(ec2):
     ec2.delete_vpc(VpcId=vpc_id)
 
 
-def test_a_vpc_has_a_namespace_only_while_something_is_in_it(aws, client, ec2):
+def test_a_vpc_has_a_namespace_only_while_it_contains_something(aws, client, ec2):
     vpc_id = ec2.create_vpc(CidrBlock="10.6.0.0/16")["Vpc"]["VpcId"]
     assert vpc_id not in aws.vpcs
     vpc = aws.ground.peer(Networks, "eu-central-1").namespace(vpc_id)
@@ -134,7 +134,7 @@ def test_a_vpc_has_a_namespace_only_while_something_is_in_it(aws, client, ec2):
     assert vpc_id not in aws.vpcs and not vpc.namespace.path.exists()
 
 
-def test_a_role_and_a_policy_in_use_stay(client, role):
+def test_a_role_and_a_policy_in_use_cannot_be_deleted(client, role):
     iam = client("iam")
     role("ec2.amazonaws.com")
     statement = {"Effect": "Allow", "Action": "s3:*", "Resource": "*"}
@@ -151,7 +151,7 @@ def test_a_role_and_a_policy_in_use_stay(client, role):
     assert iam.get_policy(PolicyArn=managed)["Policy"]["Arn"] == managed
 
 
-def test_sts_knows_the_labs_own_user_and_nobody_else(aws, client):
+def test_sts_knows_only_the_labs_own_user(aws, client):
     assert client("sts").get_caller_identity()["Arn"] == "arn:aws:iam::123456789012:user/lab"
     stranger = boto3.client(
         "sts",
@@ -164,7 +164,7 @@ def test_sts_knows_the_labs_own_user_and_nobody_else(aws, client):
         stranger.get_caller_identity()
 
 
-def test_the_tagging_api_lists_what_a_tutorial_makes(client, ec2, function):
+def test_the_tagging_api_lists_what_a_tutorial_creates(client, ec2, function):
     """EKS is in test_eks. IAM's roles are not listed, as on AWS."""
     kinds = ("vpc", "subnet", "security-group", "internet-gateway")
     tags = [{"ResourceType": kind, "Tags": [TAG]} for kind in kinds]
@@ -201,7 +201,7 @@ def test_the_tagging_api_lists_what_a_tutorial_makes(client, ec2, function):
     ec2.delete_vpc(VpcId=vpc_id)
 
 
-def test_a_port_that_is_taken_is_said(aws):
+def test_a_port_in_use_is_reported(aws):
     ground = aws.ground
     second = Aws(ground.lab, ground.internet, ground.dns, ground.make_cluster, port=aws.port)
     with pytest.raises(LabError, match=f"127.0.0.1:{aws.port}"):

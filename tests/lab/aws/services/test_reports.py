@@ -1,4 +1,4 @@
-"""What public reports say of AWS, that a stand-in easily gets wrong: twice, too early, or without meaning."""
+"""AWS behavior, from public reports, that emulations often get wrong: repeated, early or pointless calls."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -21,7 +21,7 @@ def refused(code: str, said: str, call: Any, **parameters: Any) -> None:
 
 
 class Two:
-    """Two VPCs, the first with two route tables and an internet gateway; a gateway that is nowhere."""
+    """Two VPCs, the first with two route tables and an internet gateway; and a detached gateway."""
 
     def __init__(self, client: Any) -> None:
         self.ec2 = client("ec2")
@@ -115,18 +115,18 @@ def default_group(two: Two) -> str:
 
 
 @pytest.mark.parametrize("what", NETWORKS)
-def test_what_ec2_refuses(two, what):
+def test_ec2_rejects_invalid_calls(two, what):
     operation, parameters, code, said = NETWORKS[what](two)
     refused(code, said, getattr(two.ec2, operation), **parameters)
 
 
-def test_the_same_association_again_is_the_same(two):
+def test_repeating_an_association_returns_the_same_one(two):
     association = two.ec2.associate_route_table(RouteTableId=two.table, SubnetId=two.subnet)["AssociationId"]
     (table,) = two.tables("association.subnet-id", two.subnet)
     assert [one["RouteTableAssociationId"] for one in table["Associations"]] == [association]
 
 
-def test_a_nat_gateways_address_is_its_own_and_holds_the_internet_gateway(two):
+def test_a_nat_gateway_keeps_its_address_and_the_internet_gateway_in_use(two):
     ec2, address = two.ec2, two.ec2.allocate_address(Domain="vpc")["AllocationId"]
     made = ec2.create_nat_gateway(SubnetId=two.subnet, AllocationId=address)["NatGateway"]["NatGatewayId"]
     said = f"[{address}] is already associated"
@@ -157,7 +157,7 @@ MANDATORY = "Runtime and Handler are mandatory parameters for functions created 
         ({"Handler": None}, MANDATORY),
     ],
 )
-def test_a_function_that_lambda_refuses(client, function, role, zip_of, change, said):
+def test_lambda_rejects_invalid_functions(client, function, role, zip_of, change, said):
     functions = client("lambda")
     good = {"Runtime": "python3.13", "Handler": "app.handler", "Role": role("lambda.amazonaws.com")}
     wanted = good | {"FunctionName": "refused", "Code": {"ZipFile": zip_of("")}} | change
@@ -182,7 +182,7 @@ def test_a_new_account_has_no_concurrency_to_reserve(client, function):
     assert functions.invoke(FunctionName="hello")["StatusCode"] == 200
 
 
-def test_certificates_of_other_key_types_are_listed_where_they_are_asked_for(client, tmp_path):
+def test_certificates_of_other_key_types_are_listed_only_on_request(client, tmp_path):
     acm = client("acm")
 
     def listed(**parameters: Any) -> list[str]:
@@ -197,7 +197,7 @@ def test_certificates_of_other_key_types_are_listed_where_they_are_asked_for(cli
         acm.delete_certificate(CertificateArn=rsa)
 
 
-def test_a_user_and_a_group_in_use_stay(client):
+def test_a_user_and_a_group_in_use_cannot_be_deleted(client):
     iam = client("iam")
     iam.create_user(UserName="held")
     iam.create_group(GroupName="holding")

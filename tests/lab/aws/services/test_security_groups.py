@@ -1,4 +1,4 @@
-"""Security groups of load balancers: who gets an answer, and who runs into the time-out."""
+"""Security groups of load balancers: which clients get a response, and which time out."""
 
 import socket
 from collections.abc import Callable, Iterator
@@ -16,7 +16,7 @@ from tests.lab.aws import front
 from tests.lab.aws.conftest import REGION, Network, patiently
 
 CIDR = "10.0.0.0/16"
-SILENT = "28"  # curl's exit code for a time-out
+SILENT = "28"  # curl's exit code for a timeout
 ANSWERED = "503"  # by the load balancer itself: there is no target
 
 
@@ -33,7 +33,7 @@ def from_group(port: int, group: str) -> dict[str, Any]:
 
 
 class Site:
-    """A load balancer that listens on the ports 80 and 8080, in a security group without rules."""
+    """A load balancer that listens on ports 80 and 8080, in a security group without rules."""
 
     def __init__(self, aws: Aws, client: Any, network: Network, arn: str, address: str) -> None:
         self.ec2, self.elb = client("ec2"), client("elbv2")
@@ -50,7 +50,7 @@ class Site:
         return self.groups[-1]
 
     def admit(self, *rules: dict[str, Any], group: str = "") -> list[str]:
-        """The ids of the rules."""
+        """Returns the ids of the rules."""
         answer = self.ec2.authorize_security_group_ingress(GroupId=group or self.group, IpPermissions=rules)
         return [one["SecurityGroupRuleId"] for one in answer["SecurityGroupRules"]]
 
@@ -61,7 +61,7 @@ class Site:
         self.elb.set_security_groups(LoadBalancerArn=self.arn, SecurityGroups=groups)
 
     def ask(self, port: int = 80, source: str = "", where: Namespace | None = None) -> str:
-        """The status of the answer, or curl's exit code."""
+        """The status of the response, or curl's exit code."""
         come_from = ["--interface", source] if source else []
         command = ["curl", "-s", "--connect-timeout", "0.5", "-o", "/dev/null", "-w", "%{http_code}"]
         url = f"http://{self.address}:{port}/"
@@ -75,7 +75,7 @@ class Site:
 
 @contextmanager
 def listening(client: Any, arn: str, name: str) -> Iterator[None]:
-    """On the ports 80 and 8080, with an empty target group."""
+    """A load balancer on ports 80 and 8080, with an empty target group."""
     elb = client("elbv2")
     group = elb.create_target_group(Name=name, TargetType="lambda")["TargetGroups"][0]["TargetGroupArn"]
     actions = [{"Type": "forward", "TargetGroupArn": group}]
@@ -100,7 +100,7 @@ def balancer(aws: Aws, client: Any, network: Network) -> Iterator[Site]:
 
 @pytest.fixture
 def site(balancer: Site) -> Iterator[Site]:
-    """Each test begins without rules."""
+    """Each test starts without rules."""
     balancer.use(balancer.group)
     yield balancer
     for group in balancer.groups:
@@ -111,7 +111,7 @@ def site(balancer: Site) -> Iterator[Site]:
 
 @pytest.fixture
 def host(site: Site) -> Iterator[Callable[..., str]]:
-    """Makes hosts of the VPC, by a network interface in these groups; gives their addresses."""
+    """Creates hosts of the VPC, by a network interface in these groups; returns their addresses."""
     made = []
 
     def make(*groups: str) -> str:
@@ -126,7 +126,7 @@ def host(site: Site) -> Iterator[Callable[..., str]]:
         site.ec2.delete_network_interface(NetworkInterfaceId=interface["NetworkInterfaceId"])
 
 
-def test_without_a_rule_it_times_out_and_with_one_the_answer_comes(site):
+def test_without_a_rule_a_client_times_out_and_with_one_it_connects(site):
     assert site.ask() == SILENT
     site.admit(from_cidr(80, CIDR))
     assert (site.ask(), site.ask(8080)) == (ANSWERED, SILENT)
@@ -138,14 +138,14 @@ def test_without_a_rule_it_times_out_and_with_one_the_answer_comes(site):
     assert site.ask() == SILENT
 
 
-def test_a_rule_is_for_its_range_and_for_its_protocol(site, host):
+def test_a_rule_is_limited_to_its_range_and_protocol(site, host):
     inside = host()  # in the second subnet
     site.admit(from_cidr(80, "10.0.2.0/24"), {**from_cidr(8080, CIDR), "IpProtocol": "udp"})
     assert (site.ask(source=inside), site.ask()) == (ANSWERED, SILENT)
     assert site.ask(8080, source=inside) == SILENT
 
 
-def test_a_source_group_stands_for_its_members(site, host):
+def test_a_source_group_means_its_members(site, host):
     members = site.new_group()
     site.admit(from_group(80, members))
     member, other = host(members), host(site.group)
@@ -166,7 +166,7 @@ def test_pods_are_members_of_their_nodes_groups(aws, site):
     site.vpc.remove_private(pod)
 
 
-def test_the_default_group_lets_its_members_in(site):
+def test_the_default_group_admits_its_members(site):
     here = {"vpc-id": site.network.vpc_id, "group-name": "default"}
     filters = [{"Name": name, "Values": [value]} for name, value in here.items()]
     (default,) = site.ec2.describe_security_groups(Filters=filters)["SecurityGroups"]
@@ -174,7 +174,7 @@ def test_the_default_group_lets_its_members_in(site):
     assert sources == [default["GroupId"]]
 
 
-def test_groups_are_exchanged_and_all_of_them_count(site):
+def test_groups_can_be_replaced_and_all_of_them_apply(site):
     first, second = site.new_group(), site.new_group()
     site.admit(from_cidr(80, CIDR), group=first)
     site.admit(from_cidr(8080, CIDR), group=second)
@@ -189,7 +189,7 @@ def test_groups_are_exchanged_and_all_of_them_count(site):
         site.ec2.delete_security_group(GroupId=first)
 
 
-def test_a_connection_that_is_open_lives_on(site):
+def test_open_connections_survive_changes(site):
     def answer(connection: socket.socket) -> bytes:
         connection.sendall(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
         return connection.recv(4096)
@@ -203,7 +203,7 @@ def test_a_connection_that_is_open_lives_on(site):
         assert site.ask() == SILENT
 
 
-def test_a_public_load_balancer_asks_for_the_clients_public_address(aws, client):
+def test_a_public_load_balancer_checks_the_clients_public_address(aws, client):
     network = Network(client, "10.42.0.0/16")
     ec2, elb = network.ec2, client("elbv2")
     gateway = ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
@@ -244,7 +244,7 @@ def test_a_public_load_balancer_asks_for_the_clients_public_address(aws, client)
         ({"FromPort": 80, "ToPort": 80, "IpRanges": [{"CidrIp": CIDR}]}, "MissingParameter", "ipProtocol"),
     ],
 )
-def test_rules_that_are_refused_change_nothing(site, wrong, code, said):
+def test_rejected_rules_change_nothing(site, wrong, code, said):
     with pytest.raises(ClientError) as error:
         site.admit(wrong)
     answer = error.value.response["Error"]
@@ -257,7 +257,7 @@ def test_rules_that_are_refused_change_nothing(site, wrong, code, said):
     ("groups", "code"),
     [(["sg-0123456789abcdef0"], "InvalidSecurityGroup"), ([], "InvalidConfigurationRequest")],
 )
-def test_groups_that_a_load_balancer_cannot_have(site, groups, code):
+def test_a_load_balancer_rejects_invalid_groups(site, groups, code):
     with pytest.raises(ClientError) as error:
         site.use(*groups)
     assert error.value.response["Error"]["Code"] == code

@@ -1,4 +1,4 @@
-"""Who gets out of a VPC, by real packets: whom a default route leads to an available NAT gateway."""
+"""Outbound connections from a VPC, with real packets: they need a route to an available NAT gateway."""
 
 import socket
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ QUICK = {"Delay": 1, "MaxAttempts": 20}
 ANYWHERE = {"DestinationCidrBlock": "0.0.0.0/0"}
 
 
-class Place(Network):
+class EgressVpc(Network):
     """A VPC with a namespace, an internet gateway, and a route table for each of two subnets."""
 
     def __init__(self, aws: Aws, client: Client) -> None:
@@ -39,20 +39,20 @@ class Place(Network):
         return self.ec2.describe_route_tables(Filters=filters)["RouteTables"]
 
     def nat_gateway(self, subnet: int = 0) -> str:
-        """An available one."""
+        """Returns an available one."""
         address = self.ec2.allocate_address(Domain="vpc")["AllocationId"]
         self._addresses.append(address)
         made = self.ec2.create_nat_gateway(SubnetId=self.subnet_ids[subnet], AllocationId=address)
         gateway = made["NatGateway"]["NatGatewayId"]
-        assert not self.leads_out(), "it is pending"
+        assert not self.has_egress(), "it is pending"
         self.ec2.get_waiter("nat_gateway_available").wait(NatGatewayIds=[gateway], WaiterConfig=QUICK)
         return gateway
 
     def route(self, table: str, **target: str) -> None:
         self.ec2.create_route(RouteTableId=table, **ANYWHERE, **target)
 
-    def leads_out(self) -> bool:
-        """Whether a connection to someone outside is made, and then with the VPC's address."""
+    def has_egress(self) -> bool:
+        """Whether a connection to an outside host succeeds, and then with the VPC's address."""
         with closing(sockets.listen(("198.51.100.2", PORT), self.outside)) as listener:
             listener.settimeout(5)
             source = (self.vpc.router, 0)
@@ -87,35 +87,35 @@ class Place(Network):
 
 
 @pytest.fixture
-def place(aws: Aws, client: Client) -> Iterator[Place]:
-    place = Place(aws, client)
+def place(aws: Aws, client: Client) -> Iterator[EgressVpc]:
+    place = EgressVpc(aws, client)
     yield place
     place.delete()
 
 
-def test_a_nat_gateway_is_the_way_out_while_a_route_leads_to_it(place: Place) -> None:
+def test_a_nat_gateway_provides_egress_while_a_route_leads_to_it(place: EgressVpc) -> None:
     place.route(place.public, GatewayId=place.internet)
-    assert not place.leads_out(), "an internet gateway is for public addresses"
+    assert not place.has_egress(), "an internet gateway is for public addresses"
     gateway = place.nat_gateway()
-    assert not place.leads_out(), "no route leads to it"
+    assert not place.has_egress(), "no route leads to it"
     place.route(place.private, NatGatewayId=gateway)
-    assert place.leads_out()
+    assert place.has_egress()
     place.ec2.delete_route(RouteTableId=place.private, **ANYWHERE)
-    assert not place.leads_out()
+    assert not place.has_egress()
     place.route(place.private, GatewayId=place.internet)
-    assert not place.leads_out()
+    assert not place.has_egress()
     place.ec2.replace_route(RouteTableId=place.private, NatGatewayId=gateway, **ANYWHERE)
-    assert place.leads_out()
+    assert place.has_egress()
     place.ec2.delete_nat_gateway(NatGatewayId=gateway)
-    assert not place.leads_out()
+    assert not place.has_egress()
 
 
-def test_the_route_must_be_a_subnets(place: Place) -> None:
+def test_the_route_must_be_in_a_subnets_table(place: EgressVpc) -> None:
     place.route(place.public, GatewayId=place.internet)
     place.route(place.private, NatGatewayId=place.nat_gateway())
-    assert place.leads_out()
+    assert place.has_egress()
     place.ec2.disassociate_route_table(AssociationId=place.association)
-    assert not place.leads_out()
+    assert not place.has_egress()
     [main] = [
         one["RouteTableAssociationId"]
         for table in place.tables()
@@ -123,21 +123,21 @@ def test_the_route_must_be_a_subnets(place: Place) -> None:
         if one["Main"]
     ]
     place.ec2.replace_route_table_association(AssociationId=main, RouteTableId=place.private)
-    assert place.leads_out(), "subnets without a table of their own follow the main one"
+    assert place.has_egress(), "subnets without a table of their own follow the main one"
 
 
-def test_a_nat_gateway_needs_a_public_subnet(place: Place) -> None:
+def test_a_nat_gateway_needs_a_public_subnet(place: EgressVpc) -> None:
     place.route(place.private, NatGatewayId=place.nat_gateway())
-    assert not place.leads_out(), "nothing leads on from its subnet"
+    assert not place.has_egress(), "nothing leads on from its subnet"
     place.route(place.public, GatewayId=place.internet)
-    assert place.leads_out()
+    assert place.has_egress()
 
 
-def test_a_vpc_that_gets_its_namespace_late_has_its_way_out(aws: Aws, place: Place) -> None:
+def test_routes_apply_to_a_namespace_that_is_created_later(aws: Aws, place: EgressVpc) -> None:
     place.route(place.public, GatewayId=place.internet)
     place.route(place.private, NatGatewayId=place.nat_gateway())
     networks: Any = aws.ground.peer(Networks, REGION)
     aws.ground.dns.stop_resolver(place.vpc)
     aws.vpcs.pop(place.vpc_id).delete()
     place.vpc = networks.namespace(place.vpc_id)
-    assert place.leads_out()
+    assert place.has_egress()

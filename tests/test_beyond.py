@@ -1,0 +1,112 @@
+"""The notebooks beyond the article: each shows what is committed, and undoes what it did, twice.
+
+`make test` runs the first one, `make test-all` the others, too.
+"""
+
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+from tenacity import Retrying, stop_after_delay, wait_fixed
+
+from helpers.base import contents
+from series.run import notebooks
+from tests import solutions
+from tests.conftest import NAME, completed, fresh_lab, run
+from tests.faults.clouds import in_the_clouds
+from tests.notebooks.compare import differences
+from tests.standing import differences as changes
+from tests.standing import standing
+from tests.test_series import RUNNER, build, nbconvert, plain, python, shown
+
+FIRST = "07"
+BEYOND = [
+    pytest.param(path, id=path.stem, marks=[pytest.mark.slow] if path.name[:2] != FIRST else [])
+    for path in notebooks(contents.BEYOND)
+]
+
+
+def unchanged(env: dict[str, str], before: dict[str, str]) -> None:
+    """Soon: pods end, and rollouts do."""
+    for attempt in Retrying(stop=stop_after_delay(120), wait=wait_fixed(3), reraise=True):
+        with attempt:
+            assert changes(before, standing(env)) == []
+
+
+@pytest.mark.parametrize("notebook", BEYOND)
+def test_it_shows_what_is_committed_and_undoes_what_it_did_twice(meshes, tmp_path, notebook):
+    before = standing(meshes)
+    run(meshes, sys.executable, "-m", "series.run", notebook.name[:2])
+    assert not (found := differences(shown(meshes, notebook), notebook)), found
+    unchanged(meshes, before)
+    run(plain(meshes), *nbconvert(tmp_path / "out", solutions.as_cells(notebook, tmp_path)))
+    unchanged(meshes, before)
+
+
+def test_what_is_left_or_changed_is_noticed(meshes):
+    before = standing(meshes)
+    kubectl = ("kubectl", "--context", "gke")
+    function = run(meshes, "aws", "lambda", "list-functions", "--query", "Functions[0].FunctionName").strip(
+        ' "\n'
+    )
+    timeout = ("aws", "lambda", "update-function-configuration", "--function-name", function, "--timeout")
+    file = build(meshes) / "certs/left"
+    run(meshes, *kubectl, "-n", "sleep", "create", "configmap", "left")
+    run(meshes, *kubectl, "label", "namespace", "sleep", "changed=yes")
+    run(meshes, *timeout, "4")
+    file.touch()
+    found = changes(before, standing(meshes))
+    file.unlink()
+    run(meshes, *timeout, "5")
+    run(meshes, *kubectl, "label", "namespace", "sleep", "changed-")
+    run(meshes, *kubectl, "-n", "sleep", "delete", "configmap", "left")
+    names = ["file certs/left", f"function {function}", "gke ConfigMap  sleep/left", "gke Namespace  /sleep"]
+    assert [each.partition(": ")[0] for each in found] == names
+
+
+LOAD = """
+import time
+from helpers import load
+with load.running(rate=10) as sent:
+    time.sleep(3)
+print({each.status for each in sent.samples}, len(sent.failures), len(sent.samples) > 10)
+"""
+
+
+def test_requests_from_the_pod_are_counted_and_end(meshes):
+    assert python(meshes, LOAD).splitlines()[-1] == "{200} 0 True"
+    processes = (
+        "kubectl",
+        "--context",
+        "gke",
+        "exec",
+        "-n",
+        "sleep",
+        "deploy/sleep",
+        "-c",
+        "sleep",
+        "--",
+        "ps",
+    )
+    assert "curl" not in run(meshes, *processes)
+
+
+@pytest.mark.slow
+def test_the_clean_up_deletes_what_interrupted_ones_left(programs, tmp_path):
+    """Without their last cells, the last notebook first: it makes a load balancer."""
+    with fresh_lab(f"{NAME[:15]}-left") as environment:
+        before = in_the_clouds(environment)
+        run(environment, sys.executable, "-m", "series.run")
+        interrupted = [without_undo(path, tmp_path) for path in reversed(notebooks(contents.BEYOND))]
+        completed(environment | {"IPYTHONDIR": str(tmp_path)}, *RUNNER, "--go-on", *interrupted)
+        assert in_the_clouds(environment) > before
+        run(environment, sys.executable, "-m", "helpers.cleanup")
+        assert in_the_clouds(environment) == before
+
+
+def without_undo(notebook: Path, folder: Path) -> str:
+    copy = nbformat.read(notebook, as_version=4)
+    copy.cells = [cell for cell in copy.cells if "undo" not in cell.metadata.get("tags", [])]
+    nbformat.write(copy, folder / notebook.name)
+    return str(folder / notebook.name)
