@@ -16,6 +16,7 @@ VALUES = {
     "ALB_HOST": "alb.example.com",
     "TUTORIAL_CURL_IMAGE": "curlimages/curl:8.17.0",
     "GATEWAY_ADDRESS": "a0123456789abcdef0123456789abcde.us-east-1.elb.amazonaws.com",
+    "SERVICE_TYPE": "ClusterIP",
     "TUTORIAL_ISTIO_HUB": "docker.io/istio",
     "TUTORIAL_ISTIO_REVISION": "1-30",
     "TUTORIAL_ISTIO_TAG": "1.30.5",
