@@ -108,15 +108,27 @@ def namespace(context: str, name: str) -> None:
 
 def secret(context: str, namespace: str, name: str, files: dict[str, Path]) -> None:
     """A generic Secret whose keys are the contents of files. Nothing secret is printed."""
-    body = {
-        "apiVersion": "v1",
-        "kind": "Secret",
-        "metadata": {"name": name, "namespace": namespace},
-        "type": "Opaque",
-        "stringData": {key: file.read_text(encoding="ascii") for key, file in files.items()},
-    }
+    body = {"kind": "Secret", "type": "Opaque", "stringData": _contents(files)}
+    _create_from(files, context, ["secret", "generic"], namespace, name, body)
+
+
+def config_map(context: str, namespace: str, name: str, files: dict[str, Path]) -> None:
+    """A ConfigMap whose keys are the contents of files."""
+    _create_from(
+        files, context, ["configmap"], namespace, name, {"kind": "ConfigMap", "data": _contents(files)}
+    )
+
+
+def _contents(files: dict[str, Path]) -> dict[str, str]:
+    return {key: file.read_text(encoding="ascii") for key, file in files.items()}
+
+
+def _create_from(
+    files: dict[str, Path], context: str, kind: list[str], namespace: str, name: str, body: dict[str, Any]
+) -> None:
     sources = [f"--from-file={key}={command.relative(file)}" for key, file in files.items()]
-    _create(context, ["-n", namespace, "create", "secret", "generic", name, *sources], body)
+    whole = {"apiVersion": "v1", "metadata": {"name": name, "namespace": namespace}, **body}
+    _create(context, ["-n", namespace, "create", *kind, name, *sources], whole)
 
 
 def _create(context: str, words: list[str], body: dict[str, Any]) -> None:
@@ -212,6 +224,18 @@ def wait_ready(context: str, namespace: str, pod: str, timeout: int = 300) -> No
     hint = kubectl.line(context, "-n", namespace, "describe", "pod", pod)
     wait_until(f"pod/{pod}", ready, bool, timeout=timeout, state=lambda _: "not ready yet", hint=hint)
     command.show(kubectl.line(context, "-n", namespace, *words), f"pod/{pod} condition met")
+
+
+def wait_for(context: str, namespace: str, what: str, path: str, value: str, timeout: float = 120) -> None:
+    """Wait until a field of an object, such as ".spec.type", has this value; raises TimedOutError."""
+
+    def probe() -> str:
+        found = find(context, namespace, what)
+        return _cell(found.to_dict(), path) if found else "missing"
+
+    wait_until(f"{what}: {path} = {value}", probe, lambda found: found == value, timeout=timeout)
+    words = ("-n", namespace, "wait", what, f"--for=jsonpath={{{path}}}={value}", f"--timeout={timeout:g}s")
+    command.show(kubectl.line(context, *words), f"{what} condition met")
 
 
 def is_ready(context: str, namespace: str, pod: str) -> bool:

@@ -1,4 +1,4 @@
-"""Replaces itself by a program, with the caller's arguments, environment and folder: the end of `lab exec`.
+"""Replaces itself with a program, with the caller's arguments, environment and folder: the end of `lab exec`.
 
 It is run by path as the caller's user; its argument is the number of an open file that has all three as JSON.
 On the command line, every user could see the environment, and a shell would not accept every variable name.

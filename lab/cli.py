@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from pydantic import ValidationError
 
-from lab import as_root, control, doctor, life, values
+from lab import as_root, control, doctor, lifecycle, values
 from lab.errors import LabError
 from lab.progress import Progress
 from lab.settings import Lab
@@ -20,7 +20,7 @@ app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False)
 @app.command()
 def setup() -> None:
     """Install what is missing, build the programs and images."""
-    life.setup(Lab(), Progress())
+    lifecycle.setup(Lab(), Progress())
 
 
 @app.command()
@@ -29,7 +29,7 @@ def up() -> None:
     _as_root()
     progress = Progress()
     lab = Lab()
-    named = life.up(lab, progress)
+    named = lifecycle.up(lab, progress)
     progress.say(
         f"AWS: {named['AWS_ENDPOINT_URL']}   GKE: {named['CLOUDSDK_API_ENDPOINT_OVERRIDES_CONTAINER']}"
     )
@@ -40,7 +40,7 @@ def down() -> None:
     """Stop the lab and delete everything it created, except the caches."""
     _as_root()
     lab = Lab()
-    life.down(lab, Progress())
+    lifecycle.down(lab, Progress())
     values.remove(lab)
 
 
@@ -48,7 +48,7 @@ def down() -> None:
 def status() -> None:
     """Show what is running."""
     lab, progress = Lab(), Progress()
-    answer = life.running(lab)
+    answer = lifecycle.running(lab)
     if not answer:
         progress.say(f"The lab {lab.name!r} is down. Try: make up")
         raise typer.Exit(1)
@@ -60,7 +60,7 @@ def status() -> None:
         f"{answer['processes']} processes, {answer['memory'] / 2**20:.0f} MiB. Logs: {lab.data / 'log'}"
     )
     if answer["ended"]:
-        progress.say(life.incomplete(answer["ended"]))
+        progress.say(lifecycle.incomplete(answer["ended"]))
         raise typer.Exit(1)
 
 
@@ -89,7 +89,7 @@ def run_in(network: str, command: Annotated[list[str], typer.Argument()]) -> Non
     }
     answer = control.ask(Lab().run, request, files=[0, 1, 2], timeout=None)
     if answer["exit"] and answer["ended"]:
-        typer.echo(life.incomplete(answer["ended"]), err=True)
+        typer.echo(lifecycle.incomplete(answer["ended"]), err=True)
     raise typer.Exit(answer["exit"])
 
 

@@ -36,7 +36,7 @@ def owner(run: Path) -> int | None:
         return None
 
 
-def foreign(action: str, uid: int | None) -> LabError:
+def other_owner_error(action: str, uid: int | None) -> LabError:
     """The error for a lab that belongs to another user."""
     try:
         name = pwd.getpwuid(uid).pw_name if uid is not None else "another user"
@@ -63,7 +63,7 @@ def ask(
             socket.send_fds(connection, [json.dumps(request).encode() + b"\n"], files or [])
             line = connection.makefile("rb").readline()
         except PermissionError:
-            raise foreign("calling the lab's daemon", owner(run)) from None
+            raise other_owner_error("calling the lab's daemon", owner(run)) from None
         except TimeoutError:
             answer = f"its daemon did not answer within {timeout:g} s"
             raise LabError("calling the lab's daemon", answer, "make down, then make up") from None
@@ -82,7 +82,7 @@ def ask(
 class Server:
     """Answers requests, one thread each, by the handler of the request's `command`.
 
-    A handler takes the request, the files passed with it, and a function: is the caller gone?
+    A handler takes the request, the files passed with it, and `is_disconnected()` about the caller.
     """
 
     def __init__(self, run: Path, owner: int, handlers: dict[str, Callable[..., Answer]]) -> None:
@@ -108,7 +108,9 @@ class Server:
             line, files = _receive(connection)
             try:
                 request = json.loads(line)
-                answer = self.handlers[request["command"]](request, files, lambda: _has_gone(connection))
+                answer = self.handlers[request["command"]](
+                    request, files, lambda: _is_disconnected(connection)
+                )
             except LabError as error:
                 answer = {"error": [error.action, error.answer, error.hint]}
             except Exception as error:
@@ -122,7 +124,7 @@ class Server:
             finally:
                 for file in files:
                     os.close(file)
-            with suppress(OSError):  # the caller is gone
+            with suppress(OSError):  # the caller has disconnected
                 connection.sendall(json.dumps(answer).encode() + b"\n")
 
     def close(self) -> None:
@@ -140,7 +142,7 @@ def _receive(connection: socket.socket) -> tuple[bytes, list[int]]:
     return line, list(files)
 
 
-def _has_gone(connection: socket.socket) -> bool:
+def _is_disconnected(connection: socket.socket) -> bool:
     try:
         return connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b""
     except BlockingIOError:

@@ -83,7 +83,7 @@ class Daemon:
                 log.exception("stopping the lab")
 
     def values(
-        self, request: dict[str, Any], files: list[int], has_gone: Callable[[], bool]
+        self, request: dict[str, Any], files: list[int], is_disconnected: Callable[[], bool]
     ) -> control.Answer:
         return {
             "values": values.values(
@@ -96,7 +96,7 @@ class Daemon:
         }
 
     def status(
-        self, request: dict[str, Any], files: list[int], has_gone: Callable[[], bool]
+        self, request: dict[str, Any], files: list[int], is_disconnected: Callable[[], bool]
     ) -> control.Answer:
         return {
             "since": self.started,
@@ -117,7 +117,9 @@ class Daemon:
             named["gcp"] = Network(self.gcp.vpc.namespace, self.gcp.vpc.resolver)
         return named | {"outside": Network(self.internet.outside, PUBLIC_DNS)}
 
-    def exec(self, request: dict[str, Any], files: list[int], has_gone: Callable[[], bool]) -> control.Answer:
+    def exec(
+        self, request: dict[str, Any], files: list[int], is_disconnected: Callable[[], bool]
+    ) -> control.Answer:
         """Run a program in a network, as the lab's owner and with the caller's files and environment."""
         network = self.networks().get(request["network"])
         if network is None:
@@ -137,12 +139,12 @@ class Daemon:
             files=files,
             cwd=request["cwd"],
             environment=request["environment"],
-            has_gone=has_gone,
+            is_disconnected=is_disconnected,
         )
         return {"exit": status, "ended": self.processes.ended()}
 
     def add_image(
-        self, request: dict[str, Any], files: list[int], has_gone: Callable[[], bool]
+        self, request: dict[str, Any], files: list[int], is_disconnected: Callable[[], bool]
     ) -> control.Answer:
         """Add the image in the caller's open file to all clusters, including later ones."""
         return {"names": own_images.add(self.lab.own_images, files[0], list(self.clusters))}
@@ -154,7 +156,7 @@ def resident(pids: list[int]) -> int:
     for pid in pids:
         try:
             lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-        except OSError:  # ended meanwhile
+        except OSError:  # has ended
             continue
         total += sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:"))
     return total

@@ -45,11 +45,11 @@ def run(
     files: list[int],
     cwd: str,
     environment: dict[str, str],
-    has_gone: Callable[[], bool],
+    is_disconnected: Callable[[], bool],
 ) -> int:
     """Run it as `user` (uid, gid) with these stdin, stdout and stderr; returns its exit status.
 
-    `etc` is a folder for the network's resolv.conf. When the caller is gone, the program and its children
+    `etc` is a folder for the network's resolv.conf. When the caller disconnects, the program and its children
     are killed.
     """
     stdin, stdout, stderr = files
@@ -76,7 +76,7 @@ def run(
         try:
             return process.wait(timeout=0.2)
         except subprocess.TimeoutExpired:
-            if has_gone():
+            if is_disconnected():
                 os.killpg(process.pid, signal.SIGKILL)
 
 

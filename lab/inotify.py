@@ -19,7 +19,7 @@ def limit() -> int:
 
 
 def used() -> int:
-    """How many root's processes use; 0 if this process may not inspect them."""
+    """How many instances root's processes use; 0 if this process may not inspect them."""
     return sum(_instances(process) for process in Path("/proc").glob("[0-9]*") if _is_roots(process))
 
 
@@ -28,7 +28,7 @@ def free() -> int:
     return limit() - used()
 
 
-def refuse_a_cluster_too_many(name: str) -> None:
+def require_instances_for_cluster(name: str) -> None:
     """Raises LabError if too few are left for a cluster, which would fail with `too many open files`."""
     left = free()
     if left < CLUSTER:

@@ -32,7 +32,7 @@ class KeyPair:
         return certificate, key
 
 
-class Authority:
+class CertificateAuthority:
     """A root CA in memory, with its key: a cluster's CA, as kubeadm creates it, or ACM's."""
 
     def __init__(self, common_name: str, days: int = DAYS) -> None:

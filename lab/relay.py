@@ -69,15 +69,15 @@ async def _serve(listener: socket.socket, connect: Connect) -> None:
                     if error.errno != errno.ECONNABORTED:  # out of file descriptors: some may be released
                         await asyncio.sleep(0.1)
                     continue
-                connections.create_task(_carry(near, connect))
+                connections.create_task(_relay_connection(near, connect))
 
 
-async def _carry(near: socket.socket, connect: Connect) -> None:
+async def _relay_connection(near: socket.socket, connect: Connect) -> None:
     """One connection: ends normally, or with a reset on both sides. Raises nothing but cancellation."""
     with near:
         try:
             with await asyncio.get_running_loop().run_in_executor(_connecting(), connect, near) as far:
-                await _both_ways(near, far)
+                await _copy_both_directions(near, far)
         except asyncio.CancelledError:
             _reset(near)
             raise
@@ -89,7 +89,7 @@ async def _carry(near: socket.socket, connect: Connect) -> None:
             _reset(near)
 
 
-async def _both_ways(near: socket.socket, far: socket.socket) -> None:
+async def _copy_both_directions(near: socket.socket, far: socket.socket) -> None:
     for side in (near, far):
         side.setblocking(False)
         side.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -33,12 +33,18 @@ GROUPS = {
         "test_second_user.py",
         "test_series.py",
         "test_series_in_jupyterlab.py",
+        "conformance/test_traffic.py",
+        "conformance/test_authorization.py",
+        "conformance/test_egress.py",
+        "conformance/test_ingress.py",
+        "conformance/test_dns.py",
+        "conformance/test_mutual_tls.py",  # restarts istiod
         "test_beyond.py",
         "test_series_removed.py",  # leaves no mesh
     ],
     "real accounts": ["test_real_accounts.py"],
     "empty lab": ["test_base.py", "test_cleanup.py", "test_empty_lab.py", "test_faults.py"],
-    "lab's life": ["lab/test_life.py"],
+    "lab's life cycle": ["lab/test_lifecycle.py"],
     "clusters": [
         "lab/cluster/test_admission.py",
         "lab/cluster/test_cluster.py",
@@ -100,7 +106,7 @@ def monkeypatch(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]
 
 @pytest.fixture(scope="module")
 def internet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Internet]:
-    """The lab's internet, up, for the networks of a stand-in of Google's."""
+    """The lab's internet, up, for the networks of the emulated Google Cloud."""
     from tests.lab.gcp.stand_in import internet_in  # imports Google's clients, which is slow
 
     with internet_in(tmp_path_factory.mktemp("internet")) as internet:

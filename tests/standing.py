@@ -1,4 +1,4 @@
-"""What stands after a run, with its configuration: in both clouds, both clusters and the folder of the run.
+"""What exists after a run, with its configuration: in both clouds, both clusters and the run's folder.
 
 Two of these are equal if nothing was added, lost or changed. What changes by itself is left out.
 """
@@ -18,11 +18,11 @@ from tests.faults.clouds import in_the_clouds
 
 Env = dict[str, str]
 Standing = dict[str, str]
-# Kinds of objects that Kubernetes makes and replaces on its own.
+# Kinds of objects that Kubernetes creates and replaces on its own.
 _ITS_OWN = {"events", "endpoints", "endpointslices", "componentstatuses", "leases", "nodes", "pods"}
 _ITS_OWN |= {"replicasets", "controllerrevisions", "certificatesigningrequests"}
 _RESTARTED = "kubectl.kubernetes.io/restartedAt"
-_KEPT = ("certs", "kubeconfig")  # of the folder of a run; all else there shows what it did
+_KEPT = ("certs", "kubeconfig")  # of the run's folder; everything else there only documents the run
 _OF_A_FUNCTION = (
     "Role",
     "Handler",
@@ -44,7 +44,7 @@ def standing(environment: Env) -> Standing:
 
 
 def differences(before: Standing, after: Standing) -> list[str]:
-    """What was added, what is gone, and what has changed."""
+    """What was added, deleted, and changed."""
     return [
         f"{name}: {before.get(name, 'missing')} → {after.get(name, 'missing')}"
         for name in sorted(before.keys() | after.keys())

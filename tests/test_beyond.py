@@ -1,4 +1,4 @@
-"""The notebooks beyond the article: each shows what is committed, and undoes what it did, twice.
+"""The notebooks beyond the article: outputs match the committed ones, and changes are undone, twice.
 
 `make test` runs the first one, `make test-all` the others, too.
 """
@@ -28,14 +28,14 @@ BEYOND = [
 
 
 def unchanged(env: dict[str, str], before: dict[str, str]) -> None:
-    """Soon: pods end, and rollouts do."""
+    """Waits, as pods and rollouts take a moment to end."""
     for attempt in Retrying(stop=stop_after_delay(120), wait=wait_fixed(3), reraise=True):
         with attempt:
             assert changes(before, standing(env)) == []
 
 
 @pytest.mark.parametrize("notebook", BEYOND)
-def test_it_shows_what_is_committed_and_undoes_what_it_did_twice(meshes, tmp_path, notebook):
+def test_outputs_match_and_changes_are_undone_twice(meshes, tmp_path, notebook):
     before = standing(meshes)
     run(meshes, sys.executable, "-m", "series.run", notebook.name[:2])
     assert not (found := differences(shown(meshes, notebook), notebook)), found
@@ -44,7 +44,7 @@ def test_it_shows_what_is_committed_and_undoes_what_it_did_twice(meshes, tmp_pat
     unchanged(meshes, before)
 
 
-def test_what_is_left_or_changed_is_noticed(meshes):
+def test_leftovers_and_changes_are_detected(meshes):
     before = standing(meshes)
     kubectl = ("kubectl", "--context", "gke")
     function = run(meshes, "aws", "lambda", "list-functions", "--query", "Functions[0].FunctionName").strip(

@@ -311,7 +311,7 @@ def test_each_notebook_links_to_the_next():
 
 
 @each_notebook
-def test_the_readme_and_the_instructors_guide_have_a_row_for_it(path):
+def test_readme_and_instructors_guide_list_every_notebook(path):
     assert f"\n| [{path.stem}](notebooks/{path.name}) | " in (PROJECT / "README.md").read_text()
     guide = (PROJECT / "docs/instructors-guide.md").read_text()
     assert len(re.findall(rf"^\| {path.name[:2]} [^|]+ \| \d+ s \| \d+ min \|$", guide, re.M)) == 1

@@ -424,7 +424,7 @@ ask = lambda: curl.outside(*door, "https://lambda.external/hello-world")
 
 for authority, status in ((settings.current().TUTORIAL_ACM_ROOTS, 503), (certs.alb_ca, 200)):
     kube.secret("eks", "istio-ingress", "alb-ca", {"ca.crt": authority})
-    # An Envoy goes on using the connections that it has.
+    # Envoy keeps using its open connections.
     for pod in kube.get("eks", "pods", "istio-ingress"):
         kube.delete("eks", "istio-ingress", f"pod/{pod.metadata.name}")
     kube.rollout("eks", "istio-ingress", "deploy/istio-ingressgateway")

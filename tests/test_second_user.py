@@ -22,7 +22,7 @@ from google.oauth2 import service_account
 
 from helpers.base.settings import override
 from helpers.clusters import tokens
-from lab import cgroups, cli, control, life
+from lab import cgroups, cli, control, lifecycle
 from lab.gcp.api.oauth import CLOUD_PLATFORM, ServiceAccount
 from lab.settings import Lab
 from tests.conftest import PROJECT, run
@@ -145,7 +145,7 @@ def test_nothing_else_listens_and_everything_requires_credentials(lab, endpoints
 
 
 def test_only_the_owner_can_open_the_control_socket(lab):
-    assert life.running(lab)
+    assert lifecycle.running(lab)
     assert (control.path(lab.run).stat().st_mode & 0o777, control.owner(lab.run)) == (0o600, os.getuid())
     for request in ({"command": "values"}, {"command": "exec", "network": "vpc", "argv": ["id"]}):
         said = as_stranger(lambda request=request: control.ask(lab.run, request))
@@ -216,7 +216,7 @@ def test_commands_of_other_users_have_no_effect(lab, command):
     said = as_stranger(entered)
     assert "SystemExit(1)" in said and "SECRET" not in said and "uid=" not in said, said
     assert cgroups.processes(f"{lab.cgroup}/daemon") == first
-    assert life.running(lab)
+    assert lifecycle.running(lab)
 
 
 def test_command_lines_contain_no_secrets(meshes, lab):

@@ -160,6 +160,11 @@ class Settings(BaseSettings):
     TUTORIAL_ISTIO_HUB: str = "docker.io/istio"
     TUTORIAL_ISTIO_TAG: str = "1.30.5"
     TUTORIAL_ISTIO_REVISION: str = "1-30"
+    # A file or a URL. The version that Istio 1.30 is built with:
+    # https://github.com/istio/istio/blob/1.30.0/go.mod
+    TUTORIAL_GATEWAY_API: str = (
+        "https://github.com/kubernetes-sigs/gateway-api/releases/download/v1.5.1/standard-install.yaml"
+    )
 
     @classmethod
     def settings_customise_sources(

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from helpers.clusters.connection import Client
 
 FLAGS = ("apply", "--server-side", "--force-conflicts", "-f")
-_MANAGER = "istio-multicloud-lambda"  # whose fields an apply sets
+MANAGER = "istio-multicloud-lambda"  # whose fields an apply sets
 # Change with each write; not part of what is applied.
 _OF_WRITES = ("metadata.managedFields", "metadata.resourceVersion", "metadata.generation")
 
@@ -71,7 +71,7 @@ def _send(api: "Client", document: Document, *query: tuple[str, str]) -> Any:
     return kind.server_side_apply(
         body=document,
         namespace=document["metadata"].get("namespace", "default"),
-        field_manager=_MANAGER,
+        field_manager=MANAGER,
         force_conflicts=True,
         # A misspelled field is refused, as kubectl has it.
         query_params=[("fieldValidation", "Strict"), *query],

@@ -1,4 +1,4 @@
-"""Parts of moto that the lab replaces, other than backends and response classes (lab/aws/ground.py)."""
+"""Parts of moto that the lab replaces, other than backends and response classes (lab/aws/context.py)."""
 
 import sys
 from typing import Any, NamedTuple
@@ -59,7 +59,7 @@ PATCHES = [
     Patch(CertBundle, "describe", _describe_certificate_later),
     # moto reports a load balancer as active at the first describe call.
     Patch(FakeLoadBalancer, "activate", lambda load_balancer: None),
-    # moto has one response class for both ELB APIs, so `Backed.answers` would replace the other's too.
+    # moto has one response class for both ELB APIs, so `response_class` would replace the other's too.
     Patch(ELBResponse, "describe_instance_health", _describe_instance_health),
     # moto reports every update as successful at once.
     Patch(LambdaFunction, "get_configuration", _describe_function),

@@ -31,12 +31,12 @@ from lab.aws.api.authorization import authorized
 from lab.aws.api.front import Check, Front, offered
 from lab.aws.api.principals import OWN
 from lab.aws.api.validation import validated
-from lab.aws.ground import Backends, Ground
+from lab.aws.context import Backends, LabContext
 from lab.aws.services.acm.certificates import Certificates
-from lab.aws.services.classic.balancers import ClassicLoadBalancers
+from lab.aws.services.classic.load_balancers import ClassicLoadBalancers
 from lab.aws.services.ec2.networks import Networks
 from lab.aws.services.eks.clusters import Clusters
-from lab.aws.services.elb.balancers import LoadBalancers
+from lab.aws.services.elb.load_balancers import LoadBalancers
 from lab.aws.services.iam.identities import Identities, TokenService
 from lab.aws.services.lambda_.functions import Functions
 from lab.aws.services.route53.hosted_zones import HostedZones
@@ -44,7 +44,7 @@ from lab.aws.services.s3.buckets import Buckets
 from lab.cluster.cluster import MakeCluster
 from lab.dns.zones import Dns
 from lab.network import Internet, Vpc
-from lab.pki import Authority
+from lab.pki import CertificateAuthority
 from lab.settings import ACM_ROOT, Lab
 from lab.sockets import listen_locally
 
@@ -103,7 +103,7 @@ class Aws:
         os.environ.pop("AWS_PROFILE", None)
         listener = listen_locally(self.port, "the AWS API", "LAB_AWS_PORT")
         self.port = listener.getsockname()[1]
-        self.ground = Ground(
+        self.context = LabContext(
             self._lab,
             self._internet,
             self._dns,
@@ -113,7 +113,7 @@ class Aws:
             _SERVICES,
             self.vpcs,
         )
-        self._backends = Backends(self.ground)
+        self._backends = Backends(self.context)
         moto_patches.apply()
         self._server = make_server(
             "127.0.0.1",
@@ -125,9 +125,9 @@ class Aws:
         )
         Thread(target=self._server.serve_forever, name="aws-api", daemon=True).start()
 
-    def _root(self) -> Authority:
+    def _root(self) -> CertificateAuthority:
         """The CA of ACM's certificates, in place of Amazon's; its certificate is in a file for clients."""
-        authority = Authority("Root of the lab's ACM", days=3650)
+        authority = CertificateAuthority("Root of the lab's ACM", days=3650)
         self._lab.data.mkdir(parents=True, exist_ok=True)
         (self._lab.data / ACM_ROOT).write_bytes(authority.pair.certificate)
         return authority

@@ -1,6 +1,7 @@
 """The lab's programs: Kubernetes, etcd, CoreDNS and Istio, built from pinned Go modules."""
 
 from lab.binaries.build import (
+    GATEWAY_API,
     ISTIO_HUB,
     ISTIO_VERSION,
     KUBERNETES_VERSION,
@@ -12,6 +13,7 @@ from lab.binaries.build import (
 )
 
 __all__ = [
+    "GATEWAY_API",
     "ISTIO_HUB",
     "ISTIO_VERSION",
     "KUBERNETES_VERSION",

@@ -21,6 +21,8 @@ ISTIO_VERSION = "1.30.4-lab"  # the release branch a few days after 1.30.3: the 
 ISTIO_REVISION = "9739e10eb9d7"
 ISTIO_HUB = "lab.local/istio"
 ENVOY_BOOTSTRAP = "envoy_bootstrap_tmpl.json"  # pilot-agent reads it; the Istio module does not embed it
+GATEWAY_API = "gateway-api.yaml"  # the kinds of the Gateway API, in the version that Istio is built with
+FILES = (ENVOY_BOOTSTRAP, GATEWAY_API)  # beside the programs, from their modules
 
 # Without these, kubelet and istioctl report no version and istioctl installs another image tag.
 STAMPS = {
@@ -92,12 +94,12 @@ def folder(cache: Path) -> Path:
     digest = hashlib.sha256()
     for path in sorted(p for p in SOURCE.rglob("*") if p.suffix in {".go", ".mod", ".sum"}):
         digest.update(path.relative_to(SOURCE).as_posix().encode() + b"\0" + path.read_bytes())
-    digest.update(repr((GROUPS, STAMPS)).encode())
+    digest.update(repr((GROUPS, STAMPS, FILES)).encode())
     return cache / "programs" / digest.hexdigest()[:16]
 
 
 def is_built(cache: Path) -> bool:
-    return all((folder(cache) / name).exists() for name in [*PROGRAMS, ENVOY_BOOTSTRAP])
+    return all((folder(cache) / name).exists() for name in [*PROGRAMS, *FILES])
 
 
 def build(cache: Path, progress: Progress) -> Path:
@@ -125,13 +127,13 @@ def build(cache: Path, progress: Progress) -> Path:
             if not _built_before(group, target.parent, Path(scratch)):
                 _build_group(go, group, Path(scratch), progress)
             (Path(scratch) / _mark(group)).touch()
-        shutil.copy(
-            _istio_source(go) / "tools/packaging/common/envoy_bootstrap.json", Path(scratch) / ENVOY_BOOTSTRAP
-        )
+        bootstrap = _module(go, "istio.io/istio") / "tools/packaging/common/envoy_bootstrap.json"
+        shutil.copy(bootstrap, Path(scratch) / ENVOY_BOOTSTRAP)
+        (Path(scratch) / GATEWAY_API).write_text(_gateway_api(_module(go, "sigs.k8s.io/gateway-api")))
         os.chmod(scratch, 0o755)
         shutil.rmtree(target, ignore_errors=True)
         shutil.copytree(scratch, target, copy_function=os.link)
-        shutil.rmtree(go.cache)  # 3 GB that are no longer needed
+        shutil.rmtree(go.cache, ignore_errors=True)  # 3 GB, if anything was compiled
     return target
 
 
@@ -266,7 +268,15 @@ def _build(go: Go, words: list[str], advance: Callable[[str], None]) -> str:
     return "\n".join(lines[-20:]) if process.returncode else ""
 
 
-def _istio_source(go: Go) -> Path:
-    return Path(
-        go.ask("looking for Istio's module", "list", "-m", "-f", "{{.Dir}}", "istio.io/istio").strip()
-    )
+def _module(go: Go, name: str) -> Path:
+    """Where a module's source is."""
+    return Path(go.ask(f"looking for {name}", "list", "-m", "-f", "{{.Dir}}", name).strip())
+
+
+def _gateway_api(module: Path) -> str:
+    """What a release of the Gateway API contains as standard-install.yaml, put together as its script does.
+
+    https://github.com/kubernetes-sigs/gateway-api/blob/v1.5.1/hack/build-install-yaml.sh
+    """
+    files = sorted((module / "config/crd/standard").glob("gateway*.yaml"))
+    return "".join(f"---\n# {file.name}\n{file.read_text()}" for file in files)

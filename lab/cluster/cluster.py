@@ -23,7 +23,7 @@ __all__ = ["Cluster", "ClusterSpec", "MakeCluster"]
 
 
 class Cluster:
-    """One cluster in a VPC (one per VPC). Its steps are those of the clouds; each may raise LabError."""
+    """One cluster in a VPC (one per VPC). The clouds call its steps, each of which can raise LabError."""
 
     def __init__(
         self, spec: ClusterSpec, vpc: Vpc, processes: Processes, lab: Lab, programs: Path,
@@ -63,7 +63,7 @@ class Cluster:
 
     def start_control_plane(self) -> None:
         """Blocks until the API server is ready. Pods wait for a node."""
-        inotify.refuse_a_cluster_too_many(self.spec.name)
+        inotify.require_instances_for_cluster(self.spec.name)
         self._prepare_images()
         try:
             self._plane.start()

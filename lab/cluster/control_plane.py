@@ -54,7 +54,7 @@ class ControlPlane:
         self.spec, self.folder, self.vpc = spec, folder, vpc
         self._processes, self._programs, self._cgroup = processes, programs, cgroup
         self._relay = Relay()
-        self.authority = pki.Authority("kubernetes")
+        self.authority = pki.CertificateAuthority("kubernetes")
         self.endpoint = ""
         self.api: client.ApiClient | None = None
         self.programs: list[Process] = []  # the API server needs all of them

@@ -21,7 +21,7 @@ class View:
     def __init__(self, root: Path, visible: list[Path], texts: Mapping[str, str] = NO_TEXTS) -> None:
         """`visible`: folders and files that stay visible even below one of the view's own directories.
 
-        `texts`: existing files (path → text) that the view replaces by copies, for reading and writing.
+        `texts`: existing files (path → text) that the view replaces with copies, for reading and writing.
         """
         self.root = root
         self._visible, self._texts = visible, texts

@@ -74,7 +74,7 @@ def image_store(archives: list[Path], cache: Path, processes: Processes, cgroup:
     key = hashlib.sha256("\n".join([_version(), *(path.name for path in archives)]).encode()).hexdigest()[:16]
     store = cache / "containerd" / key
     store.parent.mkdir(parents=True, exist_ok=True)
-    with _alone(store.parent / "lock"):
+    with _exclusively(store.parent / "lock"):
         if not store.exists():
             scratch = store.parent / "importing"
             shutil.rmtree(scratch, ignore_errors=True)  # left by an interrupted import
@@ -116,7 +116,7 @@ def _version() -> str:
 
 
 @contextmanager
-def _alone(path: Path) -> Iterator[None]:
+def _exclusively(path: Path) -> Iterator[None]:
     """One at a time, across all labs."""
     with path.open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

@@ -106,7 +106,7 @@ class ServiceController:
             else:
                 self._clean_up(service)
         except ApiException as error:
-            if error.status not in (404, 409):  # it changed meanwhile: there will be another event
+            if error.status not in (404, 409):  # it has changed: another event follows
                 raise
         except LabError as refused:
             self._report(service, str(refused))

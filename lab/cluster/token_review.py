@@ -18,14 +18,14 @@ from lab.wsgi import Server
 User = dict[str, Any]  # a UserInfo: username, groups, …
 
 
-class Unauthenticated(Exception):
+class UnauthenticatedError(Exception):
     """Why a token is not accepted."""
 
 
 class TokenWebhook:
     """Serves on the loopback of a VPC's namespace, which pods cannot reach.
 
-    `authenticate(token)` returns the token's user or raises Unauthenticated.
+    `authenticate(token)` returns the token's user or raises UnauthenticatedError.
     """
 
     def __init__(self, namespace: Namespace | None, authenticate: Callable[[str], User]) -> None:
@@ -65,5 +65,5 @@ class TokenWebhook:
     def _status(self, token: str) -> dict[str, Any]:
         try:
             return {"authenticated": True, "user": self._authenticate(token)}
-        except Unauthenticated as reason:
+        except UnauthenticatedError as reason:
             return {"authenticated": False, "error": str(reason)}

@@ -78,7 +78,7 @@ def moto(moto_url: str, monkeypatch: pytest.MonkeyPatch) -> str:
 
 @pytest.fixture
 def google(tmp_path: Path, internet: Internet, monkeypatch: pytest.MonkeyPatch) -> Iterator["Google"]:
-    """A stand-in as Google Cloud."""
+    """The emulated Google Cloud."""
     from tests.lab.gcp.stand_in import Google  # imports Google's clients, which is slow
 
     google = Google(tmp_path, internet)

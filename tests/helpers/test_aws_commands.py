@@ -183,7 +183,7 @@ def test_every_change_of_a_run_is_printed_and_makes_the_same_call(cli, moto, cha
     assert [pair for pair in zip(printed, changes, strict=True) if pair[0] != pair[1]] == []
     assert ("route53", "ChangeResourceRecordSets") in {call[:2] for call in changes}
     assert {"CreateVpc", "DeleteVpc", "CreateCluster", "PutBucketPolicy"} <= {call[1] for call in changes}
-    # What AWS deletes in the background is waited for before it is in the way.
+    # The clean-up waits for background deletions that would block later ones.
     lines = [" ".join(step.command.split()[:4]) for step in parse(said)]
     for waiting, next_ in (
         ("aws elbv2 wait load-balancers-deleted", "aws elbv2 delete-target-group --target-group-arn"),

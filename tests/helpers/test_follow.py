@@ -225,7 +225,7 @@ def test_without_a_traceparent_no_log_is_searched(clusters):
         ({}, ""),
     ],
 )
-def test_a_field_is_shown_as_grep_would_find_it(entry, answer, capsys):
+def test_a_field_is_shown_as_printed_by_grep(entry, answer, capsys):
     logs.show_field("eks", "istio-ingress", "deploy/a", "it's $HOME", entry, "upstream_local")
     command, arrow, rest = capsys.readouterr().out.partition("# → ")
     assert arrow + rest == answer

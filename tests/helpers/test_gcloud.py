@@ -94,7 +94,7 @@ def test_a_field_without_a_flag_is_detected():
         gcloud.change("insert_router", request, lambda request: pytest.fail("it was sent"))
 
 
-def test_a_change_is_printed_although_its_answer_is_not_known(capsys):
+def test_a_change_is_printed_even_if_its_response_is_lost(capsys):
     def lost() -> str:
         raise UnreachableError("Looking up the cluster", "no answer")
 
@@ -132,7 +132,7 @@ def test_gcloud_accepts_each_command_and_reaches_the_same_state(google, monkeypa
         return done.stdout
 
     paste(printed)
-    assert gke.status() == "RUNNING", "the pasted block has waited"
+    assert gke.status() == "RUNNING", "the pasted block waits"
     assert recorded_state() == by_helpers
     paste(removal.replace("--async ", ""))
     assert (gke.status(), cloud_nat.find()) == ("", None)

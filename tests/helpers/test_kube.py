@@ -111,6 +111,26 @@ def test_ensure_namespace_is_idempotent(cluster, capsys):
     assert [each for each in kube.get("eks", "ns") if each.metadata.name == "again"]
 
 
+def test_field_is_awaited(place, service, capsys):
+    with pytest.raises(TimedOutError, match="missing"):
+        kube.wait_for("eks", place, "service/door", ".spec.type", "LoadBalancer", timeout=1)
+    kube.apply("eks", service, PLACE=place, PORT=443)
+    with pytest.raises(TimedOutError, match="443"):
+        kube.wait_for("eks", place, "service/door", ".spec.ports[0].port", "80", timeout=1)
+    capsys.readouterr()
+    kube.wait_for("eks", place, "service/door", ".spec.ports[0].port", "443", timeout=5)
+    shown = capsys.readouterr().out
+    assert pasted(shown.replace("service/door condition met\n", "")) == "service/door condition met\n"
+
+
+def test_config_map_has_the_files(place, tmp_path, capsys):
+    (tmp_path / "ca").write_text("a certificate")
+    capsys.readouterr()
+    kube.config_map("eks", place, "ca", {"ca.crt": tmp_path / "ca"})
+    assert kube.require("eks", place, "configmap/ca").data["ca.crt"] == "a certificate"
+    assert pasted(capsys.readouterr().out).startswith("configmap/ca serverside-applied")
+
+
 def test_object_without_a_file_gets_one_that_can_be_pasted(place, capsys):
     capsys.readouterr()
     kube.apply_text("eks", SERVICE.replace("${PLACE}", place).replace("${PORT}", "443"))

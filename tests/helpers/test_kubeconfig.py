@@ -53,7 +53,7 @@ def test_removing_one_context_keeps_the_other_and_the_last_deletes_the_file():
     assert not current().KUBECONFIG.exists()
 
 
-def test_in_read_only_mode_none_is_removed(monkeypatch):
+def test_in_read_only_mode_no_context_is_removed(monkeypatch):
     write("eks")
     before = read()
     monkeypatch.setenv("TUTORIAL_READ_ONLY", "1")
@@ -63,7 +63,7 @@ def test_in_read_only_mode_none_is_removed(monkeypatch):
     assert read() == before
 
 
-def test_the_printed_command_removes_the_same(programs, monkeypatch, capsys):
+def test_the_printed_command_removes_the_same_context(programs, monkeypatch, capsys):
     as_the_aws_cli_writes_it()
     before = current().KUBECONFIG.read_text()
     kubeconfig.remove("eks")

@@ -13,7 +13,7 @@ from tests import web
 
 
 class Server(web.Handler):
-    """Answers 200, or what it is told to."""
+    """Responds with 200, or as configured."""
 
     status = 200
 
@@ -51,7 +51,7 @@ def here(monkeypatch) -> list[subprocess.Popen[bytes]]:
 
 
 def sends(sent: load.Requests, more: int) -> None:
-    """Wait for so many more responses."""
+    """Wait for this many more responses."""
     enough, end = len(sent.samples) + more, time.monotonic() + 30
     while len(sent.samples) < enough:
         assert time.monotonic() < end
@@ -82,7 +82,7 @@ def test_each_request_is_counted_with_its_result(url, capsys):
     )
 
 
-def test_it_keeps_to_its_rate_and_leaves_nothing_running(url, here):
+def test_the_rate_is_steady_and_nothing_keeps_running(url, here):
     start = time.monotonic()
     with load.running(url, rate=10) as sent:
         time.sleep(2)
@@ -96,7 +96,7 @@ def test_it_keeps_to_its_rate_and_leaves_nothing_running(url, here):
         pass
 
 
-def test_a_request_without_an_answer_counts_and_stops_no_other(url):
+def test_a_request_without_a_response_is_counted_and_blocks_no_other(url):
     with load.running(url, rate=20, patience=1) as sent:
         sends(sent, 3)
         Server.status = 0
@@ -120,7 +120,7 @@ def test_requests_that_end_before_the_block_does_are_an_error(url):
         time.sleep(3)
 
 
-def test_without_a_pod_the_block_does_not_begin(monkeypatch):
+def test_without_a_pod_the_block_is_not_entered(monkeypatch):
     def away(*_: object, **__: object) -> None:
         raise UnreachableError("Running a program", "no answer")
 

@@ -30,7 +30,7 @@ def test_streams_and_exit_code_are_the_programs_own(in_pods, capsys):
     assert kube.run_in_pod("eks", "sleep", "deploy/sleep", "fail", "7", check=False).errors == "no further"
 
 
-def test_output_can_be_read_as_it_arrives(in_pods):
+def test_output_can_be_streamed(in_pods):
     arrived = []
     done = pods.execute("eks", "sleep", "the-pod", ["fail", "7"], output=arrived.append)
     assert (b"".join(arrived), done.returncode, done.stdout, done.stderr) == (
@@ -69,7 +69,7 @@ def test_a_file_lost_on_its_way_into_the_pod_is_sent_again(in_pods, capsys):
     assert f"/tmp/{certificate.name}" in in_pods.started[-1][1]
 
 
-def test_a_file_goes_into_the_pod_once_and_in_read_only_mode_never(in_pods, monkeypatch, capsys):
+def test_a_file_is_copied_into_the_pod_once_and_never_in_read_only_mode(in_pods, monkeypatch, capsys):
     certificate = pki.ensure().alb_ca
 
     def call() -> None:

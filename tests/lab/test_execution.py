@@ -29,7 +29,7 @@ def run(network: Network, tmp_path: Path) -> Callable[..., tuple[int, str]]:
         *argv: str,
         environment: dict[str, str] | None = None,
         cwd: str = "/",
-        has_gone: Callable[[], bool] = lambda: False,
+        is_disconnected: Callable[[], bool] = lambda: False,
     ) -> tuple[int, str]:
         with (tmp_path / "out").open("w+") as out, open(os.devnull) as null:
             status = execution.run(
@@ -40,7 +40,7 @@ def run(network: Network, tmp_path: Path) -> Callable[..., tuple[int, str]]:
                 files=[null.fileno(), out.fileno(), out.fileno()],
                 cwd=cwd,
                 environment=environment if environment is not None else {"PATH": "/usr/bin:/bin"},
-                has_gone=has_gone,
+                is_disconnected=is_disconnected,
             )
             out.seek(0)
             return status, out.read()
@@ -114,7 +114,7 @@ def test_programs_that_cannot_be_run_have_a_shells_exit_status(run, program, sta
 
 def test_everything_ends_when_the_caller_disconnects(run):
     began = time.monotonic()
-    status, _ = run(*SHELL, "sleep 98.7 & sleep 98.6", has_gone=lambda: time.monotonic() - began > 1)
+    status, _ = run(*SHELL, "sleep 98.7 & sleep 98.6", is_disconnected=lambda: time.monotonic() - began > 1)
     assert status < 0
     left = subprocess.run(["pgrep", "-f", "sleep 98.[67]"], capture_output=True, text=True)
     assert left.stdout == ""

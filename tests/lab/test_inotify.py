@@ -24,8 +24,8 @@ def leave(monkeypatch, tmp_path):
 
 
 def test_instances_of_this_process_are_counted(leave):
-    leave(inotify.CLUSTER + 20)  # other labs on this machine may use some meanwhile
-    inotify.refuse_a_cluster_too_many("eks-a")
+    leave(inotify.CLUSTER + 20)  # other labs on this machine may use some
+    inotify.require_instances_for_cluster("eks-a")
     before = inotify._instances(inotify.Path("/proc/self"))
     files = [libc.inotify_init() for _ in range(3)]
     try:
@@ -39,5 +39,5 @@ def test_instances_of_this_process_are_counted(leave):
 def test_too_few_instances_are_reported_with_the_fix(leave):
     leave(inotify.CLUSTER - 10)
     with pytest.raises(LabError, match="inotify instances left") as refused:
-        inotify.refuse_a_cluster_too_many("eks-a")
+        inotify.require_instances_for_cluster("eks-a")
     assert "sysctl fs.inotify.max_user_instances" in refused.value.hint

@@ -74,7 +74,7 @@ def test_the_newest_of_a_name_is_kept(tmp_path: Path) -> None:
     assert len(list((tmp_path / "own").iterdir())) == 2
 
 
-def test_what_is_added_while_a_node_starts_is_on_the_node(tmp_path: Path, monkeypatch: Any) -> None:
+def test_an_image_added_while_a_node_starts_is_on_the_node(tmp_path: Path, monkeypatch: Any) -> None:
     class SlowNode:
         def __init__(self, *_: Any) -> None:
             self.archives: list[Path] = []

@@ -13,9 +13,9 @@ needs_openssl = pytest.mark.skipif(not shutil.which("openssl"), reason="needs op
 
 @pytest.fixture
 def folder(tmp_path):
-    authority = pki.Authority("kubernetes")
+    authority = pki.CertificateAuthority("kubernetes")
     authority.pair.write(tmp_path, "ca")
-    pki.Authority("kubernetes").pair.write(tmp_path, "other")
+    pki.CertificateAuthority("kubernetes").pair.write(tmp_path, "other")
     authority.issue("kube-apiserver", pki.SERVER, names=("localhost", "127.0.0.1")).write(tmp_path, "server")
     authority.issue("admin", pki.CLIENT, groups=("system:masters",)).write(tmp_path, "client")
     return tmp_path

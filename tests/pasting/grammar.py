@@ -23,7 +23,7 @@ _SENDS = (
 )
 _EMPTY_ZIP = b"PK\5\6".ljust(22, b"\0")
 _CONNECTORS = {"|", "&&", ";"}
-_BEFORE = {"xargs": 2, "while": 1}  # so many words stand before the program
+_BEFORE = {"xargs": 2, "while": 1}  # how many words precede the program
 _DISABLED = 1  # curl's exit code if the arguments are valid and the protocol is not allowed
 
 

@@ -57,7 +57,7 @@ def test_a_notebook_of_another_run_is_detected(stamped):
     assert fingerprint.flaws(stamped) == ["the notebooks are from different runs"]
 
 
-def test_one_beyond_the_article_may_be_from_a_run_of_its_own(stamped, monkeypatch):
+def test_outputs_beyond_the_article_can_be_from_separate_runs(stamped, monkeypatch):
     monkeypatch.setattr(contents, "BEYOND", ["05"])
     fingerprint.stamp(stamped[5], "another", [])
     assert fingerprint.flaws(stamped) == []
@@ -81,7 +81,7 @@ OWN = ["helpers/load.py", "helpers/pictures/plots.py", "manifests/eks/own.yaml"]
 
 
 @pytest.mark.parametrize("changed", [*USED_BY_ALL, *OWN])
-def test_what_the_article_uses_counts_for_all_and_a_notebooks_own_code_for_itself(project, changed):
+def test_shared_code_affects_all_notebooks_and_own_code_only_its_notebook(project, changed):
     (project / "manifests/eks/own.yaml").touch()
     own = ["from helpers import load", 'kube.apply("eks", "manifests/eks/own.yaml")']
     beyond = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in own])
@@ -92,7 +92,7 @@ def test_what_the_article_uses_counts_for_all_and_a_notebooks_own_code_for_itsel
     assert (fingerprint.of(COMMITTED[0], project) != article) == (changed in USED_BY_ALL)
 
 
-def test_a_copy_elsewhere_is_the_same_code(project):
+def test_a_copy_in_another_folder_has_the_same_fingerprint(project):
     assert fingerprint.of(COMMITTED[0], project) == fingerprint.of(COMMITTED[0])
 
 

@@ -20,7 +20,7 @@ def authenticated(call: Call) -> Refusal | None:
         return _refusal(call, code, "The security token included in the request is invalid.")
     try:
         signatures.verify(call.environ, principal)
-    except signatures.WrongSignature as wrong:
+    except signatures.SignatureError as wrong:
         return _refusal(call, _WRONG_SIGNATURE.get(call.protocol, "SignatureDoesNotMatch"), str(wrong))
     return None
 

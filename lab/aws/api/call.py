@@ -67,11 +67,11 @@ class Call:
         return f"{self.model.service_model.signing_name}:{self.operation}"
 
 
-class OtherService(Exception):
+class UnsupportedServiceError(Exception):
     """A call of a service that the lab does not offer; the message is the service's name in signatures."""
 
 
-class Unreadable(Exception):
+class MalformedRequestError(Exception):
     """The request names no operation, or its body does not follow the protocol."""
 
     def __init__(self, service: ServiceModel, protocol: str, refusal: Refusal) -> None:
@@ -81,7 +81,7 @@ class Unreadable(Exception):
 
 
 def read(environ: dict[str, Any]) -> Call | None:
-    """The call; None if the request is not signed. Raises OtherService, Unreadable."""
+    """The call; None if the request is not signed. Raises UnsupportedServiceError, MalformedRequestError."""
     if _KEY not in environ:
         environ[_KEY] = _read(environ)
     return environ[_KEY]
@@ -104,7 +104,7 @@ def _read(environ: dict[str, Any]) -> Call | None:
     if name == "elbv2" and request.values.get("Version") == _OLD_ELB:
         name = "elb"
     if name not in offered.TABLE:
-        raise OtherService(signing_name)
+        raise UnsupportedServiceError(signing_name)
     service = get_service_model(name)
     protocol = determine_request_protocol(service, request.content_type)
     try:
@@ -142,7 +142,7 @@ def _parameters(
         parsed = PROTOCOL_PARSERS[protocol](model).parse(parts)
     except (RequestParserError, ValueError, TypeError, AttributeError) as error:
         code = _MALFORMED.get(protocol, "SerializationException")
-        raise Unreadable(model.service_model, protocol, Refusal(code, str(error))) from error
+        raise MalformedRequestError(model.service_model, protocol, Refusal(code, str(error))) from error
     return {name: value for name, value in parsed.items() if not _absent(model, name, value)}
 
 
@@ -162,9 +162,9 @@ def _check_json(shape: Shape, body: bytes) -> None:
         json_types.check(body_shape, json.loads(body))
 
 
-def _unknown(service: ServiceModel, protocol: str, request: Request) -> Unreadable:
+def _unknown(service: ServiceModel, protocol: str, request: Request) -> MalformedRequestError:
     if protocol in ("query", "ec2"):
         message = f"The action {request.values.get('Action', '')} is not valid for this web service."
-        return Unreadable(service, protocol, Refusal("InvalidAction", message))
+        return MalformedRequestError(service, protocol, Refusal("InvalidAction", message))
     status = 404 if "rest" in protocol else None
-    return Unreadable(service, protocol, Refusal("UnknownOperationException", "", status))
+    return MalformedRequestError(service, protocol, Refusal("UnknownOperationException", "", status))

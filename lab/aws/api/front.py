@@ -8,7 +8,7 @@ from uuid import uuid4
 from moto.core.serialize import SerializationContext, get_serializer_class
 from werkzeug.wrappers import Response
 
-from lab.aws.api.call import Call, OtherService, Refusal, Unreadable, read
+from lab.aws.api.call import Call, MalformedRequestError, Refusal, UnsupportedServiceError, read
 from lab.aws.api.offered import unoffered
 
 if TYPE_CHECKING:
@@ -45,9 +45,9 @@ class Front:
     def _refused(self, environ: "WSGIEnvironment") -> Response | None:
         try:
             call = read(environ)
-        except OtherService as other:
+        except UnsupportedServiceError as other:
             return _other_service(_sentence(str(other)), environ.get("CONTENT_TYPE", ""))
-        except Unreadable as unreadable:
+        except MalformedRequestError as unreadable:
             return _response(unreadable, unreadable.refusal)
         if call is None:
             return Response(_XML.format(*_UNSIGNED), 403, content_type="text/xml")
@@ -67,7 +67,7 @@ class _Error(Exception):
         self.code, self.message = code, message
 
 
-def _response(call: Call | Unreadable, refusal: Refusal) -> Response:
+def _response(call: Call | MalformedRequestError, refusal: Refusal) -> Response:
     """The service's error format: its protocol's document, with the code's HTTP status."""
     request_id = str(uuid4())
     serializer = get_serializer_class(call.model.service_model.service_name, call.protocol)

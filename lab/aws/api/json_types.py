@@ -17,12 +17,12 @@ _TYPES: dict[str, tuple[tuple[type, ...], str]] = {
 _NAMES = {str: "STRING_VALUE", bool: "BOOLEAN_VALUE", int: "NUMBER_VALUE", float: "DECIMAL_VALUE"}
 
 
-class Mistyped(ValueError):
+class JsonTypeError(ValueError):
     """With the service's message."""
 
 
 def check(shape: Shape, value: Any) -> None:
-    """Raises Mistyped. Members that the model does not know are ignored, as on AWS."""
+    """Raises JsonTypeError. Members that the model does not know are ignored, as on AWS."""
     if value is None or getattr(shape, "is_document_type", False):
         return
     kind = shape.type_name
@@ -53,4 +53,4 @@ def _scalar(kind: str, value: Any) -> None:
 
 def _expect(fits: bool, message: str) -> None:
     if not fits:
-        raise Mistyped(message)
+        raise JsonTypeError(message)

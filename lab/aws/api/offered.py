@@ -25,7 +25,7 @@ def unoffered(
     """The part of a call that the lab does not offer. `tokens` are parameters that SDKs add themselves."""
     if operation not in TABLE[service]:
         return f"{service} {operation}"
-    if found := _surplus(given, {*parameters(service, operation), *tokens}):
+    if found := _find_unoffered(given, {*parameters(service, operation), *tokens}):
         return f"the parameter {found} of {service} {operation}"
     filters = TABLE[service][operation].get("filters", [])
     for one in [*given.get("Filters", []), *given.get("Filter", [])]:
@@ -34,7 +34,7 @@ def unoffered(
     return None
 
 
-def _surplus(given: Mapping[str, Any], offered: Collection[str], within: str = "") -> str | None:
+def _find_unoffered(given: Mapping[str, Any], offered: Collection[str], within: str = "") -> str | None:
     """The dotted name of a value that is given but not offered; an offered name includes everything below it.
 
     Empty and false values are allowed.
@@ -47,6 +47,6 @@ def _surplus(given: Mapping[str, Any], offered: Collection[str], within: str = "
         if not parts or not any(one.startswith(f"{path}.") for one in offered):
             return path
         for part in parts:
-            if found := _surplus(part, offered, f"{path}."):
+            if found := _find_unoffered(part, offered, f"{path}."):
                 return found
     return None

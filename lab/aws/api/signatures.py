@@ -25,7 +25,7 @@ _AUTHORIZATION = re.compile(
 )
 
 
-class WrongSignature(Exception):
+class SignatureError(Exception):
     """With AWS's message."""
 
 
@@ -55,7 +55,7 @@ def without_signature(url: str) -> str:
 
 
 def verify(environ: dict[str, Any], principal: Principal, now: datetime | None = None) -> None:
-    """Raises WrongSignature. The body is `environ["wsgi.input"]`, which stays readable."""
+    """Raises SignatureError. The body is `environ["wsgi.input"]`, which stays readable."""
     given = _given(environ)
     scope = given["Credential"].split("/")
     headers = {name: _header(environ, name) for name in given["SignedHeaders"].split(";")}
@@ -67,7 +67,7 @@ def verify(environ: dict[str, Any], principal: Principal, now: datetime | None =
     expected = signature(principal, where, date, method, without_signature(url), headers, body)
     same = hmac.compare_digest(expected, given["Signature"])
     if not same or given.get("X-Amz-Security-Token") != principal.session_token:
-        raise WrongSignature(
+        raise SignatureError(
             "The request signature we calculated does not match the signature you provided. Check your AWS "
             "Secret Access Key and signing method. Consult the service documentation for details."
         )
@@ -88,7 +88,7 @@ def _given(environ: dict[str, Any]) -> dict[str, str]:
             name.removeprefix("X-Amz-"): value for name, value in query.items() if name.startswith("X-Amz-")
         }
     if not {"Credential", "SignedHeaders", "Signature", "X-Amz-Date"} <= set(given):
-        raise WrongSignature("Authorization header requires 'Credential', 'SignedHeaders' and 'Signature'.")
+        raise SignatureError("Authorization header requires 'Credential', 'SignedHeaders' and 'Signature'.")
     return given
 
 
@@ -101,18 +101,18 @@ def _header(environ: dict[str, Any], name: str) -> str:
 def _check_body(headers: Mapping[str, str], body: bytes) -> None:
     claimed = headers.get("x-amz-content-sha256", "")
     if re.fullmatch("[0-9a-f]{64}", claimed) and claimed != hashlib.sha256(body).hexdigest():
-        raise WrongSignature("The provided 'x-amz-content-sha256' header does not match what was computed.")
+        raise SignatureError("The provided 'x-amz-content-sha256' header does not match what was computed.")
 
 
 def _check_date(date: str, expires: timedelta, now: datetime) -> None:
     try:
         signed = datetime.strptime(date, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
     except ValueError:
-        raise WrongSignature("Date must be in ISO-8601 'basic format'.") from None
+        raise SignatureError("Date must be in ISO-8601 'basic format'.") from None
     if now - max(expires, SKEW) > signed:
-        raise WrongSignature(f"Signature expired: {date} is now earlier than {_basic(now - SKEW)}")
+        raise SignatureError(f"Signature expired: {date} is now earlier than {_basic(now - SKEW)}")
     if signed > now + SKEW:
-        raise WrongSignature(f"Signature not yet current: {date} is still later than {_basic(now + SKEW)}")
+        raise SignatureError(f"Signature not yet current: {date} is still later than {_basic(now + SKEW)}")
 
 
 def _basic(when: datetime) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from werkzeug.wrappers import Request
 
 from lab.gcp.api.errors import ApiError, auth_info
-from lab.gcp.api.oauth import CLOUD_PLATFORM, AccessToken, InvalidToken, Tokens
+from lab.gcp.api.oauth import CLOUD_PLATFORM, AccessToken, InvalidTokenError, Tokens
 
 _EXPECTED = (
     "Expected OAuth 2 access token, login cookie or other valid authentication credential. "
@@ -42,7 +42,7 @@ def authenticate(tokens: Tokens, service: Service, request: Request) -> AccessTo
         raise ApiError("UNAUTHENTICATED", message, [auth_info("CREDENTIALS_MISSING", service.host)])
     try:
         known = tokens.verify(token, service.audience)
-    except InvalidToken as error:
+    except InvalidTokenError as error:
         message = f"Request had invalid authentication credentials. {_EXPECTED}"
         raise ApiError(
             "UNAUTHENTICATED", message, [auth_info("ACCESS_TOKEN_EXPIRED", service.host)]

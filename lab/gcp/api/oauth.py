@@ -36,7 +36,7 @@ class OAuthError(Exception):
         super().__init__(f"{error}: {description}")
 
 
-class InvalidToken(Exception):
+class InvalidTokenError(Exception):
     """A bearer token that the lab did not issue, that is not signed by the account, or that has expired."""
 
 
@@ -87,15 +87,15 @@ class ServiceAccount:
             json.dump(document, file, indent=2)
 
     def verify(self, token: str, audiences: list[str] | None = None) -> dict[str, Any]:
-        """The claims of a valid JWT that this account signed. Raises InvalidToken with the reason."""
+        """The claims of a valid JWT that this account signed. Raises InvalidTokenError with the reason."""
         try:
             claims = jwt.decode(token, certs=self._certificates, audience=audiences)
         except (ValueError, TypeError, GoogleAuthError) as error:
-            raise InvalidToken(f"Invalid JWT: {error.args[0]}") from error
+            raise InvalidTokenError(f"Invalid JWT: {error.args[0]}") from error
         if claims.get("iss") != self.email:
-            raise InvalidToken("Invalid JWT: the issuer is not the owner of the key.")
+            raise InvalidTokenError("Invalid JWT: the issuer is not the owner of the key.")
         if claims["exp"] - claims["iat"] > LIFETIME:
-            raise InvalidToken(
+            raise InvalidTokenError(
                 "Invalid JWT: Token must be a short-lived token (60 minutes) and in a reasonable timeframe. "
                 "Check your iat and exp values in the JWT claim."
             )
@@ -117,7 +117,7 @@ class Tokens:
             raise OAuthError("unsupported_grant_type", f"Invalid grant_type: {grant_type}")
         try:
             claims = self.account.verify(assertion, self._audiences)
-        except InvalidToken as error:
+        except InvalidTokenError as error:
             raise OAuthError("invalid_grant", str(error)) from error
         scopes = str(claims.get("scope", "")).split()
         if not scopes:
@@ -128,7 +128,7 @@ class Tokens:
         return {"access_token": token, "expires_in": LIFETIME - 1, "token_type": "Bearer"}
 
     def verify(self, token: str, audience: str | None = None) -> AccessToken:
-        """What a bearer token allows; InvalidToken if it is unknown, expired or for another service.
+        """What a bearer token allows; InvalidTokenError if it is unknown, expired or for another service.
 
         It is an access token, or a JWT signed by the account itself (AIP-4111). Such a JWT has scopes, or one
         service as its audience: `audience` is that of this service.
@@ -141,15 +141,15 @@ class Tokens:
         elif claims["aud"] == audience:
             scopes = frozenset({CLOUD_PLATFORM})
         else:
-            raise InvalidToken("Invalid JWT: it is for another audience.")
+            raise InvalidTokenError("Invalid JWT: it is for another audience.")
         return AccessToken(self.account.email, claims["exp"], scopes)
 
     def _access_token(self, token: str) -> AccessToken:
         known = self._issued.get(token)
         if known is None:
-            raise InvalidToken("unknown access token")
+            raise InvalidTokenError("unknown access token")
         if known.expires <= self._now():
-            raise InvalidToken("expired access token")
+            raise InvalidTokenError("expired access token")
         return known
 
     def _forget_expired(self) -> None:

@@ -149,7 +149,7 @@ class Routers:
         with self._lock:
             entry.works, entry.busy = True, False
             try:
-                self._tell(entry.region)
+                self._notify(entry.region)
             except Exception:
                 self._forget(entry)
                 raise
@@ -157,14 +157,14 @@ class Routers:
     def _finish_patch(self, entry: _Entry, router: Router) -> None:
         with self._lock:
             entry.router, entry.busy = with_nat_defaults(router), False
-        self._tell(entry.region)
+        self._notify(entry.region)
 
     def _forget(self, entry: _Entry) -> None:
         with self._lock:
             del self._entries[entry.region.name, entry.router.name]
-        self._tell(entry.region)
+        self._notify(entry.region)
 
-    def _tell(self, region: Region) -> None:
+    def _notify(self, region: Region) -> None:
         with self._lock:
             self._set_nat(region.name, any(one.works and one.router.nats for one in self._in(region)))
 

@@ -179,7 +179,7 @@ class Clusters:
         if machines:
             machines.stop()
         entry.nodes.clear()
-        self._tell_network(entry)
+        self._notify_network(entry)
 
     def _take_down(self, entry: _Entry, step: Step) -> None:
         step("CLUSTER_DELETING")
@@ -192,7 +192,7 @@ class Clusters:
                     entry.resource.conditions = [condition(error)]
                 raise
         entry.nodes.clear()
-        self._tell_network(entry)
+        self._notify_network(entry)
         with self._lock:
             del self._entries[entry.where.name, entry.name]
 
@@ -209,7 +209,7 @@ class Clusters:
                     entry.resource.status = Cluster.Status.RUNNING
                 raise
             entry.nodes[pool.name] = node
-            self._tell_network(entry)
+            self._notify_network(entry)
             with self._lock:
                 pool.status = NodePool.Status.RUNNING
         with self._lock:
@@ -219,14 +219,14 @@ class Clusters:
     def _stop_nodes(self, entry: _Entry, pool_name: str) -> None:
         if entry.nodes.pop(pool_name, None) and entry.machines:
             entry.machines.stop_node()
-        self._tell_network(entry)
+        self._notify_network(entry)
         with self._lock:
             pools = [pool for pool in entry.resource.node_pools if pool.name != pool_name]
             entry.resource.node_pools = pools
             entry.resource.status = Cluster.Status.RUNNING
             entry.resource.current_node_count = len(entry.nodes)
 
-    def _tell_network(self, entry: _Entry) -> None:
+    def _notify_network(self, entry: _Entry) -> None:
         """A node has a public address unless its pool is private."""
         pools = [pool for pool in entry.resource.node_pools if pool.name in entry.nodes]
         self._network.set_public_nodes(any(not pool.network_config.enable_private_nodes for pool in pools))

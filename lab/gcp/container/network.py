@@ -4,8 +4,8 @@ from collections.abc import Callable
 from threading import RLock
 
 from lab.cluster.cluster import Cluster, ClusterSpec, MakeCluster
-from lab.cluster.token_review import TokenWebhook, Unauthenticated, User
-from lab.gcp.api.oauth import CLOUD_PLATFORM, InvalidToken, Tokens
+from lab.cluster.token_review import TokenWebhook, UnauthenticatedError, User
+from lab.gcp.api.oauth import CLOUD_PLATFORM, InvalidTokenError, Tokens
 from lab.gcp.container.load_balancer import AddressLoadBalancer
 from lab.network import Internet, Vpc
 
@@ -45,7 +45,7 @@ class DefaultNetwork:
         vpc, webhook = self._ensure()
         with self._lock:
             self._region = region
-            self._set_way_out()
+            self._update_nat()
         spec = ClusterSpec(
             name=f"gke-{name}",
             address=_API_SERVER,
@@ -61,15 +61,15 @@ class DefaultNetwork:
         """Whether the region has Cloud NAT for all subnets of this network."""
         with self._lock:
             self._nats = self._nats | {region} if open else self._nats - {region}
-            self._set_way_out()
+            self._update_nat()
 
     def set_public_nodes(self, there: bool) -> None:
         """Whether some nodes have public addresses, which need no NAT."""
         with self._lock:
             self._public_nodes = there
-            self._set_way_out()
+            self._update_nat()
 
-    def _set_way_out(self) -> None:
+    def _update_nat(self) -> None:
         # One namespace is the network and the cluster's nodes, so either all have NAT or none.
         if self.vpc:
             self.vpc.set_nat(self._public_nodes or self._region in self._nats)
@@ -96,14 +96,14 @@ class DefaultNetwork:
 
 
 def user(tokens: Tokens, token: str) -> User:
-    """The Kubernetes user behind a Google access token. Raises Unauthenticated.
+    """The Kubernetes user behind a Google access token. Raises UnauthenticatedError.
 
     IAM's container.admin is an administrator of every cluster of its project; for RBAC that is a group.
     """
     try:
         known = tokens.verify(token)
-    except InvalidToken as error:
-        raise Unauthenticated(str(error)) from None
+    except InvalidTokenError as error:
+        raise UnauthenticatedError(str(error)) from None
     if CLOUD_PLATFORM not in known.scopes:
-        raise Unauthenticated("the token lacks the scope cloud-platform")
+        raise UnauthenticatedError("the token lacks the scope cloud-platform")
     return {"username": known.email, "groups": ["system:masters"]}

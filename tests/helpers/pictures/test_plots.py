@@ -1,4 +1,4 @@
-"""Plots: what they say, what is in them, and that they depend on nothing but the values."""
+"""Plots: their text, their marks, and that they depend only on the values."""
 
 import re
 import xml.etree.ElementTree as ET
@@ -18,7 +18,7 @@ def texts(plot: plots.Plot) -> list[str]:
     return [one.text or "" for one in ET.fromstring(str(plot)).iter(TEXT)]
 
 
-def test_its_words_say_when_requests_failed():
+def test_the_text_alternative_says_when_requests_failed():
     assert repr(plots.timeline("A drill", sorted(GOOD + BAD), MARKS)) == (
         "A drill\nat first: none failed\nafter “pod deleted”: some failed\nafter “pod ready”: none failed"
     )
@@ -26,13 +26,13 @@ def test_its_words_say_when_requests_failed():
     assert repr(plots.timeline("A drill", [])) == "A drill\nat first: no request ended"
 
 
-def test_a_failure_is_without_2xx_or_with_an_error_of_curls():
+def test_a_failure_is_a_status_other_than_2xx_or_a_curl_error():
     assert [Sample(0, 1, 200).ok, Sample(0, 1, 503).ok, Sample(0, 1, 0, 7).ok, Sample(0, 1, 200, 28).ok] == [
         True, False, False, False
     ]  # fmt: skip
 
 
-def test_the_title_the_marks_and_the_axes_are_text_of_the_pictures_size():
+def test_title_marks_and_axes_are_text_of_the_usual_size():
     plot = plots.timeline("Cost: $1 & $2", GOOD, MARKS)
     assert {"Cost: $1 & $2", "↓ pod deleted", "pod ready ↓", "requests/s", "latency, ms"} <= set(texts(plot))
     assert {*re.findall(r"font-size: ([\d.]+)px", str(plot))} == {"14"}
@@ -46,19 +46,19 @@ def test_bars_have_their_names_and_values():
     assert repr(plots.bars("A", {"b": 1}, "ms", "measured")) == "A\nmeasured"
 
 
-def test_a_notebook_gets_a_picture_whose_drawing_is_not_compared():
+def test_a_notebook_gets_a_picture_that_nbval_does_not_compare():
     bundle = plots.timeline("A drill", GOOD)._repr_mimebundle_()
     assert set(bundle) == {"text/html", "image/svg+xml", "text/plain"}
     assert not re.search(r"<script|<image|url\((?!#)|@import", bundle["image/svg+xml"])
 
 
-def test_the_same_values_give_the_same_drawing_and_others_another():
+def test_the_drawing_depends_only_on_the_values():
     once = str(plots.timeline("A drill", GOOD, MARKS))
     assert str(plots.timeline("A drill", GOOD, MARKS)) == once
     assert str(plots.timeline("A drill", GOOD[1:], MARKS)) != once
 
 
-def test_a_readers_own_matplotlib_does_not_count(tmp_path, monkeypatch):
+def test_the_readers_matplotlib_settings_have_no_effect(tmp_path, monkeypatch):
     before = str(plots.bars("A", {"b": 1}, "ms"))
     (tmp_path / "matplotlibrc").write_text("font.size: 30\nsvg.fonttype: path\n")
     monkeypatch.setenv("MATPLOTLIBRC", str(tmp_path))
@@ -71,6 +71,6 @@ def test_a_readers_own_matplotlib_does_not_count(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("seconds", [0, 3, 100, 4000])
-def test_any_length_of_time_can_be_drawn(seconds):
+def test_any_duration_can_be_drawn(seconds):
     drawn = str(plots.timeline("A", [Sample(0, 0, 200), Sample(seconds, 0.01, 200)]))
     assert drawn.count("<path") < 400

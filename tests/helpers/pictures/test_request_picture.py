@@ -77,7 +77,7 @@ def test_bars_are_to_scale_and_start_at_the_left():
     for each, width in zip(WAY, widths, strict=True):
         assert width == pytest.approx(widths[0] * (each.seconds or 0) / 0.1, abs=2)
     assert len({bar.get("x") for bar in (*whole, *own)}) == 1
-    assert "80.0 ms" in texts(root), "the sidecar's own 0.01 ms are not said"
+    assert "80.0 ms" in texts(root), "the sidecar's own 0.01 ms are omitted"
 
 
 @pytest.mark.parametrize("hops", ["passed", "refused"])

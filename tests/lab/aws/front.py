@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from lab.pki import SERVER, Authority
+from lab.pki import SERVER, CertificateAuthority
 
 Client = Callable[[str], Any]
 
@@ -13,7 +13,7 @@ Client = Callable[[str], Any]
 @contextmanager
 def certificate(client: Client, host: str, folder: Path) -> Iterator[tuple[str, Path]]:
     """The ARN in ACM of a certificate for that host, and the certificate file of the CA that signed it."""
-    authority, acm = Authority("tests"), client("acm")
+    authority, acm = CertificateAuthority("tests"), client("acm")
     pair, ca = authority.issue(host, SERVER, names=(host,)), folder / "ca.crt"
     ca.write_bytes(authority.pair.certificate)
     chain = authority.pair.certificate

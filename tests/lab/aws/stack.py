@@ -9,7 +9,7 @@ import boto3
 
 from lab.aws import delays
 from lab.aws.api.principals import OWN
-from lab.pki import SERVER, Authority
+from lab.pki import SERVER, CertificateAuthority
 from tests.lab.aws.conftest import HELLO, NODE_POLICIES, zip_source
 
 REGION = "eu-west-1"
@@ -94,7 +94,7 @@ class Stack:
         )
         self.balancer = made["LoadBalancers"][0]["LoadBalancerArn"]
         elb.get_waiter("load_balancer_available").wait(LoadBalancerArns=[self.balancer], WaiterConfig=QUICK)
-        pair = Authority("the stack's CA").issue(DOMAIN, SERVER, names=(DOMAIN,))
+        pair = CertificateAuthority("the stack's CA").issue(DOMAIN, SERVER, names=(DOMAIN,))
         imported = self.client("acm").import_certificate(Certificate=pair.certificate, PrivateKey=pair.key)
         self.certificate = imported["CertificateArn"]
         self.listener = elb.create_listener(**self.https())["Listeners"][0]["ListenerArn"]

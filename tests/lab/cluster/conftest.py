@@ -18,7 +18,7 @@ import pytest
 from lab import images
 from lab.aws.services.classic.relays import HostnameLoadBalancer
 from lab.cluster.cluster import Cluster, ClusterSpec
-from lab.cluster.token_review import TokenWebhook, Unauthenticated, User
+from lab.cluster.token_review import TokenWebhook, UnauthenticatedError, User
 from lab.gcp.container.load_balancer import AddressLoadBalancer
 from lab.leftovers import clean_up
 from lab.network import Internet, Vpc
@@ -160,7 +160,7 @@ def _vpc_resolver(lab: SmallLab) -> None:
 
 def _user(token: str) -> User:
     if token != TOKEN:
-        raise Unauthenticated("unknown token")
+        raise UnauthenticatedError("unknown token")
     return {"username": "reader", "groups": ["system:masters"]}
 
 

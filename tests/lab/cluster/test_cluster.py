@@ -64,7 +64,7 @@ def test_pods_in_eks_have_addresses_of_their_nodes_subnet(
     vpc.add_private("10.0.1.200")
     server = serve_http(Echo, sockets.listen(("10.0.1.200", 0), vpc.namespace.path))
     seen = kubectl.exec("curl", "-s", "-m", "5", f"http://10.0.1.200:{server.server_port}")
-    assert seen == address, "hosts of the VPC see it as it is"
+    assert seen == address, "hosts of the VPC see the pod's own address"
     server.shutdown()
     vpc.remove_private("10.0.1.200")
 
@@ -78,7 +78,7 @@ def test_pods_leave_the_vpc_only_through_its_nat(clusters: dict[str, Kubectl], s
     vpc = small_lab.internet.vpcs["vpc-gcp"]
     curl = ("curl", "-s", "-m", "5", f"http://{address}:{server.server_port}")
     silent = clusters["gke"].run("exec", "web", "--", *curl)
-    assert "exit code 28" in silent.stderr, "without NAT: a time-out"
+    assert "exit code 28" in silent.stderr, "without NAT: a timeout"
     vpc.set_nat(True)
     assert clusters["gke"].exec(*curl) == vpc.nat
     vpc.set_nat(False)
@@ -122,7 +122,7 @@ def zombies() -> set[str]:
     """Ids of ended processes that no parent has waited for, whoever started them."""
     found = set()
     for path in Path("/proc").glob("[0-9]*/stat"):
-        with suppress(OSError):  # it has ended meanwhile
+        with suppress(OSError):  # it has ended
             head, _, rest = path.read_text().rpartition(")")
             found |= {head.partition(" ")[0]} if rest.split()[0] == "Z" else set()
     return found

@@ -198,7 +198,7 @@ def test_aws_forwards_nothing_before_health_checks_pass(
         address = balancers.create(late)
         url = f"http://{address}/"
         answer = small_lab.internet.outside.run("curl", "-s", "-m", "5", url, check=False)
-        assert answer.returncode not in (0, 28), "a connection ends at once"
+        assert answer.returncode not in (0, 28), "a connection is closed at once"
         balancers.kubectl("exec", "web", "--", "httpd", "-p", "8081", "-h", "/tmp")
         eventually(lambda: balancers.get(address, 80) == "web in eks")
     finally:

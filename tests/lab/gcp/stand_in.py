@@ -73,7 +73,7 @@ class Google:
         return machines
 
     def for_gcloud(self, folder: Path) -> dict[str, str]:
-        """The environment in which gcloud calls the stand-in, with its own files in that folder."""
+        """The environment in which gcloud calls the emulated cloud, with its own files in that folder."""
         endpoint = self.gcp.endpoint_url
         return os.environ | {
             "CLOUDSDK_CONFIG": str(folder / "gcloud"),

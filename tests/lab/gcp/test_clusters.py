@@ -119,7 +119,7 @@ def test_a_cluster_that_does_not_start_has_a_reason_and_can_be_deleted(gke):
     cluster = gke.get()
     assert cluster.status == Cluster.Status.ERROR
     assert "etcd ended" in cluster.conditions[0].message
-    assert gke.machines[0].stopped, "nothing half made stays"
+    assert gke.machines[0].stopped, "nothing incomplete remains"
     gke.wait(gke.client.delete_cluster(name=GKE))
     with pytest.raises(exceptions.NotFound):
         gke.get()
@@ -265,7 +265,7 @@ def test_nodes_are_private_if_the_cluster_or_pool_says_so(gke, asked, private):
     pool = {"name": "other", "initial_node_count": 1, "network_config": {"enable_private_nodes": not private}}
     gke.wait(gke.client.create_node_pool(parent=GKE, node_pool=pool))
     shown = gke.client.get_node_pool(name=f"{GKE}/nodePools/other")
-    assert shown.network_config.enable_private_nodes != private, "a pool may say otherwise"
+    assert shown.network_config.enable_private_nodes != private, "a pool can override it"
 
 
 def has_egress(gke: Google, internet: Internet) -> bool:
@@ -318,7 +318,7 @@ def test_private_nodes_have_egress_through_cloud_nat_in_their_region(gke, intern
         operations.wait(**where, operation=operation.name)
 
     insert("europe-west1", nats=[nat])
-    assert not has_egress(gke, internet), "it is elsewhere"
+    assert not has_egress(gke, internet), "it is in another region"
     insert("us-central1", name="without")
     assert not has_egress(gke, internet), "it has no NAT"
     insert("us-central1", nats=[nat])

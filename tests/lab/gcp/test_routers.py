@@ -119,7 +119,7 @@ def test_gcloud_adds_a_nat_to_an_existing_router(compute):
     operation = compute.routers.patch(**names, router_resource=before)
     with pytest.raises(exceptions.BadRequest, match="is not ready"):
         compute.delete()
-    assert not compute.get().nats, "it is not there before the operation is done"
+    assert not compute.get().nats, "it is not shown before the operation is DONE"
     compute.done(operation)
     (nat,) = compute.get().nats
     assert (nat.name, nat.type_, compute.get().description) == ("everything", "PUBLIC", "the way out")
@@ -152,7 +152,7 @@ def test_a_router_is_inserted_and_deleted(compute):
     deletion = compute.delete()
     assert deletion.operation_type == "delete"
     assert deletion.target_id == operation.target_id
-    assert compute.get().name == "nat", "until the operation is done"
+    assert compute.get().name == "nat", "it is shown until the operation is DONE"
     compute.done(deletion)
     with pytest.raises(exceptions.NotFound) as refused:
         compute.get()

@@ -136,7 +136,7 @@ def test_googles_own_services_are_never_called(cloud, monkeypatch):
     cloud.credentials(CLOUD_PLATFORM).before_request(Request(), "GET", cloud.url, {})
     assert not started
     in_googles_universe(cloud.key()).before_request(Request(), "GET", cloud.url, {})
-    assert started, "the library has changed: look where it asks now"
+    assert started, "the library has changed: check which service it calls now"
 
 
 def test_a_client_without_credentials_is_rejected(cloud):

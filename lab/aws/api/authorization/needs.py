@@ -8,7 +8,7 @@ needs its action on "*".
 
 from collections.abc import Callable
 
-from lab.aws.api.authorization import balancing, buckets, ec2, roles
+from lab.aws.api.authorization import buckets, ec2, elb, roles
 from lab.aws.api.authorization.policy import Need
 from lab.aws.api.authorization.resources import arn, request_tags, resource_tags, role
 from lab.aws.api.call import Call
@@ -161,8 +161,8 @@ _SERVICES: dict[str, Callable[[Call], list[Need]]] = {
     "acm": _acm,
     "ec2": ec2.needs,
     "eks": _eks,
-    "elb": balancing.classic_needs,
-    "elbv2": balancing.needs,
+    "elb": elb.classic_needs,
+    "elbv2": elb.needs,
     "iam": roles.needs,
     "lambda": _lambda,
     "logs": _logs,

@@ -50,7 +50,7 @@ class ExecutionEnvironment:
         if isinstance(event, Ready):
             event = self._run(request_id, payload)
         duration = 1000 * (time.monotonic() - started)
-        answer, failed, kind = self._judge(event, request_id)
+        answer, failed, kind = self._evaluate(event, request_id)
         self._finish(request_id, duration, kind)
         tail = "\n".join([*self._tail, ""]).encode()[-logs.TAIL :]
         return Result(
@@ -112,7 +112,7 @@ class ExecutionEnvironment:
         except queue.Empty:
             return None
 
-    def _judge(self, event, request_id: str) -> tuple[bytes, bool, str]:
+    def _evaluate(self, event, request_id: str) -> tuple[bytes, bool, str]:
         """The answer, whether it is an error, and the error type if the environment cannot continue."""
         if isinstance(event, Answer):
             self._memory = max(self._memory, self._process.memory_used())

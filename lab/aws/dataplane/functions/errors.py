@@ -3,14 +3,14 @@
 from lab.errors import LabError
 
 
-class FunctionNotFound(LabError):
+class FunctionNotFoundError(LabError):
     """ResourceNotFoundException of the Lambda API (404)."""
 
     def __init__(self, name: str) -> None:
         super().__init__(f"invoking the function {name}", "there is no such function")
 
 
-class TooManyRequests(LabError):
+class TooManyRequestsError(LabError):
     """TooManyRequestsException of the Lambda API (429); `reason` is its member Reason.
 
     https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html#API_Invoke_Errors

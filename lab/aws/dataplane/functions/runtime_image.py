@@ -40,7 +40,7 @@ def build(cache: Path) -> Path:
             _copy_packages(made / "runtime")
             subprocess.run([sys.executable, "-Im", "compileall", "-q", made / "runtime"], check=True)
             open_to_all(made)
-            with suppress(OSError):  # created by another process meanwhile
+            with suppress(OSError):  # another process created it
                 made.rename(image)
     return image
 

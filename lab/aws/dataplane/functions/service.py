@@ -9,7 +9,7 @@ from io import BytesIO
 
 from lab import cgroups
 from lab.aws.dataplane.functions.environment import ExecutionEnvironment
-from lab.aws.dataplane.functions.errors import FunctionNotFound, TooManyRequests
+from lab.aws.dataplane.functions.errors import FunctionNotFoundError, TooManyRequestsError
 from lab.aws.dataplane.functions.logs import Delivery
 from lab.aws.dataplane.functions.process import Place
 from lab.aws.dataplane.functions.version import FunctionVersion, Result
@@ -64,7 +64,7 @@ class FunctionService:
             self._get(name).reserved = concurrency
 
     def invoke(self, name: str, payload: bytes) -> Result:
-        """Run the function and wait for its answer. Raises FunctionNotFound, TooManyRequests.
+        """Run the function and wait for its answer. Raises FunctionNotFoundError, TooManyRequestsError.
 
         `payload` is the event, as JSON.
         """
@@ -96,7 +96,7 @@ class FunctionService:
 
     def _get(self, name: str) -> _Function:
         if name not in self._functions:
-            raise FunctionNotFound(name)
+            raise FunctionNotFoundError(name)
         return self._functions[name]
 
     def _assign(self, name: str) -> ExecutionEnvironment:
@@ -108,9 +108,9 @@ class FunctionService:
             function = self._get(name)
             if function.reserved is not None:
                 if len(function.busy) >= function.reserved:
-                    raise TooManyRequests(name, "ReservedFunctionConcurrentInvocationLimitExceeded")
+                    raise TooManyRequestsError(name, "ReservedFunctionConcurrentInvocationLimitExceeded")
             elif self._unreserved() >= self._concurrency:
-                raise TooManyRequests(name, "ConcurrentInvocationLimitExceeded")
+                raise TooManyRequestsError(name, "ConcurrentInvocationLimitExceeded")
             stale = [one for one in function.idle if not one.usable]
             function.idle = [one for one in function.idle if one.usable]
             environment = function.idle.pop() if function.idle else self._environment(function.version)

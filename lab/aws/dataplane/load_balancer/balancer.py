@@ -14,7 +14,7 @@ from lab.aws.dataplane.load_balancer.target_group import TargetGroup
 from lab.aws.dataplane.load_balancer.tls import Certificate, Policy
 from lab.errors import LabError
 
-_PATIENCE = 30  # seconds
+_TIMEOUT = 30  # seconds
 
 
 class Balancer:
@@ -61,14 +61,14 @@ class Balancer:
             listener = Listener(port, protocol, self._drop_invalid_headers, self._log)
             listener.update(target_group, certificate, policy)
             self.remove_listener(port)
-            event_loop.run(listener.start(self._listen(port, self._addresses)), _PATIENCE)
+            event_loop.run(listener.start(self._listen(port, self._addresses)), _TIMEOUT)
             self._listeners[port] = listener
 
     def remove_listener(self, port: int) -> None:
         """Delete the listener on port and its connections, if it exists."""
         with self._lock:
             if listener := self._listeners.pop(port, None):
-                event_loop.run(listener.stop(self._addresses), _PATIENCE)
+                event_loop.run(listener.stop(self._addresses), _TIMEOUT)
 
     def set_addresses(self, addresses: list[str]) -> None:
         """Listen on exactly these addresses; connections to others end.
@@ -79,8 +79,8 @@ class Balancer:
             gone = [address for address in self._addresses if address not in addresses]
             new = [address for address in addresses if address not in self._addresses]
             for listener in self._listeners.values():
-                event_loop.run(listener.start(self._listen(listener.port, new)), _PATIENCE)
-                event_loop.run(listener.stop(gone), _PATIENCE)
+                event_loop.run(listener.start(self._listen(listener.port, new)), _TIMEOUT)
+                event_loop.run(listener.stop(gone), _TIMEOUT)
             self._addresses = addresses
 
     def close(self) -> None:

@@ -79,18 +79,18 @@ class LambdaError(Exception):
         super().__init__(f"{code}: {why}")
 
 
-class InvalidRequest(LambdaError):
+class InvalidRequestError(LambdaError):
     """The request cannot be converted to an event."""
 
 
-class InvalidAnswer(LambdaError):
+class InvalidResponseError(LambdaError):
     """The function's answer is not a response."""
 
 
 def request_event(request: Request, target_group_arn: str, multi_value_headers: bool = False) -> bytes:
     """The event of a request, as JSON. Without multi-value headers, the last value of a name is used.
 
-    Raises InvalidRequest if headers or text are not UTF-8 (error reason LambdaBadRequest).
+    Raises InvalidRequestError if headers or text are not UTF-8 (error reason LambdaBadRequest).
     """
     body, is_base64 = _event_body(request)
     query = [pair.partition("=")[::2] for pair in request.query.split("&") if pair]
@@ -124,16 +124,16 @@ def trace_id(received: str | None) -> str:
 
 
 def response(payload: bytes, function_error: str | None, multi_value_headers: bool = False) -> Response:
-    """The response for a function's answer. Raises InvalidAnswer (the client gets 502).
+    """The response for a function's answer. Raises InvalidResponseError (the client gets 502).
 
     Only statusCode is required, as a number; no value may be null. AWS's page requires more; the service's
     actual behavior: awsdocs/elb-application-load-balancers-user-guide#33, adamchainz/apig-wsgi#52,
     aws/aws-lambda-go#207, jeremydaly/lambda-api#117 on GitHub. The default Content-Type is octet-stream.
     """
     if function_error:
-        raise InvalidAnswer("LambdaUnhandled", payload.decode(errors="replace"))
+        raise InvalidResponseError("LambdaUnhandled", payload.decode(errors="replace"))
     if len(payload) > MAX_BODY:
-        raise InvalidAnswer("LambdaResponseTooLarge", f"{len(payload)} bytes")
+        raise InvalidResponseError("LambdaResponseTooLarge", f"{len(payload)} bytes")
     try:
         answer = json.loads(payload)
     except ValueError as error:
@@ -164,7 +164,7 @@ def _event(arn, method, path, query, headers, body, is_base64, multi) -> bytes:
     try:
         return json.dumps(event, ensure_ascii=False).encode()
     except UnicodeEncodeError as error:
-        raise InvalidRequest("LambdaBadRequest", "not UTF-8") from error
+        raise InvalidRequestError("LambdaBadRequest", "not UTF-8") from error
 
 
 def _lists(pairs) -> dict[str, list[str]]:
@@ -238,5 +238,5 @@ def _typed(answer: dict, name: str, kind: type, default):
     return value
 
 
-def _invalid(why: str) -> InvalidAnswer:
-    return InvalidAnswer("LambdaInvalidResponse", why)
+def _invalid(why: str) -> InvalidResponseError:
+    return InvalidResponseError("LambdaInvalidResponse", why)

@@ -7,8 +7,8 @@ import traceback
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
-from lab.aws.dataplane.functions import FunctionNotFound, TooManyRequests
-from lab.aws.dataplane.load_balancer import events, own_answers
+from lab.aws.dataplane.functions import FunctionNotFoundError, TooManyRequestsError
+from lab.aws.dataplane.load_balancer import events, generated_responses
 from lab.aws.dataplane.load_balancer.events import Headers, LambdaError, Request, Response
 from lab.aws.dataplane.load_balancer.target_group import TargetGroup
 
@@ -24,7 +24,7 @@ class Exchange:
     request: Request
     trace_id: str
     started: float = field(default_factory=time.time)
-    response: Response = field(default_factory=lambda: own_answers.page(500))
+    response: Response = field(default_factory=lambda: generated_responses.page(500))
     forwarded: bool = False
     target_group_arn: str = "-"
     target_status: str = "-"
@@ -39,8 +39,8 @@ async def answer(request: Request, group: TargetGroup, drop_invalid_headers: boo
     received = request.header("x-amzn-trace-id") if events.size(request.headers) <= 7 * 1024 else None
     exchange = Exchange(request, events.trace_id(received))
     try:
-        if status := own_answers.refusal(request):
-            exchange.response = own_answers.page(status)
+        if status := generated_responses.refusal(request):
+            exchange.response = generated_responses.page(status)
         else:
             exchange.response = await _forward(exchange, group, drop_invalid_headers)
     except Exception:  # a bug in the lab: the client gets a 500, the daemon's log the traceback
@@ -51,13 +51,13 @@ async def answer(request: Request, group: TargetGroup, drop_invalid_headers: boo
 async def _forward(exchange: Exchange, group: TargetGroup, drop_invalid_headers: bool) -> Response:
     request, multi, invoke = exchange.request, group.multi_value_headers, group.invoke
     exchange.forwarded, exchange.target_group_arn = True, group.arn
-    if own_answers.is_upgrade(request):
-        return own_answers.page(400)
+    if generated_responses.is_upgrade(request):
+        return generated_responses.page(400)
     if request.too_large:
         exchange.error_reason = "LambdaRequestTooLarge"
-        return own_answers.page(413)
+        return generated_responses.page(413)
     if invoke is None:
-        return own_answers.page(503)
+        return generated_responses.page(503)
     sent = time.time()
     try:
         headers = _headers(request, exchange.trace_id, drop_invalid_headers)
@@ -66,13 +66,13 @@ async def _forward(exchange: Exchange, group: TargetGroup, drop_invalid_headers:
         response = events.response(result.payload, result.function_error, multi)
     except Exception as error:
         exchange.error_reason = _reason_code(error)
-        return own_answers.page(502)
+        return generated_responses.page(502)
     finally:
         exchange.request_time, exchange.target_time = sent - exchange.started, time.time() - sent
     exchange.target_status = str(response.status)
     # As seen on AWS: https://github.com/glassechidna/serverlessish/pull/4
     if not any(name.lower() == "server" for name, _ in response.headers):
-        response.headers.insert(0, own_answers.SERVER)
+        response.headers.insert(0, generated_responses.SERVER)
     return response
 
 
@@ -102,9 +102,9 @@ def _reason_code(error: Exception) -> str:
     """
     if isinstance(error, LambdaError):
         return error.code
-    if isinstance(error, TooManyRequests):
+    if isinstance(error, TooManyRequestsError):
         return "LambdaThrottling"
-    if isinstance(error, FunctionNotFound):
+    if isinstance(error, FunctionNotFoundError):
         return "LambdaResourceNotFound"
     if isinstance(error, PermissionError):
         return "LambdaAccessDenied"

@@ -6,7 +6,7 @@ from email.utils import formatdate
 
 import h11
 
-from lab.aws.dataplane.load_balancer import own_answers
+from lab.aws.dataplane.load_balancer import generated_responses
 from lab.aws.dataplane.load_balancer.events import MAX_BODY, MAX_HEADERS, Headers, Request, Response, text
 
 
@@ -25,7 +25,7 @@ class Http1:
     def expire(self) -> None:
         """End an idle client's connection: with 408 in the middle of a request."""
         if self._h11.their_state is h11.SEND_BODY or self._h11.trailing_data[0]:
-            self._write("GET", own_answers.page(408), "close")
+            self._write("GET", generated_responses.page(408), "close")
         self._transport.close()
 
     @property
@@ -93,7 +93,7 @@ class Http1:
     def _refuse(self) -> None:
         """The request is not valid HTTP."""
         if self._h11.our_state in (h11.IDLE, h11.SEND_RESPONSE):
-            self._write("GET", own_answers.page(400), "close")
+            self._write("GET", generated_responses.page(400), "close")
         self._transport.close()
 
     def _send(self, *events) -> None:

@@ -7,7 +7,7 @@ from concurrent.futures import TimeoutError as FutureTimeout
 
 from lab.aws.dataplane.functions import Result
 from lab.aws.dataplane.load_balancer import health
-from lab.aws.dataplane.load_balancer.events import InvalidAnswer, health_check_event, response
+from lab.aws.dataplane.load_balancer.events import InvalidResponseError, health_check_event, response
 from lab.aws.dataplane.load_balancer.health import HealthCheck, HealthCount, TargetHealth
 
 
@@ -73,13 +73,13 @@ class TargetGroup:
             self._changed.notify_all()
             if self._checked():
                 threading.Thread(
-                    target=self._check_for_ever, args=(self._round,), name="health", daemon=True
+                    target=self._check_forever, args=(self._round,), name="health", daemon=True
                 ).start()
 
     def _checked(self) -> bool:
         return bool(self.invoke and self._in_use and self._settings.enabled and not self._closed)
 
-    def _check_for_ever(self, round_: int) -> None:
+    def _check_forever(self, round_: int) -> None:
         with ThreadPoolExecutor(1, "health-check") as pool:
             while self._round == round_:
                 failure = self._check(pool)
@@ -98,7 +98,7 @@ class TargetGroup:
             status = response(result.payload, result.function_error, multi).status
         except FutureTimeout:
             return health.TIMED_OUT
-        except InvalidAnswer:
+        except InvalidResponseError:
             return health.MALFORMED
         except Exception:  # throttled, or the function is deleted: no answer
             return health.MALFORMED

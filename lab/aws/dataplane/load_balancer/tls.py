@@ -63,7 +63,7 @@ class Handshakes:
 
     def __init__(self) -> None:
         self.front = _context()  # used at the start of each handshake
-        self.front.sni_callback = self._hand_over  # type: ignore[assignment]
+        self.front.sni_callback = self._select_certificate  # type: ignore[assignment]
 
     def update(self, certificate: Callable[[], Certificate], policy: Policy) -> None:
         """For new handshakes. Raises ssl.SSLError if key and certificate do not match."""
@@ -73,7 +73,7 @@ class Handshakes:
         self._certificate, self._policy = certificate, policy
         self._ready = held, context
 
-    def _hand_over(self, connection: Handshake, name: str | None, _front: ssl.SSLContext) -> None:
+    def _select_certificate(self, connection: Handshake, name: str | None, _front: ssl.SSLContext) -> None:
         certificate = self._certificate()
         if certificate != self._ready[0]:
             self._ready = certificate, _presenting(certificate, self._policy)

@@ -15,14 +15,14 @@ from moto.route53.models import route53_backends
 from lab import pki
 from lab.aws import delays
 from lab.aws.api.call import given
-from lab.aws.ground import Backed
+from lab.aws.context import LabBackend
 from lab.aws.services.acm import refusals
 
 _DAYS = 198  # https://docs.aws.amazon.com/acm/latest/userguide/acm-concepts.html
 _LISTED = ["RSA_1024", "RSA_2048"]  # the default of key types
 
 
-class Certificates(Backed, AWSCertificateManagerBackend):
+class Certificates(LabBackend, AWSCertificateManagerBackend):
     """All certificates of a region."""
 
     def __init__(self, region_name: str, account_id: str) -> None:
@@ -75,8 +75,8 @@ class Certificates(Backed, AWSCertificateManagerBackend):
         ]
 
     def _issue(self, bundle: CertBundle) -> None:
-        """Replaces moto's certificate, whose issuer does not exist, by one that clients can verify."""
-        authority = self.ground.certificate_authority
+        """Replaces moto's certificate, whose issuer does not exist, with one that clients can verify."""
+        authority = self.context.certificate_authority
         root = authority.pair.certificate
         if bundle.chain != root:
             subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, bundle.common_name)])

@@ -39,7 +39,7 @@ def set_rules(networks: Networks, group_id: str, service: Service) -> None:
         )
 
 
-def let_into_nodes(networks: Networks, group_id: str, nodes_group_id: str) -> None:
+def allow_into_nodes(networks: Networks, group_id: str, nodes_group_id: str) -> None:
     """Allow all traffic from the load balancer; idempotent."""
     nodes = networks.get_security_group_from_id(nodes_group_id)
     if nodes and not any(rule.source_group.get("GroupId") == group_id for rule in nodes.ingress_rules):

@@ -82,18 +82,18 @@ class HostnameLoadBalancer:
         return [{"hostname": host_name}]
 
     def _open(self, service: Service, node: NodeOf, check: HealthCheck) -> tuple[str, Relays]:
-        host_name, addresses = self._host_name(service), self._take_addresses(service)
+        host_name, addresses = self._host_name(service), self._allocate_addresses(service)
         try:
             self._publish(host_name, addresses)
         except BaseException:
-            self._give_back(addresses)
+            self._release_addresses(addresses)
             raise
         return host_name, Relays(self._vpc, addresses, node, check)
 
-    def _take_addresses(self, service: Service) -> list[str]:
+    def _allocate_addresses(self, service: Service) -> list[str]:
         return [self._vpc.allocate_public()]
 
-    def _give_back(self, addresses: list[str]) -> None:
+    def _release_addresses(self, addresses: list[str]) -> None:
         for address in addresses:
             self._vpc.release_public(address)
 
@@ -102,7 +102,7 @@ class HostnameLoadBalancer:
             host_name, relays = self._balancers.pop(uid)
             self._withdraw(host_name)
             relays.close()
-            self._give_back(relays.addresses)
+            self._release_addresses(relays.addresses)
 
     def close(self) -> None:
         for uid in list(self._balancers):

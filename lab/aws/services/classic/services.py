@@ -6,10 +6,10 @@ https://github.com/kubernetes/cloud-provider-aws/blob/master/pkg/providers/v1/aw
 from ipaddress import IPv4Address
 from typing import Any
 
-from lab.aws.ground import Ground
+from lab.aws.context import LabContext
 from lab.aws.services.classic import annotations
-from lab.aws.services.classic.balancers import ClassicLoadBalancers
 from lab.aws.services.classic.health import HealthCheck
+from lab.aws.services.classic.load_balancers import ClassicLoadBalancers
 from lab.aws.services.classic.relays import HostnameLoadBalancer, Relays, balancer_name
 from lab.aws.services.ec2.networks import Networks
 from lab.cluster.service_controller import NodeOf, Service
@@ -21,10 +21,10 @@ _ROLES = {True: "kubernetes.io/role/internal-elb", False: "kubernetes.io/role/el
 class ServiceBalancers(HostnameLoadBalancer):
     """The load balancers of one cluster's Services, which the ELB API shows and can delete."""
 
-    def __init__(self, vpc: Vpc, ground: Ground, region: str, cluster: Any) -> None:
+    def __init__(self, vpc: Vpc, context: LabContext, region: str, cluster: Any) -> None:
         """`cluster` is EKS's description."""
-        super().__init__(vpc, region, ground.dns.publish, ground.dns.withdraw)
-        self._api, self._networks = ground.peer(ClassicLoadBalancers, region), ground.peer(Networks, region)
+        super().__init__(vpc, region, context.dns.publish, context.dns.withdraw)
+        self._api, self._networks = context.peer(ClassicLoadBalancers, region), context.peer(Networks, region)
         self._cluster = cluster
 
     def ensure(self, service: Service, node: NodeOf) -> list[dict[str, str]]:
@@ -43,7 +43,7 @@ class ServiceBalancers(HostnameLoadBalancer):
         self._api.started(balancer_name(uid), host_name, relays.health, lambda: end(uid))
         return host_name, relays
 
-    def _take_addresses(self, service: Service) -> list[str]:
+    def _allocate_addresses(self, service: Service) -> list[str]:
         """A public address in the first subnet; for an internal load balancer, its interfaces' addresses."""
         internal = annotations.is_internal(service)
         interfaces = self._api.create_for(service, self._subnets(_ROLES[internal]), self._cluster.name)
@@ -55,7 +55,7 @@ class ServiceBalancers(HostnameLoadBalancer):
             self._vpc.add_private(address)
         return addresses
 
-    def _give_back(self, addresses: list[str]) -> None:
+    def _release_addresses(self, addresses: list[str]) -> None:
         for address in addresses:
             if IPv4Address(address) in self._vpc.private:
                 self._vpc.remove_private(address)

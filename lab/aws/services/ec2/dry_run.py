@@ -8,7 +8,7 @@ from moto.ec2.exceptions import DryRunClientError
 from moto.ec2.responses import EC2Response
 
 
-class Answers(EC2Response):
+class Responses(EC2Response):
     """moto's responses, with DryRun for every call."""
 
     def call_action(self) -> TYPE_RESPONSE:

@@ -12,37 +12,37 @@ from moto.ec2.models.vpcs import VPC
 from moto.ec2.utils import generic_filter
 
 from lab.aws import delays
-from lab.aws.ground import network_name
+from lab.aws.context import network_name
 from lab.aws.services.ec2 import addresses, refusals, route_refusals
-from lab.aws.services.ec2.dry_run import Answers
+from lab.aws.services.ec2.dry_run import Responses
+from lab.aws.services.ec2.egress import Egress, attaching
 from lab.aws.services.ec2.lookups import find_subnet
 from lab.aws.services.ec2.security_groups import SecurityGroups
-from lab.aws.services.ec2.ways_out import WaysOut, attaching
 from lab.network import Vpc
 
 
-class Networks(SecurityGroups, WaysOut):
+class Networks(SecurityGroups, Egress):
     """VPCs, subnets, network interfaces."""
 
-    answers = Answers
+    response_class = Responses
 
     def namespace(self, vpc_id: str) -> Vpc:
         """The VPC's real network, created at the first call."""
         with attaching:
-            if vpc_id not in self.ground.vpcs:
+            if vpc_id not in self.context.vpcs:
                 cidr = IPv4Network(self.get_vpc(vpc_id).cidr_block)
-                vpc = self.ground.internet.attach(network_name(vpc_id), cidr)
+                vpc = self.context.internet.attach(network_name(vpc_id), cidr)
                 try:
-                    self.ground.dns.start_resolver(vpc)
-                    self.set_way_out(vpc_id, vpc)
+                    self.context.dns.start_resolver(vpc)
+                    self.update_vpc_egress(vpc_id, vpc)
                 except BaseException:
                     self._delete_namespace(vpc)
                     raise
-                self.ground.vpcs[vpc_id] = vpc
-            return self.ground.vpcs[vpc_id]
+                self.context.vpcs[vpc_id] = vpc
+            return self.context.vpcs[vpc_id]
 
     def _delete_namespace(self, vpc: Vpc) -> None:
-        self.ground.dns.stop_resolver(vpc)
+        self.context.dns.stop_resolver(vpc)
         vpc.delete()
 
     def create_managed_interface(
@@ -134,11 +134,11 @@ class Networks(SecurityGroups, WaysOut):
         return gateway
 
     def _start_nat_gateway(self, gateway: Any) -> None:
-        if gateway.state != "pending":  # deleted meanwhile
+        if gateway.state != "pending":  # was deleted
             return
         if self.describe_internet_gateways(filters={"attachment.vpc-id": [gateway.vpc_id]}):
             gateway.state = "available"
-            self.set_ways_out()
+            self.update_egress()
             return
         self._free(gateway)
         gateway.state, gateway.failure_code = "failed", "Gateway.NotAttached"
@@ -149,7 +149,7 @@ class Networks(SecurityGroups, WaysOut):
         refusals.nat_gateway(self, nat_gateway_id)
         gateway = super().delete_nat_gateway(nat_gateway_id)
         gateway.state = "deleting"
-        self.set_ways_out()
+        self.update_egress()
         delays.later(delays.NAT_GATEWAY, lambda: self._free(gateway))
         return gateway
 
@@ -238,12 +238,12 @@ class Networks(SecurityGroups, WaysOut):
         for acl in [acl for acl in list(self.network_acls.values()) if acl.vpc_id == vpc_id]:
             del self.network_acls[acl.id]  # moto keeps it
         with attaching:
-            if vpc := self.ground.vpcs.pop(vpc_id, None):
+            if vpc := self.context.vpcs.pop(vpc_id, None):
                 self._delete_namespace(vpc)
         return deleted
 
 
 def _manage(interface: NetworkInterface, description: str) -> None:
-    """Now it belongs to a service, and others cannot delete it."""
+    """Mark it as owned by a service, so that others cannot delete it."""
     interface.description, interface.status = description, "in-use"
     interface.requester_managed, interface.requester_id = True, "amazon-aws"

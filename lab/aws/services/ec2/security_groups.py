@@ -11,17 +11,17 @@ from moto.ec2.models.elastic_network_interfaces import NetworkInterface
 from moto.ec2.models.security_groups import SecurityGroup, SecurityGroupRule
 
 from lab import packet_filter
-from lab.aws.ground import Backed
+from lab.aws.context import LabBackend
 from lab.aws.services.ec2 import refusals
+from lab.aws.services.ec2.egress import attaching
 from lab.aws.services.ec2.lookups import interfaces_in
-from lab.aws.services.ec2.ways_out import attaching
 from lab.packet_filter import Admission
 
 _BALANCER = "ELB "  # prefix of the description of a load balancer's interface
 DETACHING = "detaching"  # the status of one that is being deleted
 
 
-class SecurityGroups(Backed, EC2Backend):
+class SecurityGroups(LabBackend, EC2Backend):
     """After each change of rules or interfaces, update the packet filter of the VPC's namespace."""
 
     def create_security_group(
@@ -64,7 +64,7 @@ class SecurityGroups(Backed, EC2Backend):
     def set_filter(self, vpc_id: str | None) -> None:
         """Let load balancers in this VPC accept exactly the connections that their groups currently admit."""
         with attaching:
-            vpc = self.ground.vpcs.get(vpc_id or "")
+            vpc = self.context.vpcs.get(vpc_id or "")
             if vpc and vpc_id in self.vpcs:
                 packet_filter.apply(vpc.namespace, self._admitted(vpc_id))
 

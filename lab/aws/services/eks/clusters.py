@@ -11,20 +11,20 @@ from moto.eks.models import Cluster, EKSBackend, Nodegroup, validate_safe_to_del
 
 from lab.aws.api import principals
 from lab.aws.api.call import given
-from lab.aws.ground import Backed
+from lab.aws.context import LabBackend
 from lab.aws.services.ec2.networks import Networks
 from lab.aws.services.eks import refusals, versions
 from lab.aws.services.eks.control_plane import ControlPlane
-from lab.aws.services.eks.updates import Answers, Update
+from lab.aws.services.eks.updates import Responses, Update
 
 log = logging.getLogger(__name__)
 
 
-class Clusters(Backed, EKSBackend, TaggableResourcesMixin):
+class Clusters(LabBackend, EKSBackend, TaggableResourcesMixin):
     """Clusters of a region. The Resource Groups Tagging API lists them and their node groups."""
 
     SERVICE_NAMESPACE = "eks"
-    answers = Answers
+    response_class = Responses
 
     def __init__(self, region_name: str, account_id: str) -> None:
         super().__init__(region_name, account_id)
@@ -35,7 +35,7 @@ class Clusters(Backed, EKSBackend, TaggableResourcesMixin):
     @property
     def url_paths(self) -> dict[str, Callable[..., Any]]:
         updates = "/clusters/(?P<name>[^/]+)/updates"
-        more = dict.fromkeys((f"{updates}$", f"{updates}/(?P<updateId>[^/]+)$"), Answers.dispatch)
+        more = dict.fromkeys((f"{updates}$", f"{updates}/(?P<updateId>[^/]+)$"), Responses.dispatch)
         return {**super().url_paths, **more, "/cluster-versions$": versions.describe}
 
     def create_cluster(
@@ -49,7 +49,7 @@ class Clusters(Backed, EKSBackend, TaggableResourcesMixin):
         cluster = super().create_cluster(name, role_arn, resources_vpc_config, *args, **kwargs)
         _show_access(cluster)
         creator = principals.caller() or principals.OWN
-        plane = ControlPlane(self.ground, self.region_name, cluster, creator.arn)
+        plane = ControlPlane(self.context, self.region_name, cluster, creator.arn)
         self._planes[name], self._updates[name] = plane, []
         self._work[name] = ThreadPoolExecutor(1, f"eks-{name}")
         answer = copy(cluster)  # CREATING, even if it is ACTIVE before the answer is written

@@ -10,7 +10,7 @@ from typing import Any
 from moto.ec2.models.elastic_network_interfaces import NetworkInterface
 from moto.eks.models import DEFAULT_KUBERNETES_NETWORK_CONFIG, Nodegroup
 
-from lab.aws.ground import Ground
+from lab.aws.context import LabContext
 from lab.aws.services.classic.services import ServiceBalancers
 from lab.aws.services.ec2.networks import Networks
 from lab.aws.services.eks import tokens
@@ -28,9 +28,9 @@ _SERVICES = "172.20.0.0/16", "10.100.0.0/16"  # EKS uses the one that does not o
 class ControlPlane:
     """Each step sets the description's state as on EKS."""
 
-    def __init__(self, ground: Ground, region: str, description: Any, creator: str) -> None:
-        self._ground, self._region, self._creator = ground, region, creator
-        self._networks = ground.peer(Networks, region)
+    def __init__(self, context: LabContext, region: str, description: Any, creator: str) -> None:
+        self._context, self._region, self._creator = context, region, creator
+        self._networks = context.peer(Networks, region)
         self._description = description  # moto's Cluster, whose types know no state but ACTIVE
         self._interfaces: list[NetworkInterface] = []
         self._webhook: TokenWebhook | None = None
@@ -81,7 +81,7 @@ class ControlPlane:
             return
         d.endpoint = f"https://{self._cluster.endpoint}"
         d.certificate_authority = {"data": base64.b64encode(self._cluster.ca_certificate).decode()}
-        if d.status == "CREATING":  # may be deleted meanwhile
+        if d.status == "CREATING":  # may have been deleted
             d.status = "ACTIVE"
 
     def look(self) -> None:
@@ -114,11 +114,11 @@ class ControlPlane:
             resolver=vpc.resolver,
             token_webhook=self._webhook.kubeconfig,
         )
-        balancers = ServiceBalancers(vpc, self._ground, self._region, d)
-        return self._ground.make_cluster(spec, vpc, balancers)
+        balancers = ServiceBalancers(vpc, self._context, self._region, d)
+        return self._context.make_cluster(spec, vpc, balancers)
 
     def _user(self, token: str) -> User:
-        return tokens.user(token, self._description.name, self._ground.endpoint_url, self._creator)
+        return tokens.user(token, self._description.name, self._context.endpoint_url, self._creator)
 
     def describe_nodegroup(self, group: Nodegroup) -> None:
         """Current defaults instead of moto's."""

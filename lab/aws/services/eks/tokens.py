@@ -12,7 +12,7 @@ from urllib.parse import SplitResult, parse_qsl, urlsplit, urlunsplit
 
 from lab.aws.api.principals import Principal, find, without_session
 from lab.aws.api.signatures import SKEW, signature, without_signature
-from lab.cluster.token_review import Unauthenticated, User
+from lab.cluster.token_review import UnauthenticatedError, User
 
 PREFIX = "k8s-aws-v1."
 CLUSTER_HEADER = "x-k8s-aws-id"
@@ -34,11 +34,11 @@ def user(token: str, cluster: str, own_endpoint: str, creator: str) -> User:
     """The Kubernetes user of a token, a cluster administrator.
 
     Only the principal that created the cluster (`creator`, its ARN) is accepted: there are no access entries.
-    Raises Unauthenticated.
+    Raises UnauthenticatedError.
     """
     principal = verify(token, cluster, own_endpoint)
     if without_session(principal.arn) != without_session(creator):
-        raise Unauthenticated(f"{principal.arn} has no access entry")
+        raise UnauthenticatedError(f"{principal.arn} has no access entry")
     return {
         "username": principal.arn,
         "uid": f"aws-iam-authenticator:{principal.user_id}",
@@ -48,36 +48,38 @@ def user(token: str, cluster: str, own_endpoint: str, creator: str) -> User:
 
 
 def verify(token: str, cluster: str, own_endpoint: str, now: datetime | None = None) -> Principal:
-    """The principal that created this token for this cluster. Raises Unauthenticated.
+    """The principal that created this token for this cluster. Raises UnauthenticatedError.
 
     `own_endpoint` is the lab's URL of the AWS API, which replaces STS's own.
     """
     url = _decode(token)
     if not _is_sts(url, own_endpoint):
-        raise Unauthenticated(f"unexpected hostname {url.netloc!r} in pre-signed URL")
+        raise UnauthenticatedError(f"unexpected hostname {url.netloc!r} in pre-signed URL")
     parameters = _parameters(url)
     _check_date(parameters, now or datetime.now(UTC))
     key_id, _, region, service, _ = _credential(parameters)
     if service != "sts" or parameters["X-Amz-SignedHeaders"] != f"host;{CLUSTER_HEADER}":
-        raise Unauthenticated(f"client did not sign the {CLUSTER_HEADER} header in the pre-signed URL")
+        raise UnauthenticatedError(f"client did not sign the {CLUSTER_HEADER} header in the pre-signed URL")
     principal = find(key_id)
     if principal is None or parameters.get("X-Amz-Security-Token") != principal.session_token:
-        raise Unauthenticated("the security token included in the request is invalid")
+        raise UnauthenticatedError("the security token included in the request is invalid")
     expected = _signature(url, principal, region, parameters["X-Amz-Date"], cluster)
     if not hmac.compare_digest(expected, parameters["X-Amz-Signature"]):
-        raise Unauthenticated("the signature does not match: another cluster, another secret, or altered")
+        raise UnauthenticatedError(
+            "the signature does not match: another cluster, another secret, or altered"
+        )
     return principal
 
 
 def _decode(token: str) -> SplitResult:
     if not token.startswith(PREFIX):
-        raise Unauthenticated(f"token is missing expected {PREFIX!r} prefix")
+        raise UnauthenticatedError(f"token is missing expected {PREFIX!r} prefix")
     encoded = token.removeprefix(PREFIX)
     try:
         text = base64.b64decode(encoded + "=" * (-len(encoded) % 4), altchars=b"-_", validate=True).decode()
         return urlsplit(text)
     except ValueError as error:
-        raise Unauthenticated(f"not a base64url-encoded URL: {error}") from None
+        raise UnauthenticatedError(f"not a base64url-encoded URL: {error}") from None
 
 
 def _is_sts(url: SplitResult, own_endpoint: str) -> bool:
@@ -94,11 +96,11 @@ def _parameters(url: SplitResult) -> dict[str, str]:
     pairs = parse_qsl(url.query, keep_blank_values=True)
     parameters = dict(pairs)
     if len(parameters) != len(pairs) or not set(parameters) <= _PARAMETERS:
-        raise Unauthenticated("a query parameter is repeated or not on the whitelist")
+        raise UnauthenticatedError("a query parameter is repeated or not on the whitelist")
     if missing := _PARAMETERS - {"X-Amz-Security-Token"} - set(parameters):
-        raise Unauthenticated(f"not signed: no {', '.join(sorted(missing))}")
+        raise UnauthenticatedError(f"not signed: no {', '.join(sorted(missing))}")
     if parameters["Action"] != "GetCallerIdentity" or parameters["X-Amz-Algorithm"] != "AWS4-HMAC-SHA256":
-        raise Unauthenticated("unexpected action parameter in pre-signed URL")
+        raise UnauthenticatedError("unexpected action parameter in pre-signed URL")
     return parameters
 
 
@@ -107,19 +109,19 @@ def _check_date(parameters: dict[str, str], now: datetime) -> None:
         date = datetime.strptime(parameters["X-Amz-Date"], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
         expires = int(parameters["X-Amz-Expires"])
     except ValueError:
-        raise Unauthenticated("error parsing X-Amz-Date or X-Amz-Expires") from None
+        raise UnauthenticatedError("error parsing X-Amz-Date or X-Amz-Expires") from None
     if not 0 <= expires <= VALID_FOR.total_seconds():
-        raise Unauthenticated(f"invalid X-Amz-Expires parameter in pre-signed URL: {expires}")
+        raise UnauthenticatedError(f"invalid X-Amz-Expires parameter in pre-signed URL: {expires}")
     if now > date + VALID_FOR:
-        raise Unauthenticated("X-Amz-Date parameter is expired (15 minute expiration)")
+        raise UnauthenticatedError("X-Amz-Date parameter is expired (15 minute expiration)")
     if date > now + SKEW:
-        raise Unauthenticated("X-Amz-Date parameter is in the future")
+        raise UnauthenticatedError("X-Amz-Date parameter is in the future")
 
 
 def _credential(parameters: dict[str, str]) -> list[str]:
     scope = parameters["X-Amz-Credential"].split("/")
     if len(scope) != 5:
-        raise Unauthenticated("X-Amz-Credential is not a credential scope")
+        raise UnauthenticatedError("X-Amz-Credential is not a credential scope")
     return scope
 
 

@@ -33,7 +33,7 @@ class Update:
         ]
 
 
-class Answers(EKSResponse):
+class Responses(EKSResponse):
     """moto's responses, with updates."""
 
     def update_cluster_config(self) -> ActionResult:  # type: ignore[override]

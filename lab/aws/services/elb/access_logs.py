@@ -58,7 +58,7 @@ class AccessLog:
         for node, lines in taken.items():
             key = self._key(attributes.get("access_logs.s3.prefix", ""), node, moment)
             try:
-                if self._buckets.lets(refusals.DELIVERY, name, "s3:PutObject", key):
+                if self._buckets.allows(refusals.DELIVERY, name, "s3:PutObject", key):
                     self._put(name, key, _zipped(lines))
             except MissingBucket:  # the bucket is deleted: as on AWS, no error
                 log.debug("no bucket %s for the access log of %s", name, self._lb.name)

@@ -5,14 +5,14 @@ from typing import Any
 
 from moto.elbv2.models import ELBv2Backend, FakeHealthStatus, FakeTargetGroup
 
+from lab.aws.context import LabBackend
 from lab.aws.dataplane.load_balancer import HealthCheck, TargetGroup
 from lab.aws.dataplane.load_balancer.health import NOT_REGISTERED
-from lab.aws.ground import Backed
 from lab.aws.services.elb.refusals import target_groups as refusals
 from lab.aws.services.lambda_.functions import Functions
 
 
-class TargetGroups(Backed, ELBv2Backend):
+class TargetGroups(LabBackend, ELBv2Backend):
     """The target groups of a region, all of type lambda."""
 
     def __init__(self, region_name: str, account_id: str) -> None:

@@ -6,11 +6,11 @@ from moto.iam.models import IAMBackend
 from moto.sts.models import STSBackend
 
 from lab.aws.api import principals
-from lab.aws.ground import Backed
-from lab.aws.services.iam.simulation import Answers
+from lab.aws.context import LabBackend
+from lab.aws.services.iam.simulation import Responses
 
 
-class TokenService(Backed, STSBackend):
+class TokenService(LabBackend, STSBackend):
     """STS; unlike moto's, it does not invent a user for an unknown access key."""
 
     def get_caller_identity(self, access_key_id: str, region: str) -> tuple[str, str, str]:
@@ -20,10 +20,10 @@ class TokenService(Backed, STSBackend):
         return principal.user_id, principal.arn, self.account_id
 
 
-class Identities(Backed, IAMBackend):
+class Identities(LabBackend, IAMBackend):
     """IAM."""
 
-    answers = Answers
+    response_class = Responses
 
     def delete_policy(self, policy_arn: str) -> None:
         if self.get_policy(policy_arn).attachment_count > 0:

@@ -23,7 +23,7 @@ _DECISIONS = {
 _ANYTHING = {"Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}}
 
 
-class Answers(IamResponse):
+class Responses(IamResponse):
     """moto's responses, with this one."""
 
     def simulate_principal_policy(self) -> ActionResult:

@@ -13,38 +13,38 @@ from moto.awslambda.models import LambdaBackend, LambdaFunction
 from moto.logs.models import logs_backends
 
 from lab.aws import delays
+from lab.aws.context import LabBackend
 from lab.aws.dataplane.functions import (
-    FunctionNotFound,
+    FunctionNotFoundError,
     FunctionService,
     FunctionVersion,
     Place,
     Result,
-    TooManyRequests,
+    TooManyRequestsError,
     runtime_image,
 )
-from lab.aws.ground import Backed
 from lab.aws.moto_patches import UPDATE_STATUS
 from lab.aws.services.lambda_ import refusals
-from lab.aws.services.lambda_.tags import Answers
+from lab.aws.services.lambda_.tags import Responses
 from lab.network import PUBLIC_DNS
 
 log = logging.getLogger(__name__)
 IN_PROGRESS = "InProgress"
 
 
-class Functions(Backed, LambdaBackend):
+class Functions(LabBackend, LambdaBackend):
     """All functions of a region."""
 
-    answers = Answers
+    response_class = Responses
 
     def __init__(self, region_name: str, account_id: str) -> None:
         super().__init__(region_name, account_id)
-        lab = self.ground.lab
+        lab = self.context.lab
         self.service = FunctionService(
             Place(
                 directory=lab.data / "functions" / region_name,
                 image=runtime_image.build(lab.cache),
-                namespace=self.ground.internet.functions.path,
+                namespace=self.context.internet.functions.path,
                 resolver=PUBLIC_DNS,
                 cgroup=f"{lab.cgroup}/functions",
             )
@@ -122,7 +122,7 @@ class Functions(Backed, LambdaBackend):
         status = "Failed"
         try:
             with self._changing:
-                if function in self.list_functions():  # may be deleted meanwhile
+                if function in self.list_functions():  # may have been deleted
                     self._deploy(function)
                     function.state = "Active"
                     status = "Successful"
@@ -180,7 +180,7 @@ class Functions(Backed, LambdaBackend):
     def _run(self, function: LambdaFunction, payload: bytes) -> Result:
         try:
             return self.service.invoke(function.function_name, payload or b"{}")
-        except TooManyRequests as error:
+        except TooManyRequestsError as error:
             raise refusals.throttled(error.reason) from None
 
     def close(self) -> None:
@@ -188,10 +188,10 @@ class Functions(Backed, LambdaBackend):
         self.service.close()
 
     def invoke_for_target_group(self, function_arn: str, target_group_arn: str, payload: bytes) -> Result:
-        """For a load balancer. PermissionError if the function's policy denies it, FunctionNotFound."""
+        """For a load balancer. PermissionError if the function's policy denies it, FunctionNotFoundError."""
         function = self.get_function_by_arn(function_arn)
         if function is None:
-            raise FunctionNotFound(function_arn)
+            raise FunctionNotFoundError(function_arn)
         if not refusals.allows(function, "elasticloadbalancing.amazonaws.com", target_group_arn):
             raise PermissionError(f"{target_group_arn} may not invoke {function_arn}")
         return self.service.invoke(function.function_name, payload)

@@ -14,7 +14,7 @@ from lab.aws.api.authorization.resources import resource_tags
 from lab.aws.api.call import read
 
 
-class Answers(LambdaResponse):
+class Responses(LambdaResponse):
     """moto's responses, with this one."""
 
     def get_function(self) -> str:

@@ -60,7 +60,7 @@ class Changes:
         raise Route53ClientError("NoSuchChange", f"Could not find resource with ID: {id_}")
 
 
-class Answers(Route53):
+class Responses(Route53):
     """moto's responses, with a separate change in each."""
 
     def create_hosted_zone(self) -> ActionResult:

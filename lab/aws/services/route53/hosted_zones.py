@@ -8,18 +8,18 @@ from flask import has_request_context, request
 from moto.core.resource_tagging import TaggableResourcesMixin, TaggedResource
 from moto.route53.models import FakeZone, RecordSet, Route53Backend
 
-from lab.aws.ground import Backed, network_name
+from lab.aws.context import LabBackend, network_name
 from lab.aws.services.route53 import refusals
-from lab.aws.services.route53.changes import Answers, Changes
+from lab.aws.services.route53.changes import Changes, Responses
 from lab.dns import zones
 from lab.dns.zones import absolute
 
 
-class HostedZones(Backed, Route53Backend, TaggableResourcesMixin):
+class HostedZones(LabBackend, Route53Backend, TaggableResourcesMixin):
     """Public and private zones. The Resource Groups Tagging API lists them, as AWS's does in us-east-1."""
 
     SERVICE_NAMESPACE = "route53"
-    answers = Answers
+    response_class = Responses
 
     def __init__(self, region_name: str, account_id: str) -> None:
         super().__init__(region_name, account_id)
@@ -74,7 +74,7 @@ class HostedZones(Backed, Route53Backend, TaggableResourcesMixin):
 
     def _push(self) -> None:
         """Update the lab's DNS servers from the zones; returns when they serve the records."""
-        self.ground.dns.set_zones([_zone(zone) for zone in list(self.zones.values())])
+        self.context.dns.set_zones([_zone(zone) for zone in list(self.zones.values())])
 
 
 def _zone(zone: FakeZone) -> zones.Zone:

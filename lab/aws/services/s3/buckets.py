@@ -9,14 +9,14 @@ from moto.s3.models import FakeBucket, S3Backend
 from lab.aws.api.authorization.conditions import listed
 from lab.aws.api.authorization.policy import Need, Verdict, verdict
 from lab.aws.api.call import given
-from lab.aws.ground import Backed
+from lab.aws.context import LabBackend
 
 # Defaults of new buckets: https://docs.aws.amazon.com/AmazonS3/latest/userguide/create-bucket-faq.html
 _CLOSED = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
 _ENCRYPTED = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}
 
 
-class Buckets(Backed, S3Backend):
+class Buckets(LabBackend, S3Backend):
     """All buckets: bucket names are shared by all regions."""
 
     def create_bucket(
@@ -29,7 +29,7 @@ class Buckets(Backed, S3Backend):
             self.put_bucket_tagging(bucket_name, tags)
         return bucket
 
-    def lets(self, service: str, name: str, action: str, key: str) -> bool:
+    def allows(self, service: str, name: str, action: str, key: str) -> bool:
         """Whether the bucket's own policy allows this to a service, e.g. "ec2.amazonaws.com".
 
         The request counts as TLS, which AWS's own endpoints use.

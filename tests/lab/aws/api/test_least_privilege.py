@@ -259,5 +259,5 @@ STATEMENTS = json.loads((denied.ROOT / denied.FILE).read_text())["Statement"]
 @pytest.mark.parametrize("statement", STATEMENTS, ids=lambda statement: statement["Sid"])
 def test_without_the_permission_the_call_is_denied(proof, statement):
     for action in denied.actions(statement):
-        assert (statement["Sid"], action) not in proof.unproved, "nothing needs it"
+        assert (statement["Sid"], action) not in proof.unproved, "the permission is not needed"
         assert action in proof.denied[statement["Sid"], action]

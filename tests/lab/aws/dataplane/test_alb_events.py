@@ -1,4 +1,4 @@
-"""The ALB's rules in detail; test_alb_requests.py and test_alb_answers.py test them from a client's view."""
+"""The ALB's rules in detail; test_alb_requests.py and test_alb_responses.py test them as a client."""
 
 import base64
 import json
@@ -6,9 +6,9 @@ import re
 
 import pytest
 
-from lab.aws.dataplane.load_balancer import own_answers
+from lab.aws.dataplane.load_balancer import generated_responses
 from lab.aws.dataplane.load_balancer.events import (
-    InvalidAnswer,
+    InvalidResponseError,
     Request,
     health_check_event,
     request_event,
@@ -92,7 +92,7 @@ def test_health_check_event():
 
 @pytest.mark.parametrize("payload", [b"", b"no JSON"])
 def test_malformed_results_that_the_runtime_client_never_returns(payload):
-    with pytest.raises(InvalidAnswer) as error:
+    with pytest.raises(InvalidResponseError) as error:
         response(payload, None)
     assert error.value.code == "LambdaInvalidResponse"
 
@@ -112,7 +112,7 @@ def test_malformed_results_that_the_runtime_client_never_returns(payload):
     ],
 )
 def test_rejected_requests(request_, status):
-    assert own_answers.refusal(request_) == status
+    assert generated_responses.refusal(request_) == status
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ def test_rejected_requests(request_, status):
     [(502, "502 Bad Gateway", 122), (503, "503 Service Temporarily Unavailable", 162), (463, "463", None)],
 )
 def test_the_load_balancers_own_pages(status, title, size):
-    page = own_answers.page(status)
+    page = generated_responses.page(status)
     assert f"<title>{title}</title>".encode() in page.body
     assert size is None or len(page.body) == size
     assert page.headers == [("Server", "awselb/2.0"), ("Content-Type", "text/html")]

@@ -8,7 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 
-from lab.aws.dataplane.functions import FunctionNotFound, FunctionService, TooManyRequests
+from lab.aws.dataplane.functions import FunctionNotFoundError, FunctionService, TooManyRequestsError
 from tests.lab.aws.dataplane.alb import function, until
 from tests.lab.aws.dataplane.functions import COUNT, failure, invoke, place, running
 
@@ -40,7 +40,7 @@ def test_load_adds_environments_up_to_the_limit(tmp_path, pool, gate):
         service.deploy(function("f", GATED, environment=gate.environment))
         first = [pool.submit(invoke, service) for _ in range(4)]
         gate.wait_for(4)
-        with pytest.raises(TooManyRequests) as refused:
+        with pytest.raises(TooManyRequestsError) as refused:
             service.invoke("f", b"{}")
         assert refused.value.reason == "ConcurrentInvocationLimitExceeded"
         gate.open()
@@ -59,13 +59,13 @@ def test_load_adds_environments_up_to_the_limit(tmp_path, pool, gate):
 def test_reserved_concurrency(service, pool, gate):
     service.deploy(function("f", GATED, environment=gate.environment))
     service.reserve("f", 0)
-    with pytest.raises(TooManyRequests) as refused:
+    with pytest.raises(TooManyRequestsError) as refused:
         service.invoke("f", b"{}")
     assert refused.value.reason == "ReservedFunctionConcurrentInvocationLimitExceeded"
     service.reserve("f", 1)
     one = pool.submit(invoke, service)
     gate.wait_for(1)
-    with pytest.raises(TooManyRequests):
+    with pytest.raises(TooManyRequestsError):
         service.invoke("f", b"{}")
     service.reserve("f", None)
     two = pool.submit(invoke, service)
@@ -132,7 +132,7 @@ def test_removal_ends_running_invocations(service, pool, gate):
     service.remove("f")
     assert failure(under_way.result())["errorType"] == "Runtime.ExitError"
     assert not running(pid)
-    with pytest.raises(FunctionNotFound, match="no such function"):
+    with pytest.raises(FunctionNotFoundError, match="no such function"):
         service.invoke("f", b"{}")
 
 

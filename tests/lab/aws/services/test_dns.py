@@ -51,7 +51,7 @@ def zone(route53):
 @pytest.fixture
 def outside(aws: Aws):
     """Queries the public server, as from a reader's laptop."""
-    return lambda name, type_="A": ask(aws.ground.internet.outside, PUBLIC_DNS, name, type_)
+    return lambda name, type_="A": ask(aws.context.internet.outside, PUBLIC_DNS, name, type_)
 
 
 def test_a_record_is_served_when_the_call_returns(route53, zone, outside):
@@ -83,7 +83,7 @@ def test_names_in_no_zone_do_not_exist_and_are_not_forwarded(outside):
 
 def test_a_private_zone_is_visible_only_in_its_vpc(aws, route53, network, zone, outside):
     change(route53, zone, "CREATE", "public.example.com", "A", "198.51.100.7")
-    vpc = aws.ground.peer(Networks, "eu-central-1").namespace(network.vpc_id)
+    vpc = aws.context.peer(Networks, "eu-central-1").namespace(network.vpc_id)
     inside = lambda name: ask(vpc.namespace, "10.0.0.2", name)  # noqa: E731
     private = route53.create_hosted_zone(
         Name="corp.internal", CallerReference="2", VPC={"VPCRegion": "eu-central-1", "VPCId": network.vpc_id}
@@ -99,16 +99,16 @@ def test_a_private_zone_is_visible_only_in_its_vpc(aws, route53, network, zone, 
 
 def test_a_load_balancers_host_name_and_its_aliases_follow_its_addresses(aws, route53, zone, outside):
     host = "a0123456789-1.eu-central-1.elb.amazonaws.com"
-    aws.ground.dns.publish(host, ["198.51.100.20"])
+    aws.context.dns.publish(host, ["198.51.100.20"])
     alias = {"HostedZoneId": "Z1", "DNSName": f"dualstack.{host}", "EvaluateTargetHealth": False}
     record_set = {"Name": "app.example.com", "Type": "A", "AliasTarget": alias}
     route53.change_resource_record_sets(
         HostedZoneId=zone, ChangeBatch={"Changes": [{"Action": "UPSERT", "ResourceRecordSet": record_set}]}
     )
     assert values(outside(host)) == values(outside("app.example.com")) == ["A 198.51.100.20"]
-    aws.ground.dns.publish(host, ["198.51.100.21"])
+    aws.context.dns.publish(host, ["198.51.100.21"])
     assert values(outside("app.example.com")) == ["A 198.51.100.21"]
-    aws.ground.dns.withdraw(host)
+    aws.context.dns.withdraw(host)
     assert outside(host).header.rcode == RCODE.NXDOMAIN
     assert outside("app.example.com").rr == []
 

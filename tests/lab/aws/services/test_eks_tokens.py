@@ -17,7 +17,7 @@ from botocore.credentials import Credentials
 from lab.aws.api.principals import OWN
 from lab.aws.server import Aws
 from lab.aws.services.eks.tokens import user, verify
-from lab.cluster.token_review import TokenWebhook, Unauthenticated
+from lab.cluster.token_review import TokenWebhook, UnauthenticatedError
 from tests.lab.aws.conftest import cli_environment
 
 
@@ -58,9 +58,9 @@ def test_a_valid_token_identifies_its_creator(aws: Aws, endpoint):
 def test_a_token_is_valid_for_fifteen_minutes(aws: Aws):
     token, now = make_token(STS), datetime.now(UTC)
     assert verify(token, "tutorial", aws.endpoint_url, now + timedelta(minutes=14))
-    with pytest.raises(Unauthenticated, match="expired"):
+    with pytest.raises(UnauthenticatedError, match="expired"):
         verify(token, "tutorial", aws.endpoint_url, now + timedelta(minutes=15, seconds=1))
-    with pytest.raises(Unauthenticated, match="future"):
+    with pytest.raises(UnauthenticatedError, match="future"):
         verify(token, "tutorial", aws.endpoint_url, now - timedelta(minutes=6))
 
 
@@ -81,7 +81,7 @@ def test_a_token_is_valid_for_fifteen_minutes(aws: Aws):
 )
 def test_a_signed_but_invalid_token_is_rejected(aws: Aws, parameters, why):
     token = make_token(**{"endpoint": STS} | parameters)
-    with pytest.raises(Unauthenticated, match=why):
+    with pytest.raises(UnauthenticatedError, match=why):
         verify(token, "tutorial", aws.endpoint_url)
 
 
@@ -101,7 +101,7 @@ def test_a_signed_but_invalid_token_is_rejected(aws: Aws, parameters, why):
 )
 def test_a_modified_token_is_rejected(aws: Aws, change, why):
     token = encode(change(decode(make_token(STS))))
-    with pytest.raises(Unauthenticated, match=why):
+    with pytest.raises(UnauthenticatedError, match=why):
         verify(token, "tutorial", aws.endpoint_url)
 
 
@@ -109,7 +109,7 @@ def test_a_modified_token_is_rejected(aws: Aws, change, why):
     "garbage", ["", "k8s-aws-v1.", "k8s-aws-v1.%%%", "k8s-aws-v1.__79", "eyJhbGciOi", "k8s-aws-v2.aaaa"]
 )
 def test_garbage_is_rejected(aws: Aws, garbage):
-    with pytest.raises(Unauthenticated):
+    with pytest.raises(UnauthenticatedError):
         verify(garbage, "tutorial", aws.endpoint_url)
 
 

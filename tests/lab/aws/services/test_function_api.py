@@ -11,7 +11,7 @@ import tenacity
 from botocore.exceptions import ClientError
 
 from lab.aws import delays
-from lab.aws.dataplane.functions import FunctionNotFound, FunctionService
+from lab.aws.dataplane.functions import FunctionNotFoundError, FunctionService
 from lab.aws.services.lambda_.functions import Functions
 from tests.lab.aws.conftest import REGION
 
@@ -146,8 +146,8 @@ def test_an_update_does_not_restore_a_deleted_function(aws, functions, role, zip
     assert looked.wait(10)
     functions.delete_function(FunctionName="updated")
     time.sleep(1)
-    with pytest.raises(FunctionNotFound):
-        aws.ground.peer(Functions, REGION).service.invoke("updated", b"{}")
+    with pytest.raises(FunctionNotFoundError):
+        aws.context.peer(Functions, REGION).service.invoke("updated", b"{}")
 
 
 @pytest.mark.parametrize(

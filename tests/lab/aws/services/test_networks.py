@@ -18,7 +18,7 @@ from tests.lab.aws.conftest import REGION
 def test_a_network_without_a_resolver_is_rolled_back(aws, client, monkeypatch):
     ec2 = client("ec2")
     vpc_id = ec2.create_vpc(CidrBlock="10.41.0.0/16")["Vpc"]["VpcId"]
-    networks, before = aws.ground.peer(Networks, REGION), set(aws.ground.internet.vpcs)
+    networks, before = aws.context.peer(Networks, REGION), set(aws.context.internet.vpcs)
 
     def fails(resolver: Resolver) -> None:
         raise LabError(f"starting {resolver.name}", "no answer in 10 s")
@@ -28,7 +28,7 @@ def test_a_network_without_a_resolver_is_rolled_back(aws, client, monkeypatch):
         with pytest.raises(LabError, match="no answer"):
             networks.namespace(vpc_id)
     assert vpc_id not in aws.vpcs
-    assert set(aws.ground.internet.vpcs) == before
+    assert set(aws.context.internet.vpcs) == before
     assert networks.namespace(vpc_id).namespace.path.exists()
     ec2.delete_vpc(VpcId=vpc_id)
 

@@ -128,7 +128,7 @@ def test_a_nat_gateway_becomes_available_only_with_an_internet_gateway(ec2):
 def test_a_vpc_has_a_namespace_only_while_it_contains_something(aws, client, ec2):
     vpc_id = ec2.create_vpc(CidrBlock="10.6.0.0/16")["Vpc"]["VpcId"]
     assert vpc_id not in aws.vpcs
-    vpc = aws.ground.peer(Networks, "eu-central-1").namespace(vpc_id)
+    vpc = aws.context.peer(Networks, "eu-central-1").namespace(vpc_id)
     assert aws.vpcs[vpc_id] is vpc and vpc.namespace.path.exists()
     ec2.delete_vpc(VpcId=vpc_id)
     assert vpc_id not in aws.vpcs and not vpc.namespace.path.exists()
@@ -202,8 +202,8 @@ def test_the_tagging_api_lists_what_a_tutorial_creates(client, ec2, function):
 
 
 def test_a_port_in_use_is_reported(aws):
-    ground = aws.ground
-    second = Aws(ground.lab, ground.internet, ground.dns, ground.make_cluster, port=aws.port)
+    context = aws.context
+    second = Aws(context.lab, context.internet, context.dns, context.make_cluster, port=aws.port)
     with pytest.raises(LabError, match=f"127.0.0.1:{aws.port}"):
         second.start()
     second.stop()

@@ -155,7 +155,7 @@ def test_a_source_group_means_its_members(site, host):
 
 
 def test_pods_are_members_of_their_nodes_groups(aws, site):
-    nodes, networks = site.new_group(), aws.ground.peer(Networks, REGION)
+    nodes, networks = site.new_group(), aws.context.peer(Networks, REGION)
     node = networks.create_managed_interface(site.network.subnet_ids[2], "Node of a/b", [nodes], "node")
     pod = str(networks.add_pod_addresses(node)[2])
     site.vpc.add_private(pod)
@@ -217,7 +217,7 @@ def test_a_public_load_balancer_checks_the_clients_public_address(aws, client):
     here = [{"Name": "group-id", "Values": [group]}]
     interface = ec2.describe_network_interfaces(Filters=here)["NetworkInterfaces"][0]
     site = Site(aws, client, network, arn, interface["Association"]["PublicIp"])
-    internet = aws.ground.internet
+    internet = aws.context.internet
     with listening(client, arn, "public"):
         site.admit(from_cidr(80, "198.51.100.2/32"), group=group)
         assert site.ask(where=internet.outside) == ANSWERED

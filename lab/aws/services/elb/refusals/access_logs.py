@@ -24,7 +24,7 @@ def enable(buckets: Buckets, balancer: str, region: str, name: str, prefix: str,
         raise _refused(f"S3Bucket: {name} does not exist") from None
     if bucket.region_name != region:
         raise _refused(f"S3Bucket: {name} is not located in the same region with ELB: {balancer}")
-    if _key_of_its_own(bucket) or not buckets.lets(DELIVERY, name, "s3:PutObject", test_file):
+    if _key_of_its_own(bucket) or not buckets.allows(DELIVERY, name, "s3:PutObject", test_file):
         raise _refused(f"Access Denied for bucket: {name}. Please check S3bucket permission")
 
 

@@ -62,9 +62,9 @@ class Eks:
         self.elb, self.ec2, self.network = client("elb"), client("ec2"), network
         self.controller = cluster.load_balancers
         self.machine: Machine | None = Machine(cluster.node[1], cluster.provider_id)
-        self.vpc = aws.ground.peer(Networks, REGION).namespace(network.vpc_id)
+        self.vpc = aws.context.peer(Networks, REGION).namespace(network.vpc_id)
         self.vpc.add_private(self.machine.address)
-        self.outside = aws.ground.internet.outside
+        self.outside = aws.context.internet.outside
 
     def ensure(self, annotations: dict[str, str] | None = None, **spec: Any) -> str:
         """What the controller does with the Service; returns the host name in its status."""
@@ -224,7 +224,7 @@ def test_with_a_local_policy_kube_proxys_health_port_is_checked(eks):
         eks.in_service()
 
 
-def test_by_the_proxy_protocol_the_node_learns_the_clients_address(eks):
+def test_with_the_proxy_protocol_the_node_gets_the_clients_address(eks):
     """As AWS shows it: https://docs.aws.amazon.com/elasticloadbalancing/latest/classic/enable-proxy-protocol.html"""
     proxied = {f"{PREFIX}proxy-protocol": "*"}
     with first_lines(eks) as said:
@@ -248,7 +248,7 @@ def policies(eks: Eks) -> list[tuple[int, list[str]]]:
 
 @contextmanager
 def first_lines(eks: Eks) -> Iterator[list[str]]:
-    """What the node's port gets first on each connection that says something; it answers nothing."""
+    """The first bytes on each connection to the node's port, if any; it sends no response."""
     said: list[str] = []
     listener = sockets.listen((eks.machine.address, NODE_PORT), eks.vpc.namespace)
     listener.setblocking(True)
@@ -403,7 +403,7 @@ def test_its_group_allows_the_services_ports_and_sources_and_nodes_admit_it(eks,
 
 def test_only_the_services_sources_are_admitted(eks, aws):
     def exit_codes(address: str) -> list[int]:
-        return [eks.get(address, one)[0] for one in (eks.outside, aws.ground.internet.functions)]
+        return [eks.get(address, one)[0] for one in (eks.outside, aws.context.internet.functions)]
 
     with eks.listen():
         [address] = eks.addresses(eks.ensure(load_balancer_source_ranges=["198.51.100.2/32"]))

@@ -37,8 +37,8 @@ def up(lab: Lab, progress: Progress) -> dict:
         LabError: something is missing (nothing was started), the daemon ended (with its last lines) or does
             not answer, or the lab is another user's.
     """
-    with _alone(lab, progress):
-        _refuse_anothers(lab)
+    with _exclusively(lab, progress):
+        _refuse_other_owner(lab)
         if answer := running(lab):
             progress.say(f"The lab {lab.name!r} is up already.")
             if answer["ended"]:
@@ -67,8 +67,8 @@ def down(lab: Lab, progress: Progress) -> None:
     Raises:
         LabError: the lab is another user's.
     """
-    with _alone(lab, progress):
-        _refuse_anothers(lab)
+    with _exclusively(lab, progress):
+        _refuse_other_owner(lab)
         with progress.step(f"Stopping the lab {lab.name!r}"):
             _end(lab)
 
@@ -91,7 +91,7 @@ def incomplete(ended: list[str]) -> str:
 
 
 @contextmanager
-def _alone(lab: Lab, progress: Progress) -> Iterator[None]:
+def _exclusively(lab: Lab, progress: Progress) -> Iterator[None]:
     """One `up` or `down` of a lab at a time, whoever runs them."""
     path = lab.run.with_suffix(".lock")
     lock = _lock(path, lambda: progress.say(f"Waiting: another `up` or `down` of {lab.name!r} is running …"))
@@ -120,10 +120,10 @@ def _lock(path: Path, waits: Callable[[], None]) -> int:
             os.close(lock)
 
 
-def _refuse_anothers(lab: Lab) -> None:
+def _refuse_other_owner(lab: Lab) -> None:
     owner = control.owner(lab.run)
     if owner not in (None, lab.owner_uid) and _daemons(lab):
-        raise control.foreign(f"checking the lab {lab.name!r}", owner)
+        raise control.other_owner_error(f"checking the lab {lab.name!r}", owner)
 
 
 def _values(lab: Lab) -> dict:

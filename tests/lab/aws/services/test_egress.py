@@ -22,8 +22,8 @@ class EgressVpc(Network):
 
     def __init__(self, aws: Aws, client: Client) -> None:
         super().__init__(client, "10.31.0.0/16")
-        self.outside, self._addresses = aws.ground.internet.outside, []
-        self.vpc = aws.ground.peer(Networks, REGION).namespace(self.vpc_id)
+        self.outside, self._addresses = aws.context.internet.outside, []
+        self.vpc = aws.context.peer(Networks, REGION).namespace(self.vpc_id)
         self.internet = self.ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
         self.ec2.attach_internet_gateway(InternetGatewayId=self.internet, VpcId=self.vpc_id)
         self.public, self.private = self.table(), self.table()
@@ -44,7 +44,7 @@ class EgressVpc(Network):
         self._addresses.append(address)
         made = self.ec2.create_nat_gateway(SubnetId=self.subnet_ids[subnet], AllocationId=address)
         gateway = made["NatGateway"]["NatGatewayId"]
-        assert not self.has_egress(), "it is pending"
+        assert not self.has_egress(), "the NAT gateway is pending"
         self.ec2.get_waiter("nat_gateway_available").wait(NatGatewayIds=[gateway], WaiterConfig=QUICK)
         return gateway
 
@@ -95,9 +95,9 @@ def place(aws: Aws, client: Client) -> Iterator[EgressVpc]:
 
 def test_a_nat_gateway_provides_egress_while_a_route_leads_to_it(place: EgressVpc) -> None:
     place.route(place.public, GatewayId=place.internet)
-    assert not place.has_egress(), "an internet gateway is for public addresses"
+    assert not place.has_egress(), "an internet gateway serves only public addresses"
     gateway = place.nat_gateway()
-    assert not place.has_egress(), "no route leads to it"
+    assert not place.has_egress(), "no route targets it"
     place.route(place.private, NatGatewayId=gateway)
     assert place.has_egress()
     place.ec2.delete_route(RouteTableId=place.private, **ANYWHERE)
@@ -123,12 +123,12 @@ def test_the_route_must_be_in_a_subnets_table(place: EgressVpc) -> None:
         if one["Main"]
     ]
     place.ec2.replace_route_table_association(AssociationId=main, RouteTableId=place.private)
-    assert place.has_egress(), "subnets without a table of their own follow the main one"
+    assert place.has_egress(), "subnets without their own table use the main one"
 
 
 def test_a_nat_gateway_needs_a_public_subnet(place: EgressVpc) -> None:
     place.route(place.private, NatGatewayId=place.nat_gateway())
-    assert not place.has_egress(), "nothing leads on from its subnet"
+    assert not place.has_egress(), "its subnet has no internet gateway"
     place.route(place.public, GatewayId=place.internet)
     assert place.has_egress()
 
@@ -136,8 +136,8 @@ def test_a_nat_gateway_needs_a_public_subnet(place: EgressVpc) -> None:
 def test_routes_apply_to_a_namespace_that_is_created_later(aws: Aws, place: EgressVpc) -> None:
     place.route(place.public, GatewayId=place.internet)
     place.route(place.private, NatGatewayId=place.nat_gateway())
-    networks: Any = aws.ground.peer(Networks, REGION)
-    aws.ground.dns.stop_resolver(place.vpc)
+    networks: Any = aws.context.peer(Networks, REGION)
+    aws.context.dns.stop_resolver(place.vpc)
     aws.vpcs.pop(place.vpc_id).delete()
     place.vpc = networks.namespace(place.vpc_id)
     assert place.has_egress()

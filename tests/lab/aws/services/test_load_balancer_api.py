@@ -18,7 +18,7 @@ from moto.elbv2.exceptions import ELBClientError
 
 from lab.aws import delays
 from lab.aws.services.ec2.networks import Networks
-from lab.pki import SERVER, Authority
+from lab.pki import SERVER, CertificateAuthority
 from lab.settings import ACM_ROOT
 from tests.lab.aws import front
 from tests.lab.aws.conftest import cli_environment, patiently
@@ -88,8 +88,8 @@ def listen(elb, balancer):
 
 
 @pytest.fixture(scope="module")
-def authority() -> Authority:
-    return Authority("the tests' own CA")
+def authority() -> CertificateAuthority:
+    return CertificateAuthority("the tests' own CA")
 
 
 @pytest.fixture
@@ -126,7 +126,7 @@ def test_an_internal_load_balancer_has_an_address_in_each_subnet_and_a_name(aws,
     assert all(eni["RequesterManaged"] and eni["PrivateIpAddress"].startswith("10.0.") for eni in found)
     host = balancer["DNSName"]
     assert host.startswith("internal-app-") and host.endswith(".eu-central-1.elb.amazonaws.com")
-    answer = aws.ground.internet.outside.run(sys.executable, "-c", RESOLVE, host)
+    answer = aws.context.internet.outside.run(sys.executable, "-c", RESOLVE, host)
     assert sorted(answer.stdout.split()) == sorted(eni["PrivateIpAddress"] for eni in found)
 
 
@@ -208,7 +208,7 @@ def test_deletion_removes_addresses_and_host_name(aws, elb, client, network, mon
     for tried in tenacity.Retrying(wait=tenacity.wait_fixed(0.2), stop=tenacity.stop_after_delay(15)):
         with tried:
             assert interfaces(client, created) == []
-    answer = aws.ground.internet.outside.run(sys.executable, "-c", RESOLVE, created["DNSName"])
+    answer = aws.context.internet.outside.run(sys.executable, "-c", RESOLVE, created["DNSName"])
     assert int(answer.stdout) == RCODE.NXDOMAIN
     with pytest.raises(ClientError, match="LoadBalancerNotFound"):
         elb.describe_load_balancers(Names=["brief"])
@@ -230,7 +230,7 @@ def test_an_internet_facing_load_balancer_needs_a_gateway_and_has_public_address
     elb.create_listener(LoadBalancerArn=arn, Port=80, Protocol="HTTP", DefaultActions=[forward])
     address = interfaces(client, created)[0]["Association"]["PublicIp"]
     assert (
-        aws.ground.internet.outside.run("curl", "-s", "--max-time", "5", f"http://{address}/").stdout
+        aws.context.internet.outside.run("curl", "-s", "--max-time", "5", f"http://{address}/").stdout
         == "hello"
     )
     with pytest.raises(ClientError, match=r"DependencyViolation.*mapped public address"):
@@ -253,7 +253,7 @@ def test_addresses_follow_the_subnets(aws, client, elb, network, target_group, m
         return vpc.run("curl", "-s", "-m", "2", f"http://{address}/", check=False).stdout
 
     def resolved(name: str) -> set[str]:
-        return set(aws.ground.internet.outside.run(sys.executable, "-c", RESOLVE, name).stdout.split())
+        return set(aws.context.internet.outside.run(sys.executable, "-c", RESOLVE, name).stdout.split())
 
     with front.balancer(client, "moving", network.subnet_ids) as (arn, _):
         forward = [{"Type": "forward", "TargetGroupArn": target_group}]
@@ -534,10 +534,13 @@ def test_an_issued_certificate_is_verified_with_the_labs_root(
     change = {"Action": "CREATE", "ResourceRecordSet": record_set}
     route53.change_resource_record_sets(HostedZoneId=zone, ChangeBatch={"Changes": [change]})
     issuer = eventually(acm, arn, lambda now: now["Status"] == "ISSUED" and now["Issuer"])
-    assert issuer == aws.ground.certificate_authority.name
+    assert issuer == aws.context.certificate_authority.name
     listen(target_group, 443, "HTTPS", Certificates=[{"CertificateArn": arn}])
     there = ["--resolve", f"{host}:443:{interfaces(client, balancer)[0]['PrivateIpAddress']}"]
-    assert inside("--cacert", str(aws.ground.lab.data / ACM_ROOT), *there, f"https://{host}/") == ("hello", 0)
+    assert inside("--cacert", str(aws.context.lab.data / ACM_ROOT), *there, f"https://{host}/") == (
+        "hello",
+        0,
+    )
     assert inside(*there, f"https://{host}/")[1] == 60
 
 

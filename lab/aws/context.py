@@ -12,18 +12,18 @@ from moto.core.responses import BaseResponse
 from lab.cluster.cluster import MakeCluster
 from lab.dns.zones import Dns
 from lab.network import Internet, Vpc
-from lab.pki import Authority
+from lab.pki import CertificateAuthority
 from lab.settings import ACCOUNT_ID, Lab
 
-Kind = TypeVar("Kind", bound="Backed")
+Kind = TypeVar("Kind", bound="LabBackend")
 
 
 @dataclass
-class Ground:
+class LabContext:
     """The lab's parts that services use, and the services themselves.
 
     Attributes:
-        make_cluster: builds a Kubernetes cluster that is not started.
+        make_cluster: builds a Kubernetes cluster without starting it.
         certificate_authority: signs what ACM issues.
         endpoint_url: of the lab's own AWS API.
             services: the lab's subclass of a moto backend, and the moto service it replaces.
@@ -34,7 +34,7 @@ class Ground:
     internet: Internet
     dns: Dns
     make_cluster: MakeCluster
-    certificate_authority: Authority
+    certificate_authority: CertificateAuthority
     endpoint_url: str
     services: Mapping[type[Any], BackendDict]
     vpcs: dict[str, Vpc] = field(default_factory=dict)
@@ -49,21 +49,21 @@ def network_name(vpc_id: str) -> str:
     return f"aws-{vpc_id.removeprefix('vpc-')[:8]}"
 
 
-class Backed:
+class LabBackend:
     """Mixed into a subclass of one of moto's backends; `super()` is moto's own behavior."""
 
-    ground: ClassVar[Ground]
-    answers: ClassVar[type[BaseResponse] | None] = None  # replaces moto's response class
+    context: ClassVar[LabContext]
+    response_class: ClassVar[type[BaseResponse] | None] = None  # replaces moto's response class
     region_name: str
 
     def peer(self, kind: type[Kind]) -> Kind:
         """The backend of that class in the same region."""
-        return self.ground.peer(kind, self.region_name)
+        return self.context.peer(kind, self.region_name)
 
     @property
     def url_paths(self) -> dict[str, Callable[..., Any]]:
         paths = super().url_paths  # type: ignore[misc]
-        return dict.fromkeys(paths, self.answers.dispatch) if self.answers else paths
+        return dict.fromkeys(paths, self.response_class.dispatch) if self.response_class else paths
 
     @property
     def _url_module(self) -> ModuleType:
@@ -75,12 +75,12 @@ class Backed:
 class Backends:
     """The subclasses replace moto's own backends, from construction until `restore`."""
 
-    def __init__(self, ground: Ground) -> None:
+    def __init__(self, context: LabContext) -> None:
         BackendDict.reset()
         self._originals: list[tuple[BackendDict, type[BaseBackend]]] = []
-        for backend, service in ground.services.items():
+        for backend, service in context.services.items():
             self._originals.append((service, service.backend))
-            backend.ground = ground
+            backend.context = context
             service.backend = backend
 
     def restore(self) -> None:

@@ -14,7 +14,7 @@ from moto.ec2.models.elastic_network_interfaces import NetworkInterface
 from moto.elb.exceptions import NoActiveLoadBalancerFoundError
 from moto.elb.models import ELBBackend, FakeBackend, FakeHealthCheck, FakeListener, LoadBalancer
 
-from lab.aws.ground import Backed
+from lab.aws.context import LabBackend
 from lab.aws.services.classic import annotations, groups
 from lab.aws.services.classic.health import Health
 from lab.aws.services.classic.relays import balancer_name
@@ -25,7 +25,7 @@ from lab.cluster.service_controller import Service
 _PROXY_PROTOCOL = "k8s-proxyprotocol-enabled"  # the policy's name
 
 
-class ClassicLoadBalancers(Backed, ELBBackend):
+class ClassicLoadBalancers(LabBackend, ELBBackend):
     """Classic Load Balancers of a region. Those that belong to no Service do not forward anything."""
 
     def __init__(self, region_name: str, account_id: str) -> None:
@@ -56,7 +56,7 @@ class ClassicLoadBalancers(Backed, ELBBackend):
         balancer = self.load_balancers[_names(service)[0]]
         [group] = balancer.security_groups
         groups.set_rules(self.peer(Networks), group, service)
-        groups.let_into_nodes(self.peer(Networks), group, nodes_group)
+        groups.allow_into_nodes(self.peer(Networks), group, nodes_group)
         balancer.listeners = [
             FakeListener(port["LoadBalancerPort"], port["InstancePort"], port["Protocol"], None)
             for port in _listeners(service)

@@ -10,7 +10,7 @@ from moto.ec2.models import EC2Backend
 from moto.ec2.models.route_tables import Route, RouteTable
 from moto.ec2.models.subnets import Subnet
 
-from lab.aws.ground import Backed
+from lab.aws.context import LabBackend
 from lab.aws.services.ec2.lookups import subnets
 from lab.network import Vpc
 
@@ -18,61 +18,61 @@ _ANYWHERE = "0.0.0.0/0"
 attaching = RLock()  # held while a VPC's namespace is created or deleted
 
 
-class WaysOut(Backed, EC2Backend):
+class Egress(LabBackend, EC2Backend):
     """After each change of routes, enable or disable NAT in the VPCs' namespaces as on AWS."""
 
     def create_route(self, *args: Any, **kwargs: Any) -> Route:
         route = super().create_route(*args, **kwargs)
-        self.set_ways_out()
+        self.update_egress()
         return route
 
     def replace_route(self, *args: Any, **kwargs: Any) -> Route:
         route = super().replace_route(*args, **kwargs)
-        self.set_ways_out()
+        self.update_egress()
         return route
 
     def delete_route(self, *args: Any, **kwargs: Any) -> Route:
         route = super().delete_route(*args, **kwargs)
-        self.set_ways_out()
+        self.update_egress()
         return route
 
     def associate_route_table(self, *args: Any, **kwargs: Any) -> str:
         association = super().associate_route_table(*args, **kwargs)
-        self.set_ways_out()
+        self.update_egress()
         return association
 
     def disassociate_route_table(self, association_id: str) -> str | None:
         subnet_id = super().disassociate_route_table(association_id)
-        self.set_ways_out()
+        self.update_egress()
         return subnet_id
 
     def replace_route_table_association(self, association_id: str, route_table_id: str) -> str:
         association = super().replace_route_table_association(association_id, route_table_id)
-        self.set_ways_out()
+        self.update_egress()
         return association
 
     def create_subnet(self, *args: Any, **kwargs: Any) -> Subnet:
         subnet = super().create_subnet(*args, **kwargs)  # it uses the main route table
-        self.set_ways_out()
+        self.update_egress()
         return subnet
 
     def delete_subnet(self, subnet_id: str) -> Subnet:
         subnet = super().delete_subnet(subnet_id)
-        self.set_ways_out()
+        self.update_egress()
         return subnet
 
-    def set_ways_out(self) -> None:
+    def update_egress(self) -> None:
         """Enable or disable NAT for this region's VPCs that have a namespace."""
         with attaching:
-            for vpc_id, vpc in list(self.ground.vpcs.items()):
+            for vpc_id, vpc in list(self.context.vpcs.items()):
                 if vpc_id in self.vpcs:
-                    self.set_way_out(vpc_id, vpc)
+                    self.update_vpc_egress(vpc_id, vpc)
 
-    def set_way_out(self, vpc_id: str, vpc: Vpc) -> None:
+    def update_vpc_egress(self, vpc_id: str, vpc: Vpc) -> None:
         """Enable or disable NAT for one VPC's namespace."""
-        vpc.set_nat(any(self._leads_out(subnet) for subnet in subnets(self, vpc_id)))
+        vpc.set_nat(any(self._has_egress(subnet) for subnet in subnets(self, vpc_id)))
 
-    def _leads_out(self, subnet: Subnet) -> bool:
+    def _has_egress(self, subnet: Subnet) -> bool:
         """Through an available NAT gateway, which itself needs a subnet with an internet gateway."""
         route = self._default_route(subnet)
         gateway: Any = route.nat_gateway if route else None

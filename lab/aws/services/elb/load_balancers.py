@@ -61,7 +61,7 @@ class LoadBalancers(TargetGroups):
         lb = super().create_load_balancer(name, groups, subnet_ids, scheme=scheme, tags=tags)
         lb.dns_name = _host_name(lb, self.region_name)
         lb.attrs = {key: default for key, (default, _) in load_balancers.ATTRIBUTES.items()}
-        self._access_logs[lb.arn] = AccessLog(lb, self.region_name, self.ground.peer(Buckets))
+        self._access_logs[lb.arn] = AccessLog(lb, self.region_name, self.context.peer(Buckets))
         self._balancers[lb.arn] = _provisioning.submit(self._provision, lb)
         return lb
 
@@ -76,7 +76,7 @@ class LoadBalancers(TargetGroups):
                 log=self._access_logs[lb.arn].write,
                 drop_invalid_headers=lambda: lb.attrs[_DROP_INVALID] == "true",
             )
-            self.ground.dns.publish(lb.dns_name, addresses)
+            self.context.dns.publish(lb.dns_name, addresses)
             lb.state = "active"
             return balancer
         except Exception:
@@ -100,7 +100,7 @@ class LoadBalancers(TargetGroups):
 
     def _remove_interfaces(self, lb: FakeLoadBalancer, interfaces: list[NetworkInterface]) -> None:
         """Their addresses are released at once, and removed from the API a moment later."""
-        vpc = self.ground.vpcs.get(lb.vpc_id)
+        vpc = self.context.vpcs.get(lb.vpc_id)
         for interface in interfaces:
             if vpc:
                 vpc.remove_private(str(interface.private_ip_address))
@@ -136,7 +136,7 @@ class LoadBalancers(TargetGroups):
             fresh = {subnet.id for subnet in added}
             self._remove_interfaces(lb, [each for each in self._interfaces(lb) if each.subnet.id in fresh])
             raise
-        self.ground.dns.publish(lb.dns_name, addresses)
+        self.context.dns.publish(lb.dns_name, addresses)
         self._remove_interfaces(lb, [each for each in self._interfaces(lb) if each not in kept])
         return super().set_subnets(arn, subnets, [])
 
@@ -155,7 +155,7 @@ class LoadBalancers(TargetGroups):
         del self._access_logs[arn]
         if not balancer.exception():
             balancer.result().close()
-        self.ground.dns.withdraw(lb.dns_name)
+        self.context.dns.withdraw(lb.dns_name)
         self._remove_interfaces(lb, self._interfaces(lb))
 
     def modify_load_balancer_attributes(self, arn: str, attrs: dict[str, Any]) -> dict[str, Any]:

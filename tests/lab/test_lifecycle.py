@@ -18,7 +18,7 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from lab import as_root, cgroups, life
+from lab import as_root, cgroups, lifecycle
 from lab.errors import LabError
 from lab.progress import Progress
 from lab.settings import Lab
@@ -100,7 +100,7 @@ def daemon() -> int:
 def parent(pid: int) -> int | None:
     try:
         return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
-    except FileNotFoundError:  # it has ended meanwhile
+    except FileNotFoundError:  # it has ended
         return None
 
 
@@ -188,7 +188,7 @@ def test_another_user_cannot_reach_it_and_learns_its_owner(before):
     if not os.fork():
         os.setuid(65534)
         try:
-            said = str(life.running(LAB))
+            said = str(lifecycle.running(LAB))
         except LabError as error:
             said = str(error)
         os.write(theirs, said.encode())
@@ -210,7 +210,7 @@ def test_a_hanging_daemon_is_reported_and_down_ends_everything(before):
     answer = run_lab("up")
     assert answer.returncode == 1
     assert "did not answer" in answer.stderr and "make down" in answer.stderr
-    lab("down", timeout=life.STOP_LIMIT / 2)  # otherwise it waited in vain
+    lab("down", timeout=lifecycle.STOP_LIMIT / 2)  # otherwise it waited in vain
     assert stubborn.wait() == 1
     assert not LAB.run.exists() and not cgroups.processes(LAB.cgroup)
 
@@ -237,10 +237,10 @@ def test_interrupted_up_leaves_nothing(before):
 def test_a_daemon_that_does_not_start_says_why(before, monkeypatch, program, said):
     """One times out, the other ends; neither remains."""
     lab("down")
-    monkeypatch.setattr(life, "START_LIMIT", 2)
+    monkeypatch.setattr(lifecycle, "START_LIMIT", 2)
     monkeypatch.setattr(as_root, "python", lambda *_: ["/bin/sh", "-c", f"echo no port left; {program}"])
     with pytest.raises(LabError) as refused:
-        life.up(LAB, Progress())
+        lifecycle.up(LAB, Progress())
     assert said in str(refused.value)
     assert not LAB.run.exists() and not cgroups.processes(LAB.cgroup)
     lab("up")
@@ -320,7 +320,7 @@ def client(lines: str) -> dict[str, str]:
 def test_up_recovers_from_a_killed_daemon(before):
     first = daemon()
     children = set(cgroups.processes(LAB.cgroup)) - {first}
-    assert children, "a lab has a DNS server at least"
+    assert children, "a lab has at least a DNS server"
     os.kill(first, signal.SIGKILL)
     lab("up")
     assert daemon() != first
@@ -458,7 +458,7 @@ def test_deleting_a_cluster_ends_only_that_one_and_down_ends_the_other(before):
 def test_up_and_down_end_the_cluster_of_a_killed_daemon(before):
     cluster = with_clusters("one")
     os.kill(daemon(), signal.SIGKILL)
-    assert len(cluster.remains()) > 20, "a cluster outlives its daemon, else this test proves nothing"
+    assert len(cluster.remains()) > 20, "the test is meaningful only if a cluster outlives its daemon"
     lab("up")
     # The new lab's namespaces may have the numbers of the old ones: `down` shows the difference.
     assert not cluster.remains() & cluster.processes
