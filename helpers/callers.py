@@ -82,9 +82,7 @@ def settle(caller: Caller, status: int, times: int = 10, timeout: float = 90) ->
 @folding.step()
 def statuses(callers: Sequence[Caller], request: str = FUNCTION) -> list[str]:
     """What each caller is answered, asked twice: the first answer is thrown away."""
-    second = [[caller.ask(request) for _ in range(2)][1] for caller in callers]
-    print(f"{len(callers)} callers, two requests each")
-    return [_word(answer.status) for answer in second]
+    return [_word([caller.ask(request) for _ in range(2)][1].status) for caller in callers]
 
 
 @dataclass(frozen=True)
@@ -139,7 +137,6 @@ def ask_all(callers: Sequence[Caller], requests: Sequence[str] = (FUNCTION,)) ->
         return f"traceparent: 00-{trace}-{parent}-{flags}"
 
     rows = {request: [caller.ask(request, "-H", header()) for caller in callers] for request in requests}
-    print(f"{len(callers) * len(requests)} requests with the trace ID {trace}")
     return Answers(trace, callers, rows)
 
 

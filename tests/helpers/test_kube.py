@@ -19,6 +19,7 @@ from helpers.base.errors import (
     UnreachableError,
 )
 from helpers.base.settings import ROOT, current
+from helpers.base.waiting import wait_until
 from tests.helpers import api_server
 from tests.helpers.api_server import kubectl
 
@@ -240,6 +241,43 @@ def test_columns_are_those_of_kubectl(place, tmp_path, capsys):
     assert [pod.metadata.name for pod in found] == ["another", "one"]
     assert pasted(line) == answer
     assert "a,b" in answer and "<none>" in answer
+
+
+def crd(kind: str, version: str) -> str:
+    plural = f"{kind.lower()}s"
+    return f"""
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {{name: {plural}.versions.example.com}}
+spec:
+  group: versions.example.com
+  scope: Namespaced
+  names: {{kind: {kind}, plural: {plural}, singular: {kind.lower()}}}
+  versions:
+    - name: {version}
+      served: true
+      storage: true
+      schema: {{openAPIV3Schema: {{type: object}}}}
+"""
+
+
+def test_a_kind_without_its_groups_preferred_version_is_found_and_deleted(place):
+    """As EnvoyFilter, which is v1alpha3 only."""
+    for kind, version in (("Stable", "v1"), ("Early", "v1alpha1")):
+        kube.apply_text("eks", crd(kind, version))
+    early = "{apiVersion: versions.example.com/v1alpha1, kind: Early, metadata: {name: one, namespace: %s}}"
+    wait_until("Early", lambda: applied(early % place), bool, timeout=30)
+    assert kube.find("eks", place, "early/one") is not None
+    kube.delete("eks", place, "early/one")
+    assert kube.find("eks", place, "early/one") is None
+
+
+def applied(text: str) -> bool:
+    try:
+        kube.apply_text("eks", text)
+    except ApiError:  # the API server does not serve a new kind at once
+        return False
+    return True
 
 
 def test_kinds_have_kubectls_names(place, service):
