@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -155,7 +156,7 @@ def meshes(programs: Path, messy_home: Path) -> Iterator[dict[str, str]]:
 def _make_series(environment: dict[str, str]) -> None:
     """Run the target `tutorial`, without handouts."""
     rule = "run: ; @$(PLACE) && $(BIN)/python -m series.run"
-    run(environment, "make", f"BIN={Path(sys.executable).parent}", f"--eval={rule}", "run")
+    run(environment, "make", f"BIN={shlex.quote(str(Path(sys.executable).parent))}", f"--eval={rule}", "run")
 
 
 @pytest.fixture(scope="session")
