@@ -55,7 +55,7 @@ class Connections:
         if port not in self._relays:
             listener = socket.create_server(("127.0.0.1", 0))
             near = listener.getsockname()[1]
-            self._relays[port] = Relay().start(listener, lambda: self._connected(port)), near
+            self._relays[port] = Relay().start(listener, lambda _: self._connected(port)), near
         return found[1] + b"%d" % self._relays[port][1]
 
     def _connected(self, port: int) -> socket.socket:

@@ -24,7 +24,7 @@ class Route:
         self.stall = 0.0  # seconds
         self.relay, self._port = Relay(), port
 
-    def connect(self) -> socket.socket:
+    def connect(self, _near: socket.socket) -> socket.socket:
         self.made += 1
         if self.made <= self.broken:
             time.sleep(self.stall)

@@ -68,7 +68,7 @@ def test_one_of_several_public_zones_is_selected_by_its_id(moto, monkeypatch):
     first, second = zone("1"), zone("2")
     for not_one in ("public", "Z0123456789ABC"):
         monkeypatch.setenv("TUTORIAL_ROUTE53_ZONE", not_one)
-        with pytest.raises(SettingsError, match="set TUTORIAL_ROUTE53_ZONE to the id") as refused:
+        with pytest.raises(SettingsError, match="set TUTORIAL_ROUTE53_ZONE to the ID") as refused:
             route53.ensure()
         assert first in str(refused.value) and second in str(refused.value)
     monkeypatch.setenv("TUTORIAL_ROUTE53_ZONE", second)
