@@ -1,6 +1,6 @@
 """The notebooks beyond the article: outputs match the committed ones, and changes are undone, twice.
 
-`make test` runs the first one, `make test-all` the others, too.
+Only `make test-all` runs them.
 """
 
 import sys
@@ -20,11 +20,7 @@ from tests.standing import differences as changes
 from tests.standing import standing
 from tests.test_series import RUNNER, build, nbconvert, plain, python, shown
 
-FIRST = "07"
-BEYOND = [
-    pytest.param(path, id=path.stem, marks=[pytest.mark.slow] if path.name[:2] != FIRST else [])
-    for path in notebooks(contents.BEYOND)
-]
+BEYOND = [pytest.param(path, id=path.stem, marks=pytest.mark.slow) for path in notebooks(contents.BEYOND)]
 
 
 def unchanged(env: dict[str, str], before: dict[str, str]) -> None:

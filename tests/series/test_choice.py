@@ -12,7 +12,8 @@ ARTICLE = [f"{number:02}" for number in range(7)]
 @pytest.fixture(autouse=True)
 def beyond(monkeypatch):
     """Two notebooks beyond the article, independent of the real ones."""
-    names = contents.NOTEBOOKS | {"07": "07-who-may-call", "08": "08-one-root-of-trust"}
+    names = {number: name for number, name in contents.NOTEBOOKS.items() if number not in contents.BEYOND}
+    names |= {"07": "07-who-may-call", "08": "08-one-root-of-trust"}
     monkeypatch.setattr(contents, "NOTEBOOKS", dict(sorted(names.items())))
     monkeypatch.setattr(contents, "BEYOND", ["07", "08"])
 

@@ -38,8 +38,8 @@ def failure(result: Result) -> dict:
 
 
 def running(pid: int) -> bool:
+    """Also False if it has ended and its ID is still in use."""
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
         return False
-    return True
