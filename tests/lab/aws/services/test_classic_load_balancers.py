@@ -5,7 +5,6 @@ The cluster is a fake; its node is a web server on the node's address.
 
 import contextlib
 import socket
-import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -19,6 +18,7 @@ from kubernetes import client as kubernetes
 
 from lab import sockets
 from lab.aws import delays
+from lab.aws.services.classic.health import HealthCheck, Instance
 from lab.aws.services.ec2.networks import Networks
 from lab.errors import LabError
 from lab.network import PUBLIC_DNS, Namespace
@@ -174,20 +174,20 @@ def test_connections_are_reset_until_the_node_listens(eks):
 
 
 def test_one_check_is_not_enough(eks):
-    with eks.listen():
-        [public] = eks.addresses(eks.ensure())
-        words = {(one["ReasonCode"], one["Description"]) for _ in range(200) for one in slowly(eks.states)}
-        assert words == {
-            ("ELB", "Instance registration is still in progress."),
-            ("Instance", NOT_PASSED),
-            ("N/A", "N/A"),
-        }
-        assert eks.get(public) == (0, "hello")
-
-
-def slowly(ask: Any) -> Any:
-    time.sleep(0.005)
-    return ask()
+    instance, check = Instance(eks.machine), HealthCheck("TCP:30443")
+    words = [instance.reason(check)]
+    for passed in (True, True, *[False] * check.unhealthy_threshold):
+        instance.add(passed, check)
+        words.append(instance.reason(check))
+    registering, failed = words[0], words[-1]
+    assert registering == ("ELB", "Instance registration is still in progress.")
+    assert words == [
+        registering,
+        ("Instance", NOT_PASSED),
+        *[("N/A", "N/A")] * check.unhealthy_threshold,
+        failed,
+    ]
+    assert failed == ("Instance", FAILED)
 
 
 def test_it_is_described_with_the_node_and_the_health_check(eks):
