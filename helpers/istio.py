@@ -147,24 +147,26 @@ def policies(context: str, workload: str, *names: str) -> Output:
     return _once(f"{', '.join(names) or 'no policy'} in {workload}", complete, context, words, 60, _IN_SYNC)
 
 
-def certificates(context: str, workload: str, serial: str) -> Output:
-    """The certificates in an Envoy, once the one with this serial number is there.
+def certificates(context: str, workload: str, serial: str) -> None:
+    """Wait until an Envoy has the certificate with this serial number, and show its line.
 
     Raises TimedOutError after a minute.
     """
     words = ("proxy-config", "secret", workload)
     what = f"the certificate {serial} in {workload}"
-    return _once(what, _has(serial), context, words, 60, _IN_SYNC)
+    output = _until(what, _has(serial), context, words, 60, _IN_SYNC)
+    lines = [line for line in output.text.splitlines() if serial in line]
+    command.show(f"{_line(context, words)} | grep {serial}", "\n".join(lines))
 
 
 def _has(wanted: str) -> Callable[[Output], bool]:
     return lambda output: wanted in output.text
 
 
-def _once(
+def _until(
     what: str, done: Callable[[Output], bool], context: str, words: Sequence[str], timeout: float, hint: str
 ) -> Output:
-    output = wait_until(
+    return wait_until(
         what,
         lambda: istioctl(context, *words, show=False),
         done,
@@ -173,8 +175,18 @@ def _once(
         state=lambda _: "not there yet",
         hint=hint,
     )
-    command.show(command.shell_join(["istioctl", "--context", context, *words]), output.text)
+
+
+def _once(
+    what: str, done: Callable[[Output], bool], context: str, words: Sequence[str], timeout: float, hint: str
+) -> Output:
+    output = _until(what, done, context, words, timeout, hint)
+    command.show(_line(context, words), output.text)
     return output
+
+
+def _line(context: str, words: Sequence[str]) -> str:
+    return command.shell_join(["istioctl", "--context", context, *words])
 
 
 def analyze(context: str, *args: str) -> Output:

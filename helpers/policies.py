@@ -1,4 +1,4 @@
-"""AuthorizationPolicies: put one in force, compare several."""
+"""AuthorizationPolicies: compare several, delete them."""
 
 from collections.abc import Mapping, Sequence
 
@@ -9,37 +9,28 @@ from helpers.base import folding
 from helpers.callers import Caller
 from helpers.clusters import manifests
 
-KIND = "authorizationpolicy"
-
-
-def only(context: str, workload: str, path: str, **values: object) -> None:
-    """Apply a policy, delete the others of its namespace, and wait until the workload's Envoy has just this.
-
-    In this order the workload is never without a policy. Raises ApiError, TimedOutError.
-    """
-    made = yaml.safe_load(manifests.render(path, **values))["metadata"]
-    name, namespace = made["name"], made["namespace"]
-    kube.apply(context, path, **values)
-    for other in kube.get(context, KIND, namespace):
-        if other.metadata.name != name:
-            kube.delete(context, namespace, f"{KIND}/{other.metadata.name}")
-    istio.policies(context, workload, f"{name}.{namespace}")
-
 
 @folding.step()
 def compare(
     context: str, workload: str, path: str, rules: Mapping[str, str], clients: Sequence[Caller]
 ) -> dict[str, list[str]]:
-    """What each client is answered under each rule alone; the manifest has a ${NAME} and a ${RULE}."""
+    """What each client is answered under each rule alone; the manifest has a ${NAME} and a ${RULE}.
+
+    A policy is applied before the previous one is deleted, so the workload is never without.
+    Raises ApiError, TimedOutError.
+    """
     found = {}
     for name, rule in rules.items():
-        only(context, workload, path, NAME=name, RULE=rule)
+        values = {"NAME": name, "RULE": rule}
+        namespace = yaml.safe_load(manifests.render(path, **values))["metadata"]["namespace"]
+        kube.apply(context, path, **values)
+        delete(context, namespace, *(other for other in rules if other != name))
+        istio.policies(context, workload, f"{name}.{namespace}")
         found[name] = callers.statuses(clients)
     return found
 
 
-def delete_all(context: str, *namespaces: str) -> None:
-    """Delete every AuthorizationPolicy of these namespaces."""
-    for namespace in namespaces:
-        for each in kube.get(context, KIND, namespace):
-            kube.delete(context, namespace, f"{KIND}/{each.metadata.name}")
+def delete(context: str, namespace: str, *names: str) -> None:
+    """Delete those of these AuthorizationPolicies that exist."""
+    for name in names:
+        kube.delete(context, namespace, f"authorizationpolicy/{name}")
