@@ -26,7 +26,7 @@ SOURCES = {
 }
 HOURS = 2.0  # for one run: half an hour of waiting for clusters, an hour of reading, half an hour of clean-up
 _MONTH = 730  # hours
-_PATIENCE = 15  # seconds for AWS's prices, a call for each
+_TIMEOUT = 15  # seconds for AWS's prices, a call for each
 Quantities = dict[Sku, float]
 
 
@@ -129,7 +129,7 @@ def _today(
 
 
 def _of_aws(table: tuple[Price, ...]) -> Iterable[float | None]:
-    deadline = time.monotonic() + _PATIENCE
+    deadline = time.monotonic() + _TIMEOUT
     for each in table:
         if time.monotonic() > deadline:
             return

@@ -42,9 +42,13 @@ def istioctl(context: str, *args: str, check: bool = True, show: bool = True) ->
 
 
 def _run(
-    argv: Sequence[str], *, check: bool = True, timeout: float = 600, patience: float = client.PATIENCE
+    argv: Sequence[str],
+    *,
+    check: bool = True,
+    timeout: float = 600,
+    retry_timeout: float = client.RETRY_TIMEOUT,
 ) -> Output:
-    """Run istioctl; retry for `patience` seconds while the API server is unavailable.
+    """Run istioctl; retry for `retry_timeout` seconds while the API server is unavailable.
 
     Raises CommandError in the end, even without `check`.
     """
@@ -58,7 +62,7 @@ def _run(
         return output
 
     away = lambda error: isinstance(error, CommandError) and bool(_AWAY.search(error.output))  # noqa: E731
-    return retry_while("the API server, for istioctl", once, away, timeout=patience)
+    return retry_while("the API server, for istioctl", once, away, timeout=retry_timeout)
 
 
 def install(context: str, path: str, **values: object) -> Output:
@@ -75,7 +79,7 @@ def install(context: str, path: str, **values: object) -> Output:
         command.show_change(command.shell_join(argv), "unchanged")
         return Output("", 0)
     changes.begin(command.shell_join(argv))
-    output = _run(argv, timeout=900, patience=900)
+    output = _run(argv, timeout=900, retry_timeout=900)
     # Drop istioctl's progress output; keep the lines that say what was done.
     ticks = [line for line in (output.text + output.errors).replace("\r", "\n").splitlines() if "✔" in line]
     command.show_change(command.shell_join(argv), "\n".join(line.strip() for line in ticks))

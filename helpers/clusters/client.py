@@ -16,15 +16,15 @@ from helpers.clusters import kubeconfig
 if TYPE_CHECKING:
     from helpers.clusters.connection import Client
 
-PATIENCE = 60.0  # seconds
+RETRY_TIMEOUT = 60.0  # seconds
 # The API server's messages while something behind it is unavailable: etcd, or a webhook such as istiod's.
 _PASSING = re.compile(r"etcdserver: |connection refused|timeout|deadline exceeded|EOF", re.I)
 
 T = TypeVar("T")
 
 
-def call(context: str, action: str, do: "Callable[[Client], T]", patience: float | None = None) -> T:
-    """`do` with a client for that context, retried for `patience` seconds while the server is unavailable.
+def call(context: str, action: str, do: "Callable[[Client], T]", retry_timeout: float | None = None) -> T:
+    """`do` with a client for that context, retried for `retry_timeout` seconds while it is unavailable.
 
     Raises ApiError with the API server's message, UnreachableError, PrerequisiteError for an unknown context.
     """
@@ -40,7 +40,9 @@ def call(context: str, action: str, do: "Callable[[Client], T]", patience: float
 
     try:
         what = f"the API server of {context}"
-        return retry_while(what, lambda: do(connection.of(context)), is_away, timeout=patience or PATIENCE)
+        return retry_while(
+            what, lambda: do(connection.of(context)), is_away, timeout=retry_timeout or RETRY_TIMEOUT
+        )
     except ApiException as error:
         if error.status == 0:
             raise unreachable(context, action, error.reason) from error

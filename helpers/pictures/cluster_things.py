@@ -11,7 +11,7 @@ from helpers.pictures.things import THINGS, Part, Phase
 if TYPE_CHECKING:
     from helpers.clusters.connection import Client
 
-_PATIENCE = 5.0  # seconds: a picture does not wait for an API server
+_TIMEOUT = 5.0  # seconds: a picture does not wait for an API server
 _NAMES_ONLY = {"Accept": "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io"}
 _ISTIO = "/apis/networking.istio.io/v1"
 _PATHS = {
@@ -36,7 +36,7 @@ class Workload:
 def parts(cluster: str) -> dict[str, Part]:
     """How all things in the cluster of that context are, and how many nodes under "nodes"."""
     try:
-        return client.call(cluster, "Looking", lambda api: _parts(api, cluster), _PATIENCE)
+        return client.call(cluster, "Looking", lambda api: _parts(api, cluster), _TIMEOUT)
     except (ApiError, UnreachableError, TimedOutError, PrerequisiteError) as failed:
         return unknown(cluster, failed.answer.splitlines()[-1])
 

@@ -16,7 +16,7 @@ from tests.conftest import PROJECT, run
 
 NAMESPACE = "conformance"
 IN_A_ROW = 3  # equal answers, as proxies get a change one after the other
-PATIENCE = 60  # seconds
+TIMEOUT = 60  # seconds
 TOKEN = 600  # seconds; EKS's is valid for 900
 Env = dict[str, str]
 
@@ -128,7 +128,7 @@ class Mesh:
         return self.kubectl("logs", f"deploy/{deployment}", "-c", container, "--since=5m")
 
 
-def eventually(check: Callable[[], Any], seconds: float = PATIENCE) -> Any:
+def eventually(check: Callable[[], Any], seconds: float = TIMEOUT) -> Any:
     """What `check` returns, once it is true."""
     for attempt in _attempts(seconds):
         with attempt:
@@ -139,7 +139,7 @@ def eventually(check: Callable[[], Any], seconds: float = PATIENCE) -> Any:
 
 def settled(ask: Callable[[], Any], expected: Any) -> None:
     """Ask until the answers are as expected, several in a row."""
-    for attempt in _attempts(PATIENCE):
+    for attempt in _attempts(TIMEOUT):
         with attempt:
             answers = [ask() for _ in range(IN_A_ROW)]
             assert answers == [expected] * IN_A_ROW, f"{answers} instead of {expected}"

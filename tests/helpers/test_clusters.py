@@ -137,7 +137,7 @@ def test_clean_up_continues_if_a_cluster_does_not_respond(moto, monkeypatch, cap
     network.ensure()
     eks.ensure()
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:1")  # moto's endpoint has an external host name
-    monkeypatch.setattr(cluster_client, "PATIENCE", 1)
+    monkeypatch.setattr(cluster_client, "RETRY_TIMEOUT", 1)
     current().KUBECONFIG.unlink()
     capsys.readouterr()
     cleanup.main(dry_run=True)

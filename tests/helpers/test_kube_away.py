@@ -96,7 +96,7 @@ def test_a_lost_response_is_not_a_failure(cluster, lost, capsys):
 
 def test_an_unreachable_server_is_not_a_missing_object(way, monkeypatch):
     """Otherwise callers would conclude that an object does not exist."""
-    monkeypatch.setattr(client, "PATIENCE", 4)
+    monkeypatch.setattr(client, "RETRY_TIMEOUT", 4)
     way.broken = 1000
     with pytest.raises(UnreachableError, match=r"no answer from https://127\.0\.0\.1"):
         kube.find("eks", "default", "service/none-such")
@@ -108,7 +108,7 @@ def test_istioctl_is_retried(way, check):
     way.close()
     argv = ["istioctl", "--context", "eks", "analyze", "-A"]
     with pytest.raises(CommandError, match=r"connection refused|connection to the server .* was refused"):
-        istio._run(argv, check=check, patience=2)
+        istio._run(argv, check=check, retry_timeout=2)
 
 
 def test_a_rejection_is_not_retried(way):

@@ -72,7 +72,7 @@ def settings(aws, programs, tmp_path_factory) -> Iterator[pytest.MonkeyPatch]:
             patch.delenv(name, raising=False)
         for delay in (name for name in vars(delays) if name.isupper()):
             patch.setattr(delays, delay, 0)  # permissions do not depend on delays
-        patch.setattr(cluster_client, "PATIENCE", 0)  # the fake cluster has no API server
+        patch.setattr(cluster_client, "RETRY_TIMEOUT", 0)  # the fake cluster has no API server
         patch.setenv("TUTORIAL_SETTINGS", os.devnull)
         patch.setenv("TUTORIAL_BUILD_DIR", str(folder / "build"))
         patch.setenv("KUBECONFIG", str(folder / "kubeconfig"))
