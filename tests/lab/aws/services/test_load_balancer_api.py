@@ -247,9 +247,9 @@ def no_interface(*_: Any, **__: Any) -> None:
 def test_addresses_follow_the_subnets(aws, client, elb, network, target_group, monkeypatch):
     """Checked with a connection per request, as from a client that resolves the name each time."""
     kept, other = network.subnet_ids[:2], network.subnet_ids[2]
-    vpc = aws.vpcs[network.vpc_id].namespace
 
     def answer(address: str) -> str:
+        vpc = aws.vpcs[network.vpc_id].namespace
         return vpc.run("curl", "-s", "-m", "2", f"http://{address}/", check=False).stdout
 
     def resolved(name: str) -> set[str]:
