@@ -7,6 +7,7 @@ import json
 import time
 import zipfile
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from helpers import aws
@@ -145,6 +146,29 @@ def allow_load_balancer(target_group_arn: str) -> None:
     )
 
 
+@folding.step()
+def set_handler(handler: str = HANDLER) -> None:
+    """Let the function run another handler in lambda/, e.g. "faults.throw"; without one, the article's.
+
+    Waits until it is in use.
+    """
+    if (_configuration() or {}).get("Handler") != handler:
+        aws.change("lambda", "update_function_configuration", FunctionName=name(), Handler=handler)
+        _wait()
+        aws.waited("lambda", "function_updated_v2", FunctionName=name())
+
+
+def throttle(on: bool) -> None:
+    """Reserve a concurrency of 0, so that Lambda rejects every invocation, or remove that reservation.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/configuration-concurrency.html
+    """
+    if on:
+        aws.change("lambda", "put_function_concurrency", FunctionName=name(), ReservedConcurrentExecutions=0)
+    else:
+        aws.change("lambda", "delete_function_concurrency", FunctionName=name())
+
+
 def invoke(path: str = "/hello-world", **headers: str) -> Invocation:
     """Invoke the function directly, with an event like the load balancer's.
 
@@ -180,26 +204,42 @@ def log_lines(containing: str, timeout: float = 60) -> list[str]:
 
     Raises TimedOutError.
     """
-    hour_ago = int((time.time() - 3600) * 1000)
-
-    def probe() -> list[str]:
-        # The service applies the filter; quotes make it one literal term.
-        parameters = {"logGroupName": log_group(), "startTime": hour_ago, "filterPattern": f'"{containing}"'}
-        events = aws.list_all("logs", "filter_log_events", "events", **parameters)
-        return [event["message"].rstrip() for event in events]
-
     words = ["--log-group-name", log_group(), "--filter-pattern", f'"{containing}"']
     words += ["--query", "events[].message", "--output", "text"]
     command.show(command.shell_join(["aws", "logs", "filter-log-events", *words]))
     return wait_until(
         f"“{containing}” in {log_group()}",
-        probe,
+        partial(_logged, containing),
         bool,
         timeout=timeout,
         event=True,
         state=lambda lines: f"{len(lines)} lines",
         hint="check that the request reached the function.",
     )
+
+
+def invocations(containing: str, timeout: float = 120) -> int:
+    """How many lines of the log group have this text, once no more arrive; raises TimedOutError.
+
+    CloudWatch returns lines some seconds after they were written.
+    """
+    counts = [-1] * 3
+
+    def probe() -> list[int]:
+        counts.append(len(_logged(containing)))
+        return counts[-3:]
+
+    settled = lambda last: len({*last}) == 1  # noqa: E731
+    what = f"the lines with “{containing}”"
+    return wait_until(what, probe, settled, timeout=timeout, interval=3, state=lambda last: str(last[-1]))[-1]
+
+
+def _logged(containing: str) -> list[str]:
+    hour_ago = int((time.time() - 3600) * 1000)
+    # The service applies the filter; quotes make it one literal term.
+    parameters = {"logGroupName": log_group(), "startTime": hour_ago, "filterPattern": f'"{containing}"'}
+    events = aws.list_all("logs", "filter_log_events", "events", **parameters)
+    return [event["message"].rstrip() for event in events]
 
 
 def _configuration() -> dict[str, Any] | None:

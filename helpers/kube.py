@@ -1,7 +1,9 @@
 """Kubernetes objects: get, apply, wait, delete. Each prints the kubectl command that does the same."""
 
+import json
 import re
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -174,6 +176,50 @@ def _delete(context: str, line: str, namespace: str, kind: str, name: str) -> No
     except ApiError as refused:
         if refused.code != "NotFound":  # else it was deleted before, and the answer got lost
             raise
+
+
+def scale(context: str, namespace: str, workload: str, replicas: int) -> None:
+    """Set the number of a Deployment's pods, and wait until it has them."""
+    kind, _, name = workload.partition("/")
+    line = kubectl.line(context, "-n", namespace, "scale", workload, f"--replicas={replicas}")
+    body = {"spec": {"replicas": replicas}}
+    _patch(context, line, kind, namespace, name, body, "application/merge-patch+json")
+    command.show_change(line, f"deployment.apps/{name} scaled")
+    rollout(context, namespace, workload)
+
+
+def restart(context: str, namespace: str, workload: str) -> None:
+    """Replace a Deployment's pods one after another, and wait until it is done."""
+    kind, _, name = workload.partition("/")
+    line = kubectl.line(context, "-n", namespace, "rollout", "restart", workload)
+    annotations = {"kubectl.kubernetes.io/restartedAt": datetime.now(UTC).isoformat(timespec="seconds")}
+    body = {"spec": {"template": {"metadata": {"annotations": annotations}}}}
+    _patch(context, line, kind, namespace, name, body, "application/merge-patch+json")
+    command.show_change(line, f"deployment.apps/{name} restarted")
+    rollout(context, namespace, workload)
+
+
+def set_field(context: str, namespace: str, what: str, path: str, value: Any) -> None:
+    """Set one field of an object, by its JSON pointer, e.g. "/spec/http/0/timeout".
+
+    https://kubernetes.io/docs/tasks/manage-kubernetes-objects/update-api-object-kubectl-patch/
+    """
+    kind, _, name = what.partition("/")
+    body = [{"op": "add", "path": path, "value": value}]
+    line = kubectl.line(context, "-n", namespace, "patch", what, "--type=json", "-p", json.dumps(body))
+    _patch(context, line, kind, namespace, name, body, "application/json-patch+json")
+    command.show_change(line, f"{what} patched")
+
+
+def _patch(
+    context: str, line: str, kind: str, namespace: str, name: str, body: Any, content_type: str
+) -> None:
+    changes.begin(line)
+
+    def do(api: "Client") -> None:
+        api.resource(kind).patch(body=body, name=name, namespace=namespace, content_type=content_type)
+
+    client.call(context, line, do)
 
 
 def rollout(context: str, namespace: str, workload: str, timeout: int = 180) -> None:

@@ -118,6 +118,11 @@ def addresses(arn: str = "") -> list[str]:
     return sorted(interface["PrivateIpAddress"] for interface in interfaces)
 
 
+def set_subnets(subnets: list[str]) -> None:
+    """Keep an address only in these subnets, which must be in at least two zones."""
+    aws.change("elbv2", "set_subnets", LoadBalancerArn=get().arn, Subnets=subnets)
+
+
 def target_health(target_group_arn: str = "") -> tuple[str, str]:
     """State ("healthy", "unhealthy", "initial", …) and reason of the function as a target.
 

@@ -81,7 +81,7 @@ def test_function_code_is_the_folder_unchanged(moto):
     code = function.package()
     assert function.package() == code
     with zipfile.ZipFile(io.BytesIO(code)) as archive:
-        assert sorted(archive.namelist()) == ["hello_world.py", "page.html"]
+        assert sorted(archive.namelist()) == ["faults.py", "hello_world.py", "page.html"]
     assert function.get().code_sha256 == base64.b64encode(hashlib.sha256(code).digest()).decode()
 
 

@@ -189,6 +189,9 @@ def _make(patch: pytest.MonkeyPatch, client: Any, aws: Aws, source: Any) -> None
     eks.ensure()
     function.invoke()
     function.log_lines("START")
+    function.set_handler("faults.throw")
+    function.throttle(True)
+    function.throttle(False)
     _again(patch, client, source)
     _as_kubernetes_does(client, place)
 
