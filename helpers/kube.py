@@ -102,6 +102,21 @@ def apply_text(context: str, text: str) -> None:
     command.show_change(line, server_side.apply(context, line, documents))
 
 
+def rejected(context: str, path: str, **values: object) -> str:
+    """Apply a manifest that the API server is expected to reject, and show its message.
+
+    Raises TutorialError if it was accepted.
+    """
+    file = manifests.write(path, context, **values)
+    line = kubectl.line(context, *server_side.FLAGS, str(file))
+    try:
+        server_side.apply(context, line, _documents(line, file.read_text(encoding="utf-8")), retry_timeout=1)
+    except ApiError as refused:
+        command.show(line, f"Error from server: {refused.answer}")
+        return refused.answer
+    raise TutorialError(line, "it was accepted")
+
+
 def namespace(context: str, name: str) -> None:
     """Create the namespace if it is missing."""
     body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
