@@ -76,8 +76,9 @@ def failure() -> Table:
     rows = []
     for name, at in _HOPS.items():
         entry = logs.envoy(*at, parent)
-        rows.append((name, *(entry[field] for field in ("status", "flags", "details", "upstream_failure"))))
-    return Table(("proxy", "status", "flags", "details", "upstream failure"), rows)
+        reason = entry["upstream_failure"] or entry["details"]
+        rows.append((name, entry["status"], entry["flags"], reason))
+    return Table(("proxy", "status", "flags", "reason"), rows)
 
 
 def _workload(cluster: str) -> str:
