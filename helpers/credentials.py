@@ -36,6 +36,13 @@ def install(cluster: str, pair: tuple[Path, Path], ca: Path) -> None:
         istio.certificates(cluster, _workload(cluster), pki.serial(each))
 
 
+@folding.step()
+def install_both(server: tuple[Path, Path], client: tuple[Path, Path], ca: Path) -> None:
+    """The same for both gateways, first in EKS, then in GKE."""
+    install("eks", server, ca)
+    install("gke", client, ca)
+
+
 def expiry() -> Table:
     """The certificates in both gateways, from Envoy's own configuration, and the days that they have left."""
     rows = []

@@ -55,6 +55,7 @@ def timeline(title: str, samples: Sequence[Sample], marks: Marks = ()) -> Plot:
             latency.plot([each.end for each in group], took, ".", color=color)
         latency.set(yscale="log", ylabel="latency, ms", xlabel="seconds", xlim=(0, edges[-1]))
         latency.yaxis.set_major_formatter("{x:g}")
+        latency.yaxis.set_minor_formatter(lambda *_: "")
         for row, (at, name) in enumerate(marks):
             for axes in (rate, latency):
                 axes.axvline(at, color=TEXT, linewidth=1, linestyle=(0, (3, 4)))
