@@ -63,6 +63,7 @@ def values(
         "TUTORIAL_ISTIO_HUB": binaries.ISTIO_HUB,
         "TUTORIAL_ISTIO_TAG": binaries.ISTIO_VERSION,
         "TUTORIAL_CURL_IMAGE": images.CURL,
+        "TUTORIAL_TOOLS_IMAGE": images.TOOLS,
         "TUTORIAL_GATEWAY_API": str(binaries.folder(lab.cache) / binaries.GATEWAY_API),
     }
 

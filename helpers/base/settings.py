@@ -140,6 +140,7 @@ class Settings(BaseSettings):
     TUTORIAL_INSIDE_VPC_COMMAND: Command = []
     TUTORIAL_STATUS_COMMAND: Command = []
     TUTORIAL_CURL_IMAGE: str = "curlimages/curl:8.17.0"
+    TUTORIAL_TOOLS_IMAGE: str = "nicolaka/netshoot:v0.13"
     TUTORIAL_READ_ONLY: bool = False
 
     AWS_ENDPOINT_URL: str | None = None

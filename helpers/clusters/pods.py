@@ -49,11 +49,11 @@ def execute(
     from helpers.clusters import connection
 
     line = shell_join([*exec_words(context, namespace, target, container, input is not None), *argv])
-    pod = client.call(context, line, lambda api: _pod(api, namespace, target))
+    pod = client.call(context, line, lambda api: of(api, namespace, target))
     asked = [("command", word) for word in argv] + [("container", container or _first_container(pod))]
     asked += [(stream, "true") for stream in ("stdout", "stderr", *(("stdin",) if input is not None else ()))]
     try:
-        stream = _open(connection.of(context), f"{_path(pod)}/exec", asked)
+        stream = _open(connection.of(context), f"{path(pod)}/exec", asked)
         stream.sock.settimeout(timeout)
         if input is not None:
             stream.write_stdin(input.encode())
@@ -112,16 +112,16 @@ def logs(context: str, namespace: str, target: str, container: str | None = None
     """What a container logged in the last seconds."""
 
     def read(api: "Client") -> str:
-        pod = _pod(api, namespace, target)
+        pod = of(api, namespace, target)
         asked = [("container", container or _first_container(pod)), ("sinceSeconds", str(since))]
-        answer = api.request("get", f"{_path(pod)}/log", query_params=asked, serialize=False)
+        answer = api.request("get", f"{path(pod)}/log", query_params=asked, serialize=False)
         return answer.data.decode(errors="replace")
 
     words = kubectl.for_pod(context, "logs", namespace, target, container)
     return client.call(context, shell_join(words), read)
 
 
-def _pod(api: "Client", namespace: str, target: str) -> Any:
+def of(api: "Client", namespace: str, target: str) -> Any:
     """The pod of that name, or of a workload such as "deploy/sleep": a ready one, if any is."""
     noun, _, name = target.rpartition("/")
     pods = api.resource("pods")
@@ -147,5 +147,5 @@ def _first_container(pod: Any) -> str:
     return (annotations and annotations[_DEFAULT_CONTAINER]) or pod.spec.containers[0].name
 
 
-def _path(pod: Any) -> str:
+def path(pod: Any) -> str:
     return f"/api/v1/namespaces/{pod.metadata.namespace}/pods/{pod.metadata.name}"
