@@ -44,6 +44,20 @@ class Requests:
         """Those without a 2xx response."""
         return [each for each in self.samples if not each.ok]
 
+    @property
+    def share(self) -> float:
+        """The share of requests without a 2xx response, 0 to 1."""
+        return len(self.failures) / len(self.samples)
+
+    @property
+    def slowest(self) -> float:
+        """Seconds until the slowest response."""
+        return max(each.seconds for each in self.samples)
+
+    def wait(self, seconds: float) -> None:
+        """Let requests go on for so long."""
+        time.sleep(seconds)
+
     def mark(self, name: str) -> None:
         """Give this moment a name, for the plot."""
         self.marks.append((time.monotonic() - self._here, name))
