@@ -163,6 +163,27 @@ def certificates(context: str, workload: str, serial: str) -> None:
     command.show(f"{_line(context, words)} | grep {serial}", "\n".join(lines))
 
 
+def configured(context: str, workload: str, kind: str, wanted: str) -> None:
+    """Wait until an Envoy's "routes" or "clusters" have this text, and show the first line that does.
+
+    Raises TimedOutError after a minute.
+    """
+    words = ("proxy-config", kind, workload, "-o", "json")
+    output = _until(f"{wanted} in {workload}", _has(wanted), context, words, 60, _IN_SYNC)
+    line = next(line.strip() for line in output.text.splitlines() if wanted in line)
+    command.show(f"{_line(context, words)} | grep -m 1 '{wanted}'", line)
+
+
+def not_configured(context: str, workload: str, kind: str, unwanted: str) -> None:
+    """Wait until an Envoy's "routes" or "clusters" no longer have this text.
+
+    Raises TimedOutError after a minute.
+    """
+    words = ("proxy-config", kind, workload, "-o", "json")
+    what = f"{unwanted} to be gone from {workload}"
+    _until(what, lambda output: unwanted not in output.text, context, words, 60, _IN_SYNC)
+
+
 def _has(wanted: str) -> Callable[[Output], bool]:
     return lambda output: wanted in output.text
 

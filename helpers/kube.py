@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -102,6 +103,21 @@ def apply_text(context: str, text: str) -> None:
     command.show_change(line, server_side.apply(context, line, documents))
 
 
+def rejected(context: str, path: str, **values: object) -> str:
+    """Apply a manifest that the API server is expected to reject, and show its message.
+
+    Raises TutorialError if it was accepted.
+    """
+    file = manifests.write(path, context, **values)
+    line = kubectl.line(context, *server_side.FLAGS, str(file))
+    try:
+        server_side.apply(context, line, _documents(line, file.read_text(encoding="utf-8")), retry_timeout=1)
+    except ApiError as refused:
+        command.show(line, f"Error from server: {refused.answer}")
+        return refused.answer
+    raise TutorialError(line, "it was accepted")
+
+
 def namespace(context: str, name: str) -> None:
     """Create the namespace if it is missing."""
     body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
@@ -151,20 +167,27 @@ def _name(document: dict[str, Any]) -> str:
     return f"{document['kind'].lower()}-{document['metadata']['name']}"
 
 
-def delete(context: str, namespace: str, what: str, timeout: float = 300) -> None:
-    """Delete an object such as "service/web" and wait until it is gone, if it exists.
+def delete(context: str, namespace: str, *objects: str, timeout: float = 300) -> None:
+    """Delete objects such as "service/web", if they exist, one after another, and wait until each is gone.
 
     Raises ApiError, UnreachableError, TimedOutError.
     """
-    kind, _, name = what.partition("/")
-    line = kubectl.line(context, *(["-n", namespace] if namespace else []), "delete", what)
-    if find(context, namespace, what) is None:
-        return
-    changes.begin(line)
-    _delete(context, line, namespace, kind, name)
-    gone = lambda: find(context, namespace, what) is None  # noqa: E731
-    wait_until(f"{what} to be deleted", gone, bool, timeout=timeout, state=lambda _: "still there")
-    command.show_change(line, f'{kind} "{name}" deleted')
+    for what in objects:
+        kind, _, name = what.partition("/")
+        line = kubectl.line(context, *(["-n", namespace] if namespace else []), "delete", what)
+        if find(context, namespace, what) is None:
+            continue
+        changes.begin(line)
+        _delete(context, line, namespace, kind, name)
+        gone = partial(find, context, namespace, what)
+        wait_until(
+            f"{what} to be deleted",
+            gone,
+            lambda found: found is None,
+            timeout=timeout,
+            state=lambda _: "still there",
+        )
+        command.show_change(line, f'{kind} "{name}" deleted')
 
 
 def _delete(context: str, line: str, namespace: str, kind: str, name: str) -> None:

@@ -4,6 +4,7 @@ import datetime
 import os
 import re
 import ssl
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,10 +26,11 @@ from helpers import show
 from helpers.base import changes, command, folding
 from helpers.base.command import relative
 from helpers.base.settings import current
+from helpers.base.waiting import wait_until
 
 SERVER, CLIENT = "lambda.external", "client.lambda.external"
 _PEM = "-----BEGIN CERTIFICATE-----\n.+?\n-----END CERTIFICATE-----\n"
-_CA_DAYS, _LEAF_DAYS = 3650, 365
+_CA_LIFETIME, _LEAF_LIFETIME = datetime.timedelta(days=3650), datetime.timedelta(days=365)
 _LEFT = datetime.timedelta(days=1)  # reissued when less is left
 _KINDS: dict[str, type[x509.DNSName | x509.UniformResourceIdentifier]] = {
     "DNS": x509.DNSName,
@@ -89,14 +91,62 @@ def ensure() -> Certificates:
     return Certificates(**authorities, **pairs)
 
 
-def another_client(host: str, *more: str, file: str = "") -> tuple[Path, Path]:
-    """Certificate and key of another client, signed by the mTLS CA, in files named after it.
+def another_client(
+    host: str, *more: str, file: str = "", ca: str = "mtls-ca", seconds: int = 0
+) -> tuple[Path, Path]:
+    """Certificate and key of another client, in files named after it.
 
-    `more` are names besides the host's, as OpenSSL writes them: "DNS:…", "URI:spiffe://…".
+    `more` are names besides the host's, as OpenSSL writes them: "DNS:…", "URI:spiffe://…". `ca` is the
+    signer's file; `seconds` is the lifetime, if not a year.
     """
+    return _another(host, ExtendedKeyUsageOID.CLIENT_AUTH, more, file, ca, seconds)
+
+
+def another_server(
+    host: str = SERVER, *, file: str, ca: str = "mtls-ca", seconds: int = 0
+) -> tuple[Path, Path]:
+    """Like `another_client`, for a server."""
+    return _another(host, ExtendedKeyUsageOID.SERVER_AUTH, (), file, ca, seconds)
+
+
+def _another(
+    host: str, purpose: x509.ObjectIdentifier, more: Sequence[str], file: str, ca: str, seconds: int
+) -> tuple[Path, Path]:
     name = file or host
-    _leaf(name, host, "mtls-ca", ExtendedKeyUsageOID.CLIENT_AUTH, more)
+    _leaf(name, host, ca, purpose, more, datetime.timedelta(seconds=seconds) if seconds else None)
     return _cert(name), _key(name)
+
+
+def another_ca(file: str, common_name: str) -> Path:
+    """The certificate of another CA, which can sign."""
+    _authority(file, common_name)
+    return _cert(file)
+
+
+def bundle(file: str, *certificates: Path) -> Path:
+    """One file with several certificates."""
+    changes.begin(line := f"{command.shell_join(['cat', *certificates])} > {relative(_cert(file))}")
+    _write(_cert(file), b"".join(each.read_bytes() for each in certificates), 0o644)
+    command.show_change(line)
+    return _cert(file)
+
+
+def wait_for_expiry(certificate: Path, before: float = 0) -> None:
+    """Wait until the certificate has expired, or `before` seconds less."""
+    end = _read_certificate(certificate).not_valid_after_utc.timestamp() - before
+
+    def left() -> float:
+        return end - time.time()
+
+    what = f"{relative(certificate)} to expire"
+    wait_until(
+        what,
+        left,
+        lambda seconds: seconds < 0,
+        timeout=left() + 60,
+        interval=0.1,
+        state=lambda seconds: f"{seconds:.0f} s left",
+    )
 
 
 def delete(*certificates: Path) -> None:
@@ -164,11 +214,13 @@ def _authority(name: str, common_name: str) -> bool:
     """Whether it exists already; otherwise it is issued."""
     if _fits(name, name):
         return True
-    line = _openssl(name, common_name, _CA_DAYS, "CA:true,pathlen:0", "keyUsage=critical,keyCertSign,cRLSign")
+    line = _openssl(
+        name, common_name, _CA_LIFETIME, "CA:true,pathlen:0", "keyUsage=critical,keyCertSign,cRLSign"
+    )
     changes.begin(line)
     key = _new_key(name)
     subject = _subject(common_name)
-    builder = _builder(subject, subject, key, _CA_DAYS)
+    builder = _builder(subject, subject, key, _CA_LIFETIME)
     builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
     builder = builder.add_extension(_usage(key_cert_sign=True, crl_sign=True), critical=True)
     _write(_cert(name), builder.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM), 0o644)
@@ -176,16 +228,24 @@ def _authority(name: str, common_name: str) -> bool:
     return False
 
 
-def _leaf(name: str, host: str, ca: str, purpose: x509.ObjectIdentifier, more: Sequence[str] = ()) -> bool:
+def _leaf(
+    name: str,
+    host: str,
+    ca: str,
+    purpose: x509.ObjectIdentifier,
+    more: Sequence[str] = (),
+    lifetime: datetime.timedelta | None = None,
+) -> bool:
     """Whether it exists already; otherwise it is issued."""
     names = [f"DNS:{host}", *more]
     if _fits(name, ca, names):
         return True
     uses = ("keyUsage=critical,digitalSignature", f"extendedKeyUsage={_PURPOSES[purpose]}")
-    line = _openssl(name, host, _LEAF_DAYS, "CA:false", *uses, f"subjectAltName={','.join(names)}", ca=ca)
+    lifetime = lifetime or _LEAF_LIFETIME
+    line = _openssl(name, host, lifetime, "CA:false", *uses, f"subjectAltName={','.join(names)}", ca=ca)
     changes.begin(line)
     key, authority = _new_key(name), _read_certificate(_cert(ca))
-    builder = _builder(_subject(host), authority.subject, key, _LEAF_DAYS)
+    builder = _builder(_subject(host), authority.subject, key, lifetime)
     extensions: list[tuple[x509.ExtensionType, bool]] = [
         (x509.BasicConstraints(ca=False, path_length=None), True),
         (_usage(digital_signature=True), True),
@@ -202,10 +262,22 @@ def _leaf(name: str, host: str, ca: str, purpose: x509.ObjectIdentifier, more: S
     return False
 
 
-def _openssl(name: str, common_name: str, days: int, constraints: str, *extensions: str, ca: str = "") -> str:
-    """The command that does the same, with OpenSSL 3: https://docs.openssl.org/3.0/man1/openssl-req/"""
+def _openssl(
+    name: str,
+    common_name: str,
+    lifetime: datetime.timedelta,
+    constraints: str,
+    *extensions: str,
+    ca: str = "",
+) -> str:
+    """The command that does the same, with OpenSSL 3; a lifetime in seconds requires 3.4.
+
+    https://docs.openssl.org/3.4/man1/openssl-req/
+    """
+    end = f"{datetime.datetime.now(datetime.UTC) + lifetime:%Y%m%d%H%M%SZ}"
+    validity = ["-days", str(lifetime.days)] if lifetime.days else ["-not_after", end]
     words = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-noenc"]
-    words += ["-days", str(days), "-subj", f"/CN={common_name[:_CN_LIMIT]}"]
+    words += [*validity, "-subj", f"/CN={common_name[:_CN_LIMIT]}"]
     words += ["-CA", str(_cert(ca)), "-CAkey", str(_key(ca))] if ca else []
     for extension in (f"basicConstraints=critical,{constraints}", *extensions):
         words += ["-addext", extension]
@@ -229,12 +301,12 @@ def _fits(name: str, ca: str, names: Sequence[str] = ()) -> bool:
 
 
 def _builder(
-    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey, days: int
+    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey, lifetime: datetime.timedelta
 ) -> x509.CertificateBuilder:
     now = datetime.datetime.now(datetime.UTC)
     builder = x509.CertificateBuilder(subject_name=subject, issuer_name=issuer, public_key=key.public_key())
     builder = builder.serial_number(x509.random_serial_number())
-    builder = builder.not_valid_before(now - _SKEW).not_valid_after(now + datetime.timedelta(days=days))
+    builder = builder.not_valid_before(now - _SKEW).not_valid_after(now + lifetime)
     return builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
 
 

@@ -32,5 +32,4 @@ def compare(
 
 def delete(context: str, namespace: str, *names: str) -> None:
     """Delete those of these AuthorizationPolicies that exist."""
-    for name in names:
-        kube.delete(context, namespace, f"authorizationpolicy/{name}")
+    kube.delete(context, namespace, *(f"authorizationpolicy/{name}" for name in names))

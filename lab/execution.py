@@ -92,6 +92,7 @@ def _with_dns(network: Network, etc: Path) -> list[str | Path]:
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in (_DNS | {"resolv.conf": f"nameserver {network.resolver}\n"}).items():
         (folder / name).write_text(text)
+        (folder / name).chmod(0o644)  # for any user, whatever the umask
     return [program("unshare"), "--mount", "--", program("sh"), "-c", _WITH_DNS, "sh", folder]
 
 

@@ -21,7 +21,7 @@ _OF_WRITES = ("metadata.managedFields", "metadata.resourceVersion", "metadata.ge
 Document = dict[str, Any]
 
 
-def apply(context: str, line: str, documents: Sequence[Document]) -> str:
+def apply(context: str, line: str, documents: Sequence[Document], retry_timeout: float | None = None) -> str:
     """Apply objects; returns what kubectl prints. `line` is kubectl's command, for errors.
 
     If the settings allow no change, only dry runs are sent. Raises ChangeNeededError, which then
@@ -38,7 +38,7 @@ def apply(context: str, line: str, documents: Sequence[Document]) -> str:
         for document in documents:
             _send(api, document)
 
-    client.call(context, line, do)
+    client.call(context, line, do, retry_timeout)
     return "\n".join(f"{_name(document)} serverside-applied" for document in documents)
 
 

@@ -55,6 +55,7 @@ def timeline(title: str, samples: Sequence[Sample], marks: Marks = ()) -> Plot:
             latency.plot([each.end for each in group], took, ".", color=color)
         latency.set(yscale="log", ylabel="latency, ms", xlabel="seconds", xlim=(0, edges[-1]))
         latency.yaxis.set_major_formatter("{x:g}")
+        latency.yaxis.set_minor_formatter(lambda *_: "")
         for row, (at, name) in enumerate(marks):
             for axes in (rate, latency):
                 axes.axvline(at, color=TEXT, linewidth=1, linestyle=(0, (3, 4)))
@@ -82,6 +83,19 @@ def bars(title: str, values: Mapping[str, float], unit: str, facts: str = "") ->
         axes.xaxis.set_visible(False)
         axes.spines["bottom"].set_visible(False)
         return figures.plot(title, facts or ", ".join(values), figure)
+
+
+def lines(title: str, series: Mapping[str, Mapping[int, float]], x: str, y: str) -> Plot:
+    """A line for each of up to two series; both axes start at 0. Its words are the names."""
+    height = 340
+    with figures.figure(height) as figure:
+        axes = figure.add_axes((0.08, 70 / height, 0.9, 1 - (70 + TITLE + _ROW) / height))
+        for (name, values), color, mark in zip(series.items(), (GOOD, TEXT), ("o", "s"), strict=False):
+            axes.plot([*values], [*values.values()], f"-{mark}", color=color, label=name)
+        ticks = sorted({at for values in series.values() for at in values})
+        axes.set(xlabel=x, ylabel=y, ylim=(0, None), xlim=(0, None), xticks=ticks)
+        axes.legend(loc="lower right")
+        return figures.plot(title, ", ".join(series), figure)
 
 
 def _facts(samples: Sequence[Sample], marks: Marks) -> str:

@@ -117,7 +117,7 @@ def test_only_mismatched_files_are_issued_again(files, broken, by, capsys):
 
 def test_expired_certificate_is_reissued(monkeypatch):
     with monkeypatch.context() as yesterday:
-        yesterday.setattr(pki, "_LEAF_DAYS", -1)
+        yesterday.setattr(pki, "_LEAF_LIFETIME", datetime.timedelta(days=-1))
         yesterday.setattr(pki, "_SKEW", datetime.timedelta(days=3))
         files = pki.ensure()
     assert openssl("verify", "-CAfile", files.mtls_ca, files.server_cert).returncode != 0

@@ -1,6 +1,7 @@
 """`make doctor`: what is needed, what was found, and the fix."""
 
 import os
+import shlex
 import socket
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 PROJECT = Path(__file__).parent.parent.parent
+PYTHON = shlex.quote(sys.executable)
 
 
 def doctor(**environment: str) -> subprocess.CompletedProcess[str]:
@@ -61,7 +63,7 @@ def test_a_port_in_use_and_a_free_one():
 )
 def test_a_missing_package_has_the_command_that_installs_it(gone, hidden):
     """In its own mount namespace that folder is empty."""
-    command = f"mount -t tmpfs none {hidden} && exec {sys.executable} -m lab doctor"
+    command = f"mount -t tmpfs none {hidden} && exec {PYTHON} -m lab doctor"
     answer = subprocess.run(
         ["unshare", "--mount", "sh", "-c", command],
         env=os.environ | {"COLUMNS": "200"},
@@ -79,7 +81,7 @@ def test_an_offline_machine_has_commands_that_give_it_an_address():
     """In its own network namespace it has none; the fix is tried there."""
 
     def offline(*before: str) -> list[str]:
-        command = " && ".join(["ip link set lo up", *before, f"exec {sys.executable} -m lab doctor"])
+        command = " && ".join(["ip link set lo up", *before, f"exec {PYTHON} -m lab doctor"])
         words = ["unshare", "--net", "sh", "-c", command]
         env = os.environ | {"COLUMNS": "300"}
         answer = subprocess.run(words, env=env, cwd=PROJECT, capture_output=True, text=True)

@@ -41,6 +41,11 @@ class ExecutionEnvironment:
         self._memory = 0
         self._starting_or_closing = threading.Lock()
 
+    @property
+    def reusable(self) -> bool:
+        """Whether it can have another invocation."""
+        return self.usable and not self._process.ended()
+
     def invoke(self, payload: bytes) -> Result:
         """Run one invocation; after a failure of the environment itself, `usable` is False."""
         request_id, self._tail = str(uuid.uuid4()), []

@@ -104,6 +104,10 @@ class FunctionProcess:
                     return round(int(line.split()[1]) / 1024)
         return 0
 
+    def ended(self) -> bool:
+        """Whether it has ended; until `clean_up`."""
+        return os.waitid(os.P_PIDFD, self.descriptor, os.WEXITED | os.WNOWAIT | os.WNOHANG) is not None
+
     def wait(self) -> int:
         """The exit status, negative for a signal. Its id stays in use until `clean_up`, for `kill`."""
         ended = os.waitid(os.P_PIDFD, self.descriptor, os.WEXITED | os.WNOWAIT)

@@ -111,8 +111,8 @@ class FunctionService:
                     raise TooManyRequestsError(name, "ReservedFunctionConcurrentInvocationLimitExceeded")
             elif self._unreserved() >= self._concurrency:
                 raise TooManyRequestsError(name, "ConcurrentInvocationLimitExceeded")
-            stale = [one for one in function.idle if not one.usable]
-            function.idle = [one for one in function.idle if one.usable]
+            stale = [one for one in function.idle if not one.reusable]
+            function.idle = [one for one in function.idle if one not in stale]
             environment = function.idle.pop() if function.idle else self._environment(function.version)
             function.busy.add(environment)
         _close(stale)

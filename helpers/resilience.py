@@ -1,0 +1,100 @@
+"""Timeouts, retries, and outlier detection on the way to the function, and what a request costs with them."""
+
+from typing import Any, NamedTuple
+
+from helpers import callers, curl, function, istio, kube
+from helpers.base import folding
+from helpers.base.settings import current
+from helpers.base.tables import Table
+
+_SLEEP = callers.in_pod("sleep", "deploy/sleep", "http://lambda.external", container="sleep")
+
+
+class Hop(NamedTuple):
+    """A proxy that forwards the request, and its route in a VirtualService."""
+
+    context: str
+    workload: str
+    virtual_service: str
+    route: str
+
+
+HOPS = {
+    "sidecar": Hop(
+        "gke", "deploy/sleep.sleep", "virtualservice/direct-lambda-through-egress-gateway", "/spec/http/0"
+    ),
+    "egress gateway": Hop(
+        "gke",
+        "deploy/istio-egressgateway.istio-egress",
+        "virtualservice/direct-lambda-through-egress-gateway",
+        "/spec/http/1",
+    ),
+    "ingress gateway": Hop(
+        "eks", "deploy/istio-ingressgateway.istio-ingress", "virtualservice/vs-lambda", "/spec/http/0"
+    ),
+}
+_NAMESPACES = {"gke": "istio-egress", "eks": "istio-ingress"}
+
+
+class Cost(NamedTuple):
+    """What a request got, after how many seconds, and how often the function was invoked for it."""
+
+    status: int
+    seconds: float
+    invocations: int
+
+
+def set_route(hop: str, field: str, value: Any) -> None:
+    """Set a field of the route at that hop, such as "timeout" or "retries", and wait until its Envoy has it.
+
+    https://istio.io/latest/docs/reference/config/networking/virtual-service/#HTTPRoute
+    """
+    at = HOPS[hop]
+    kube.set_field(at.context, _NAMESPACES[at.context], at.virtual_service, f"{at.route}/{field}", value)
+    istio.configured(at.context, at.workload, "routes", _in_envoy(field, value))
+
+
+def _in_envoy(field: str, value: Any) -> str:
+    """How Envoy's configuration shows it."""
+    if field == "timeout":
+        return f'"timeout": "{value}"'
+    if limit := value.get("perTryTimeout"):
+        return f'"perTryTimeout": "{limit}"'
+    return f'"numRetries": {value["attempts"]}'
+
+
+def set_connections(context: str, rule: str, field: str, value: Any, shown: str) -> None:
+    """Set a field of a DestinationRule for its only port, and wait until the gateway's Envoy has it.
+
+    `shown` is what Envoy's configuration has then. Those of one port replace the rule's.
+    https://istio.io/latest/docs/reference/config/networking/destination-rule/#TrafficPolicy
+    """
+    path = f"/spec/trafficPolicy/portLevelSettings/0/{field}"
+    kube.set_field(context, _NAMESPACES[context], f"destinationrule/{rule}", path, value)
+    workload = next(hop.workload for hop in HOPS.values() if hop.workload.endswith(_NAMESPACES[context]))
+    istio.configured(context, workload, "clusters", shown)
+
+
+@folding.step()
+def reset() -> None:
+    """The VirtualServices and DestinationRules as notebooks 4 and 5 applied them, in every Envoy."""
+    alb = {"ALB_HOST": current().alb_host}
+    kube.apply("eks", "manifests/eks/vs-lambda.yaml", **alb)
+    kube.apply("eks", "manifests/eks/dr-alb-ext.yaml", **alb)
+    kube.apply("gke", "manifests/gke/direct-lambda-through-egress-gateway.yaml")
+    kube.apply("gke", "manifests/gke/dr-lambda-ext.yaml")
+    for at in HOPS.values():
+        istio.not_configured(at.context, at.workload, "routes", '"numRetries": 3')
+
+
+def request() -> Cost:
+    """One request from `sleep`."""
+    parent = curl.traceparent()
+    answer = _SLEEP.ask(callers.FUNCTION, "-H", f"traceparent: {parent}")
+    return Cost(answer.status, answer.seconds, function.invocations(parent.split("-")[1]))
+
+
+def table(costs: dict[str, Cost], first: str) -> Table:
+    """A row for each request."""
+    rows = [(name, cost.status, f"{cost.seconds:.1f} s", cost.invocations) for name, cost in costs.items()]
+    return Table((first, "status", "took", "invocations"), rows)

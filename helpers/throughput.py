@@ -1,0 +1,126 @@
+"""Many requests from `sleep` by one curl: how many per second, how long they take, and what proxies use."""
+
+import shlex
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from statistics import median
+from typing import NamedTuple
+
+from helpers import curl, logs
+from helpers.base import command, folding
+from helpers.base.tables import Table
+from helpers.clusters import pods
+from helpers.pictures import plots
+from helpers.pictures.figures import Plot
+from helpers.pictures.plots import bars
+
+__all__ = ["Run", "bars", "lines", "proxies", "ramp", "run", "table", "where"]
+
+_SLEEP, _CONTAINER = ("gke", "sleep", "deploy/sleep"), "sleep"
+_PROXIES = {
+    "sidecar": ("gke", "sleep", "deploy/sleep"),
+    "egress gateway": ("gke", "istio-egress", "deploy/istio-egressgateway"),
+    "ingress gateway": ("eks", "istio-ingress", "deploy/istio-ingressgateway"),
+}
+_MOST, _LONGEST = 32, 20  # connections at once; seconds that one curl may take
+_TICKS = 100  # per second, in /proc/<pid>/stat: https://www.kernel.org/doc/html/latest/filesystems/proc.html
+CONNECTIONS = (1, 2, 4, 8, 32)
+
+
+class Run(NamedTuple):
+    """What one curl got: its seconds, the status of each response, and how many seconds each took."""
+
+    seconds: float
+    statuses: Counter[int]
+    times: list[float]
+
+    @property
+    def rate(self) -> float:
+        """Responses with 200 per second."""
+        return self.statuses[200] / self.seconds
+
+    @property
+    def median(self) -> float:
+        """Milliseconds for a request; half of them took longer."""
+        return 1000 * median(self.times)
+
+
+def run(requests: int, connections: int = 1, path: str = "/hello-world", *more: str) -> Run:
+    """Send so many requests from `sleep`, over up to `connections` connections at once (32 at most)."""
+    url = f"http://lambda.external{path}?[1-{requests}]"
+    at_once = ["--parallel", "--parallel-immediate", "--parallel-max", str(min(connections, _MOST))]
+    words = ["curl", "-s", "-m", str(_LONGEST), *(at_once if connections > 1 else []), *more]
+    line = shlex.join([*words, "-o", "/dev/null", "-w", r"%{http_code} %{time_total}\n", url])
+    clock = "read now _ </proc/uptime; echo now $now"
+    script = f"{clock}; {line}; {clock}"
+    done = pods.execute(*_SLEEP, ["sh", "-c", script], container=_CONTAINER, timeout=_LONGEST + 60)
+    command.show(command.shell_join([*pods.exec_words(*_SLEEP, _CONTAINER)]) + f" {line}")
+    rows = [each.split() for each in done.stdout.decode().splitlines()]
+    begin, end = (float(at) for name, at in rows if name == "now")
+    answers = [(int(status), float(took)) for status, took in rows if status != "now"]
+    return Run(end - begin, Counter(status for status, _ in answers), [took for _, took in answers])
+
+
+@folding.step()
+def ramp(requests: int, path: str = "/hello-world") -> dict[int, Run]:
+    """A run for each number of connections."""
+    return {connections: run(requests, connections, path) for connections in CONNECTIONS}
+
+
+@folding.step()
+def where(requests: int = 50) -> dict[str, float]:
+    """Milliseconds that a request spends on each part of its way, the median of so many."""
+    parent = curl.traceparent()
+    run(requests, 1, "/hello-world", "-H", f"traceparent: {parent}")
+    took = []
+    for at in _PROXIES.values():
+        entries = logs.envoy_all(*at, parent.split("-")[1], requests)
+        took.append(median(float(entry["microseconds"]) / 1000 for entry in entries))
+    sidecar, egress, ingress = took
+    return {
+        "sidecar to egress gateway": sidecar - egress,
+        "egress to ingress gateway": egress - ingress,
+        "load balancer and function": ingress,
+    }
+
+
+@folding.step()
+def proxies(requests: int, connections: int, path: str = "/hello-world") -> Table:
+    """Processor time that each Envoy uses for a request, and the share of a core while they are sent."""
+    before = {name: _processor(at) for name, at in _PROXIES.items()}
+    done = run(requests, connections, path)
+    rows = []
+    for name, at in _PROXIES.items():
+        used = _processor(at) - before[name]
+        rows.append((name, f"{1000 * used / requests:.1f} ms", f"{100 * used / done.seconds:.0f} %"))
+    return Table(("proxy", "processor time for a request", "of one core"), rows)
+
+
+def _processor(at: tuple[str, str, str]) -> float:
+    """Seconds of processor time that an Envoy has used."""
+    argv = ["sh", "-c", "cat /proc/[0-9]*/stat"]
+    lines = pods.execute(*at, argv, container="istio-proxy").stdout.decode().splitlines()
+    command.show(command.shell_join([*pods.exec_words(*at, "istio-proxy"), *argv]) + " | grep '(envoy)'")
+    fields = [line.rpartition(")")[2].split() for line in lines if "(envoy)" in line]
+    return sum(int(field[11]) + int(field[12]) for field in fields) / _TICKS
+
+
+def table(runs: Mapping[int, Run]) -> Table:
+    """A row for each number of connections."""
+    rows = [
+        (connections, f"{one.rate:.0f} /s", f"{one.median:.1f} ms", *_counts(one.statuses))
+        for connections, one in runs.items()
+    ]
+    return Table(("connections", "200", "median", "other responses"), rows)
+
+
+def _counts(statuses: Counter[int]) -> Iterable[str]:
+    return [
+        ", ".join(f"{status}, {count} times" for status, count in sorted(statuses.items()) if status != 200)
+    ]
+
+
+def lines(title: str, series: Mapping[str, Mapping[int, Run]]) -> Plot:
+    """Responses with 200 per second by the number of connections, a line for each series."""
+    values = {name: {at: one.rate for at, one in runs.items()} for name, runs in series.items()}
+    return plots.lines(title, values, "connections", "requests/s")
