@@ -3,7 +3,7 @@
 import base64
 import datetime
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.serialization import (
 from cryptography.x509.oid import NameOID
 
 from helpers import istio, kube
-from helpers.base import changes, command
+from helpers.base import changes, command, folding
 from helpers.base.settings import current
 from helpers.base.tables import Table
 from helpers.base.waiting import wait_until
@@ -99,7 +99,7 @@ def plug_in(context: str, issuer: Issuer, *trusted: Issuer) -> None:
 
 
 def wait(
-    proxies: Sequence[Proxy], issuers: dict[str, Issuer], *trusted: Issuer, timeout: float = 240
+    proxies: Sequence[Proxy], issuers: Mapping[str, Issuer], *trusted: Issuer, timeout: float = 240
 ) -> None:
     """Until each proxy has a certificate from its mesh's issuer, and trusts exactly these roots."""
     wanted = {_read(each.root) for each in trusted}
@@ -237,7 +237,28 @@ def restart(context: str, trusted: Sequence[Issuer], *workloads: str) -> None:
         kube.restart(context, namespace, name)
 
 
-def undo(workloads: dict[str, Sequence[str]]) -> None:
+@folding.step()
+def prepare(workloads: Mapping[str, Sequence[str]], own_of: Mapping[str, Issuer]) -> None:
+    """Each mesh has its own CA as a plugged-in one, roots that can change, and a trust domain of its own."""
+    for context, names in workloads.items():
+        plug_in(context, own_of[context], own_of[context])
+        istio.install(context, "manifests/mesh/one-root.yaml", TRUST_DOMAIN=f"{context}.example")
+        restart(context, [own_of[context]], *names)
+        wait([Proxy(context, name) for name in names], {context: own_of[context]}, own_of[context])
+
+
+@folding.step()
+def phase(
+    proxies: Sequence[Proxy], issuers: Mapping[str, Issuer], trusted: Mapping[str, Sequence[Issuer]]
+) -> None:
+    """Plug in each mesh's issuer and roots, and wait until its proxies have the result."""
+    for context, issuer in issuers.items():
+        plug_in(context, issuer, *trusted[context])
+        wait([each for each in proxies if each.context == context], {context: issuer}, *trusted[context])
+
+
+@folding.step()
+def undo(workloads: Mapping[str, Sequence[str]]) -> None:
     """Both meshes have the CA that istiod made, and the control plane of notebooks 2 and 3, again."""
     for context, names in workloads.items():
         kube.delete(context, "istio-system", "secret/cacerts")
