@@ -20,6 +20,7 @@ VALUES = {
     "RULE": 'from: [{source: {principals: ["*"]}}]',
     "GATEWAY_ADDRESS": "a0123456789abcdef0123456789abcde.us-east-1.elb.amazonaws.com",
     "SERVICE_TYPE": "ClusterIP",
+    "TRUST_DOMAIN": "eks.example",
     "TUTORIAL_ISTIO_HUB": "docker.io/istio",
     "TUTORIAL_ISTIO_REVISION": "1-30",
     "TUTORIAL_ISTIO_TAG": "1.30.5",
