@@ -75,7 +75,7 @@ def settle(caller: Caller, status: int, times: int = 10, timeout: float = 90) ->
             state=lambda found: str(found[-1]),
         )
     folding.show(texts[-1])
-    print(f"{caller.name}, one answer after another:", *(_word(answer) for answer in answers))
+    print(f"{caller.name}, responses in order:", *(_word(answer) for answer in answers))
     return answers
 
 

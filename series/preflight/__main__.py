@@ -41,7 +41,7 @@ def _refuse_other_settings() -> None:
     if given:
         sys.exit(
             f"{' and '.join(given)} in the environment would take effect, because {file.name} "
-            "does not set it: the run would go there.\n"
+            "does not set it: the run would use that endpoint.\n"
             f"Try: a new terminal, or unset {' '.join(given)}"
         )
 

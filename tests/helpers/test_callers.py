@@ -83,7 +83,7 @@ def test_answers_that_follow_the_old_policy_are_thrown_away(door, capsys):
     assert callers.settle(caller("somebody", door), 200, times=3) == [200, 403, 200, 403, 200, 200, 200]
     shown = capsys.readouterr().out
     assert shown.count("\ncurl ") == 1
-    assert shown.endswith("somebody, one answer after another: 200 403 200 403 200 200 200\n")
+    assert shown.endswith("somebody, responses in order: 200 403 200 403 200 200 200\n")
 
 
 def test_an_answer_that_does_not_come_times_out(door):
