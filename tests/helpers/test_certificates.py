@@ -2,6 +2,7 @@
 
 import datetime
 import itertools
+import re
 import shlex
 import shutil
 import stat
@@ -55,6 +56,19 @@ def test_another_client_has_the_same_ca_and_its_own_name(files):
     assert openssl(*client, "other.lambda.external", cert).returncode == 0
     assert openssl(*client, pki.CLIENT, cert).returncode != 0
     assert public_key("pkey", key) == public_key("x509", cert)
+
+
+def test_a_lifetime_in_seconds_another_ca_and_a_bundle(files, capsys):
+    ca = pki.another_ca("second", "A second CA")
+    cert, _ = pki.another_server(file="short", ca="second", seconds=2)
+    assert re.search(r"-not_after \d{14}Z", capsys.readouterr().out)
+    verify = ("verify", "-purpose", "sslserver", "-verify_hostname", pki.SERVER, "-CAfile")
+    assert openssl(*verify, pki.bundle("both", files.mtls_ca, ca), cert).returncode == 0
+    assert openssl(*verify, files.mtls_ca, cert).returncode != 0
+    pki.wait_for_expiry(cert)
+    assert "expired" in openssl(*verify, ca, cert).stderr
+    pki.delete(cert, ca)
+    assert not cert.exists() and not ca.with_suffix(".key").exists()
 
 
 def test_client_certificate_is_not_valid_for_a_server(files):

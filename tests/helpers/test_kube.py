@@ -297,6 +297,48 @@ def test_delete_is_idempotent(place, service, capsys):
     kube.delete("eks", place, "service/door")
 
 
+def test_several_objects_are_deleted_in_order_and_missing_ones_are_skipped(place, capsys):
+    for name in ("one", "two"):
+        assert kubectl("-n", place, "create", "secret", "generic", name).returncode == 0
+    capsys.readouterr()
+    kube.delete("eks", place, "secret/two", "secret/none", "secret/one")
+    deleted = [line for line in capsys.readouterr().out.splitlines() if line.startswith("#")]
+    assert deleted == ['# → secret "two" deleted', '# → secret "one" deleted']
+
+
+def test_one_field_is_set_by_a_command_that_can_be_pasted(place, service, capsys):
+    kube.apply("eks", service, PLACE=place, PORT=443)
+    capsys.readouterr()
+    for value in (8443, 9443):
+        kube.set_field("eks", place, "service/door", "/spec/ports/0/port", value)
+    said = capsys.readouterr().out
+    assert said.endswith("# → service/door patched\n")
+    assert kube.require("eks", place, "service/door").spec.ports[0].port == 9443
+    first = said.partition("# →")[0]
+    assert pasted(first) == "service/door patched\n"
+    assert kube.require("eks", place, "service/door").spec.ports[0].port == 8443
+    kube.apply("eks", service, PLACE=place, PORT=443)  # which resets it
+    assert kube.require("eks", place, "service/door").spec.ports[0].port == 443
+    with pytest.raises(ApiError, match="between 1 and 65535"):
+        kube.set_field("eks", place, "service/door", "/spec/ports/0/port", 0)
+
+
+def test_in_check_mode_no_field_is_set(place, service, monkeypatch):
+    kube.apply("eks", service, PLACE=place, PORT=443)
+    monkeypatch.setenv("TUTORIAL_READ_ONLY", "1")
+    current.cache_clear()
+    with pytest.raises(ChangeNeededError, match="patch service/door"):
+        kube.set_field("eks", place, "service/door", "/spec/ports/0/port", 8443)
+
+
+def test_a_rejection_is_shown_and_an_acceptance_is_an_error(place, service, capsys):
+    capsys.readouterr()
+    assert "between 1 and 65535" in kube.rejected("eks", service, PLACE=place, PORT=70000)
+    assert "Error from server: Invalid" in capsys.readouterr().out
+    with pytest.raises(TutorialError, match="it was accepted"):
+        kube.rejected("eks", service, PLACE=place, PORT=443)
+
+
 def test_deletion_that_does_not_finish_times_out(place):
     finalizer = f"{{name: kept, namespace: {place}, finalizers: [example.com/kept]}}"
     kube.apply_text("eks", f"{{apiVersion: v1, kind: Secret, metadata: {finalizer}}}")

@@ -46,6 +46,14 @@ def test_bars_have_their_names_and_values():
     assert repr(plots.bars("A", {"b": 1}, "ms", "measured")) == "A\nmeasured"
 
 
+def test_lines_have_their_names_and_axes():
+    plot = plots.lines(
+        "Rates", {"HTTP/1.1": {1: 700.0, 8: 900.0}, "HTTP/2": {1: 600.0, 8: 2000.0}}, "connections", "/s"
+    )
+    assert {"HTTP/1.1", "HTTP/2", "connections", "/s", "1", "8"} <= set(texts(plot))
+    assert repr(plot) == "Rates\nHTTP/1.1, HTTP/2"
+
+
 def test_a_notebook_gets_a_picture_that_nbval_does_not_compare():
     bundle = plots.timeline("A drill", GOOD)._repr_mimebundle_()
     assert set(bundle) == {"text/html", "image/svg+xml", "text/plain"}
@@ -68,6 +76,11 @@ def test_the_readers_matplotlib_settings_have_no_effect(tmp_path, monkeypatch):
     with matplotlib.rc_context(fname=tmp_path / "matplotlibrc"):
         assert str(plots.bars("A", {"b": 1}, "ms")) == before
     assert not (tmp_path / "home").exists()
+
+
+def test_latencies_of_one_magnitude_have_no_labels_in_powers():
+    plot = plots.timeline("A", [Sample(n, 0.015 + n / 1000, 200) for n in range(10)])
+    assert not [text for text in texts(plot) if "^" in text]
 
 
 @pytest.mark.parametrize("seconds", [0, 3, 100, 4000])
