@@ -110,9 +110,10 @@ def wait(
     hint = "istioctl proxy-config secret shows what a proxy has; istiod's log, why"
     done = lambda left: not left  # noqa: E731
     wait_until("new certificates and roots", late, done, timeout=timeout, state=", ".join, hint=hint)
-    signers = _names([_read(each.certificate) for each in issuers.values()])
-    command.show(f"# All proxies have certificates from {signers}")
-    command.show(f"# and trust {_names(_read(each.root) for each in trusted)}")
+    print(
+        "All proxies have certificates from", _names([_read(each.certificate) for each in issuers.values()])
+    )
+    print("and trust", _names(_read(each.root) for each in trusted))
 
 
 def _has(proxy: Proxy, issuer: Issuer, wanted: set[x509.Certificate]) -> bool:
