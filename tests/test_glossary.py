@@ -15,7 +15,7 @@ ROWS = re.findall(
 )
 # Acronyms that need no entry, by reason.
 KNOWN = {
-    "whoever knows Kubernetes knows them": "API DNS HTTP HTTPS ID IP GB JSON MB SDK TCP TTL URL VPN",
+    "whoever knows Kubernetes knows them": "API CPU DNS HTTP HTTPS ID IP GB JSON MB SDK TCP TTL URL VPN",
     "the clouds themselves, and a part of one": "AWS GCP",
     "those who publish a standard, and its name": "W3C RFC",
     "a file's name": "README",
