@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from lab import as_root, binaries, cgroups, control, images, packages, values
+from lab import as_root, binaries, cgroups, control, images, packages, processes, values
 from lab.aws.dataplane.functions import runtime_image
 from lab.errors import LabError
 from lab.leftovers import clean_up
@@ -203,15 +203,8 @@ def _is_daemon(pid: int) -> bool:
 
 def _wait_gone(pid: int) -> None:
     deadline = time.monotonic() + STOP_LIMIT
-    while _alive(pid):
+    while processes.running(pid):
         if time.monotonic() > deadline:
             os.kill(pid, signal.SIGKILL)
             return
         time.sleep(0.1)
-
-
-def _alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False

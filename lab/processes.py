@@ -19,6 +19,14 @@ from lab.sockets import NamespacePath
 log = logging.getLogger(__name__)
 
 
+def running(pid: int) -> bool:
+    """Whether that process runs; not one that has ended while its ID is still in use."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
 class Process:
     """One started program."""
 

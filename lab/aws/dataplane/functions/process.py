@@ -10,7 +10,7 @@ import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab import as_root, cgroups, sockets
+from lab import as_root, cgroups, processes, sockets
 from lab.aws.dataplane.functions.sandbox import Sandbox
 from lab.aws.dataplane.functions.version import FunctionVersion
 
@@ -105,8 +105,8 @@ class FunctionProcess:
         return 0
 
     def ended(self) -> bool:
-        """Whether it has ended; until `clean_up`."""
-        return os.waitid(os.P_PIDFD, self.descriptor, os.WEXITED | os.WNOWAIT | os.WNOHANG) is not None
+        """Whether it has ended, even if `wait` does not return yet because threads of it still do."""
+        return self._process is not None and not processes.running(self._process.pid)
 
     def wait(self) -> int:
         """The exit status, negative for a signal. Its id stays in use until `clean_up`, for `kill`."""

@@ -35,11 +35,3 @@ def invoke(service: FunctionService, name: str = "f", event=None) -> dict:
 def failure(result: Result) -> dict:
     assert result.function_error == "Unhandled"
     return json.loads(result.payload)
-
-
-def running(pid: int) -> bool:
-    """Also False if it has ended and its ID is still in use."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return False

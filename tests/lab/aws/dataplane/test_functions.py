@@ -10,8 +10,9 @@ import pytest
 
 from lab import cgroups
 from lab.aws.dataplane.functions import FunctionService
+from lab.processes import running
 from tests.lab.aws.dataplane.alb import function, namespace, until
-from tests.lab.aws.dataplane.functions import COUNT, failure, invoke, place, running
+from tests.lab.aws.dataplane.functions import COUNT, failure, invoke, place
 
 ARN = "arn:aws:lambda:us-east-1:123456789012:function:"
 
