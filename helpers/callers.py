@@ -12,10 +12,9 @@ from helpers.base import folding
 from helpers.base.tables import Table
 from helpers.base.waiting import wait_until
 from helpers.curl import CurlResult, Pod
+from helpers.proxies import EGRESS, INGRESS
 
 FUNCTION = "GET /hello-world"
-_EGRESS = Pod("gke", "istio-egress", "deploy/istio-egressgateway")
-_INGRESS = Pod("eks", "istio-ingress", "deploy/istio-ingressgateway")
 _CLOSED = "closed"  # no HTTP answer
 
 
@@ -39,6 +38,9 @@ class Caller:
 def in_pod(name: str, target: str, url: str, *more: str, container: str | None = None) -> Caller:
     """A pod in the namespace `sleep` in GKE, such as "deploy/sleep"."""
     return Caller(name, partial(curl.in_pod, "gke", "sleep", target, container=container), url, more)
+
+
+SLEEP = in_pod("sleep", "deploy/sleep", "http://lambda.external", container="sleep")
 
 
 def with_certificate(name: str, pair: tuple[Path, Path], url: str, *more: str | Path) -> Caller:
@@ -120,7 +122,7 @@ class Answers:
                 entry["status"],
                 entry["details"],
             )
-            for name, at, count in (("egress", _EGRESS, len(inside)), ("ingress", _INGRESS, passed))
+            for name, at, count in (("egress", EGRESS, len(inside)), ("ingress", INGRESS, passed))
             for entry in logs.envoy_all(*at, self.trace, count)
         ]
         counted = [(*row, len([*same])) for row, same in groupby(sorted(rows, key=str))]

@@ -3,38 +3,29 @@
 import shlex
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from threading import Thread
-from typing import NamedTuple
 
 from helpers import wire
 from helpers.base import command, folding
 from helpers.base.command import relative
-from helpers.base.errors import TutorialError
 from helpers.base.settings import current
 from helpers.base.tables import Table
 from helpers.base.waiting import wait_until
 from helpers.clusters import debug, pods
+from helpers.curl import Pod
+from helpers.proxies import EGRESS, INGRESS, PATH, SIDECAR
 
 _CONTAINER = "capture"
 _LATE = 1.0  # second until the last packet is there
+_LONGEST = 180  # seconds that a capture may take
 
 
-class Place(NamedTuple):
-    """A network interface of a pod."""
-
-    context: str
-    namespace: str
-    target: str
-    interface: str
-
-
-PLACES = {
-    "inside the pod of sleep": Place("gke", "sleep", "deploy/sleep", "lo"),
-    "pod of sleep": Place("gke", "sleep", "deploy/sleep", "eth0"),
-    "egress gateway": Place("gke", "istio-egress", "deploy/istio-egressgateway", "eth0"),
-    "ingress gateway": Place("eks", "istio-ingress", "deploy/istio-ingressgateway", "eth0"),
+PLACES: dict[str, tuple[Pod, str]] = {  # and the pod's network interface
+    "inside the pod of sleep": (SIDECAR, "lo"),
+    "pod of sleep": (SIDECAR, "eth0"),
+    "egress gateway": (EGRESS, "eth0"),
+    "ingress gateway": (INGRESS, "eth0"),
 }
 
 
@@ -65,35 +56,8 @@ class Captures(dict[str, bytes]):
 @folding.step()
 def prepare() -> None:
     """Start a container with tcpdump beside each proxy; it ends with the proxy's pod."""
-    for context, namespace, target in dict.fromkeys(each[:3] for each in PLACES.values()):
-        debug.attach(context, namespace, target, current().TUTORIAL_TOOLS_IMAGE, _CONTAINER)
-
-
-class _Tcpdump(Thread):
-    """tcpdump at one place; its output is the capture."""
-
-    def __init__(self, place: Place) -> None:
-        super().__init__(daemon=True)
-        self.place, self.data = place, b""
-        self.error: TutorialError | None = None
-        self.file = f"/tmp/{place.interface}.pid"
-
-    def run(self) -> None:
-        script = f"{shlex.join(_tcpdump(self.place.interface))} & echo $! > {self.file}; wait"
-        try:
-            pods.execute(
-                *self.place[:3], ["sh", "-c", script], container=_CONTAINER, timeout=180, output=self._take
-            )
-        except TutorialError as error:
-            self.error = error
-
-    def _take(self, output: bytes) -> None:
-        self.data += output
-
-    def stop(self) -> None:
-        argv = ["sh", "-c", f"kill $(cat {self.file})"]
-        pods.execute(*self.place[:3], argv, container=_CONTAINER)
-        self.join(30)
+    for pod in PATH.values():
+        debug.attach(*pod, current().TUTORIAL_TOOLS_IMAGE, _CONTAINER)
 
 
 @contextmanager
@@ -102,34 +66,45 @@ def running() -> Iterator[Captures]:
 
     The commands that are printed do the same by hand, each in a terminal of its own. Raises TutorialError.
     """
-    dumps = {name: _Tcpdump(place) for name, place in PLACES.items()}
     captured = Captures()
-    for name, dump in dumps.items():
-        dump.start()
-        wait_until(f"tcpdump: {name}", lambda: bool(dump.data or dump.error), bool, timeout=60)  # noqa: B023
-    try:
+    with ExitStack() as stack:
+        written = {name: stack.enter_context(_tcpdump(name)) for name in PLACES}
         yield captured
-    finally:
         time.sleep(_LATE)
-        for name, dump in dumps.items():
-            if dump.error:
-                raise dump.error
-            dump.stop()
-            captured[name] = dump.data
-            _file(name).parent.mkdir(parents=True, exist_ok=True)
-            _file(name).write_bytes(dump.data)
-        _show()
+    for name, data in written.items():
+        captured[name] = bytes(data)
+        _file(name).parent.mkdir(parents=True, exist_ok=True)
+        _file(name).write_bytes(data)
+    _show()
 
 
-def _tcpdump(interface: str) -> list[str]:
+@contextmanager
+def _tcpdump(name: str) -> Iterator[bytearray]:
+    """tcpdump at one place while the block runs: what it has written so far."""
+    pod, interface = PLACES[name]
+    data, number = bytearray(), f"/tmp/{interface}.pid"  # in that container
+    program = ["sh", "-c", f"{shlex.join(_words(interface))} & echo $! > {number}; wait"]
+    dump = pods.Background(*pod, program, container=_CONTAINER, timeout=_LONGEST, output=data.extend)
+    dump.start()
+    wait_until(f"tcpdump: {name}", lambda: bool(data) or not dump.is_alive(), bool, timeout=60)
+    try:
+        yield data
+    finally:
+        if dump.is_alive():
+            pods.execute(*pod, ["sh", "-c", f"kill $(cat {number})"], container=_CONTAINER)
+            dump.join(30)
+    if dump.error:
+        raise dump.error
+
+
+def _words(interface: str) -> list[str]:
     return ["tcpdump", "-i", interface, "--immediate-mode", "-U", "-Z", "root", "-w", "-", "tcp"]
 
 
 @folding.step()
 def _show() -> None:
-    for name, place in PLACES.items():
-        words = pods.exec_words(*place[:3], _CONTAINER)
-        line = command.shell_join([*words, *_tcpdump(place.interface)])
+    for name, (pod, interface) in PLACES.items():
+        line = command.shell_join([*pods.exec_words(*pod, _CONTAINER), *_words(interface)])
         command.show(f"{line} > {relative(_file(name))}")
 
 

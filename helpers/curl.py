@@ -42,6 +42,11 @@ class Pod(NamedTuple):
     namespace: str
     target: str
 
+    @property
+    def workload(self) -> str:
+        """As istioctl calls it: "deploy/sleep.sleep"."""
+        return f"{self.target}.{self.namespace}"
+
 
 Origin = Literal["outside", "VPC"] | Pod
 

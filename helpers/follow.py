@@ -22,13 +22,12 @@ from helpers.curl import CurlResult, Pod
 from helpers.pictures import explain, hop
 from helpers.pictures.hop import Hop
 from helpers.pictures.request_path import RequestPath
+from helpers.proxies import EGRESS, INGRESS
 
 T = TypeVar("T")
 _FLUSH = 12.0  # seconds; an Envoy writes its log every 10
 _SOON = 45.0  # seconds within which an Envoy's line, and the function's, is in its log
 _EDGE = "edge of the VPC"
-_EGRESS = Pod("gke", "istio-egress", "deploy/istio-egressgateway")
-_INGRESS = Pod("eks", "istio-ingress", "deploy/istio-ingressgateway")
 
 
 class Search(NamedTuple):
@@ -73,12 +72,12 @@ def _stops(result: CurlResult) -> list[Stop]:
     behind: list[Stop] = [_balancer, _function]
     if urlsplit(result.url).hostname == current().alb_host:
         return [_edge, *behind] if result.origin == "outside" else behind
-    behind = [partial(_envoy, "ingress gateway", "EKS", _INGRESS), *behind]
+    behind = [partial(_envoy, "ingress gateway", "EKS", INGRESS), *behind]
     if not isinstance(result.origin, Pod):
         return behind
     return [
         partial(_envoy, "sidecar", "GKE", result.origin),
-        partial(_envoy, "egress gateway", "GKE", _EGRESS),
+        partial(_envoy, "egress gateway", "GKE", EGRESS),
         *behind,
     ]
 
@@ -151,7 +150,7 @@ def _envoy(name: str, where: str, at: Pod, result: CurlResult, caller: Hop, sear
     entry = _found(lambda: logs.envoy(*at, trace, timeout=timeout)) if trace else _UNMARKED
     if isinstance(entry, Missing):
         return _missing(reached, entry, search)
-    if at == _INGRESS:  # a search by hand needs the address from which the load balancer was called
+    if at == INGRESS:  # a search by hand needs the address from which the load balancer was called
         logs.show_field(*at, trace, entry, "upstream_local")
     return hop.envoy(reached, entry)
 

@@ -65,14 +65,14 @@ def _run(
     return retry_while("the API server, for istioctl", once, away, timeout=retry_timeout)
 
 
-def install(context: str, path: str, **values: object) -> Output:
-    """Install what an IstioOperator file describes; installing it again changes nothing.
+def install(context: str, *paths: str, **values: object) -> Output:
+    """Install what IstioOperator files describe, the later ones over the first; again, it changes nothing.
 
     If the settings allow no change, it raises ChangeNeededError for the first object that differs.
     https://istio.io/latest/docs/reference/commands/istioctl/#istioctl-install
     """
-    file = manifests.write(path, context, **values)
-    flags = ["-f", str(file)]  # which has the revision
+    files = [manifests.write(path, context, **values) for path in paths]
+    flags = [word for file in files for word in ("-f", str(file))]  # the first has the revision
     argv = ["istioctl", "--context", kubeconfig.require_context(context), "install", "-y", *flags]
     if current().TUTORIAL_READ_ONLY:
         _require_installed(context, command.shell_join(argv), flags)
@@ -149,6 +149,24 @@ def policies(context: str, workload: str, *names: str) -> Output:
         return set(found) == set(names)
 
     return _once(f"{', '.join(names) or 'no policy'} in {workload}", complete, context, words, 60, _IN_SYNC)
+
+
+def secrets(context: str, workload: str) -> dict[str, list[x509.Certificate]]:
+    """The certificates in an Envoy, by the name of their secret: chains, and the CAs that it trusts."""
+    words = ("proxy-config", "secret", workload, "-o", "json")
+    return certificates_in(istioctl(context, *words, show=False).text)
+
+
+def certificates_in(answer: str) -> dict[str, list[x509.Certificate]]:
+    """The certificates in what `istioctl proxy-config secret -o json` prints; none of those not there yet."""
+    found = {}
+    for each in json.loads(answer)["dynamicActiveSecrets"]:
+        secret = each.get("secret", {})
+        content = secret.get("tlsCertificate", {}).get("certificateChain")
+        content = content or secret.get("validationContext", {}).get("trustedCa", {})
+        if pem := base64.b64decode(content.get("inlineBytes", "")):
+            found[each["name"]] = x509.load_pem_x509_certificates(pem)
+    return found
 
 
 def certificates(context: str, workload: str, serial: str) -> None:

@@ -203,22 +203,19 @@ def _delete(context: str, line: str, namespace: str, kind: str, name: str) -> No
 
 def scale(context: str, namespace: str, workload: str, replicas: int) -> None:
     """Set the number of a Deployment's pods, and wait until it has them."""
-    kind, _, name = workload.partition("/")
     line = kubectl.line(context, "-n", namespace, "scale", workload, f"--replicas={replicas}")
-    body = {"spec": {"replicas": replicas}}
-    _patch(context, line, kind, namespace, name, body, "application/merge-patch+json")
-    command.show_change(line, f"deployment.apps/{name} scaled")
+    _patch(context, line, namespace, workload, {"spec": {"replicas": replicas}}, "merge")
+    command.show_change(line, f"deployment.apps/{workload.partition('/')[2]} scaled")
     rollout(context, namespace, workload)
 
 
 def restart(context: str, namespace: str, workload: str) -> None:
     """Replace a Deployment's pods one after another, and wait until it is done."""
-    kind, _, name = workload.partition("/")
     line = kubectl.line(context, "-n", namespace, "rollout", "restart", workload)
     annotations = {"kubectl.kubernetes.io/restartedAt": datetime.now(UTC).isoformat(timespec="seconds")}
     body = {"spec": {"template": {"metadata": {"annotations": annotations}}}}
-    _patch(context, line, kind, namespace, name, body, "application/merge-patch+json")
-    command.show_change(line, f"deployment.apps/{name} restarted")
+    _patch(context, line, namespace, workload, body, "merge")
+    command.show_change(line, f"deployment.apps/{workload.partition('/')[2]} restarted")
     rollout(context, namespace, workload)
 
 
@@ -227,20 +224,19 @@ def set_field(context: str, namespace: str, what: str, path: str, value: Any) ->
 
     https://kubernetes.io/docs/tasks/manage-kubernetes-objects/update-api-object-kubectl-patch/
     """
-    kind, _, name = what.partition("/")
     body = [{"op": "add", "path": path, "value": value}]
     line = kubectl.line(context, "-n", namespace, "patch", what, "--type=json", "-p", json.dumps(body))
-    _patch(context, line, kind, namespace, name, body, "application/json-patch+json")
+    _patch(context, line, namespace, what, body, "json")
     command.show_change(line, f"{what} patched")
 
 
-def _patch(
-    context: str, line: str, kind: str, namespace: str, name: str, body: Any, content_type: str
-) -> None:
+def _patch(context: str, line: str, namespace: str, what: str, body: Any, kind_of_patch: str) -> None:
+    kind, _, name = what.partition("/")
     changes.begin(line)
 
     def do(api: "Client") -> None:
-        api.resource(kind).patch(body=body, name=name, namespace=namespace, content_type=content_type)
+        content = f"application/{kind_of_patch}-patch+json"
+        api.resource(kind).patch(body=body, name=name, namespace=namespace, content_type=content)
 
     client.call(context, line, do)
 

@@ -4,7 +4,6 @@ Each is a curl of its own, so a new connection: on open connections, a bad chang
 """
 
 import shlex
-import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -18,10 +17,11 @@ from helpers.clusters import pods
 from helpers.pictures import plots
 from helpers.pictures.figures import Plot
 from helpers.pictures.plots import Sample, bars
+from helpers.proxies import SIDECAR
 
 __all__ = ["Requests", "bars", "running"]
 
-_POD, _CONTAINER = ("gke", "sleep", "deploy/sleep"), "sleep"
+_CONTAINER = "sleep"
 _MOST = 20  # requests per second
 _SLACK = 60  # seconds for starting and ending
 # The loop prints the pod's clock and its own process; then, for each request, the clock when it was sent,
@@ -86,22 +86,6 @@ class Requests:
                 self._here, self._there, self.process = time.monotonic(), float(clock), more[0]
 
 
-class _Loop(threading.Thread):
-    """The program in the pod; its output goes to `sent`."""
-
-    def __init__(self, script: str, timeout: float, sent: Requests) -> None:
-        super().__init__(daemon=True)
-        self.script, self.timeout, self.sent = script, timeout, sent
-        self.error = TutorialError(script, "it ended before the block did", "a longer timeout=")
-
-    def run(self) -> None:
-        argv, take = ["sh", "-c", self.script], self.sent.take
-        try:
-            pods.execute(*_POD, argv, container=_CONTAINER, timeout=self.timeout, output=take)
-        except TutorialError as error:
-            self.error = error
-
-
 @contextmanager
 def running(*args: str, rate: float = 10, patience: float = 10, timeout: float = 300) -> Iterator[Requests]:
     """Send `rate` requests per second while the block runs, and wait for the last responses.
@@ -113,22 +97,29 @@ def running(*args: str, rate: float = 10, patience: float = 10, timeout: float =
         raise TutorialError("Sending requests", f"{rate:g} per second are not possible", f"rate={_MOST}")
     script = partial(_script, shlex.join(args or ("lambda.external/hello-world",)), rate, patience, timeout)
     sent = Requests()
-    loop = _Loop(script(*_CLOCK), timeout + patience + 2 * _SLACK, sent)
+    loop = pods.Background(
+        *SIDECAR,
+        ["sh", "-c", script(*_CLOCK)],
+        container=_CONTAINER,
+        timeout=timeout + patience + 2 * _SLACK,
+        output=sent.take,
+    )
+    ended = TutorialError("Sending requests", "it ended before the block did", "a longer timeout=")
     loop.start()
     while loop.is_alive() and not sent.process:
         time.sleep(0.02)
     if not sent.process:
-        raise loop.error
-    command.show(command.shell_join([*pods.exec_words(*_POD, _CONTAINER), "sh", "-c", script()]))
+        raise loop.error or ended
+    command.show(command.shell_join([*pods.exec_words(*SIDECAR, _CONTAINER), "sh", "-c", script()]))
     try:
         yield sent
     finally:
         if whole := loop.is_alive():
             with suppress(TutorialError):  # it ends by itself, too
-                pods.execute(*_POD, ["sh", "-c", f"kill {sent.process}"], container=_CONTAINER)
+                pods.execute(*SIDECAR, ["sh", "-c", f"kill {sent.process}"], container=_CONTAINER)
             loop.join(patience + _SLACK)
     if not whole:
-        raise loop.error
+        raise loop.error or ended
 
 
 def _script(args: str, rate: float, patience: float, timeout: float, *clock: str) -> str:

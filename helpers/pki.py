@@ -123,17 +123,40 @@ def another_ca(file: str, common_name: str) -> Path:
     return _cert(file)
 
 
+def new_ca(name: str, common_name: str, *, signer: str = "", below: int = 0) -> Path:
+    """The certificate of a new CA, signed by itself or another; `below` is how many may chain to it in a row.
+
+    An intermediate is valid for a year.
+    """
+    lifetime = _LEAF_LIFETIME if signer else _CA_LIFETIME
+    constraints, usage = f"CA:true,pathlen:{below}", "keyUsage=critical,keyCertSign,cRLSign"
+    line = _openssl(name, common_name, lifetime, constraints, usage, ca=signer)
+    changes.begin(line)
+    key, above = _new_key(name), read(_cert(signer)) if signer else None
+    subject = _subject(common_name)
+    builder = _builder(subject, above.subject if above else subject, key, lifetime)
+    builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=below), critical=True)
+    builder = builder.add_extension(_usage(key_cert_sign=True, crl_sign=True), critical=True)
+    if above:
+        identifier = x509.AuthorityKeyIdentifier.from_issuer_public_key(_public(above))
+        builder = builder.add_extension(identifier, critical=False)
+    signed = builder.sign(_read_key(_key(signer)) if signer else key, hashes.SHA256())
+    write(_cert(name), signed.public_bytes(Encoding.PEM), 0o644)
+    command.show_change(line)
+    return _cert(name)
+
+
 def bundle(file: str, *certificates: Path) -> Path:
     """One file with several certificates."""
     changes.begin(line := f"{command.shell_join(['cat', *certificates])} > {relative(_cert(file))}")
-    _write(_cert(file), b"".join(each.read_bytes() for each in certificates), 0o644)
+    write(_cert(file), b"".join(each.read_bytes() for each in certificates), 0o644)
     command.show_change(line)
     return _cert(file)
 
 
 def wait_for_expiry(certificate: Path, before: float = 0) -> None:
     """Wait until the certificate has expired, or `before` seconds less."""
-    end = _read_certificate(certificate).not_valid_after_utc.timestamp() - before
+    end = read(certificate).not_valid_after_utc.timestamp() - before
 
     def left() -> float:
         return end - time.time()
@@ -159,9 +182,14 @@ def delete(*certificates: Path) -> None:
         command.show_change(line)
 
 
+def read(certificate: Path) -> x509.Certificate:
+    """The first certificate in a file."""
+    return x509.load_pem_x509_certificate(certificate.read_bytes())
+
+
 def serial(certificate: Path) -> str:
     """The certificate's serial number, as istioctl prints it."""
-    return f"{_read_certificate(certificate).serial_number:032x}"
+    return f"{read(certificate).serial_number:032x}"
 
 
 def table() -> show.Table:
@@ -171,7 +199,7 @@ def table() -> show.Table:
     for name in ("mtls-ca", "server", "client", "stranger-ca", "stranger", "alb-ca", "alb"):
         if not _cert(name).exists():  # ACM does not export its own
             continue
-        certificate = _read_certificate(_cert(name))
+        certificate = read(_cert(name))
         rows.append(
             {
                 "file": relative(_cert(name)),
@@ -205,7 +233,7 @@ def _acm_roots() -> list[bool]:
         if (file := _cert(name).with_name(name)).exists():
             changes.begin(f"rm {relative(file)}")
             file.unlink()
-    _write(_cert("alb-ca"), b"".join(roots), 0o644)
+    write(_cert("alb-ca"), b"".join(roots), 0o644)
     print(f"{relative(_cert('alb-ca'))}: the roots that ACM's certificates chain to")
     return []
 
@@ -214,17 +242,7 @@ def _authority(name: str, common_name: str) -> bool:
     """Whether it exists already; otherwise it is issued."""
     if _fits(name, name):
         return True
-    line = _openssl(
-        name, common_name, _CA_LIFETIME, "CA:true,pathlen:0", "keyUsage=critical,keyCertSign,cRLSign"
-    )
-    changes.begin(line)
-    key = _new_key(name)
-    subject = _subject(common_name)
-    builder = _builder(subject, subject, key, _CA_LIFETIME)
-    builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-    builder = builder.add_extension(_usage(key_cert_sign=True, crl_sign=True), critical=True)
-    _write(_cert(name), builder.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM), 0o644)
-    command.show_change(line)
+    new_ca(name, common_name)
     return False
 
 
@@ -244,7 +262,7 @@ def _leaf(
     lifetime = lifetime or _LEAF_LIFETIME
     line = _openssl(name, host, lifetime, "CA:false", *uses, f"subjectAltName={','.join(names)}", ca=ca)
     changes.begin(line)
-    key, authority = _new_key(name), _read_certificate(_cert(ca))
+    key, authority = _new_key(name), read(_cert(ca))
     builder = _builder(_subject(host), authority.subject, key, lifetime)
     extensions: list[tuple[x509.ExtensionType, bool]] = [
         (x509.BasicConstraints(ca=False, path_length=None), True),
@@ -257,7 +275,7 @@ def _leaf(
     for extension, critical in extensions:
         builder = builder.add_extension(extension, critical)
     signed = builder.sign(_read_key(_key(ca)), hashes.SHA256())
-    _write(_cert(name), signed.public_bytes(Encoding.PEM), 0o644)
+    write(_cert(name), signed.public_bytes(Encoding.PEM), 0o644)
     command.show_change(line)
     return False
 
@@ -287,7 +305,7 @@ def _openssl(
 def _fits(name: str, ca: str, names: Sequence[str] = ()) -> bool:
     """Whether the certificate is valid, also tomorrow, and has this key, signer and these names."""
     try:
-        certificate, authority = _read_certificate(_cert(name)), _read_certificate(_cert(ca))
+        certificate, authority = read(_cert(name)), read(_cert(ca))
         certificate.verify_directly_issued_by(authority)
         same_key = _read_key(_key(name)).public_key() == certificate.public_key()
     except (OSError, ValueError, TypeError, InvalidSignature):
@@ -352,11 +370,12 @@ def _key(name: str) -> Path:
 
 def _new_key(name: str) -> ec.EllipticCurvePrivateKey:
     key = ec.generate_private_key(ec.SECP256R1())
-    _write(_key(name), key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()), 0o600)
+    write(_key(name), key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()), 0o600)
     return key
 
 
-def _write(path: Path, content: bytes, mode: int) -> None:
+def write(path: Path, content: bytes, mode: int) -> None:
+    """Write a file with these permissions, if its content is another."""
     if path.exists() and path.read_bytes() == content:
         return
     changes.begin(f"the file {relative(path)}")
@@ -364,10 +383,6 @@ def _write(path: Path, content: bytes, mode: int) -> None:
     path.unlink(missing_ok=True)  # an existing file would keep its mode
     with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
         file.write(content)
-
-
-def _read_certificate(path: Path) -> x509.Certificate:
-    return x509.load_pem_x509_certificate(path.read_bytes())
 
 
 def _read_key(path: Path) -> ec.EllipticCurvePrivateKey:

@@ -2,12 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 
-import yaml
-
 from helpers import callers, istio, kube
 from helpers.base import folding
 from helpers.callers import Caller
-from helpers.clusters import manifests
 
 
 @folding.step()
@@ -19,11 +16,10 @@ def compare(
     A policy is applied before the previous one is deleted, so the workload is never without.
     Raises ApiError, TimedOutError.
     """
+    namespace = workload.rpartition(".")[2]
     found = {}
     for name, rule in rules.items():
-        values = {"NAME": name, "RULE": rule}
-        namespace = yaml.safe_load(manifests.render(path, **values))["metadata"]["namespace"]
-        kube.apply(context, path, **values)
+        kube.apply(context, path, NAME=name, RULE=rule)
         delete(context, namespace, *(other for other in rules if other != name))
         istio.policies(context, workload, f"{name}.{namespace}")
         found[name] = callers.statuses(clients)

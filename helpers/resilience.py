@@ -6,34 +6,14 @@ from helpers import callers, curl, function, istio, kube
 from helpers.base import folding
 from helpers.base.settings import current
 from helpers.base.tables import Table
+from helpers.proxies import GATEWAYS, PATH
 
-_SLEEP = callers.in_pod("sleep", "deploy/sleep", "http://lambda.external", container="sleep")
-
-
-class Hop(NamedTuple):
-    """A proxy that forwards the request, and its route in a VirtualService."""
-
-    context: str
-    workload: str
-    virtual_service: str
-    route: str
-
-
-HOPS = {
-    "sidecar": Hop(
-        "gke", "deploy/sleep.sleep", "virtualservice/direct-lambda-through-egress-gateway", "/spec/http/0"
-    ),
-    "egress gateway": Hop(
-        "gke",
-        "deploy/istio-egressgateway.istio-egress",
-        "virtualservice/direct-lambda-through-egress-gateway",
-        "/spec/http/1",
-    ),
-    "ingress gateway": Hop(
-        "eks", "deploy/istio-ingressgateway.istio-ingress", "virtualservice/vs-lambda", "/spec/http/0"
-    ),
+# The proxies that forward a request, with the VirtualService and the route in it that they follow.
+_ROUTES = {
+    "sidecar": ("istio-egress", "virtualservice/direct-lambda-through-egress-gateway", "/spec/http/0"),
+    "egress gateway": ("istio-egress", "virtualservice/direct-lambda-through-egress-gateway", "/spec/http/1"),
+    "ingress gateway": ("istio-ingress", "virtualservice/vs-lambda", "/spec/http/0"),
 }
-_NAMESPACES = {"gke": "istio-egress", "eks": "istio-ingress"}
 
 
 class Cost(NamedTuple):
@@ -49,9 +29,9 @@ def set_route(hop: str, field: str, value: Any) -> None:
 
     https://istio.io/latest/docs/reference/config/networking/virtual-service/#HTTPRoute
     """
-    at = HOPS[hop]
-    kube.set_field(at.context, _NAMESPACES[at.context], at.virtual_service, f"{at.route}/{field}", value)
-    istio.configured(at.context, at.workload, "routes", _in_envoy(field, value))
+    proxy, (namespace, virtual_service, route) = PATH[hop], _ROUTES[hop]
+    kube.set_field(proxy.context, namespace, virtual_service, f"{route}/{field}", value)
+    istio.configured(proxy.context, proxy.workload, "routes", _in_envoy(field, value))
 
 
 def _in_envoy(field: str, value: Any) -> str:
@@ -66,13 +46,12 @@ def _in_envoy(field: str, value: Any) -> str:
 def set_connections(context: str, rule: str, field: str, value: Any, shown: str) -> None:
     """Set a field of a DestinationRule for its only port, and wait until the gateway's Envoy has it.
 
-    `shown` is what Envoy's configuration has then. Those of one port replace the rule's.
+    `shown` is what Envoy's configuration has then. The settings of one port replace the rule's.
     https://istio.io/latest/docs/reference/config/networking/destination-rule/#TrafficPolicy
     """
-    path = f"/spec/trafficPolicy/portLevelSettings/0/{field}"
-    kube.set_field(context, _NAMESPACES[context], f"destinationrule/{rule}", path, value)
-    workload = next(hop.workload for hop in HOPS.values() if hop.workload.endswith(_NAMESPACES[context]))
-    istio.configured(context, workload, "clusters", shown)
+    gateway, path = GATEWAYS[context], f"/spec/trafficPolicy/portLevelSettings/0/{field}"
+    kube.set_field(context, gateway.namespace, f"destinationrule/{rule}", path, value)
+    istio.configured(context, gateway.workload, "clusters", shown)
 
 
 @folding.step()
@@ -83,14 +62,14 @@ def reset() -> None:
     kube.apply("eks", "manifests/eks/dr-alb-ext.yaml", **alb)
     kube.apply("gke", "manifests/gke/direct-lambda-through-egress-gateway.yaml")
     kube.apply("gke", "manifests/gke/dr-lambda-ext.yaml")
-    for at in HOPS.values():
-        istio.not_configured(at.context, at.workload, "routes", '"numRetries": 3')
+    for proxy in PATH.values():
+        istio.not_configured(proxy.context, proxy.workload, "routes", '"numRetries": 3')
 
 
 def request() -> Cost:
     """One request from `sleep`."""
     parent = curl.traceparent()
-    answer = _SLEEP.ask(callers.FUNCTION, "-H", f"traceparent: {parent}")
+    answer = callers.SLEEP.ask(callers.FUNCTION, "-H", f"traceparent: {parent}")
     return Cost(answer.status, answer.seconds, function.invocations(parent.split("-")[1]))
 
 

@@ -2,7 +2,7 @@
 
 import shlex
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from statistics import median
 from typing import NamedTuple
 
@@ -10,18 +10,15 @@ from helpers import curl, logs
 from helpers.base import command, folding
 from helpers.base.tables import Table
 from helpers.clusters import pods
+from helpers.curl import Pod
 from helpers.pictures import plots
 from helpers.pictures.figures import Plot
 from helpers.pictures.plots import bars
+from helpers.proxies import PATH, SIDECAR
 
 __all__ = ["Run", "bars", "lines", "proxies", "ramp", "run", "table", "where"]
 
-_SLEEP, _CONTAINER = ("gke", "sleep", "deploy/sleep"), "sleep"
-_PROXIES = {
-    "sidecar": ("gke", "sleep", "deploy/sleep"),
-    "egress gateway": ("gke", "istio-egress", "deploy/istio-egressgateway"),
-    "ingress gateway": ("eks", "istio-ingress", "deploy/istio-ingressgateway"),
-}
+_CONTAINER = "sleep"
 _MOST, _LONGEST = 32, 20  # connections at once; seconds that one curl may take
 _TICKS = 100  # per second, in /proc/<pid>/stat: https://www.kernel.org/doc/html/latest/filesystems/proc.html
 CONNECTIONS = (1, 2, 4, 8, 32)
@@ -53,8 +50,8 @@ def run(requests: int, connections: int = 1, path: str = "/hello-world", *more: 
     line = shlex.join([*words, "-o", "/dev/null", "-w", r"%{http_code} %{time_total}\n", url])
     clock = "read now _ </proc/uptime; echo now $now"
     script = f"{clock}; {line}; {clock}"
-    done = pods.execute(*_SLEEP, ["sh", "-c", script], container=_CONTAINER, timeout=_LONGEST + 60)
-    command.show(command.shell_join([*pods.exec_words(*_SLEEP, _CONTAINER)]) + f" {line}")
+    done = pods.execute(*SIDECAR, ["sh", "-c", script], container=_CONTAINER, timeout=_LONGEST + 60)
+    command.show(command.shell_join(pods.exec_words(*SIDECAR, _CONTAINER)) + f" {line}")
     rows = [each.split() for each in done.stdout.decode().splitlines()]
     begin, end = (float(at) for name, at in rows if name == "now")
     answers = [(int(status), float(took)) for status, took in rows if status != "now"]
@@ -73,8 +70,8 @@ def where(requests: int = 50) -> dict[str, float]:
     parent = curl.traceparent()
     run(requests, 1, "/hello-world", "-H", f"traceparent: {parent}")
     took = []
-    for at in _PROXIES.values():
-        entries = logs.envoy_all(*at, parent.split("-")[1], requests)
+    for proxy in PATH.values():
+        entries = logs.envoy_all(*proxy, parent.split("-")[1], requests)
         took.append(median(float(entry["microseconds"]) / 1000 for entry in entries))
     sidecar, egress, ingress = took
     return {
@@ -87,20 +84,20 @@ def where(requests: int = 50) -> dict[str, float]:
 @folding.step()
 def proxies(requests: int, connections: int, path: str = "/hello-world") -> Table:
     """Processor time that each Envoy uses for a request, and the share of a core while they are sent."""
-    before = {name: _processor(at) for name, at in _PROXIES.items()}
+    before = {name: _processor(proxy) for name, proxy in PATH.items()}
     done = run(requests, connections, path)
     rows = []
-    for name, at in _PROXIES.items():
-        used = _processor(at) - before[name]
+    for name, proxy in PATH.items():
+        used = _processor(proxy) - before[name]
         rows.append((name, f"{1000 * used / requests:.1f} ms", f"{100 * used / done.seconds:.0f} %"))
     return Table(("proxy", "processor time for a request", "of one core"), rows)
 
 
-def _processor(at: tuple[str, str, str]) -> float:
+def _processor(proxy: Pod) -> float:
     """Seconds of processor time that an Envoy has used."""
     argv = ["sh", "-c", "cat /proc/[0-9]*/stat"]
-    lines = pods.execute(*at, argv, container="istio-proxy").stdout.decode().splitlines()
-    command.show(command.shell_join([*pods.exec_words(*at, "istio-proxy"), *argv]) + " | grep '(envoy)'")
+    lines = pods.execute(*proxy, argv, container="istio-proxy").stdout.decode().splitlines()
+    command.show(command.shell_join([*pods.exec_words(*proxy, "istio-proxy"), *argv]) + " | grep '(envoy)'")
     fields = [line.rpartition(")")[2].split() for line in lines if "(envoy)" in line]
     return sum(int(field[11]) + int(field[12]) for field in fields) / _TICKS
 
@@ -108,16 +105,16 @@ def _processor(at: tuple[str, str, str]) -> float:
 def table(runs: Mapping[int, Run]) -> Table:
     """A row for each number of connections."""
     rows = [
-        (connections, f"{one.rate:.0f} /s", f"{one.median:.1f} ms", *_counts(one.statuses))
+        (connections, f"{one.rate:.0f} /s", f"{one.median:.1f} ms", _others(one.statuses))
         for connections, one in runs.items()
     ]
     return Table(("connections", "200", "median", "other responses"), rows)
 
 
-def _counts(statuses: Counter[int]) -> Iterable[str]:
-    return [
-        ", ".join(f"{status}, {count} times" for status, count in sorted(statuses.items()) if status != 200)
-    ]
+def _others(statuses: Counter[int]) -> str:
+    return ", ".join(
+        f"{status}, {count} times" for status, count in sorted(statuses.items()) if status != 200
+    )
 
 
 def lines(title: str, series: Mapping[str, Mapping[int, Run]]) -> Plot:

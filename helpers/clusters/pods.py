@@ -4,10 +4,12 @@ import json
 import subprocess
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
+from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 from helpers.base.command import shell_join
-from helpers.base.errors import ApiError, TimedOutError
+from helpers.base.errors import ApiError, TimedOutError, TutorialError
 from helpers.clusters import client, kubectl
 
 if TYPE_CHECKING:
@@ -67,6 +69,36 @@ def execute(
         stream.close()
         raise TimedOutError(line, f"still running after {timeout:g} s")
     return _completed(context, line, stream)
+
+
+class Background(Thread):
+    """A program in a pod that runs while something else happens; `output` gets what it prints.
+
+    `error` is set if it could not be started, or its connection broke.
+    """
+
+    def __init__(
+        self,
+        context: str,
+        namespace: str,
+        target: str,
+        argv: Sequence[str],
+        *,
+        container: str,
+        timeout: float,
+        output: Callable[[bytes], None],
+    ) -> None:
+        super().__init__(daemon=True)
+        self.error: TutorialError | None = None
+        self._execute = partial(
+            execute, context, namespace, target, argv, container=container, timeout=timeout, output=output
+        )
+
+    def run(self) -> None:
+        try:
+            self._execute()
+        except TutorialError as error:
+            self.error = error
 
 
 def _open(api: "Client", path: str, asked: list[tuple[str, str]]) -> "WSClient":

@@ -22,11 +22,11 @@ from helpers.aws import command_line
 from helpers.base import command
 from helpers.base.errors import ApiError, ChangeNeededError
 from helpers.base.settings import ROOT
+from tests.pasting.grammar import DATA
 from tests.pasting.transcript import parse
 
 Call = tuple[str, str, dict[str, Any]]
 
-_DATA = os.environ["AWS_DATA_PATH"]  # set by awscli, removed when the settings are read
 _CHANGES_OTHERS = ("modify-vpc-attribute",)  # if the same CLI process runs it twice
 _QUESTION = re.compile("describe|get|list|filter|head|invoke", re.I)
 
@@ -49,7 +49,7 @@ def cli() -> Iterator[Any]:
     def read(line: str) -> Call:
         words = shlex.split(line.replace("\\\n", " "))
         assert words[0] == "aws"
-        with contextlib.chdir(ROOT), patch.dict(os.environ, AWS_DATA_PATH=_DATA):
+        with contextlib.chdir(ROOT), patch.dict(os.environ, AWS_DATA_PATH=DATA):
             driver = driver_of(words[2] if words[2] in _CHANGES_OTHERS else "")
             assert driver.main([*words[1:], "--region", "us-east-1"]) == 0, line
         return sent.pop()

@@ -8,7 +8,7 @@ import pytest
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 
-from helpers import roots
+from helpers import istio, roots
 
 
 @pytest.fixture
@@ -49,5 +49,5 @@ def test_the_chain_and_the_roots_of_a_proxy_are_read(root):
     found = [{"name": "default", "secret": chain}, {"name": "ROOTCA", "secret": trusted}]
     answer = json.dumps({"dynamicActiveSecrets": found})
     certificates = [read(mesh.certificate), read(root.certificate)]
-    assert roots.parse(answer) == (certificates, certificates[1:])
-    assert roots.parse('{"dynamicActiveSecrets": [{"name": "default"}]}') == ([], [])
+    assert istio.certificates_in(answer) == {"default": certificates, "ROOTCA": certificates[1:]}
+    assert istio.certificates_in('{"dynamicActiveSecrets": [{"name": "default"}]}') == {}

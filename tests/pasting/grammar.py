@@ -16,7 +16,7 @@ from awscli.customizations.eks.update_kubeconfig import UpdateKubeconfigCommand
 from awscli.customizations.s3.subcommands import S3TransferCommand
 from awscli.customizations.waiters import WaiterCaller
 
-_DATA = os.environ["AWS_DATA_PATH"]  # set by awscli, removed when the settings are read
+DATA = os.environ["AWS_DATA_PATH"]  # set by awscli, removed when the settings are read
 _SENDS = (
     (CLIOperationCaller, "invoke"),
     (WaiterCaller, "invoke"),
@@ -77,7 +77,7 @@ def _aws(arguments: list[str]) -> str:
     with contextlib.ExitStack() as stack:
         for owner, method in _SENDS:
             stack.enter_context(patch.object(owner, method, lambda *_: 0))
-        stack.enter_context(patch.dict(os.environ, AWS_DATA_PATH=_DATA))
+        stack.enter_context(patch.dict(os.environ, AWS_DATA_PATH=DATA))
         stack.enter_context(patch.dict("awscli.paramfile.LOCAL_PREFIX_MAP", _files()))
         errors = stack.enter_context(contextlib.redirect_stderr(io.StringIO()))
         stack.enter_context(contextlib.redirect_stdout(io.StringIO()))
