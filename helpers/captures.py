@@ -1,31 +1,55 @@
-"""Packet captures along the request's way, by tcpdump in containers beside the proxies."""
+"""Packet captures along the request's way, by tcpdump in containers beside the proxies and on the nodes."""
 
 import shlex
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any, NamedTuple
 
-from helpers import wire
+from helpers import key_log, kube, wire
 from helpers.base import command, folding
 from helpers.base.command import relative
+from helpers.base.errors import TutorialError
 from helpers.base.settings import current
 from helpers.base.tables import Table
 from helpers.base.waiting import wait_until
-from helpers.clusters import debug, pods
+from helpers.clusters import client, debug, pods
 from helpers.curl import Pod
-from helpers.proxies import EGRESS, INGRESS, PATH, SIDECAR
+from helpers.proxies import EGRESS, GATEWAYS, INGRESS, PATH, SIDECAR
 
 _CONTAINER = "capture"
-_LATE = 1.0  # second until the last packet is there
+_LATE = 2.0  # seconds; the kernel passes packets on in blocks, each after one second at most
 _LONGEST = 180  # seconds that a capture may take
+_NODES = {context: Pod(context, "default", "pod/on-the-node") for context in GATEWAYS}
+_KEYS = "/etc/istio/proxy/keys.log"  # in manifests/gke/key-log.yaml
 
 
-PLACES: dict[str, tuple[Pod, str]] = {  # and the pod's network interface
-    "inside the pod of sleep": (SIDECAR, "lo"),
-    "pod of sleep": (SIDECAR, "eth0"),
-    "egress gateway": (EGRESS, "eth0"),
-    "ingress gateway": (INGRESS, "eth0"),
+class Place(NamedTuple):
+    """Where packets are captured: a pod, the interface in it, and tcpdump's filter."""
+
+    pod: Pod
+    interface: str
+    filter: str = "tcp"
+
+
+# On a node, only the ports of the path: the rest are other people's connections, and this capture itself.
+_PATH_ONLY = "tcp and (port 443 or port 8080 or port 8443) and not net 127.0.0.0/8"
+INSIDE = "inside the pod of sleep"
+PLACES = {
+    INSIDE: Place(SIDECAR, "lo"),
+    "pod of sleep": Place(SIDECAR, "eth0"),
+    "egress gateway": Place(EGRESS, "eth0"),
+    "GKE node": Place(_NODES["gke"], "any", _PATH_ONLY),
+    "EKS node": Place(_NODES["eks"], "any", _PATH_ONLY),
+    "ingress gateway": Place(INGRESS, "eth0"),
+}
+# The connections of the path: where their packets are sure to be seen, and the port that accepts them.
+HOPS = {
+    "sidecar → egress gateway": ("pod of sleep", 8080),
+    "egress gateway → AWS": ("egress gateway", 443),
+    "AWS → ingress gateway": ("ingress gateway", 8443),
+    "ingress gateway → load balancer": ("ingress gateway", 443),
 }
 
 
@@ -46,6 +70,37 @@ class Captures(dict[str, bytes]):
         """With which protocols that host was called, as seen there."""
         return {each.protocol for each in wire.readings(self[place], [host])}
 
+    def hops(self) -> Table:
+        """Each hop of the path, where its packets were captured, and what of them is not TLS.
+
+        Raises TutorialError if a hop has no packets: then nothing is known about it.
+        """
+        rows = []
+        for hop, (place, port) in HOPS.items():
+            servers = wire.servers(self[place], port)
+            seen = {at: wire.unencrypted(self[at], servers) for at in self if at != INSIDE}
+            found = {at: plain for at, plain in seen.items() if plain is not None}
+            if not found:
+                raise TutorialError(
+                    f"Looking for {hop}", f"no packets to port {port} in {place}", "run it again."
+                )
+            plain = sorted(set().union(*found.values()))
+            rows.append((hop, ", ".join(found), ", ".join(plain) or "TLS only"))
+        return Table(("hop", "captured at", "content"), rows)
+
+    def unencrypted(self) -> list[str]:
+        """The hops on which something else than TLS was sent."""
+        return [hop for hop, _, content in self.hops().rows if content != "TLS only"]
+
+    def decrypted(self, keys: str) -> str:
+        """The request and the response on the internet, read with a log of keys. Raises TutorialError."""
+        found = key_log.decrypted(self["egress gateway"], keys, "lambda.external")
+        if not found:
+            raise TutorialError(
+                "Decrypting the capture at the egress gateway", "no connection has its keys in the log"
+            )
+        return "\n".join(each.decode(errors="replace").replace("\r\n", "\n") for each in found[0])
+
     def files(self) -> list[str]:
         """Where they are, for Wireshark."""
         return [relative(_file(place)) for place in self]
@@ -55,9 +110,41 @@ class Captures(dict[str, bytes]):
 
 @folding.step()
 def prepare() -> None:
-    """Start a container with tcpdump beside each proxy; it ends with the proxy's pod."""
+    """Start a container with tcpdump beside each proxy and on each gateway's node.
+
+    Those beside the proxies end with the proxies' pods.
+    """
     for pod in PATH.values():
         debug.attach(*pod, current().TUTORIAL_TOOLS_IMAGE, _CONTAINER)
+    for context, gateway in GATEWAYS.items():
+        at = _pod(gateway).spec.nodeName
+        there = kube.find(context, _NODES[context].namespace, _NODES[context].target)
+        if there and there.spec.nodeName != at:
+            kube.delete(context, _NODES[context].namespace, _NODES[context].target)
+        kube.apply(context, "manifests/mesh/on-the-node.yaml", NODE=at)
+        kube.wait_ready(context, _NODES[context].namespace, "on-the-node")
+
+
+@folding.step()
+def remove() -> None:
+    """Delete the pods on the nodes, and replace those of the path, with the containers beside the proxies."""
+    for context, pod in _NODES.items():
+        kube.delete(context, pod.namespace, pod.target)
+    for pod in PATH.values():
+        kube.restart(*pod)
+
+
+def keys() -> str:
+    """Copy the keys that the egress gateway has logged to a file, and return them."""
+    file = _folder() / "keys.log"
+    argv = ["cat", _KEYS]
+    done = pods.execute(*EGRESS, argv, container="istio-proxy")
+    line = command.shell_join([*pods.exec_words(*EGRESS, "istio-proxy"), *argv])
+    if done.returncode:
+        raise TutorialError(line, done.stderr.decode(errors="replace"))
+    _write(file, done.stdout)
+    command.show(f"{line} > {relative(file)}")
+    return done.stdout.decode("ascii")
 
 
 @contextmanager
@@ -73,17 +160,19 @@ def running() -> Iterator[Captures]:
         time.sleep(_LATE)
     for name, data in written.items():
         captured[name] = bytes(data)
-        _file(name).parent.mkdir(parents=True, exist_ok=True)
-        _file(name).write_bytes(data)
+        _write(_file(name), data)
     _show()
 
 
 @contextmanager
 def _tcpdump(name: str) -> Iterator[bytearray]:
-    """tcpdump at one place while the block runs: what it has written so far."""
-    pod, interface = PLACES[name]
+    """tcpdump at one place while the block runs: what it has written so far.
+
+    Raises TutorialError if packets are missing: then the capture proves nothing.
+    """
+    pod, interface, _ = place = PLACES[name]
     data, number = bytearray(), f"/tmp/{interface}.pid"  # in that container
-    program = ["sh", "-c", f"{shlex.join(_words(interface))} & echo $! > {number}; wait"]
+    program = ["sh", "-c", f"{shlex.join(_words(place))} & echo $! > {number}; wait"]
     dump = pods.Background(*pod, program, container=_CONTAINER, timeout=_LONGEST, output=data.extend)
     dump.start()
     wait_until(f"tcpdump: {name}", lambda: bool(data) or not dump.is_alive(), bool, timeout=60)
@@ -95,18 +184,40 @@ def _tcpdump(name: str) -> Iterator[bytearray]:
             dump.join(30)
     if dump.error:
         raise dump.error
+    if b"\n0 packets dropped by kernel" not in dump.errors:
+        raise TutorialError(
+            f"Capturing at {name}", dump.errors.decode(errors="replace"), "run the cell again."
+        )
 
 
-def _words(interface: str) -> list[str]:
-    return ["tcpdump", "-i", interface, "--immediate-mode", "-U", "-Z", "root", "-w", "-", "tcp"]
+def _words(place: Place) -> list[str]:
+    words = ["tcpdump", "-i", place.interface, "-U", "-Z", "root", "-w", "-"]
+    return [*words, place.filter]
 
 
 @folding.step()
 def _show() -> None:
-    for name, (pod, interface) in PLACES.items():
-        line = command.shell_join([*pods.exec_words(*pod, _CONTAINER), *_words(interface)])
+    for name, place in PLACES.items():
+        line = command.shell_join([*pods.exec_words(*place.pod, _CONTAINER), *_words(place)])
         command.show(f"{line} > {relative(_file(name))}")
 
 
+def _pod(of: Pod) -> Any:
+    line = command.shell_join(["kubectl", "--context", of.context, "-n", of.namespace, "get", of.target])
+    return client.call(of.context, line, lambda api: pods.of(api, of.namespace, of.target))
+
+
+def _folder() -> Path:
+    """For this user only: captures have requests in plain text, and keys read the rest."""
+    folder = current().TUTORIAL_BUILD_DIR / "captures"
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return folder
+
+
 def _file(place: str) -> Path:
-    return current().TUTORIAL_BUILD_DIR / "captures" / f"{place.replace(' ', '-')}.pcap"
+    return _folder() / f"{place.replace(' ', '-')}.pcap"
+
+
+def _write(file: Path, data: bytes | bytearray) -> None:
+    file.touch(mode=0o600)
+    file.write_bytes(data)

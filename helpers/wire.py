@@ -5,7 +5,8 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import dpkt
-from dpkt import ssl, ssl_ciphersuites
+import hpack
+from dpkt import http2, ssl, ssl_ciphersuites
 
 _LINKS = {
     dpkt.pcap.DLT_EN10MB: dpkt.ethernet.Ethernet,
@@ -14,9 +15,11 @@ _LINKS = {
 }
 # https://www.iana.org/assignments/tls-extensiontype-values/
 _SERVER_NAME, _ALPN, _SUPPORTED_VERSIONS = 0, 16, 43
+_RECORDS = {20, 21, 22, 23}  # https://www.rfc-editor.org/rfc/rfc8446#section-5.1
 _VERSIONS = {0x0304: "TLS 1.3", 0x0303: "TLS 1.2"}
 _METHODS = (b"GET ", b"POST ", b"HEAD ", b"PUT ")
 
+Endpoint = tuple[bytes, int]  # address and port
 Direction = tuple[bytes, int, bytes, int]  # from address and port, to address and port
 
 
@@ -33,7 +36,7 @@ def streams(capture: bytes) -> dict[Direction, bytes]:
     """What was sent in each direction of each TCP connection, in order."""
     reader = dpkt.pcap.Reader(io.BytesIO(capture))
     link = _LINKS[reader.datalink()]
-    found: dict[Direction, dict[int, bytes]] = {}
+    found: dict[Direction, list[tuple[int, bytes]]] = {}
     for _, packet in reader:
         try:
             ip = link(packet).data
@@ -42,10 +45,16 @@ def streams(capture: bytes) -> dict[Direction, bytes]:
         segment = getattr(ip, "data", None)
         if isinstance(segment, dpkt.tcp.TCP) and segment.data:
             direction = (ip.src, segment.sport, ip.dst, segment.dport)
-            found.setdefault(direction, {}).setdefault(segment.seq, bytes(segment.data))
-    return {
-        direction: b"".join(data for _, data in sorted(pieces.items())) for direction, pieces in found.items()
-    }
+            found.setdefault(direction, []).append((segment.seq, bytes(segment.data)))
+    return {direction: _joined(segments) for direction, segments in found.items()}
+
+
+def _joined(segments: list[tuple[int, bytes]]) -> bytes:
+    """The bytes in order, each once: a node's interfaces show a segment several times, whole and in parts."""
+    whole, first = b"", min(segments)[0]
+    for number, data in sorted(segments):
+        whole += data[max(0, first + len(whole) - number) :]
+    return whole
 
 
 def readings(capture: bytes, hosts: Iterable[str]) -> list[Reading]:
@@ -54,16 +63,64 @@ def readings(capture: bytes, hosts: Iterable[str]) -> list[Reading]:
     found = set()
     for (source, port, target, at), data in sent.items():
         if data.startswith(_METHODS) and any(host.encode() in data for host in wanted):
-            found.add(Reading("plain text", data.partition(b"\r\n")[0].decode(errors="replace")))
-        elif (hello := _handshake(data, ssl.TLSClientHello)) and (name := _server_name(hello)) in wanted:
-            answer = _handshake(sent.get((target, at, source, port), b""), ssl.TLSServerHello)
+            found.add(Reading("plain text", _first_line(data)))
+            continue
+        hello, answer = hellos(data, sent.get((target, at, source, port), b""))
+        if hello and (name := server_name(hello)) in wanted:
             found.add(_tls(name, hello, answer))
     return sorted(found)
 
 
 def contains(capture: bytes, text: str) -> bool:
-    """Whether this text was sent unencrypted."""
-    return any(text.encode() in data for data in streams(capture).values())
+    """Whether this text was sent unencrypted, also in a header that HTTP/2 compressed."""
+    return any(text.encode() in data or text in http2_headers(data) for data in streams(capture).values())
+
+
+def servers(capture: bytes, port: int) -> set[Endpoint]:
+    """Who accepted connections on this port."""
+    return {(target, at) for _, _, target, at in streams(capture) if at == port}
+
+
+def unencrypted(capture: bytes, accepting: set[Endpoint]) -> set[str] | None:
+    """What was sent to or by these servers that is not TLS: first lines; None if nothing was sent at all."""
+    sent = {way: data for way, data in streams(capture).items() if {way[:2], way[2:]} & accepting}
+    if not sent:
+        return None
+    plain = {way: data for way, data in sent.items() if not _is_tls(data)}
+    asked = {_first_line(data) for way, data in plain.items() if way[2:] in accepting}
+    return asked or {_first_line(data) for data in plain.values()}
+
+
+def _first_line(data: bytes) -> str:
+    return data.partition(b"\r\n")[0].decode(errors="replace")
+
+
+def http2_headers(data: bytes) -> str:
+    """The headers that a client sends on an HTTP/2 connection, a line each; "" if it is none."""
+    if not data.startswith(http2.HTTP2_PREFACE):
+        return ""
+    decoder, lines = hpack.Decoder(), []
+    try:
+        for frame in http2.frame_multi_factory(data, preface=True)[0]:
+            if isinstance(frame, http2.HeadersFrame):
+                lines += [": ".join(map(str, field)) for field in decoder.decode(frame.block_fragment)]
+    except (http2.HTTP2Exception, hpack.HPACKError):  # it is not whole
+        pass
+    return "\n".join(lines)
+
+
+def _is_tls(data: bytes) -> bool:
+    """Whether it is nothing but TLS records; the last one may be incomplete."""
+    try:
+        records, length = ssl.tls_multi_factory(data)
+    except ssl.SSL3Exception:
+        return False
+    return {record.type for record in records}.union(data[length : length + 1]) <= _RECORDS
+
+
+def hellos(sent: bytes, received: bytes) -> tuple[dpkt.Packet | None, dpkt.Packet | None]:
+    """The first TLS messages of client and server, as far as they were captured."""
+    return _handshake(sent, ssl.TLSClientHello), _handshake(received, ssl.TLSServerHello)
 
 
 def _handshake(data: bytes, kind: type[dpkt.Packet]) -> dpkt.Packet | None:
@@ -86,7 +143,8 @@ def _tls(name: str, hello: dpkt.Packet, answer: dpkt.Packet | None) -> Reading:
     return Reading(_VERSIONS.get(version, hex(version)), name, ssl_ciphersuites.BY_CODE[code].name, alpn)
 
 
-def _server_name(hello: dpkt.Packet) -> str:
+def server_name(hello: dpkt.Packet) -> str:
+    """The SNI, or ""."""
     # A list with one entry: its length, its type, the name's length, the name (RFC 6066).
     return dict(getattr(hello, "extensions", [])).get(_SERVER_NAME, b"")[5:].decode(errors="replace")
 

@@ -15,6 +15,8 @@ MANIFESTS = sorted((PROJECT / "manifests").glob("*/*.yaml"))
 VALUES = {
     "ALB_HOST": "alb.example.com",
     "TUTORIAL_CURL_IMAGE": "curlimages/curl:8.17.0",
+    "TUTORIAL_TOOLS_IMAGE": "nicolaka/netshoot:v0.13",
+    "NODE": "ip-10-0-1-55.ec2.internal",
     "NAME": "by-header",
     "RULE": 'from: [{source: {principals: ["*"]}}]',
     "GATEWAY_ADDRESS": "a0123456789abcdef0123456789abcde.us-east-1.elb.amazonaws.com",

@@ -74,7 +74,8 @@ def execute(
 class Background(Thread):
     """A program in a pod that runs while something else happens; `output` gets what it prints.
 
-    `error` is set if it could not be started, or its connection broke.
+    At its end, `errors` is what it printed as errors; `error` is set if it could not be started, or its
+    connection broke.
     """
 
     def __init__(
@@ -90,13 +91,14 @@ class Background(Thread):
     ) -> None:
         super().__init__(daemon=True)
         self.error: TutorialError | None = None
+        self.errors = b""
         self._execute = partial(
             execute, context, namespace, target, argv, container=container, timeout=timeout, output=output
         )
 
     def run(self) -> None:
         try:
-            self._execute()
+            self.errors = self._execute().stderr
         except TutorialError as error:
             self.error = error
 

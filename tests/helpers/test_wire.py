@@ -5,9 +5,11 @@ import ssl
 from contextlib import suppress
 
 import dpkt
+import hpack
 import pytest
 
-from helpers import pki, wire
+from helpers import captures, key_log, pki, wire
+from helpers.base.errors import TutorialError
 
 CLIENT, SERVER = (b"\x0a\x00\x00\x01", 40000), (b"\x0a\x00\x00\x02", 443)
 HOST = "lambda.external"
@@ -36,16 +38,24 @@ def handshake(files: pki.Certificates, **client: object) -> list[tuple[bool, byt
                 into.write(data)
                 sent.append((from_client, data))
     left.write(b"GET / HTTP/1.1\r\nX-Api-Key: secret\r\n\r\n")
-    return [*sent, (True, pipes[1].read())]
+    right.write(b"HTTP/1.1 200 OK\r\n\r\nHello")
+    return [*sent, (True, pipes[1].read()), (False, pipes[3].read())]
 
 
-def pcap(sent: list[tuple[bool, bytes]], *, link: int = dpkt.pcap.DLT_EN10MB, again: bool = False) -> bytes:
+def pcap(
+    sent: list[tuple[bool, bytes]],
+    *,
+    link: int = dpkt.pcap.DLT_EN10MB,
+    again: bool = False,
+    port: int = SERVER[1],
+) -> bytes:
     """A capture of these segments; `again` has the last one twice, as after a retransmission."""
+    accepting = (SERVER[0], port)
     file, positions = io.BytesIO(), {True: 1, False: 1}
     writer = dpkt.pcap.Writer(file, linktype=link)
     packets = []
     for from_client, data in sent:
-        (source, port), (target, at) = (CLIENT, SERVER) if from_client else (SERVER, CLIENT)
+        (source, port), (target, at) = (CLIENT, accepting) if from_client else (accepting, CLIENT)
         segment = dpkt.tcp.TCP(sport=port, dport=at, seq=positions[from_client], data=data)
         positions[from_client] += len(data)
         ip = dpkt.ip.IP(src=source, dst=target, p=dpkt.ip.IP_PROTO_TCP, data=segment)
@@ -93,3 +103,66 @@ def test_a_client_hello_without_an_answer_is_reported_as_refused(files):
 def test_an_empty_capture_and_other_protocols_contain_nothing():
     assert wire.readings(pcap([]), [HOST]) == []
     assert wire.readings(pcap([(True, b"\x16\x03\x01\x00"), (False, b"SSH-2.0-x")]), [HOST]) == []
+
+
+def http2(*fields: tuple[str, str]) -> bytes:
+    """What a client sends first: the preface, empty settings, and headers."""
+    block = hpack.Encoder().encode(fields, huffman=True)
+    headers = len(block).to_bytes(3) + b"\x01\x05" + (1).to_bytes(4) + block
+    return b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\x04\0\0\0\0\0" + headers
+
+
+def test_a_header_that_http2_compresses_is_found():
+    request = http2((":method", "GET"), ("x-api-key", "not-for-everyone"))
+    assert b"not-for-everyone" not in request
+    assert wire.contains(pcap([(True, request)]), "not-for-everyone")
+    assert not wire.contains(pcap([(True, request[:-8])]), "not-for-everyone")  # incomplete
+
+
+def test_segments_that_overlap_are_joined_once():
+    whole = [(True, b"0123456789")]
+    parts = [(True, b"0123"), (True, b"456789")]
+    assert next(iter(wire.streams(pcap(whole)).values())) == b"0123456789"
+    one, other = pcap(whole), pcap(parts)
+    header = 24  # of a pcap file
+    assert [*wire.streams(one + other[header:]).values()] == [b"0123456789"]
+
+
+def test_only_tls_records_count_as_encrypted(files):
+    accepting = wire.servers(pcap(handshake(files)), 443)
+    assert accepting == {SERVER}
+    assert wire.unencrypted(pcap(handshake(files)), accepting) == set()
+    assert wire.unencrypted(pcap([(True, http2((":method", "GET")))]), accepting) == {"PRI * HTTP/2.0"}
+    # A client that speaks TLS to a server that does not.
+    [first, *_] = handshake(files)
+    refused = pcap([first, (False, b"HTTP/1.1 400 Bad Request\r\n\r\n")])
+    assert wire.unencrypted(refused, accepting) == {"HTTP/1.1 400 Bad Request"}
+    assert wire.unencrypted(pcap([]), accepting) is None
+
+
+def test_each_hop_needs_packets_and_tls(files):
+    places = {place: handshake(files) for place in captures.PLACES}
+    at = {"pod of sleep": 8080, "egress gateway": 443, "ingress gateway": 8443}
+    seen = captures.Captures({place: pcap(sent, port=at.get(place, 443)) for place, sent in places.items()})
+    with pytest.raises(TutorialError, match=r"ingress gateway → load balancer.*no packets to port 443"):
+        seen.hops()
+    seen["ingress gateway"] += pcap(places["ingress gateway"])[24:]
+    assert seen.unencrypted() == []
+    seen["pod of sleep"] = pcap([(True, http2((":path", "/")))], port=8080)
+    assert seen.unencrypted() == ["sidecar → egress gateway"]
+
+
+def test_a_key_log_decrypts_its_own_connection_and_no_other(files, tmp_path):
+    log = tmp_path / "keys.log"
+    capture = pcap(handshake(files, keylog_filename=str(log)))
+    [(request, response)] = key_log.decrypted(capture, log.read_text(), HOST)
+    assert request == b"GET / HTTP/1.1\r\nX-Api-Key: secret\r\n\r\n"
+    assert response == b"HTTP/1.1 200 OK\r\n\r\nHello"
+    assert key_log.decrypted(capture, log.read_text(), "other.example") == []
+    assert key_log.decrypted(pcap(handshake(files)), log.read_text(), HOST) == []
+
+
+def test_a_capture_without_its_keys_says_so(files):
+    seen = captures.Captures({"egress gateway": pcap(handshake(files))})
+    with pytest.raises(TutorialError, match="no connection has its keys in the log"):
+        seen.decrypted("")
