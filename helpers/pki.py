@@ -38,7 +38,7 @@ _KINDS: dict[str, type[x509.DNSName | x509.UniformResourceIdentifier]] = {
 }
 _CN_LIMIT = 64  # characters of a common name, by X.509; the full name is in subjectAltName
 _PURPOSES = {ExtendedKeyUsageOID.SERVER_AUTH: "serverAuth", ExtendedKeyUsageOID.CLIENT_AUTH: "clientAuth"}
-_SKEW = datetime.timedelta(minutes=5)  # clocks of clusters differ a little
+SKEW = datetime.timedelta(minutes=5)  # clocks of clusters differ a little
 
 
 @dataclass
@@ -140,7 +140,7 @@ def new_ca(name: str, common_name: str, *, signer: str = "", below: int = 0) -> 
     if above:
         identifier = x509.AuthorityKeyIdentifier.from_issuer_public_key(_public(above))
         builder = builder.add_extension(identifier, critical=False)
-    signed = builder.sign(_read_key(_key(signer)) if signer else key, hashes.SHA256())
+    signed = builder.sign(read_key(_key(signer)) if signer else key, hashes.SHA256())
     write(_cert(name), signed.public_bytes(Encoding.PEM), 0o644)
     command.show_change(line)
     return _cert(name)
@@ -274,7 +274,7 @@ def _leaf(
     ]
     for extension, critical in extensions:
         builder = builder.add_extension(extension, critical)
-    signed = builder.sign(_read_key(_key(ca)), hashes.SHA256())
+    signed = builder.sign(read_key(_key(ca)), hashes.SHA256())
     write(_cert(name), signed.public_bytes(Encoding.PEM), 0o644)
     command.show_change(line)
     return False
@@ -307,7 +307,7 @@ def _fits(name: str, ca: str, names: Sequence[str] = ()) -> bool:
     try:
         certificate, authority = read(_cert(name)), read(_cert(ca))
         certificate.verify_directly_issued_by(authority)
-        same_key = _read_key(_key(name)).public_key() == certificate.public_key()
+        same_key = read_key(_key(name)).public_key() == certificate.public_key()
     except (OSError, ValueError, TypeError, InvalidSignature):
         return False
     now = datetime.datetime.now(datetime.UTC)  # which is earlier than the first day if the clock was set back
@@ -324,7 +324,7 @@ def _builder(
     now = datetime.datetime.now(datetime.UTC)
     builder = x509.CertificateBuilder(subject_name=subject, issuer_name=issuer, public_key=key.public_key())
     builder = builder.serial_number(x509.random_serial_number())
-    builder = builder.not_valid_before(now - _SKEW).not_valid_after(now + lifetime)
+    builder = builder.not_valid_before(now - SKEW).not_valid_after(now + lifetime)
     return builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
 
 
@@ -385,7 +385,8 @@ def write(path: Path, content: bytes, mode: int) -> None:
         file.write(content)
 
 
-def _read_key(path: Path) -> ec.EllipticCurvePrivateKey:
+def read_key(path: Path) -> ec.EllipticCurvePrivateKey:
+    """The private key in a file. Raises ValueError if it is of another kind."""
     key = load_pem_private_key(path.read_bytes(), password=None)
     if not isinstance(key, ec.EllipticCurvePrivateKey):
         raise ValueError(f"{relative(path)} is not an elliptic-curve key")

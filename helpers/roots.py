@@ -7,6 +7,7 @@ from pathlib import Path
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes
 from cryptography.x509.oid import NameOID
 
 from helpers import istio, kube, pki
@@ -16,6 +17,8 @@ from helpers.base.tables import Table
 from helpers.base.waiting import wait_until
 from helpers.clusters import kubectl
 from helpers.curl import Pod
+from helpers.pictures import chain_picture
+from helpers.pictures.svg import Picture
 
 _CONTROL_PLANE, _ONE_ROOT = "manifests/mesh/control-plane.yaml", "manifests/mesh/one-root.yaml"
 _FOLDER = "roots"  # in the one with the certificates
@@ -59,8 +62,10 @@ def own(context: str) -> Issuer:
     return Issuer(path, path.with_suffix(".key"), path)
 
 
-def plug_in(context: str, issuer: Issuer, *trusted: Issuer) -> None:
-    """What istiod signs with, and the roots that the mesh trusts: the Secret `cacerts`.
+def plug_in(context: str, issuer: Issuer, *trusted: Issuer, revoked: Sequence[Path] = ()) -> None:
+    """What istiod signs with, the roots that the mesh trusts, and revocation lists: the Secret `cacerts`.
+
+    With any list, Envoy requires one of each CA in a chain.
 
     https://istio.io/latest/docs/tasks/security/cert-management/plugin-ca-cert/
     """
@@ -68,6 +73,8 @@ def plug_in(context: str, issuer: Issuer, *trusted: Issuer) -> None:
     chain = dict.fromkeys((issuer.certificate, issuer.root))
     files["cert-chain.pem"] = pki.bundle(f"{_FOLDER}/{context}-chain", *chain)
     files["root-cert.pem"] = pki.bundle(f"{_FOLDER}/{context}-roots", *(each.root for each in trusted))
+    if revoked:
+        files["ca-crl.pem"] = pki.bundle(f"{_FOLDER}/{context}-revoked", *revoked)
     kube.secret(context, "istio-system", "cacerts", files)
 
 
@@ -105,11 +112,25 @@ def table(proxies: Sequence[Pod]) -> Table:
     for proxy in proxies:
         found = istio.secrets(proxy.context, proxy.workload)
         chain, roots = found[_OWN], found[_TRUSTED]
-        names = chain[0].extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-        [identity] = names.get_values_for_type(x509.UniformResourceIdentifier)
         signers = " ← ".join(dict.fromkeys(_name(each.issuer) for each in chain))
-        rows.append((proxy.context, identity, signers, _names(roots)))
+        rows.append((proxy.context, _identity(chain[0]), signers, _names(roots)))
     return Table(("mesh", "identity", "signed by", "trusts"), rows)
+
+
+def picture(proxies: Sequence[Pod], title: str, path: str = "") -> Picture:
+    """The chains that these proxies present, up to the roots that they trust."""
+    found = []
+    for proxy in proxies:
+        secrets = istio.secrets(proxy.context, proxy.workload)
+        chain = [each for each in secrets[_OWN] if each.issuer != each.subject]
+        top = next(each for each in secrets[_TRUSTED] if each.subject == chain[-1].issuer)
+        named = [(top, _name(top.subject)), *((each, _name(each.subject)) for each in reversed(chain[1:]))]
+        named.append((chain[0], _identity(chain[0])))
+        certificates = tuple(
+            chain_picture.Certificate(each.fingerprint(hashes.SHA256()).hex(), name) for each, name in named
+        )
+        found.append(chain_picture.Chain(proxy.context, certificates))
+    return chain_picture.chains(found, title, path)
 
 
 def delete() -> None:
@@ -121,6 +142,12 @@ def delete() -> None:
             file.unlink()
         files[0].parent.rmdir()
         command.show_change(line)
+
+
+def _identity(certificate: x509.Certificate) -> str:
+    names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    [identity] = names.get_values_for_type(x509.UniformResourceIdentifier)
+    return str(identity)
 
 
 def _names(certificates: Iterable[x509.Certificate]) -> str:
