@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from helpers import key_log, kube, wire
 from helpers.base import command, folding
@@ -14,7 +14,7 @@ from helpers.base.errors import TutorialError
 from helpers.base.settings import current
 from helpers.base.tables import Table
 from helpers.base.waiting import wait_until
-from helpers.clusters import client, debug, pods
+from helpers.clusters import debug, pods
 from helpers.curl import Pod
 from helpers.proxies import EGRESS, GATEWAYS, INGRESS, PATH, SIDECAR
 
@@ -54,7 +54,9 @@ HOPS = {
 
 
 class Captures(dict[str, bytes]):
-    """What was captured at each place, in the format of pcap."""
+    """What was captured at each place, in the format of pcap; `folder` has a file for each."""
+
+    folder = Path()
 
     def table(self, hosts: Iterable[str]) -> Table:
         """What can be read at each place, of TLS connections to these hosts and of plain text."""
@@ -103,7 +105,7 @@ class Captures(dict[str, bytes]):
 
     def files(self) -> list[str]:
         """Where they are, for Wireshark."""
-        return [relative(_file(place)) for place in self]
+        return [relative(_file(self.folder, place)) for place in self]
 
     def _ipython_display_(self) -> None: ...
 
@@ -117,7 +119,7 @@ def prepare() -> None:
     for pod in PATH.values():
         debug.attach(*pod, current().TUTORIAL_TOOLS_IMAGE, _CONTAINER)
     for context, gateway in GATEWAYS.items():
-        at = _pod(gateway).spec.nodeName
+        at = kube.pod(*gateway).spec.nodeName
         there = kube.find(context, _NODES[context].namespace, _NODES[context].target)
         if there and there.spec.nodeName != at:
             kube.delete(context, _NODES[context].namespace, _NODES[context].target)
@@ -148,20 +150,21 @@ def keys() -> str:
 
 
 @contextmanager
-def running() -> Iterator[Captures]:
-    """Capture at all places while the block runs; the result is complete after it.
+def running(name: str) -> Iterator[Captures]:
+    """Capture at all places while the block runs, into a folder of that name; complete after the block.
 
     The commands that are printed do the same by hand, each in a terminal of its own. Raises TutorialError.
     """
     captured = Captures()
+    captured.folder = _folder(name)
     with ExitStack() as stack:
-        written = {name: stack.enter_context(_tcpdump(name)) for name in PLACES}
+        written = {place: stack.enter_context(_tcpdump(place)) for place in PLACES}
         yield captured
         time.sleep(_LATE)
-    for name, data in written.items():
-        captured[name] = bytes(data)
-        _write(_file(name), data)
-    _show()
+    for place, data in written.items():
+        captured[place] = bytes(data)
+        _write(_file(captured.folder, place), data)
+    _show(captured.folder)
 
 
 @contextmanager
@@ -196,28 +199,24 @@ def _words(place: Place) -> list[str]:
 
 
 @folding.step()
-def _show() -> None:
+def _show(folder: Path) -> None:
     for name, place in PLACES.items():
         line = command.shell_join([*pods.exec_words(*place.pod, _CONTAINER), *_words(place)])
-        command.show(f"{line} > {relative(_file(name))}")
+        command.show(f"{line} > {relative(_file(folder, name))}")
 
 
-def _pod(of: Pod) -> Any:
-    line = command.shell_join(["kubectl", "--context", of.context, "-n", of.namespace, "get", of.target])
-    return client.call(of.context, line, lambda api: pods.of(api, of.namespace, of.target))
-
-
-def _folder() -> Path:
+def _folder(name: str = "") -> Path:
     """For this user only: captures have requests in plain text, and keys read the rest."""
-    folder = current().TUTORIAL_BUILD_DIR / "captures"
+    folder = current().TUTORIAL_BUILD_DIR / "captures" / name
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     return folder
 
 
-def _file(place: str) -> Path:
-    return _folder() / f"{place.replace(' ', '-')}.pcap"
+def _file(folder: Path, place: str) -> Path:
+    return folder / f"{place.replace(' ', '-')}.pcap"
 
 
 def _write(file: Path, data: bytes | bytearray) -> None:
+    file.unlink(missing_ok=True)  # an existing file would keep its mode
     file.touch(mode=0o600)
     file.write_bytes(data)

@@ -3,22 +3,37 @@
 import datetime
 from pathlib import Path
 
-from helpers import callers, curl, istio, kube, logs, pki
+from cryptography import x509
+
+from helpers import curl, istio, kube, logs, pki
 from helpers.base import folding
 from helpers.base.tables import Table
-from helpers.proxies import EGRESS, GATEWAYS, SIDECAR
+from helpers.base.waiting import wait_until
+from helpers.clusters import pods
+from helpers.proxies import EGRESS, GATEWAYS, INGRESS, SIDECAR
+
+_TRUSTED = "kubernetes://mtls-credential-cacert"  # the Envoy's secret
 
 
 @folding.step()
 def install(cluster: str, pair: tuple[Path, Path], ca: Path) -> None:
-    """Give a cluster's gateway this certificate and key, and the CAs to trust; wait until its Envoy has them.
+    """Give a cluster's gateway this certificate and key, and the CAs to trust.
 
-    Of several CAs in the file, the first must be one that the gateway did not have.
+    Waits until its Envoy has this certificate and exactly these CAs; raises TimedOutError.
     """
     certificate, key = pair
     gateway = GATEWAYS[cluster]
     files = {"key": key, "cert": certificate, "cacert": ca}
     kube.secret(cluster, gateway.namespace, "mtls-credential", files)
+    wanted = {*x509.load_pem_x509_certificates(ca.read_bytes())}
+    wait_until(
+        f"the CAs of {ca.name} in {gateway.workload}",
+        lambda: {*istio.secrets(cluster, gateway.workload).get(_TRUSTED, ())},
+        lambda found: found == wanted,
+        timeout=60,
+        interval=1,
+        state=lambda found: f"{len(found)} CAs",
+    )
     for each in (certificate, ca):
         istio.certificates(cluster, gateway.workload, pki.serial(each))
 
@@ -43,15 +58,15 @@ def expiry() -> Table:
 
 @folding.step()
 def failure() -> Table:
-    """One request from `sleep` that fails, and what each proxy on its way logged about it.
-
-    The ingress gateway logs requests, and none reaches it.
-    """
+    """One request from `sleep` that fails: what curl got, and what each proxy logged about it."""
     parent = curl.traceparent()
-    callers.SLEEP.ask(callers.FUNCTION, "-H", f"traceparent: {parent}")
-    rows = []
+    words = ("-H", f"traceparent: {parent}", "http://lambda.external/hello-world")
+    answer = curl.in_pod(*SIDECAR, *words, container="sleep")
+    rows: list[tuple[object, ...]] = [("curl", answer.status, "", answer.body)]
     for name, proxy in {"sidecar": SIDECAR, "egress gateway": EGRESS}.items():
         entry = logs.envoy(*proxy, parent)
         reason = entry["upstream_failure"] or entry["details"]
         rows.append((name, entry["status"], entry["flags"], reason))
-    return Table(("proxy", "status", "flags", "reason"), rows)
+    reached = parent in pods.logs(*INGRESS, "istio-proxy")
+    rows.append(("ingress gateway", "", "", "logged the request" if reached else "no request in its log"))
+    return Table(("where", "status", "flags", "reason"), rows)

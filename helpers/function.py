@@ -218,10 +218,10 @@ def log_lines(containing: str, timeout: float = 60) -> list[str]:
     )
 
 
-def invocations(containing: str, timeout: float = 120) -> int:
+def invocations(containing: str, at_least: int = 1, timeout: float = 120) -> int:
     """How many lines of the log group have this text, once no more arrive; raises TimedOutError.
 
-    CloudWatch returns lines some seconds after they were written.
+    CloudWatch returns lines some seconds after they were written, so the first ones need `at_least`.
     """
     counts = [-1] * 3
 
@@ -229,7 +229,7 @@ def invocations(containing: str, timeout: float = 120) -> int:
         counts.append(len(_logged(containing)))
         return counts[-3:]
 
-    settled = lambda last: len({*last}) == 1  # noqa: E731
+    settled = lambda last: len({*last}) == 1 and last[-1] >= at_least  # noqa: E731
     what = f"the lines with “{containing}”"
     return wait_until(what, probe, settled, timeout=timeout, interval=3, state=lambda last: str(last[-1]))[-1]
 

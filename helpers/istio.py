@@ -181,25 +181,29 @@ def certificates(context: str, workload: str, serial: str) -> None:
     command.show(f"{_line(context, words)} | grep {serial}", "\n".join(lines))
 
 
-def configured(context: str, workload: str, kind: str, wanted: str) -> None:
+def configured(context: str, workload: str, kind: str, wanted: str, fqdn: str = "") -> None:
     """Wait until an Envoy's "routes" or "clusters" have this text, and show the first line that does.
 
-    Raises TimedOutError after a minute.
+    With `fqdn`, only the clusters of this host count. Raises TimedOutError after a minute.
     """
-    words = ("proxy-config", kind, workload, "-o", "json")
+    words = _configuration(kind, workload, fqdn)
     output = _until(f"{wanted} in {workload}", _has(wanted), context, words, 60, _IN_SYNC)
     line = next(line.strip() for line in output.text.splitlines() if wanted in line)
     command.show(f"{_line(context, words)} | grep -m 1 '{wanted}'", line)
 
 
-def not_configured(context: str, workload: str, kind: str, unwanted: str) -> None:
-    """Wait until an Envoy's "routes" or "clusters" no longer have this text.
+def not_configured(context: str, workload: str, kind: str, *unwanted: str, fqdn: str = "") -> None:
+    """Wait until an Envoy's "routes" or "clusters" no longer have any of these texts.
 
-    Raises TimedOutError after a minute.
+    With `fqdn`, only the clusters of this host count. Raises TimedOutError after a minute.
     """
-    words = ("proxy-config", kind, workload, "-o", "json")
-    what = f"{unwanted} to be gone from {workload}"
-    _until(what, lambda output: unwanted not in output.text, context, words, 60, _IN_SYNC)
+    what = f"{', '.join(unwanted)} to be gone from {workload}"
+    gone = lambda output: not any(text in output.text for text in unwanted)  # noqa: E731
+    _until(what, gone, context, _configuration(kind, workload, fqdn), 60, _IN_SYNC)
+
+
+def _configuration(kind: str, workload: str, fqdn: str) -> tuple[str, ...]:
+    return ("proxy-config", kind, workload, *(("--fqdn", fqdn) if fqdn else ()), "-o", "json")
 
 
 def _has(wanted: str) -> Callable[[Output], bool]:

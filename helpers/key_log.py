@@ -7,22 +7,24 @@ from collections.abc import Iterator
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM, ChaCha20Poly1305
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 from dpkt import ssl
 
 from helpers import wire
 
 _APPLICATION_DATA = 23
-# Of cipher suites with AES-GCM, the key's length in bytes and the hash: RFC 8446, appendix B.4
-_SUITES = {0x1301: (16, hashes.SHA256()), 0x1302: (32, hashes.SHA384())}
+# The cipher, the key's length in bytes, and the hash: RFC 8446, appendix B.4
+_Cipher = type[AESGCM | ChaCha20Poly1305]
+_SUITES: dict[int, tuple[_Cipher, int, hashes.HashAlgorithm]] = {
+    0x1301: (AESGCM, 16, hashes.SHA256()),
+    0x1302: (AESGCM, 32, hashes.SHA384()),
+    0x1303: (ChaCha20Poly1305, 32, hashes.SHA256()),
+}
 
 
 def decrypted(capture: bytes, keys: str, server_name: str) -> list[tuple[bytes, bytes]]:
-    """What client and server sent on each connection to that name whose keys are in the log.
-
-    Only for the cipher suites with AES-GCM, which Envoy prefers on processors that have AES instructions.
-    """
+    """What client and server sent on each connection to that name whose keys are in the log."""
     sent = wire.streams(capture)
     found = []
     for (source, port, target, at), data in sent.items():
@@ -46,14 +48,20 @@ def _secrets(keys: str, random: bytes) -> list[bytes]:
     return [bytes.fromhex(logged[label]) for label in labels if label in logged]
 
 
-def _plain(stream: bytes, secret: bytes, length: int, digest: hashes.HashAlgorithm) -> bytes:
+def _plain(
+    stream: bytes,
+    secret: bytes,
+    cipher: _Cipher,
+    length: int,
+    digest: hashes.HashAlgorithm,
+) -> bytes:
     """The application data of one direction: https://www.rfc-editor.org/rfc/rfc8446#section-5.2"""
     key, start = _expand(secret, b"key", length, digest), _expand(secret, b"iv", 12, digest)
     whole, number = b"", 0
     for header, record in _records(stream):
         nonce = (int.from_bytes(start) ^ number).to_bytes(12)
         try:
-            inner = AESGCM(key).decrypt(nonce, record, header).rstrip(b"\0")
+            inner = cipher(key).decrypt(nonce, record, header).rstrip(b"\0")
         except InvalidTag:  # a part of the handshake, which has keys of its own
             continue
         number += 1

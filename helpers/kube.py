@@ -76,6 +76,12 @@ def find(context: str, namespace: str, what: str) -> Any | None:
         return None
 
 
+def pod(context: str, namespace: str, target: str) -> Any:
+    """The pod of a workload such as "deploy/sleep" that is not being deleted: a ready one, if any is."""
+    line = kubectl.line(context, "-n", namespace, "get", target)
+    return client.call(context, line, lambda api: pods.of(api, namespace, target))
+
+
 def require(context: str, namespace: str, what: str) -> Any:
     """Like `find`; if there is none, PrerequisiteError names the notebook that creates it."""
     missing = f"no {what} in {namespace} ({context})"

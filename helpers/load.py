@@ -1,4 +1,4 @@
-"""Requests from `sleep` at a steady rate, while something else happens: `with load.running() as sent:`.
+"""Requests from a pod at a steady rate, while something else happens: `with load.running() as sent:`.
 
 Each is a curl of its own, so a new connection: on open connections, a bad change would go unnoticed.
 """
@@ -14,6 +14,7 @@ from helpers.base import command
 from helpers.base.errors import TutorialError
 from helpers.base.tables import Table
 from helpers.clusters import pods
+from helpers.curl import Pod
 from helpers.pictures import plots
 from helpers.pictures.figures import Plot
 from helpers.pictures.plots import Sample, bars
@@ -43,6 +44,10 @@ class Requests:
     def failures(self) -> list[Sample]:
         """Those without a 2xx response."""
         return [each for each in self.samples if not each.ok]
+
+    def failed_lately(self, seconds: float) -> list[Sample]:
+        """The failures of the last so many seconds."""
+        return [each for each in self.failures if each.at > max(self.samples).at - seconds]
 
     @property
     def share(self) -> float:
@@ -87,18 +92,21 @@ class Requests:
 
 
 @contextmanager
-def running(*args: str, rate: float = 10, patience: float = 10, timeout: float = 300) -> Iterator[Requests]:
+def running(
+    *args: str, pod: Pod = SIDECAR, rate: float = 10, patience: float = 10, timeout: float = 300
+) -> Iterator[Requests]:
     """Send `rate` requests per second while the block runs, and wait for the last responses.
 
-    `args` are curl's, by default the function's URL; curl waits `patience` seconds, and the block may take
-    `timeout` seconds. Raises TutorialError if nothing could be sent, or not during the whole block.
+    `args` are curl's, by default the function's URL; the pod has a container `sleep` with curl, which waits
+    `patience` seconds. The block may take `timeout` seconds.
+    Raises TutorialError if nothing could be sent, or not during the whole block.
     """
     if not 0 < rate <= _MOST:
         raise TutorialError("Sending requests", f"{rate:g} per second are not possible", f"rate={_MOST}")
     script = partial(_script, shlex.join(args or ("lambda.external/hello-world",)), rate, patience, timeout)
     sent = Requests()
     loop = pods.Background(
-        *SIDECAR,
+        *pod,
         ["sh", "-c", script(*_CLOCK)],
         container=_CONTAINER,
         timeout=timeout + patience + 2 * _SLACK,
@@ -110,16 +118,20 @@ def running(*args: str, rate: float = 10, patience: float = 10, timeout: float =
         time.sleep(0.02)
     if not sent.process:
         raise loop.error or ended
-    command.show(command.shell_join([*pods.exec_words(*SIDECAR, _CONTAINER), "sh", "-c", script()]))
+    command.show(command.shell_join([*pods.exec_words(*pod, _CONTAINER), "sh", "-c", script()]))
     try:
         yield sent
     finally:
         if whole := loop.is_alive():
             with suppress(TutorialError):  # it ends by itself, too
-                pods.execute(*SIDECAR, ["sh", "-c", f"kill {sent.process}"], container=_CONTAINER)
+                pods.execute(*pod, ["sh", "-c", f"kill {sent.process}"], container=_CONTAINER)
             loop.join(patience + _SLACK)
-    if not whole:
+    if not whole or loop.error or loop.is_alive():
         raise loop.error or ended
+    if not sent.samples:
+        raise TutorialError(
+            "Sending requests", "no response arrived before the block ended", "a longer block"
+        )
 
 
 def _script(args: str, rate: float, patience: float, timeout: float, *clock: str) -> str:

@@ -15,12 +15,13 @@ from helpers.base import changes, command, folding
 from helpers.base.settings import current
 from helpers.base.tables import Table
 from helpers.base.waiting import wait_until
-from helpers.clusters import kubectl
+from helpers.clusters import kubectl, pods
 from helpers.curl import Pod
 from helpers.pictures import chain_picture
 from helpers.pictures.svg import Picture
 
 _CONTROL_PLANE, _ONE_ROOT = "manifests/mesh/control-plane.yaml", "manifests/mesh/one-root.yaml"
+_PROXY = "istio-proxy"
 _FOLDER = "roots"  # in the one with the certificates
 _OWN, _TRUSTED = "default", "ROOTCA"  # an Envoy's secrets: the chain that it presents; the roots
 
@@ -76,6 +77,21 @@ def plug_in(context: str, issuer: Issuer, *trusted: Issuer, revoked: Sequence[Pa
     if revoked:
         files["ca-crl.pem"] = pki.bundle(f"{_FOLDER}/{context}-revoked", *revoked)
     kube.secret(context, "istio-system", "cacerts", files)
+
+
+def wait_for_lists(proxy: Pod, revoked: Sequence[Path]) -> None:
+    """Until the pod of this proxy has these revocation lists; Kubernetes needs up to about a minute."""
+    words = ["cat", "/var/run/secrets/istio/crl/ca-crl.pem"]
+    line = command.shell_join([*pods.exec_words(*proxy, _PROXY), *words])
+    wait_until(
+        f"the revocation lists in the pod of {proxy.target}",
+        lambda: pods.execute(*proxy, words, container=_PROXY).stdout,
+        lambda found: found == b"".join(each.read_bytes() for each in revoked),
+        timeout=180,
+        interval=2,
+        state=lambda found: f"{found.count(b'BEGIN X509 CRL')} lists",
+    )
+    command.show(f"{line} | grep -c BEGIN", f"{len(revoked)}")
 
 
 def wait(
@@ -181,11 +197,11 @@ def restart(context: str, trusted: Sequence[Issuer], *workloads: Pod) -> None:
 @folding.step()
 def prepare(workloads: Mapping[str, Sequence[Pod]], own_of: Mapping[str, Issuer]) -> None:
     """Each mesh has its own CA as a plugged-in one, roots that can change, and a trust domain of its own."""
-    for context, pods in workloads.items():
+    for context, its in workloads.items():
         plug_in(context, own_of[context], own_of[context])
         istio.install(context, _CONTROL_PLANE, _ONE_ROOT, TRUST_DOMAIN=f"{context}.example")
-        restart(context, [own_of[context]], *pods)
-        wait(pods, {context: own_of[context]}, own_of[context])
+        restart(context, [own_of[context]], *its)
+        wait(its, {context: own_of[context]}, own_of[context])
 
 
 @folding.step()
@@ -201,8 +217,8 @@ def phase(
 @folding.step()
 def undo(workloads: Mapping[str, Sequence[Pod]]) -> None:
     """Both meshes have the CA that istiod made, and the control plane of notebooks 2 and 3, again."""
-    for context, pods in workloads.items():
+    for context, its in workloads.items():
         kube.delete(context, "istio-system", "secret/cacerts")
         istio.install(context, _CONTROL_PLANE)
-        restart(context, [own(context)], *pods)
+        restart(context, [own(context)], *its)
     delete()

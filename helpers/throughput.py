@@ -19,9 +19,9 @@ from helpers.proxies import PATH, SIDECAR
 __all__ = ["Run", "bars", "lines", "proxies", "ramp", "run", "table", "where"]
 
 _CONTAINER = "sleep"
-_MOST, _LONGEST = 32, 20  # connections at once; seconds that one curl may take
+_MOST, _LONGEST = 32, 20  # connections at once; seconds after which a curl is ended
 _TICKS = 100  # per second, in /proc/<pid>/stat: https://www.kernel.org/doc/html/latest/filesystems/proc.html
-CONNECTIONS = (1, 2, 4, 8, 32)
+CONNECTIONS = (1, 2, 4, 8, 12, 16, 32)
 
 
 class Run(NamedTuple):
@@ -34,7 +34,7 @@ class Run(NamedTuple):
     @property
     def rate(self) -> float:
         """Responses with 200 per second."""
-        return self.statuses[200] / self.seconds
+        return self.statuses[200] / max(self.seconds, 0.01)  # that clock's resolution
 
     @property
     def median(self) -> float:
@@ -43,10 +43,13 @@ class Run(NamedTuple):
 
 
 def run(requests: int, connections: int = 1, path: str = "/hello-world", *more: str) -> Run:
-    """Send so many requests from `sleep`, over up to `connections` connections at once (32 at most)."""
+    """Send so many requests from `sleep`, over up to `connections` connections at once (32 at most).
+
+    curl is ended after 20 seconds; the result has the responses until then.
+    """
     url = f"http://lambda.external{path}?[1-{requests}]"
     at_once = ["--parallel", "--parallel-immediate", "--parallel-max", str(min(connections, _MOST))]
-    words = ["curl", "-s", "-m", str(_LONGEST), *(at_once if connections > 1 else []), *more]
+    words = ["timeout", str(_LONGEST), "curl", "-s", *(at_once if connections > 1 else []), *more]
     line = shlex.join([*words, "-o", "/dev/null", "-w", r"%{http_code} %{time_total}\n", url])
     clock = "read now _ </proc/uptime; echo now $now"
     script = f"{clock}; {line}; {clock}"
@@ -83,14 +86,30 @@ def where(requests: int = 50) -> dict[str, float]:
 
 @folding.step()
 def proxies(requests: int, connections: int, path: str = "/hello-world") -> Table:
-    """Processor time that each Envoy uses for a request, and the share of a core while they are sent."""
-    before = {name: _processor(proxy) for name, proxy in PATH.items()}
+    """Processor time that each Envoy uses for a request, and the share of a core while they are sent.
+
+    The last row is the share of all cores that all programs on the node of `sleep` use meanwhile.
+    """
+    before, (busy, whole) = {name: _processor(proxy) for name, proxy in PATH.items()}, _node()
     done = run(requests, connections, path)
-    rows = []
+    (busy_then, whole_then), rows = _node(), []
     for name, proxy in PATH.items():
-        used = _processor(proxy) - before[name]
-        rows.append((name, f"{1000 * used / requests:.1f} ms", f"{100 * used / done.seconds:.0f} %"))
-    return Table(("proxy", "processor time for a request", "of one core"), rows)
+        used = (_processor(proxy) - before[name]) / max(sum(done.statuses.values()), 1)
+        share = 100 * used * sum(done.statuses.values()) / max(done.seconds, 0.01)
+        rows.append((name, f"{1000 * used:.1f} ms", f"{share:.0f} % of one core"))
+    share = 100 * (busy_then - busy) / max(whole_then - whole, 1)
+    rows.append(("everything on the node of sleep", "", f"{share:.0f} % of all cores"))
+    return Table(("what", "processor time for a request", "used"), rows)
+
+
+def _node() -> tuple[int, int]:
+    """Ticks that all cores of the node of `sleep` were busy, and all of them."""
+    argv = ["head", "-1", "/proc/stat"]
+    line = pods.execute(*SIDECAR, argv, container=_CONTAINER).stdout.decode()
+    command.show(command.shell_join([*pods.exec_words(*SIDECAR, _CONTAINER), *argv]))
+    user, nice, system, idle, waiting, *rest = (int(word) for word in line.split()[1:9])
+    busy = user + nice + system + sum(rest)
+    return busy, busy + idle + waiting
 
 
 def _processor(proxy: Pod) -> float:

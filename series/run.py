@@ -19,7 +19,7 @@ from traitlets.config import Config
 
 from helpers.base import contents, environment
 from helpers.base.command import relative
-from helpers.base.errors import SettingsError, for_people
+from helpers.base.errors import SettingsError, TutorialError, for_people
 from helpers.base.settings import current
 from series import fingerprint, proof
 from series.progress import Shown
@@ -110,18 +110,19 @@ def main(
     """Run the series; stop at the first notebook that fails."""
     numbers = names or by_default(beyond, write)
     chosen = between(first, last, beyond) if first or last else notebooks(numbers)
-    start, done = time.monotonic(), []
+    start, done, codes = time.monotonic(), [], {}
     for notebook in chosen:
         if last and not first and _finished(notebook):
             continue
+        codes[notebook] = fingerprint.of(nbformat.read(notebook, as_version=4))
         _run_with_progress(notebook)
         done.append(notebook)
     seconds = time.monotonic() - start
     console.print(f"\n{len(done)} notebooks in {seconds:.0f} s. Executed copies: {relative(executed())}/")
     if write:
         moment = datetime.now(UTC).isoformat(timespec="seconds")
-        for notebook in chosen:
-            _write_back(notebook, moment)
+        for notebook, code in codes.items():
+            _write_back(notebook, code, moment)
     if page := "".join(text_of(executed() / n.name, "the-page") for n in done):
         console.print("\nThe response that the pod in GKE got from the Lambda function:\n")
         console.print(page, markup=False)
@@ -174,9 +175,14 @@ def _run_with_progress(notebook: Path) -> None:
         sys.exit(1)
 
 
-def _write_back(notebook: Path, run: str) -> None:
-    """Copy outputs into the committed notebook, without what papermill adds, except the seconds."""
+def _write_back(notebook: Path, code: str, run: str) -> None:
+    """Copy outputs into the committed notebook, without what papermill adds, except the seconds.
+
+    Raises TutorialError if the code is another than before the run: the outputs are not of the present one.
+    """
     made = nbformat.read(executed() / notebook.name, as_version=4)
+    if fingerprint.of(made) != code:
+        raise TutorialError(f"Saving the outputs of {notebook.stem}", "the code changed while it ran")
     seconds = [round(cell.metadata.papermill.duration, 1) for cell in made.cells if cell.cell_type == "code"]
     fingerprint.stamp(made, run, seconds)
     made.metadata.pop("papermill", None)

@@ -68,7 +68,11 @@ def settings(
     def choose(**changed: str | None) -> Path:
         images = {"HUB": f"{hub}/istio", "TAG": "1.30.5"}
         ours = {f"TUTORIAL_ISTIO_{name}": value for name, value in images.items()}
-        ours |= {"TUTORIAL_CURL_IMAGE": f"{hub}/curl:8", "TUTORIAL_BUILD_DIR": str(tmp_path / "build")}
+        ours |= {
+            "TUTORIAL_CURL_IMAGE": f"{hub}/curl:8",
+            "TUTORIAL_TOOLS_IMAGE": f"{hub}/curl:8",
+            "TUTORIAL_BUILD_DIR": str(tmp_path / "build"),
+        }
         file = account.settings(tmp_path / "cloud.toml", **(ours | changed))
         monkeypatch.setenv("TUTORIAL_SETTINGS", str(file))
         return file

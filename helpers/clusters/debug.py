@@ -21,7 +21,7 @@ _AS_ROOT = {
         "capabilities": {"add": ["NET_ADMIN", "NET_RAW"]},
     }
 }
-_RUNS = ["sleep", "3600"]
+_RUNS = ["sleep", "infinity"]
 
 
 def attach(context: str, namespace: str, target: str, image: str, name: str) -> None:

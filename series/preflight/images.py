@@ -1,4 +1,4 @@
-"""Whether the registries have the images that the nodes of both clusters will pull: Istio's and curl's.
+"""Whether the registries have the images that the nodes of both clusters will pull.
 
 Requests the manifest only, without credentials like a node; Docker Hub does not count that as a pull:
 https://github.com/opencontainers/distribution-spec/blob/main/spec.md#checking-if-content-exists-in-the-registry
@@ -58,6 +58,9 @@ def look() -> Iterator[Finding]:
     for component in ("pilot", "proxyv2"):
         yield _finding(f"{hub}/{component}:{tag}", "TUTORIAL_ISTIO_HUB and TUTORIAL_ISTIO_TAG")
     yield _finding(current().TUTORIAL_CURL_IMAGE, "TUTORIAL_CURL_IMAGE")
+    tools = _finding(current().TUTORIAL_TOOLS_IMAGE, "TUTORIAL_TOOLS_IMAGE")
+    only = f"{tools.says}. Only notebook 9 needs it"
+    yield note(tools.subject, only) if tools.level == "stop" else tools
 
 
 def _finding(name: str, settings: str) -> Finding:

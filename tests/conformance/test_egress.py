@@ -129,11 +129,15 @@ def test_egress_gateway_for_https(gke: Mesh, edition: str, certificates: Pki) ->
 
 
 @pytest.mark.slow
-def test_tls_origination(gke: Mesh, edition: str) -> None:
+@pytest.mark.parametrize("how", ["files", "credentialName"])
+def test_tls_origination(gke: Mesh, edition: str, certificates: Pki, how: str) -> None:
     """https://istio.io/latest/docs/tasks/traffic-management/egress/egress-tls-origination/
 
     The sidecar verifies the host's certificate; it trusts this CA only where it is told to.
     """
+    tls = {"files": CA, "credentialName": "credentialName: edition-ca"}[how]
+    ca = workloads.secret("edition-ca", ca_crt=certificates.ca.pair.certificate)
+    selected = "sleep" if how == "credentialName" else ""
 
     def answer() -> tuple[int, bool]:
         found = gke.curl(f"http://{edition}/politics")
@@ -141,9 +145,10 @@ def test_tls_origination(gke: Mesh, edition: str) -> None:
 
     with gke.applied(entry()):
         settled(answer, (301, False))
-    with gke.applied(entry(http=outside.HTTPS), originated(80, f"{{mode: SIMPLE, {CA}}}")):
+    origination = originated(80, f"{{mode: SIMPLE, {tls}}}", selected)
+    with gke.applied(entry(http=outside.HTTPS), ca, workloads.may_read_secrets("sleep"), origination):
         settled(answer, (200, True))
-        gke.apply(originated(80, "{mode: SIMPLE}"))
+        gke.apply(originated(80, "{mode: SIMPLE}", selected))
         settled(answer, (503, False))
 
 

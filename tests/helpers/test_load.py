@@ -69,6 +69,7 @@ def test_each_request_is_counted_with_its_result(url, capsys):
         sends(sent, 5)
     statuses = [each.status for each in sent.samples]
     assert set(statuses) == {200, 503} and len(sent.failures) == statuses.count(503)
+    assert sent.failed_lately(1000) == sent.failures and not sent.failed_lately(0.1)
     assert all(each.at >= 0 and each.seconds > 0 for each in sent.samples)
     times = [sent.samples[0].at, *(at for at, _ in sent.marks), sent.samples[-1].at]
     assert times == sorted(times)
@@ -118,6 +119,20 @@ def test_an_error_in_the_block_ends_the_requests_and_is_raised(url, here):
 def test_requests_that_end_before_the_block_does_are_an_error(url):
     with pytest.raises(TutorialError, match="it ended before the block did"), load.running(url, timeout=0.5):
         time.sleep(3)
+
+
+def test_a_connection_that_breaks_while_the_last_responses_arrive_is_an_error(url, monkeypatch):
+    whole = pods.execute
+
+    def breaking(*words: object, output: object = None, **more: object) -> object:
+        done = whole(*words, output=output, **more)
+        if output:
+            raise UnreachableError("Running a program", "the connection broke")
+        return done
+
+    monkeypatch.setattr(pods, "execute", breaking)
+    with pytest.raises(UnreachableError, match="broke"), load.running(url) as sent:
+        sends(sent, 2)
 
 
 def test_without_a_pod_the_block_is_not_entered(monkeypatch):

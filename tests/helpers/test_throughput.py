@@ -37,7 +37,7 @@ def test_every_response_is_counted(server, connections, capsys):
     assert run.statuses == Counter({200: 40, 502: 10}) and len(run.times) == 50
     assert run.seconds >= 0 and run.median > 0
     said = capsys.readouterr().out
-    assert said.startswith("kubectl --context gke exec -n sleep deploy/sleep -c sleep -- curl")
+    assert said.startswith("kubectl --context gke exec -n sleep deploy/sleep -c sleep -- timeout 20 curl")
     assert ("--parallel" in said) == (connections > 1)
 
 

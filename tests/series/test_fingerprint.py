@@ -7,6 +7,7 @@ import nbformat
 import pytest
 
 from helpers.base import contents
+from helpers.base.errors import TutorialError
 from helpers.base.settings import ROOT
 from series import fingerprint, run
 
@@ -100,3 +101,20 @@ def test_the_runner_and_handouts_are_not_covered():
     cells = [cell.source for notebook in COMMITTED for cell in code_cells(notebook)]
     folders = {path.relative_to(ROOT).parts[0] for path in fingerprint.code_files(cells)}
     assert folders == {"helpers", "manifests", "lambda"}
+
+
+def test_outputs_are_not_saved_if_the_code_changed_during_the_run(monkeypatch, tmp_path):
+    notebook, executed = tmp_path / "notebooks" / "07-x.ipynb", tmp_path / "run"
+    made = copy.deepcopy(COMMITTED[7])
+    for cell in code_cells(made):
+        cell.metadata["papermill"] = {"duration": 1.0}
+    for folder in (notebook.parent, executed):
+        folder.mkdir()
+        nbformat.write(made, folder / notebook.name)
+    monkeypatch.setattr(run, "executed", lambda: executed)
+    before = notebook.read_bytes()
+    with pytest.raises(TutorialError, match="the code changed while it ran"):
+        run._write_back(notebook, "another", "one")
+    assert notebook.read_bytes() == before
+    run._write_back(notebook, fingerprint.of(made), "one")
+    assert nbformat.read(notebook, as_version=4).metadata["tutorial"]["run"] == "one"
