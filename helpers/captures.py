@@ -35,10 +35,10 @@ class Place(NamedTuple):
 
 # On a node, only the ports of the path: the rest are other people's connections, and this capture itself.
 _PATH_ONLY = "tcp and (port 443 or port 8080 or port 8443) and not net 127.0.0.0/8"
-INSIDE = "inside the pod of sleep"
+INSIDE = "inside the sleep pod"
 PLACES = {
     INSIDE: Place(SIDECAR, "lo"),
-    "pod of sleep": Place(SIDECAR, "eth0"),
+    "sleep pod": Place(SIDECAR, "eth0"),
     "egress gateway": Place(EGRESS, "eth0"),
     "GKE node": Place(_NODES["gke"], "any", _PATH_ONLY),
     "EKS node": Place(_NODES["eks"], "any", _PATH_ONLY),
@@ -46,7 +46,7 @@ PLACES = {
 }
 # The connections of the path: where their packets are sure to be seen, and the port that accepts them.
 HOPS = {
-    "sidecar → egress gateway": ("pod of sleep", 8080),
+    "sidecar → egress gateway": ("sleep pod", 8080),
     "egress gateway → AWS": ("egress gateway", 443),
     "AWS → ingress gateway": ("ingress gateway", 8443),
     "ingress gateway → load balancer": ("ingress gateway", 443),
@@ -71,6 +71,10 @@ class Captures(dict[str, bytes]):
     def protocols(self, place: str, host: str) -> set[str]:
         """With which protocols that host was called, as seen there."""
         return {each.protocol for each in wire.readings(self[place], [host])}
+
+    def resumed(self, place: str, host: str) -> list[bool]:
+        """For each TLS 1.3 connection to this host, as seen there: whether it resumed a session."""
+        return wire.resumptions(self[place], host)
 
     def hops(self) -> Table:
         """Each hop of the path, where its packets were captured, and what of them is not TLS.
@@ -111,20 +115,27 @@ class Captures(dict[str, bytes]):
 
 
 @folding.step()
-def prepare() -> None:
-    """Start a container with tcpdump beside each proxy and on each gateway's node.
+def prepare(*places: str) -> None:
+    """Start a container with tcpdump at these places, or at all: beside proxies, and on nodes.
 
     Those beside the proxies end with the proxies' pods.
     """
+    wanted = {PLACES[place].pod for place in places or PLACES}
     for pod in PATH.values():
-        debug.attach(*pod, current().TUTORIAL_TOOLS_IMAGE, _CONTAINER)
-    for context, gateway in GATEWAYS.items():
-        at = kube.pod(*gateway).spec.nodeName
-        there = kube.find(context, _NODES[context].namespace, _NODES[context].target)
-        if there and there.spec.nodeName != at:
-            kube.delete(context, _NODES[context].namespace, _NODES[context].target)
-        kube.apply(context, "manifests/mesh/on-the-node.yaml", NODE=at)
-        kube.wait_ready(context, _NODES[context].namespace, "on-the-node")
+        if pod in wanted:
+            debug.attach(*pod, current().TUTORIAL_TOOLS_IMAGE, _CONTAINER)
+    for context, pod in _NODES.items():
+        if pod in wanted:
+            _start_on_the_node(context)
+
+
+def _start_on_the_node(context: str) -> None:
+    at = kube.pod(*GATEWAYS[context]).spec.nodeName
+    there = kube.find(context, _NODES[context].namespace, _NODES[context].target)
+    if there and there.spec.nodeName != at:
+        kube.delete(context, _NODES[context].namespace, _NODES[context].target)
+    kube.apply(context, "manifests/mesh/on-the-node.yaml", NODE=at)
+    kube.wait_ready(context, _NODES[context].namespace, "on-the-node")
 
 
 @folding.step()
@@ -150,21 +161,23 @@ def keys() -> str:
 
 
 @contextmanager
-def running(name: str) -> Iterator[Captures]:
-    """Capture at all places while the block runs, into a folder of that name; complete after the block.
+def running(name: str, *places: str) -> Iterator[Captures]:
+    """Capture at these places, or at all, while the block runs; complete after it.
+
+    The captures are written to a folder of that name.
 
     The commands that are printed do the same by hand, each in a terminal of its own. Raises TutorialError.
     """
     captured = Captures()
     captured.folder = _folder(name)
     with ExitStack() as stack:
-        written = {place: stack.enter_context(_tcpdump(place)) for place in PLACES}
+        written = {place: stack.enter_context(_tcpdump(place)) for place in places or PLACES}
         yield captured
         time.sleep(_LATE)
     for place, data in written.items():
         captured[place] = bytes(data)
         _write(_file(captured.folder, place), data)
-    _show(captured.folder)
+    _show(captured)
 
 
 @contextmanager
@@ -199,10 +212,11 @@ def _words(place: Place) -> list[str]:
 
 
 @folding.step()
-def _show(folder: Path) -> None:
-    for name, place in PLACES.items():
+def _show(captured: Captures) -> None:
+    for name in captured:
+        place = PLACES[name]
         line = command.shell_join([*pods.exec_words(*place.pod, _CONTAINER), *_words(place)])
-        command.show(f"{line} > {relative(_file(folder, name))}")
+        command.show(f"{line} > {relative(_file(captured.folder, name))}")
 
 
 def _folder(name: str = "") -> Path:

@@ -63,7 +63,7 @@ def run(requests: int, connections: int = 1, path: str = "/hello-world", *more: 
 
 @folding.step()
 def ramp(requests: int, path: str = "/hello-world") -> dict[int, Run]:
-    """A run for each number of connections."""
+    """A run for each number of clients."""
     return {connections: run(requests, connections, path) for connections in CONNECTIONS}
 
 
@@ -86,7 +86,7 @@ def where(requests: int = 50) -> dict[str, float]:
 
 @folding.step()
 def proxies(requests: int, connections: int, path: str = "/hello-world") -> Table:
-    """Processor time that each Envoy uses for a request, and the share of a core while they are sent.
+    """CPU time that each Envoy uses for a request, and the share of a core while they are sent.
 
     The last row is the share of all cores that all programs on the node of `sleep` use meanwhile.
     """
@@ -96,10 +96,10 @@ def proxies(requests: int, connections: int, path: str = "/hello-world") -> Tabl
     for name, proxy in PATH.items():
         used = (_processor(proxy) - before[name]) / max(sum(done.statuses.values()), 1)
         share = 100 * used * sum(done.statuses.values()) / max(done.seconds, 0.01)
-        rows.append((name, f"{1000 * used:.1f} ms", f"{share:.0f} % of one core"))
+        rows.append((name, f"{1000 * used:.1f} ms", f"{share:.0f}% of one core"))
     share = 100 * (busy_then - busy) / max(whole_then - whole, 1)
-    rows.append(("everything on the node of sleep", "", f"{share:.0f} % of all cores"))
-    return Table(("what", "processor time for a request", "used"), rows)
+    rows.append(("everything on the node that runs sleep", "", f"{share:.0f}% of all cores"))
+    return Table(("what", "CPU time per request", "used"), rows)
 
 
 def _node() -> tuple[int, int]:
@@ -113,7 +113,7 @@ def _node() -> tuple[int, int]:
 
 
 def _processor(proxy: Pod) -> float:
-    """Seconds of processor time that an Envoy has used."""
+    """Seconds of CPU time that an Envoy has used."""
     argv = ["sh", "-c", "cat /proc/[0-9]*/stat"]
     lines = pods.execute(*proxy, argv, container="istio-proxy").stdout.decode().splitlines()
     command.show(command.shell_join([*pods.exec_words(*proxy, "istio-proxy"), *argv]) + " | grep '(envoy)'")
@@ -122,12 +122,12 @@ def _processor(proxy: Pod) -> float:
 
 
 def table(runs: Mapping[int, Run]) -> Table:
-    """A row for each number of connections."""
+    """A row for each number of clients."""
     rows = [
         (connections, f"{one.rate:.0f} /s", f"{one.median:.1f} ms", _others(one.statuses))
         for connections, one in runs.items()
     ]
-    return Table(("connections", "200", "median", "other responses"), rows)
+    return Table(("clients", "200", "median", "other responses"), rows)
 
 
 def _others(statuses: Counter[int]) -> str:
@@ -137,6 +137,6 @@ def _others(statuses: Counter[int]) -> str:
 
 
 def lines(title: str, series: Mapping[str, Mapping[int, Run]]) -> Plot:
-    """Responses with 200 per second by the number of connections, a line for each series."""
+    """Responses with 200 per second by the number of clients, a line for each series."""
     values = {name: {at: one.rate for at, one in runs.items()} for name, runs in series.items()}
-    return plots.lines(title, values, "connections", "requests/s")
+    return plots.lines(title, values, "clients", "requests/s")

@@ -14,7 +14,7 @@ _LINKS = {
     276: dpkt.sll2.SLL2,  # of `tcpdump -i any`
 }
 # https://www.iana.org/assignments/tls-extensiontype-values/
-_SERVER_NAME, _ALPN, _SUPPORTED_VERSIONS = 0, 16, 43
+_SERVER_NAME, _ALPN, _PRE_SHARED_KEY, _SUPPORTED_VERSIONS = 0, 16, 41, 43
 _RECORDS = {20, 21, 22, 23}  # https://www.rfc-editor.org/rfc/rfc8446#section-5.1
 _VERSIONS = {0x0304: "TLS 1.3", 0x0303: "TLS 1.2"}
 _METHODS = (b"GET ", b"POST ", b"HEAD ", b"PUT ")
@@ -69,6 +69,17 @@ def readings(capture: bytes, hosts: Iterable[str]) -> list[Reading]:
         if hello and (name := server_name(hello)) in wanted:
             found.add(_tls(name, hello, answer))
     return sorted(found)
+
+
+def resumptions(capture: bytes, host: str) -> list[bool]:
+    """For each TLS 1.3 handshake with this host: whether the server resumed a session, without certificates.
+
+    Source: https://www.rfc-editor.org/rfc/rfc8446#section-4.2.11
+    """
+    sent = streams(capture)
+    both = [hellos(data, sent.get((*way[2:], *way[:2]), b"")) for way, data in sent.items()]
+    answers = [answer for hello, answer in both if answer and server_name(hello) == host]
+    return [_PRE_SHARED_KEY in dict(getattr(answer, "extensions", [])) for answer in answers]
 
 
 def contains(capture: bytes, text: str) -> bool:

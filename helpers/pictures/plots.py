@@ -78,7 +78,7 @@ def bars(title: str, values: Mapping[str, float], unit: str, facts: str = "") ->
     with figures.figure(height) as figure:
         axes = figure.add_axes((0.3, _ROW / 2 / height, 0.58, 1 - (TITLE + _ROW) / height))
         drawn = axes.barh([*values], [*values.values()], color=GOOD, height=0.6)
-        axes.bar_label(drawn, [f"{value:.3g} {unit}" for value in values.values()], padding=6)
+        axes.bar_label(drawn, [f"{value:.3g} {unit}".rstrip() for value in values.values()], padding=6)
         axes.invert_yaxis()
         axes.xaxis.set_visible(False)
         axes.spines["bottom"].set_visible(False)

@@ -59,7 +59,7 @@ def look() -> Iterator[Finding]:
         yield _finding(f"{hub}/{component}:{tag}", "TUTORIAL_ISTIO_HUB and TUTORIAL_ISTIO_TAG")
     yield _finding(current().TUTORIAL_CURL_IMAGE, "TUTORIAL_CURL_IMAGE")
     tools = _finding(current().TUTORIAL_TOOLS_IMAGE, "TUTORIAL_TOOLS_IMAGE")
-    only = f"{tools.says}. Only notebook 9 needs it"
+    only = f"{tools.says}. Only notebooks 9 and 10 need it"
     yield note(tools.subject, only) if tools.level == "stop" else tools
 
 

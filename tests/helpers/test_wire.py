@@ -15,16 +15,29 @@ CLIENT, SERVER = (b"\x0a\x00\x00\x01", 40000), (b"\x0a\x00\x00\x02", 443)
 HOST = "lambda.external"
 
 
-def handshake(files: pki.Certificates, **client: object) -> list[tuple[bool, bytes]]:
-    """What client (True) and server (False) send, in turn."""
+def contexts(files: pki.Certificates) -> tuple[ssl.SSLContext, ssl.SSLContext]:
+    """The client's and the server's."""
     theirs = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     theirs.load_cert_chain(files.server_cert, files.server_key)
     ours = ssl.create_default_context(cafile=files.mtls_ca)
     ours.set_alpn_protocols(["h2", "http/1.1"])
+    return ours, theirs
+
+
+def handshake(files: pki.Certificates, **client: object) -> list[tuple[bool, bytes]]:
+    """What client (True) and server (False) send, in turn."""
+    ours, theirs = contexts(files)
     for name, value in client.items():
         setattr(ours, name, value)
+    return exchange(ours, theirs)[0]
+
+
+def exchange(
+    ours: ssl.SSLContext, theirs: ssl.SSLContext, session: ssl.SSLSession | None = None
+) -> tuple[list[tuple[bool, bytes]], ssl.SSLSession | None]:
+    """What both send, in turn, from the handshake to the response, and the session that can be resumed."""
     pipes = [ssl.MemoryBIO() for _ in range(4)]
-    left = ours.wrap_bio(pipes[0], pipes[1], server_hostname=HOST)
+    left = ours.wrap_bio(pipes[0], pipes[1], server_hostname=HOST, session=session)
     right = theirs.wrap_bio(pipes[2], pipes[3], server_side=True)
     sent = []
     for _ in range(4):
@@ -39,7 +52,10 @@ def handshake(files: pki.Certificates, **client: object) -> list[tuple[bool, byt
                 sent.append((from_client, data))
     left.write(b"GET / HTTP/1.1\r\nX-Api-Key: secret\r\n\r\n")
     right.write(b"HTTP/1.1 200 OK\r\n\r\nHello")
-    return [*sent, (True, pipes[1].read()), (False, pipes[3].read())]
+    sent += [(True, pipes[1].read()), (False, response := pipes[3].read())]
+    pipes[0].write(response)
+    left.read()
+    return sent, left.session
 
 
 def pcap(
@@ -100,6 +116,18 @@ def test_a_client_hello_without_an_answer_is_reported_as_refused(files):
     assert (reading.protocol, reading.cipher) == ("TLS, refused", "")
 
 
+def test_a_resumed_session_is_told_from_a_full_handshake(files):
+    ours, theirs = contexts(files)
+    full, session = exchange(ours, theirs)
+    resumed, _ = exchange(ours, theirs, session)
+    assert wire.resumptions(pcap(full), HOST) == [False]
+    assert wire.resumptions(pcap(resumed), HOST) == [True]
+    assert wire.resumptions(pcap(resumed), "other.example") == []
+    refused, _ = exchange(ours, contexts(files)[1], session)  # another server, with other ticket keys
+    assert wire.resumptions(pcap(refused), HOST) == [False]
+    assert wire.resumptions(pcap(resumed[:1]), HOST) == []  # without an answer
+
+
 def test_an_empty_capture_and_other_protocols_contain_nothing():
     assert wire.readings(pcap([]), [HOST]) == []
     assert wire.readings(pcap([(True, b"\x16\x03\x01\x00"), (False, b"SSH-2.0-x")]), [HOST]) == []
@@ -142,13 +170,13 @@ def test_only_tls_records_count_as_encrypted(files):
 
 def test_each_hop_needs_packets_and_tls(files):
     places = {place: handshake(files) for place in captures.PLACES}
-    at = {"pod of sleep": 8080, "egress gateway": 443, "ingress gateway": 8443}
+    at = {"sleep pod": 8080, "egress gateway": 443, "ingress gateway": 8443}
     seen = captures.Captures({place: pcap(sent, port=at.get(place, 443)) for place, sent in places.items()})
     with pytest.raises(TutorialError, match=r"ingress gateway → load balancer.*no packets to port 443"):
         seen.hops()
     seen["ingress gateway"] += pcap(places["ingress gateway"])[24:]
     assert seen.unencrypted() == []
-    seen["pod of sleep"] = pcap([(True, http2((":path", "/")))], port=8080)
+    seen["sleep pod"] = pcap([(True, http2((":path", "/")))], port=8080)
     assert seen.unencrypted() == ["sidecar → egress gateway"]
 
 

@@ -57,7 +57,7 @@ def test_an_image_that_needs_credentials_stops_the_run(stand_in):
 def test_a_missing_image_of_notebook_9_is_a_note(stand_in):
     stand_in.images.remove("tools:1")
     assert levels() == ["ok", "ok", "ok", "note"]
-    assert "change TUTORIAL_TOOLS_IMAGE. Only notebook 9 needs it" in said()
+    assert "change TUTORIAL_TOOLS_IMAGE. Only notebooks 9 and 10 need it" in said()
 
 
 @pytest.mark.parametrize("status", [403, 429, 503])
