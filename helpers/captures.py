@@ -72,30 +72,24 @@ class Captures(dict[str, bytes]):
         """With which protocols that host was called, as seen there."""
         return {each.protocol for each in wire.readings(self[place], [host])}
 
-    def resumed(self, place: str, host: str) -> list[bool]:
-        """For each TLS 1.3 connection to this host, as seen there: whether it resumed a session."""
-        return wire.resumptions(self[place], host)
+    def resumed(self, hop: str) -> list[bool]:
+        """For each TLS 1.3 connection on this hop: whether it resumed a session."""
+        place, port = HOPS[hop]
+        return wire.resumptions(self[place], port)
 
     def hops(self) -> Table:
-        """Each hop of the path, where its packets were captured, and what of them is not TLS.
-
-        Raises TutorialError if a hop has no packets: then nothing is known about it.
-        """
+        """Each hop of the path, where its packets were captured, and what of them is not TLS."""
         rows = []
         for hop, (place, port) in HOPS.items():
             servers = wire.servers(self[place], port)
             seen = {at: wire.unencrypted(self[at], servers) for at in self if at != INSIDE}
             found = {at: plain for at, plain in seen.items() if plain is not None}
-            if not found:
-                raise TutorialError(
-                    f"Looking for {hop}", f"no packets to port {port} in {place}", "run it again."
-                )
-            plain = sorted(set().union(*found.values()))
-            rows.append((hop, ", ".join(found), ", ".join(plain) or "TLS only"))
+            plain = ", ".join(sorted(set().union(*found.values()))) or "TLS only"
+            rows.append((hop, ", ".join(found), plain if found else "no packets"))
         return Table(("hop", "captured at", "content"), rows)
 
     def unencrypted(self) -> list[str]:
-        """The hops on which something else than TLS was sent."""
+        """The hops without proof that only TLS was sent."""
         return [hop for hop, _, content in self.hops().rows if content != "TLS only"]
 
     def decrypted(self, keys: str) -> str:
@@ -213,6 +207,7 @@ def _words(place: Place) -> list[str]:
 
 @folding.step()
 def _show(captured: Captures) -> None:
+    command.show(f"mkdir -p {relative(captured.folder)}")
     for name in captured:
         place = PLACES[name]
         line = command.shell_join([*pods.exec_words(*place.pod, _CONTAINER), *_words(place)])

@@ -1,6 +1,7 @@
 """The certificates of both gateways: replacing them, their expiry, and errors about them in logs."""
 
 import datetime
+import time
 from pathlib import Path
 
 from cryptography import x509
@@ -12,6 +13,7 @@ from helpers.base.waiting import wait_until
 from helpers.clusters import pods
 from helpers.proxies import EGRESS, GATEWAYS, INGRESS, SIDECAR
 
+_LATE = 2  # seconds; Envoy writes its log once a second
 _TRUSTED = "kubernetes://mtls-credential-cacert"  # the Envoy's secret
 
 
@@ -50,9 +52,10 @@ def expiry() -> Table:
     now = datetime.datetime.now(datetime.UTC)
     rows = []
     for cluster, gateway in GATEWAYS.items():
-        for name, (certificate, *_) in istio.secrets(cluster, gateway.workload).items():
-            days = (certificate.not_valid_after_utc - now) / datetime.timedelta(days=1)
-            rows.append((cluster, name, certificate.issuer.rfc4514_string(), f"{days:.1f} days"))
+        for name, certificates in istio.secrets(cluster, gateway.workload).items():
+            for certificate in certificates:
+                days = (certificate.not_valid_after_utc - now) / datetime.timedelta(days=1)
+                rows.append((cluster, name, certificate.issuer.rfc4514_string(), f"{days:.1f} days"))
     return Table(("cluster", "secret", "issued by", "left"), sorted(rows))
 
 
@@ -67,6 +70,7 @@ def failure() -> Table:
         entry = logs.envoy(*proxy, parent)
         reason = entry["upstream_failure"] or entry["details"]
         rows.append((name, entry["status"], entry["flags"], reason))
+    time.sleep(_LATE)
     reached = parent in pods.logs(*INGRESS, "istio-proxy")
     rows.append(("ingress gateway", "", "", "logged the request" if reached else "no request in its log"))
     return Table(("where", "status", "flags", "reason"), rows)

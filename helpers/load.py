@@ -1,12 +1,13 @@
 """Requests from a pod at a steady rate, while something else happens: `with load.running() as sent:`.
 
-Each is a curl of its own, so a new connection: on open connections, a bad change would go unnoticed.
+Each is a curl of its own, so a new connection to the pod's sidecar. The proxies keep theirs open, and on open
+connections a bad change goes unnoticed: resilience.one_request_per_connection().
 """
 
 import shlex
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import partial
 
@@ -20,7 +21,7 @@ from helpers.pictures.figures import Plot
 from helpers.pictures.plots import Sample, bars
 from helpers.proxies import SIDECAR
 
-__all__ = ["Requests", "bars", "running"]
+__all__ = ["Requests", "bars", "running", "table"]
 
 _CONTAINER = "sleep"
 _MOST = 20  # requests per second
@@ -45,9 +46,9 @@ class Requests:
         """Those without a 2xx response."""
         return [each for each in self.samples if not each.ok]
 
-    def failed_lately(self, seconds: float) -> list[Sample]:
-        """The failures of the last so many seconds."""
-        return [each for each in self.failures if each.at > max(self.samples).at - seconds]
+    def lately(self, seconds: float) -> list[Sample]:
+        """Those sent in the last so many seconds."""
+        return [each for each in self.samples if each.at > max(self.samples).at - seconds]
 
     @property
     def share(self) -> float:
@@ -67,13 +68,17 @@ class Requests:
         """Give this moment a name, for the plot."""
         self.marks.append((time.monotonic() - self._here, name))
 
+    def why(self) -> str:
+        """With which status, or curl's exit code, requests failed, and how many."""
+        failed = self.failures
+        kinds = Counter(f"curl: ({one.exit_code})" if one.exit_code else str(one.status) for one in failed)
+        return ", ".join(f"{kind}, {count} times" for kind, count in kinds.most_common())
+
     def table(self) -> Table:
         """How many were sent, how many failed and how, and when the first and the last of these was sent."""
         failed = sorted(self.failures)
         times = [f"{one.at:.1f} s" for one in (failed[0], failed[-1])] if failed else ["", ""]
-        kinds = Counter(f"curl: ({one.exit_code})" if one.exit_code else str(one.status) for one in failed)
-        why = ", ".join(f"{kind}, {count} times" for kind, count in kinds.most_common())
-        row = [f"{len(self.samples)} requests", f"{len(failed)} failed", *times, why]
+        row = [f"{len(self.samples)} requests", f"{len(failed)} failed", *times, self.why()]
         return Table(("sent", "failed", "first failure", "last failure", "why"), [row])
 
     def plot(self, title: str) -> Plot:
@@ -89,6 +94,21 @@ class Requests:
                 self.samples.append(Sample(at, float(more[2]), int(more[0]), int(more[1])))
             else:
                 self._here, self._there, self.process = time.monotonic(), float(clock), more[0]
+
+
+def table(drills: Mapping[str, Requests]) -> Table:
+    """What the callers saw in each of several runs."""
+    rows = [
+        (
+            name,
+            f"{len(sent.samples)} requests",
+            f"{len(sent.failures)} failed",
+            sent.why(),
+            f"{sent.slowest:.1f} s",
+        )
+        for name, sent in drills.items()
+    ]
+    return Table(("drill", "sent", "failed", "why", "slowest"), rows)
 
 
 @contextmanager

@@ -18,7 +18,7 @@ def envoy(
 ) -> dict[str, Any]:
     """The access-log entry of that request in an Envoy.
 
-    Waits up to `timeout` seconds, because Envoy logs up to 10 seconds late; raises TimedOutError.
+    Waits up to `timeout` seconds, because Envoy writes its log once a second; raises TimedOutError.
     """
 
     def probe() -> dict[str, Any]:

@@ -15,6 +15,8 @@ _ROUTES = {
     "ingress gateway": ("istio-ingress", "virtualservice/vs-lambda", "/spec/http/0"),
 }
 OUTLIERS = {"consecutive5xxErrors": 2, "interval": "1s", "baseEjectionTime": "30s"}
+_ONCE = {"http": {"maxRequestsPerConnection": 1}}
+_TO_EGRESS = ("destinationrule/egressgateway-for-lambda", "/spec/subsets/0/trafficPolicy/portLevelSettings/0")
 _EGRESS_HOST = f"{EGRESS.target.partition('/')[2]}.{EGRESS.namespace}.svc.cluster.local"
 # What notebooks change, as Envoy's configuration shows it: of the next hop, and of the routes.
 _CONNECTIONS = ('"maxRequestsPerConnection"', '"connectTimeout": "1s"', '"outlierDetection"')
@@ -61,6 +63,16 @@ def set_connections(context: str, rule: str, field: str, value: Any, shown: str)
 
 
 @folding.step()
+def one_request_per_connection() -> None:
+    """Let each proxy on the path open a connection for each request: open ones would hide a bad change."""
+    shown, (rule, path) = '"maxRequestsPerConnection": 1', _TO_EGRESS
+    kube.set_field("gke", EGRESS.namespace, rule, f"{path}/connectionPool", _ONCE)
+    istio.configured("gke", SIDECAR.workload, "clusters", shown, _EGRESS_HOST)
+    for context, each in {"gke": "dr-lambda-ext", "eks": "dr-alb-ext"}.items():
+        set_connections(context, each, "connectionPool", _ONCE, shown)
+
+
+@folding.step()
 def fail_one_pod() -> None:
     """Run two pods of the egress gateway, one of which returns an error for each request."""
     kube.scale(*EGRESS, 2)
@@ -75,9 +87,8 @@ def detect_outliers(most: int) -> None:
 
     It uses it again after 30 seconds; `most` is the percentage of addresses that may be out of use.
     """
-    path = "/spec/subsets/0/trafficPolicy/portLevelSettings/0/outlierDetection"
-    rule, value = "destinationrule/egressgateway-for-lambda", OUTLIERS | {"maxEjectionPercent": most}
-    kube.set_field("gke", EGRESS.namespace, rule, path, value)
+    (rule, path), value = _TO_EGRESS, OUTLIERS | {"maxEjectionPercent": most}
+    kube.set_field("gke", EGRESS.namespace, rule, f"{path}/outlierDetection", value)
     istio.configured("gke", SIDECAR.workload, "clusters", '"consecutive5xx": 2', _EGRESS_HOST)
 
 

@@ -19,6 +19,7 @@ from helpers.clusters import kubectl, pods
 from helpers.curl import Pod
 from helpers.pictures import chain_picture
 from helpers.pictures.svg import Picture
+from helpers.proxies import GATEWAYS
 
 _CONTROL_PLANE, _ONE_ROOT = "manifests/mesh/control-plane.yaml", "manifests/mesh/one-root.yaml"
 _PROXY = "istio-proxy"
@@ -180,12 +181,13 @@ def _file(name: str) -> Path:
 
 
 def restart(context: str, trusted: Sequence[Issuer], *workloads: Pod) -> None:
-    """Restart istiod; once the mesh's namespaces have these roots, the pods of these workloads, too."""
+    """Restart istiod; once the namespaces have these roots, the pods of these workloads, too."""
     kube.restart(context, "istio-system", f"deploy/istiod-{current().TUTORIAL_ISTIO_REVISION}")
     wanted = {pki.read(each.root) for each in trusted}
+    namespaces = {each.namespace for each in (GATEWAYS[context], *workloads)}
 
     def published() -> bool:
-        found = [kube.find(context, each.namespace, "configmap/istio-ca-root-cert") for each in workloads]
+        found = [kube.find(context, each, "configmap/istio-ca-root-cert") for each in namespaces]
         pems = [each.data["root-cert.pem"].encode() if each else b"" for each in found]
         return all(pem and set(x509.load_pem_x509_certificates(pem)) == wanted for pem in pems)
 

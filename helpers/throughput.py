@@ -96,7 +96,7 @@ def proxies(requests: int, connections: int, path: str = "/hello-world") -> Tabl
     for name, proxy in PATH.items():
         used = (_processor(proxy) - before[name]) / max(sum(done.statuses.values()), 1)
         share = 100 * used * sum(done.statuses.values()) / max(done.seconds, 0.01)
-        rows.append((name, f"{1000 * used:.1f} ms", f"{share:.0f}% of one core"))
+        rows.append((name, f"{1000 * used:.2f} ms", f"{share:.0f}% of one core"))
     share = 100 * (busy_then - busy) / max(whole_then - whole, 1)
     rows.append(("everything on the node that runs sleep", "", f"{share:.0f}% of all cores"))
     return Table(("what", "CPU time per request", "used"), rows)

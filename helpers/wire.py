@@ -16,7 +16,8 @@ _LINKS = {
 # https://www.iana.org/assignments/tls-extensiontype-values/
 _SERVER_NAME, _ALPN, _PRE_SHARED_KEY, _SUPPORTED_VERSIONS = 0, 16, 41, 43
 _RECORDS = {20, 21, 22, 23}  # https://www.rfc-editor.org/rfc/rfc8446#section-5.1
-_VERSIONS = {0x0304: "TLS 1.3", 0x0303: "TLS 1.2"}
+_TLS_1_3 = 0x0304
+_VERSIONS = {_TLS_1_3: "TLS 1.3", 0x0303: "TLS 1.2"}
 _METHODS = (b"GET ", b"POST ", b"HEAD ", b"PUT ")
 
 Endpoint = tuple[bytes, int]  # address and port
@@ -71,15 +72,15 @@ def readings(capture: bytes, hosts: Iterable[str]) -> list[Reading]:
     return sorted(found)
 
 
-def resumptions(capture: bytes, host: str) -> list[bool]:
-    """For each TLS 1.3 handshake with this host: whether the server resumed a session, without certificates.
+def resumptions(capture: bytes, port: int) -> list[bool]:
+    """For each TLS 1.3 handshake with this port: whether the server resumed a session, without certificates.
 
-    Source: https://www.rfc-editor.org/rfc/rfc8446#section-4.2.11
+    https://www.rfc-editor.org/rfc/rfc8446#section-4.2.11
     """
     sent = streams(capture)
-    both = [hellos(data, sent.get((*way[2:], *way[:2]), b"")) for way, data in sent.items()]
-    answers = [answer for hello, answer in both if answer and server_name(hello) == host]
-    return [_PRE_SHARED_KEY in dict(getattr(answer, "extensions", [])) for answer in answers]
+    both = (hellos(data, sent.get((*way[2:], *way[:2]), b"")) for way, data in sent.items() if way[3] == port)
+    answers = [answer for hello, answer in both if hello and answer and _version(answer) == _TLS_1_3]
+    return [_PRE_SHARED_KEY in dict(answer.extensions) for answer in answers]
 
 
 def contains(capture: bytes, text: str) -> bool:
@@ -148,10 +149,14 @@ def _tls(name: str, hello: dpkt.Packet, answer: dpkt.Packet | None) -> Reading:
     alpn = ", ".join(value.decode() for value in _listed(dict(hello.extensions).get(_ALPN, b"")))
     if answer is None:
         return Reading("TLS, refused", name, "", alpn)
-    chosen = dict(getattr(answer, "extensions", [])).get(_SUPPORTED_VERSIONS, b"")
-    version = int.from_bytes(chosen, "big") if chosen else answer.version
-    code = answer.ciphersuite.code
+    version, code = _version(answer), answer.ciphersuite.code
     return Reading(_VERSIONS.get(version, hex(version)), name, ssl_ciphersuites.BY_CODE[code].name, alpn)
+
+
+def _version(answer: dpkt.Packet) -> int:
+    """The version that the server chose."""
+    chosen = dict(getattr(answer, "extensions", [])).get(_SUPPORTED_VERSIONS, b"")
+    return int.from_bytes(chosen, "big") if chosen else int(answer.version)
 
 
 def server_name(hello: dpkt.Packet) -> str:

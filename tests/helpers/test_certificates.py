@@ -132,7 +132,7 @@ def test_only_mismatched_files_are_issued_again(files, broken, by, capsys):
 def test_expired_certificate_is_reissued(monkeypatch):
     with monkeypatch.context() as yesterday:
         yesterday.setattr(pki, "_LEAF_LIFETIME", datetime.timedelta(days=-1))
-        yesterday.setattr(pki, "_SKEW", datetime.timedelta(days=3))
+        yesterday.setattr(pki, "SKEW", datetime.timedelta(days=3))
         files = pki.ensure()
     assert openssl("verify", "-CAfile", files.mtls_ca, files.server_cert).returncode != 0
     pki.ensure()
@@ -142,7 +142,7 @@ def test_expired_certificate_is_reissued(monkeypatch):
 def test_certificates_that_are_not_valid_yet_are_reissued(monkeypatch):
     """As after the clock was set back."""
     with monkeypatch.context() as later:
-        later.setattr(pki, "_SKEW", -datetime.timedelta(hours=1))
+        later.setattr(pki, "SKEW", -datetime.timedelta(hours=1))
         issued = pki.ensure()
         early = [issued.mtls_ca.read_bytes(), issued.server_cert.read_bytes()]
     again = pki.ensure()
