@@ -50,14 +50,14 @@ def run(requests: int, connections: int = 1, path: str = "/hello-world", *more: 
     url = f"http://lambda.external{path}?[1-{requests}]"
     at_once = ["--parallel", "--parallel-immediate", "--parallel-max", str(min(connections, _MOST))]
     words = ["timeout", str(_LONGEST), "curl", "-s", *(at_once if connections > 1 else []), *more]
-    line = shlex.join([*words, "-o", "/dev/null", "-w", r"%{http_code} %{time_total}\n", url])
-    clock = "read now _ </proc/uptime; echo now $now"
+    line = shlex.join([*words, "-o", "/dev/null", "-w", r"%{http_code} %{time_total} s\n", url])
+    clock = r'read now _ </proc/uptime; printf "\nnow %s\n" $now'  # the line that was written last may be cut
     script = f"{clock}; {line}; {clock}"
     done = pods.execute(*SIDECAR, ["sh", "-c", script], container=_CONTAINER, timeout=_LONGEST + 60)
     command.show(command.shell_join(pods.exec_words(*SIDECAR, _CONTAINER)) + f" {line}")
     rows = [each.split() for each in done.stdout.decode().splitlines()]
-    begin, end = (float(at) for name, at in rows if name == "now")
-    answers = [(int(status), float(took)) for status, took in rows if status != "now"]
+    begin, end = (float(row[1]) for row in rows if row[:1] == ["now"])
+    answers = [(int(row[0]), float(row[1])) for row in rows if row[2:] == ["s"]]
     return Run(end - begin, Counter(status for status, _ in answers), [took for _, took in answers])
 
 

@@ -46,6 +46,13 @@ def test_a_server_that_is_away_counts_as_no_response(server):
     assert run.statuses == Counter({0: 3})
 
 
+def test_a_curl_that_is_ended_in_the_middle_of_a_line_counts_until_then(server, monkeypatch):
+    monkeypatch.setattr(throughput, "_LONGEST", 1)
+    run = throughput.run(1_000_000, 1, "/x", *server, "-w", r"%{http_code} %{time_total} s\n" + "9" * 5000)
+    assert run.statuses[200] > 0 and set(run.statuses) == {200, 502}
+    assert len(run.times) == run.statuses.total()
+
+
 def test_the_table_lists_what_was_not_200():
     runs = {
         1: throughput.Run(2.0, Counter({200: 10}), [0.1]),
