@@ -48,7 +48,7 @@ def test_a_server_that_is_away_counts_as_no_response(server):
 
 def test_a_curl_that_is_ended_in_the_middle_of_a_line_counts_until_then(server, monkeypatch):
     monkeypatch.setattr(throughput, "_LONGEST", 1)
-    run = throughput.run(1_000_000, 1, "/x", *server, "-w", r"%{http_code} %{time_total} s\n" + "9" * 5000)
+    run = throughput.run(1_000_000, 1, "/x", *server)
     assert run.statuses[200] > 0 and set(run.statuses) == {200, 502}
     assert len(run.times) == run.statuses.total()
 
