@@ -39,6 +39,7 @@ GROUPS = {
         "conformance/test_egress.py",
         "conformance/test_ingress.py",
         "conformance/test_dns.py",
+        "conformance/test_stock_envoy.py",
         "conformance/test_mutual_tls.py",  # restarts istiod
         "test_beyond.py",
         "test_series_removed.py",  # leaves no mesh
@@ -51,6 +52,7 @@ GROUPS = {
         "lab/cluster/test_cluster.py",
         "lab/cluster/test_images_in_pods.py",
         "lab/cluster/test_load_balancers.py",
+        "lab/cluster/test_profiles.py",
     ],
 }
 PLACES = {f"tests/{module}": place for place, modules in enumerate(GROUPS.values()) for module in modules}

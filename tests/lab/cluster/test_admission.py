@@ -64,6 +64,50 @@ def test_similar_objects_are_admitted(clusters: dict[str, Kubectl], wanted: Any)
     assert tried(clusters["gke"], wanted)["metadata"]["name"] == "tried"
 
 
+def service(*ports: dict[str, Any], **metadata: str) -> dict[str, Any]:
+    wanted = thing("Service", spec={"ports": [{"port": 80 + i, **each} for i, each in enumerate(ports)]})
+    wanted["metadata"] |= metadata
+    return wanted
+
+
+def warnings(kubectl: Kubectl, wanted: dict[str, Any]) -> str:
+    done = kubectl.run("apply", "--server-side", "--dry-run=server", "-f", "-", stdin=json.dumps(wanted))
+    assert done.returncode == 0, done.stderr
+    return done.stderr
+
+
+@pytest.mark.parametrize(
+    ("wanted", "named"),
+    [
+        (service({}), "port 80."),
+        (service({"name": "web"}, {"name": "http"}, {"name": "web-http"}), "port 80, 82."),
+        (service({"name": "http", "appProtocol": "example.com/mine"}), "port 80."),
+    ],
+    ids=["no name", "another word", "appProtocol is stronger"],
+)
+def test_ports_without_a_protocol_are_named_in_a_warning(
+    clusters: dict[str, Kubectl], wanted: Any, named: str
+) -> None:
+    said = warnings(clusters["gke"], wanted)
+    assert f"Neither the name nor appProtocol says the protocol of {named} The lab's Envoy" in said
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        service({"name": "http"}, {"name": "grpc-web-x"}, {"name": "tcp-db"}, {"name": "tls"}),
+        service({"appProtocol": "HTTP"}),
+        service({"name": "web", "appProtocol": "kubernetes.io/h2c"}),
+        service({"name": "dns", "port": 53}, {"name": "mine", "port": 5000, "protocol": "UDP"}),
+        service({"name": "status-port", "port": 15021}),
+        service({"name": "metrics"}, namespace="kube-system"),
+    ],
+    ids=["names", "appProtocol", "of Kubernetes", "TCP or UDP in any case", "gateway", "system"],
+)
+def test_other_ports_cause_no_warning(clusters: dict[str, Kubectl], wanted: Any) -> None:
+    assert warnings(clusters["gke"], wanted) == ""
+
+
 @pytest.mark.parametrize("revision", ["default", "1-30"])
 def test_istiod_sends_only_what_stock_envoy_supports(clusters: dict[str, Kubectl], revision: str) -> None:
     labels = {"app": "istiod", "istio.io/rev": revision}
