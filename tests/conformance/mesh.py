@@ -90,21 +90,21 @@ class Mesh:
         assert done.returncode == 0, f"kubectl {' '.join(words)}: {done.stderr}{stdin}"
         return done.stdout
 
-    def apply(self, documents: str) -> None:
-        self.kubectl("apply", "-f", "-", stdin=documents)
+    def apply(self, documents: str, namespace: str = NAMESPACE) -> None:
+        self.kubectl("apply", "-n", namespace, "-f", "-", stdin=documents)
 
-    def delete(self, documents: str) -> None:
-        self.kubectl("delete", "--ignore-not-found", "-f", "-", stdin=documents)
+    def delete(self, documents: str, namespace: str = NAMESPACE) -> None:
+        self.kubectl("delete", "-n", namespace, "--ignore-not-found", "-f", "-", stdin=documents)
 
     @contextmanager
-    def applied(self, *documents: str) -> Iterator[None]:
+    def applied(self, *documents: str, namespace: str = NAMESPACE) -> Iterator[None]:
         """These objects, until the end of the block."""
         together = "\n---\n".join(documents)
         try:
-            self.apply(together)
+            self.apply(together, namespace)
             yield
         finally:
-            self.delete(together)
+            self.delete(together, namespace)
 
     def rollout(self, *, restart: bool = False, namespace: str = NAMESPACE) -> None:
         """Wait until all Deployments are ready."""

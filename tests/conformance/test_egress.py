@@ -9,6 +9,7 @@ from tests.conformance.conftest import EDITION, Pki
 from tests.conformance.mesh import Mesh, eventually, settled
 from tests.conformance.workloads import CERTIFICATES
 
+HTTPS = f"outbound|443||{EDITION}"  # in a log, a request to the host over HTTPS
 GATEWAY = "istio-egressgateway.conformance.svc.cluster.local"
 CA = f"caCertificates: {CERTIFICATES}/ca.crt"
 FILES = f"clientCertificate: {CERTIFICATES}/tls.crt, privateKey: {CERTIFICATES}/tls.key, {CA}"
@@ -84,11 +85,23 @@ def path() -> str:
     return f"/{uuid.uuid4()}"
 
 
-def passes_gateway(gke: Mesh) -> bool:
-    """Whether a request over HTTP does, by the gateway's log."""
-    asked = path()
-    gke.curl(f"http://{EDITION}{asked}")
-    return bool(eventually(lambda: asked in gke.log("istio-egressgateway"), 5))
+def logged_at_gateway(gke: Mesh) -> str:
+    """The path of a request over HTTP, once the gateway's log has it, and so all that passed before."""
+
+    def sent() -> str:
+        asked = path()
+        gke.curl(f"http://{EDITION}{asked}")
+        eventually(lambda: asked in gke.log("istio-egressgateway"), 5)
+        return asked
+
+    return str(eventually(sent))
+
+
+def log_after(gke: Mesh, request: str) -> str:
+    """The gateway's log after the line of that path."""
+    _, found, rest = gke.log("istio-egressgateway").partition(request)
+    assert found
+    return rest
 
 
 def secure(gke: Mesh, certificates: Pki) -> int:
@@ -99,33 +112,33 @@ def secure(gke: Mesh, certificates: Pki) -> int:
 
 def test_egress_gateway(gke: Mesh, edition: str, certificates: Pki) -> None:
     """https://istio.io/latest/docs/tasks/traffic-management/egress/egress-gateway/, HTTP."""
-    https = f"outbound|443||{edition}"
-    before = gke.log("istio-egressgateway").count(https)
     with gke.applied(entry()):
         settled(lambda: gke.curl(f"http://{edition}/").status, 301)
         straight = path()
         assert gke.curl(f"http://{edition}{straight}").seen["path"] == straight
         with gke.applied(gateway(80, "HTTP"), through_gateway("http", 80, 80)):
-            eventually(lambda: passes_gateway(gke))
+            first = logged_at_gateway(gke)
             assert gke.curl(f"http://{edition}/").status == 301
             assert secure(gke, certificates) == 200  # port 443 leads there directly
-        assert straight not in gke.log("istio-egressgateway")
-        assert gke.log("istio-egressgateway").count(https) == before
+            last = logged_at_gateway(gke)
+            assert HTTPS not in log_after(gke, first).partition(last)[0]
+            assert straight not in gke.log("istio-egressgateway")
 
 
 @pytest.mark.slow
 def test_egress_gateway_for_https(gke: Mesh, edition: str, certificates: Pki) -> None:
-    """https://istio.io/latest/docs/tasks/traffic-management/egress/egress-gateway/, HTTPS."""
+    """https://istio.io/latest/docs/tasks/traffic-management/egress/egress-gateway/, HTTPS.
 
-    def passed() -> int:
-        return gke.log("istio-egressgateway").count(f"outbound|443||{EDITION}")
-
-    before = passed()
-    with gke.applied(entry()):
+    At first, only HTTP passes the gateway.
+    """
+    with gke.applied(entry(), gateway(80, "HTTP"), through_gateway("http", 80, 80)):
+        first = logged_at_gateway(gke)
         settled(lambda: secure(gke, certificates), 200)
-        assert passed() == before
-        with gke.applied(gateway(443, "TLS", ", tls: {mode: PASSTHROUGH}"), through_gateway("tls", 443, 443)):
-            eventually(lambda: secure(gke, certificates) == 200 and passed() > before)
+        last = logged_at_gateway(gke)
+        assert HTTPS not in log_after(gke, first).partition(last)[0]
+        gke.apply(gateway(443, "TLS", ", tls: {mode: PASSTHROUGH}"))
+        gke.apply(through_gateway("tls", 443, 443))
+        eventually(lambda: secure(gke, certificates) == 200 and HTTPS in log_after(gke, last))
 
 
 @pytest.mark.slow
@@ -181,7 +194,7 @@ def test_tls_origination_at_the_gateway(gke: Mesh, edition: str, certificates: P
         with gke.applied(originated(443, f"{{mode: SIMPLE, {tls}}}")):
             settled(lambda: gke.curl(f"http://{edition}/").status, 200)
             assert gke.curl(f"http://{edition}/").seen["tls"]
-            assert passes_gateway(gke)
+            assert logged_at_gateway(gke)
         with gke.applied(originated(443, "{mode: SIMPLE}")):
             settled(lambda: gke.curl(f"http://{edition}/").status, 503)
 
@@ -198,6 +211,6 @@ def test_mutual_tls_origination_at_the_gateway(gke: Mesh, edition: str, certific
     documents = [gateway(80, "HTTP"), through_gateway("http", 80, 443), originated(443, tls[how])]
     with gke.applied(entry(https=outside.MUTUAL), mine, *documents):
         assert_mutual(gke, edition)
-        assert passes_gateway(gke)
+        assert logged_at_gateway(gke)
         gke.apply(originated(443, f"{{mode: SIMPLE, {CA}}}"))
         settled(lambda: gke.curl(f"http://{edition}/").status, 503)

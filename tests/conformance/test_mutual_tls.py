@@ -26,8 +26,12 @@ FORWARDED = "X-Forwarded-Client-Cert"  # the sidecar of the server adds it where
 
 
 @pytest.mark.slow
-def test_migration(gke: Mesh) -> None:
-    """https://istio.io/latest/docs/tasks/security/authentication/mtls-migration/"""
+@pytest.mark.parametrize("locked", ["conformance", "istio-system"], ids=["namespace", "mesh"])
+def test_migration(gke: Mesh, locked: str) -> None:
+    """https://istio.io/latest/docs/tasks/security/authentication/mtls-migration/
+
+    STRICT for a namespace; then, in the root namespace, for the mesh.
+    """
 
     def get(of: str) -> Answer:
         return gke.curl("http://httpbin:8000/", of=of)
@@ -35,7 +39,7 @@ def test_migration(gke: Mesh) -> None:
     assert (get("sleep").status, get("legacy").status) == (200, 200)
     assert FORWARDED in get("sleep").seen["headers"]
     assert FORWARDED not in get("legacy").seen["headers"]
-    with gke.applied(STRICT):
+    with gke.applied(STRICT, namespace=locked):
         settled(lambda: get("legacy").exit, 56)
         assert get("sleep").status == 200
     settled(lambda: get("legacy").status, 200)
