@@ -111,19 +111,23 @@ class Answers:
         return [request for request, row in self.rows.items() if row[column].ok]
 
     def reasons(self) -> Table:
-        """What both gateways logged of all these requests: who sent them, what was decided, how many."""
-        answered = [one for row in self.rows.values() for one in row if one.status]
-        inside = [one for one in answered if isinstance(one.origin, Pod)]
-        passed = len(answered) - len(inside) + sum(one.ok for one in inside)
+        """What both gateways logged of all these requests: who sent them, what was decided, how many.
+
+        A connection that a gateway closed before any HTTP has no trace ID in its log. It is found by its
+        address and port, if it came from a pod without a sidecar.
+        """
+        asked = [one for row in self.rows.values() for one in row if one.status or one.local]
+        inside = [one for one in asked if isinstance(one.origin, Pod)]
+        closed = [f'"{one.local}"' for one in inside if not one.status]
+        passed = sum(one.ok if isinstance(one.origin, Pod) else one.status > 0 for one in asked)
+        entries = {
+            "egress": logs.envoy_all(*EGRESS, len(inside), self.trace, *closed),
+            "ingress": logs.envoy_all(*INGRESS, passed, self.trace),
+        }
         rows = [
-            (
-                name,
-                entry["downstream_uri_san"] or entry["downstream_dns_san"],
-                entry["status"],
-                entry["details"],
-            )
-            for name, at, count in (("egress", EGRESS, len(inside)), ("ingress", INGRESS, passed))
-            for entry in logs.envoy_all(*at, self.trace, count)
+            (gateway, _certificate(entry), entry["status"], entry["details"])
+            for gateway, found in entries.items()
+            for entry in found
         ]
         counted = [(*row, len([*same])) for row, same in groupby(sorted(rows, key=str))]
         return Table(["gateway", "client certificate", "status", "details", "requests"], counted)
@@ -143,8 +147,8 @@ def ask_all(callers: Sequence[Caller], requests: Sequence[str] = (FUNCTION,)) ->
 
 
 def _certificate(entry: dict[str, Any]) -> str:
-    """The names in the client's certificate, as an Envoy logged them; "" if there was none."""
-    return str(entry["downstream_uri_san"] or entry["downstream_dns_san"] or "")
+    """The names in the client's certificate, as an Envoy logged them."""
+    return str(entry["downstream_uri_san"] or entry["downstream_dns_san"] or "none")
 
 
 def _word(status: int) -> str:

@@ -25,7 +25,7 @@ def envoy(
         lines = pods.logs(context, namespace, target, container).splitlines()
         return next((_entry(line) for line in reversed(lines) if traceparent in line), {})
 
-    command.show(_search(context, namespace, target, traceparent, container))
+    command.show(_search(context, namespace, target, traceparent, container=container))
     return wait_until(
         f"the request in the log of {target}",
         probe,
@@ -38,15 +38,15 @@ def envoy(
 
 
 def envoy_all(
-    context: str, namespace: str, target: str, traceparent: str, count: int, timeout: float = 45
+    context: str, namespace: str, target: str, count: int, *texts: str, timeout: float = 45
 ) -> list[dict[str, Any]]:
-    """Like `envoy`, for a part of a traceparent that several requests share: all, once there are `count`."""
+    """Like `envoy`, for texts such as a trace ID that several requests share: all, once there are `count`."""
 
     def probe() -> list[dict[str, Any]]:
         lines = pods.logs(context, namespace, target, "istio-proxy").splitlines()
-        return [_entry(line) for line in lines if traceparent in line]
+        return [_entry(line) for line in lines if any(text in line for text in texts)]
 
-    command.show(_search(context, namespace, target, traceparent))
+    command.show(_search(context, namespace, target, *texts))
     return wait_until(
         f"{count} requests in the log of {target}",
         probe,
@@ -66,11 +66,11 @@ def show_field(
     command.show_change(f"{_search(context, namespace, target, traceparent)} | {field}", found)
 
 
-def _search(
-    context: str, namespace: str, target: str, traceparent: str, container: str = "istio-proxy"
-) -> str:
+def _search(context: str, namespace: str, target: str, *texts: str, container: str = "istio-proxy") -> str:
     read = command.shell_join(kubectl.for_pod(context, "logs", namespace, target, container))
-    return f"{read} | {command.shell_join(['grep', traceparent])}"
+    [first, *more] = texts
+    patterns = [word for text in texts for word in ("-e", text)] if more else [first]
+    return f"{read} | {command.shell_join(['grep', *patterns])}"
 
 
 def _entry(line: str) -> dict[str, Any]:

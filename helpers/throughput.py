@@ -74,7 +74,7 @@ def where(requests: int = 50) -> dict[str, float]:
     run(requests, 1, "/hello-world", "-H", f"traceparent: {parent}")
     took = []
     for proxy in PATH.values():
-        entries = logs.envoy_all(*proxy, parent.split("-")[1], requests)
+        entries = logs.envoy_all(*proxy, requests, parent.split("-")[1])
         took.append(median(float(entry["microseconds"]) / 1000 for entry in entries))
     sidecar, egress, ingress = took
     return {

@@ -2,11 +2,12 @@
 
 import json
 from collections.abc import Iterator
+from functools import partial
 from typing import Any, ClassVar
 
 import pytest
 
-from helpers import callers, pki
+from helpers import callers, logs, pki
 from helpers.base.errors import TimedOutError
 from helpers.callers import Answers, Caller
 from helpers.curl import CurlResult, Pod
@@ -96,28 +97,69 @@ def test_the_first_of_two_answers_does_not_count(door):
     assert callers.statuses([caller("somebody", door), caller("nobody", door)]) == ["200", "closed"]
 
 
+DENIED = "rbac_access_denied_matched_policy[none]"
+POD, PLAIN = Pod("gke", "sleep", "deploy/sleep"), Pod("gke", "sleep", "deploy/plain")
+
+
 def entry(status: int, details: str, uri: str | None = None, dns: str | None = None) -> str:
     names = {"downstream_uri_san": uri, "downstream_dns_san": dns}
     traceparent = f"00-{TRACE}-00f067aa0ba902b7-01"
     return json.dumps({"traceparent": traceparent, "status": status, "details": details, **names}) + "\n"
 
 
+def closed(address: str) -> str:
+    """The line of a connection in plain text, as an egress gateway logs it: there was no request."""
+    nothing = dict.fromkeys(("traceparent", "downstream_uri_san", "downstream_dns_san"))
+    said = {"status": 0, "details": "filter_chain_not_found", "flags": "NR", "downstream": address}
+    return json.dumps({**nothing, **said}, separators=(",", ":")) + "\n"
+
+
+def asked(*results: dict[str, Any]) -> Answers:
+    return Answers(TRACE, [], {callers.FUNCTION: [CurlResult(**{"exit_code": 0, **one}) for one in results]})
+
+
 def test_reasons_come_from_the_logs_of_both_gateways(in_pods):
-    denied = "rbac_access_denied_matched_policy[none]"
     in_pods.logs["istio-egress"] = (
-        entry(403, denied, uri="spiffe://a") + entry(200, "via_upstream", uri="spiffe://b") + "another line\n"
+        entry(403, DENIED, uri="spiffe://a") + entry(200, "via_upstream", uri="spiffe://b") + "another line\n"
     )
     in_pods.logs["istio-ingress"] = entry(200, "via_upstream", dns="c.example") * 2
-    pod, away = Pod("gke", "sleep", "deploy/sleep"), "outside"
-    results: list[dict[str, Any]] = [
-        {"status": 403, "origin": pod},
-        {"status": 200, "origin": pod},
-        {"status": 200, "origin": away},
-        {"status": 0, "exit_code": 56, "origin": away},
-    ]
-    row = [CurlResult(**{"exit_code": 0, **one}) for one in results]
-    assert Answers(TRACE, [], {callers.FUNCTION: row}).reasons().rows == [
-        ["egress", "spiffe://a", "403", denied, "1"],
+    answers = asked(
+        {"status": 403, "origin": POD},
+        {"status": 200, "origin": POD},
+        {"status": 200, "origin": "outside"},
+        {"status": 0, "exit_code": 56, "origin": "outside", "local": "203.0.113.7:40001"},
+    )
+    assert answers.reasons().rows == [
+        ["egress", "spiffe://a", "403", DENIED, "1"],
         ["egress", "spiffe://b", "200", "via_upstream", "1"],
         ["ingress", "c.example", "200", "via_upstream", "2"],
     ]
+
+
+def test_a_connection_that_was_closed_is_found_by_its_address_and_port(in_pods, capsys):
+    others = closed("10.8.0.7:40009") + closed("110.8.0.7:40001") + closed("10.8.0.7:400011")
+    in_pods.logs["istio-egress"] = (
+        others + closed("10.8.0.7:40001") + closed("10.8.0.7:40002") + entry(403, DENIED, uri="spiffe://a")
+    )
+    answers = asked(
+        {"status": 403, "origin": POD, "local": "10.8.0.5:40009"},
+        {"exit_code": 56, "origin": PLAIN, "local": "10.8.0.7:40001"},
+        {"exit_code": 56, "origin": PLAIN, "local": "10.8.0.7:40002"},
+        {"exit_code": 6, "origin": PLAIN},  # it never connected, so no gateway logged it
+    )
+    assert answers.reasons().rows == [
+        ["egress", "none", "0", "filter_chain_not_found", "2"],
+        ["egress", "spiffe://a", "403", DENIED, "1"],
+    ]
+    assert f"grep -e {TRACE} -e '\"10.8.0.7:40001\"'" in capsys.readouterr().out.replace(" \\\n    ", " ")
+
+
+def test_a_connection_that_no_log_has_is_not_counted_as_closed(in_pods, monkeypatch):
+    monkeypatch.setattr(logs, "envoy_all", partial(logs.envoy_all, timeout=0.2))
+    in_pods.logs["istio-egress"] = closed("10.8.0.7:40001")
+    answers = asked(
+        {"exit_code": 56, "origin": PLAIN, "local": "10.8.0.7:40001"},
+        {"exit_code": 56, "origin": PLAIN, "local": "10.8.0.7:40002"},
+    )
+    with pytest.raises(TimedOutError, match="1 so far"):
+        answers.reasons()
