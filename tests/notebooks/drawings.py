@@ -25,7 +25,7 @@ def all_drawings() -> dict[str, Picture]:
     }
 
 
-def _thing(
+def thing(
     picture: Picture, place: tuple[float, float, float, float], *lines: str, kind: str = "thing"
 ) -> None:
     """A box with its name and more lines; a line that starts with ` is code."""
@@ -37,7 +37,7 @@ def _thing(
         picture.text(x + width / 2, top + 18 * number, line.lstrip("`"), f"{style} mid")
 
 
-def _frame(
+def frame(
     picture: Picture,
     place: tuple[float, float, float, float],
     name: str,
@@ -54,17 +54,17 @@ def _strip(picture: Picture, here: str) -> None:
 
 def _both_clouds(picture: Picture) -> None:
     """What the request passes through, with arrows."""
-    _frame(picture, (12, 60, 354, 262), "Google Cloud", "gcp", inset=28)
-    _frame(picture, (22, 92, 334, 220), "GKE cluster", inset=18)
-    _frame(picture, (452, 60, 496, 262), "AWS", "aws")
-    _frame(picture, (462, 92, 352, 220), "VPC", inset=28)
+    frame(picture, (12, 60, 354, 262), "Google Cloud", "gcp", inset=28)
+    frame(picture, (22, 92, 334, 220), "GKE cluster", inset=18)
+    frame(picture, (452, 60, 496, 262), "AWS", "aws")
+    frame(picture, (462, 92, 352, 220), "VPC", inset=28)
     picture.text(804, 112, "10.0.0.0/16", "mono end")
-    _frame(picture, (472, 124, 180, 178), "EKS cluster", inset=18)
-    _thing(picture, (32, 228, 120, 60), "sleep", "curl + sidecar")
-    _thing(picture, (202, 228, 146, 60), "egress gateway", "Envoy")
-    _thing(picture, (482, 228, 160, 60), "ingress gateway", "Envoy")
-    _thing(picture, (668, 212, 136, 92), "internal ALB", "`10.0.1.28", "`10.0.2.232", "`10.0.3.149")
-    _thing(picture, (830, 228, 108, 60), "Lambda", "function")
+    frame(picture, (472, 124, 180, 178), "EKS cluster", inset=18)
+    thing(picture, (32, 228, 120, 60), "sleep", "curl + sidecar")
+    thing(picture, (202, 228, 146, 60), "egress gateway", "Envoy")
+    thing(picture, (482, 228, 160, 60), "ingress gateway", "Envoy")
+    thing(picture, (668, 212, 136, 92), "internal ALB", "`10.0.1.28", "`10.0.2.232", "`10.0.3.149")
+    thing(picture, (830, 228, 108, 60), "Lambda", "function")
     for start, end in ((152, 202), (348, 482), (642, 668), (804, 830)):
         picture.arrow([(start, _ROW), (end, _ROW)])
 
@@ -79,8 +79,8 @@ def _overview() -> Picture:
     )
     _strip(picture, "00")
     _both_clouds(picture)
-    _thing(picture, (120, 126, 140, 48), "istiod", "its own root CA")
-    _thing(picture, (482, 154, 160, 48), "istiod", "its own root CA")
+    thing(picture, (120, 126, 140, 48), "istiod", "its own root CA")
+    thing(picture, (482, 154, 160, 48), "istiod", "its own root CA")
     for start, end in (((150, 174), (110, 228)), ((232, 174), (262, 228)), ((562, 202), (562, 228))):
         picture.arrow([start, end], "dash", head=False)
     picture.text(409, 228, "internet", "note mid")
@@ -106,11 +106,11 @@ def _listeners() -> Picture:
         "ACM; both forward everything to a target group of type lambda, in which the function is "
         "registered.",
     )
-    _frame(picture, (12, 12, 340, 154), "internal ALB")
-    _thing(picture, (24, 46, 316, 48), "listener HTTP : 80")
-    _thing(picture, (24, 106, 316, 48), "listener HTTPS : 443", "certificate from ACM for alb.<domain>")
-    _thing(picture, (500, 68, 170, 64), "target group", "type lambda")
-    _thing(picture, (776, 68, 172, 64), "Lambda function", "the only target")
+    frame(picture, (12, 12, 340, 154), "internal ALB")
+    thing(picture, (24, 46, 316, 48), "listener HTTP : 80")
+    thing(picture, (24, 106, 316, 48), "listener HTTPS : 443", "certificate from ACM for alb.<domain>")
+    thing(picture, (500, 68, 170, 64), "target group", "type lambda")
+    thing(picture, (776, 68, 172, 64), "Lambda function", "the only target")
     picture.arrow([(340, 70), (430, 70), (430, 90), (500, 90)])
     picture.arrow([(340, 130), (430, 130), (430, 110), (500, 110)])
     picture.arrow([(670, 100), (776, 100)])
@@ -127,22 +127,22 @@ def _mtls() -> Picture:
         "certificate, one with a certificate from another CA, and one that uses plain HTTP are refused.",
     )
     _strip(picture, "04")
-    _frame(picture, (12, 60, 288, 306), "Outside the VPC", "gcp")
-    _frame(picture, (372, 60, 576, 306), "AWS", "aws")
-    _frame(picture, (382, 92, 556, 264), "VPC")
+    frame(picture, (12, 60, 288, 306), "Outside the VPC", "gcp")
+    frame(picture, (372, 60, 576, 306), "AWS", "aws")
+    frame(picture, (382, 92, 556, 264), "VPC")
     picture.text(928, 112, "10.0.0.0/16", "mono end")
-    _frame(picture, (392, 124, 382, 222), "EKS cluster")
+    frame(picture, (392, 124, 382, 222), "EKS cluster")
     lines = ("Gateway", "`eastwestgateway", "VirtualService", "`vs-lambda")
-    _thing(picture, (434, 152, 160, 184), "ingress gateway", *lines, kind="new")
-    _thing(picture, (622, 152, 142, 52), "ServiceEntry", "`se-alb-ext", kind="new")
-    _thing(picture, (622, 284, 142, 52), "DestinationRule", "`dr-alb-ext", kind="new")
-    _thing(picture, (800, 214, 128, 60), "internal ALB", "to the function")
+    thing(picture, (434, 152, 160, 184), "ingress gateway", *lines, kind="new")
+    thing(picture, (622, 152, 142, 52), "ServiceEntry", "`se-alb-ext", kind="new")
+    thing(picture, (622, 284, 142, 52), "DestinationRule", "`dr-alb-ext", kind="new")
+    thing(picture, (800, 214, 128, 60), "internal ALB", "to the function")
     picture.arrow([(594, 244), (800, 244)])
     picture.text(690, 234, "TLS, name verified", "note mid good")
     clients = ("our client certificate", "no certificate", "a stranger's certificate", "plain HTTP")
     for number, client in enumerate(clients):
         y = 154 + 47 * number
-        _thing(picture, (24, y, 264, 38), f"curl, {client}")
+        thing(picture, (24, y, 264, 38), f"curl, {client}")
         if number:
             picture.arrow([(288, y + 19), (412, y + 19)], "no", head=False)
             picture.cross(412, y + 19)
@@ -168,14 +168,14 @@ def _connect() -> Picture:
         "listens for, and a ServiceEntry which endpoint the name has.",
     )
     _strip(picture, "05")
-    _frame(picture, (12, 60, 640, 374), "Google Cloud", "gcp")
-    _frame(picture, (22, 92, 620, 332), "GKE cluster")
-    _frame(picture, (760, 60, 188, 374), "AWS", "aws")
+    frame(picture, (12, 60, 640, 374), "Google Cloud", "gcp")
+    frame(picture, (22, 92, 620, 332), "GKE cluster")
+    frame(picture, (760, 60, 188, 374), "AWS", "aws")
     name = "`direct-lambda-through-egress-gateway"
-    _thing(picture, (100, 122, 450, 48), "VirtualService", name, kind="new")
-    _thing(picture, (32, 200, 130, 60), "sleep", "curl + sidecar")
-    _thing(picture, (300, 200, 146, 60), "egress gateway", "client certificate")
-    _thing(picture, (772, 200, 164, 60), "ingress gateway", "EKS")
+    thing(picture, (100, 122, 450, 48), "VirtualService", name, kind="new")
+    thing(picture, (32, 200, 130, 60), "sleep", "curl + sidecar")
+    thing(picture, (300, 200, 146, 60), "egress gateway", "client certificate")
+    thing(picture, (772, 200, 164, 60), "ingress gateway", "EKS")
     picture.arrow([(162, 230), (300, 230)])
     picture.text(231, 220, "mesh mTLS", "note mid good")
     picture.arrow([(446, 230), (772, 230)])
@@ -188,7 +188,7 @@ def _connect() -> Picture:
         (514, 118, ("ServiceEntry", "`se-lambda-ext"), ("the host name", "and its address")),
     )
     for x, width, lines, purpose in objects:
-        _thing(picture, (x, 302, width, 68), *lines, kind="new")
+        thing(picture, (x, 302, width, 68), *lines, kind="new")
         for number, words in enumerate(purpose):
             picture.text(x + width / 2, 392 + 18 * number, words, "note mid")
     for x, top, bottom in (
@@ -241,7 +241,7 @@ def _clean_up() -> Picture:
     )
     for number, lines in enumerate(things):
         x = 12 + 160 * number
-        _thing(picture, (x, 66, 136, 60), *lines, kind="new" if lines[0] == "listing" else "thing")
+        thing(picture, (x, 66, 136, 60), *lines, kind="new" if lines[0] == "listing" else "thing")
         if number:
             picture.arrow([(x - 24, 96), (x, 96)])
     words = "Only what the notebooks created, found by its tag or its name, is deleted."

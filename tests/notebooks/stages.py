@@ -9,7 +9,7 @@ from pathlib import Path
 from helpers.base.contents import object_keys
 from helpers.pictures import svg, things_picture
 from helpers.pictures.things import Part, Parts
-from tests.notebooks.drawings import all_drawings
+from tests.notebooks import drawings, drawings_beyond
 
 IMAGES = Path(__file__).parents[2] / "notebooks" / "images"
 HOST = "a0c3393cd19ad4432b92ef2ff475adab-1234567890.us-east-1.elb.amazonaws.com"
@@ -70,10 +70,11 @@ _FILES = (
     ("02-istio-in-eks", "01", "02", "What exists before notebook 2, and what it creates"),
     ("03-istio-in-gke", "02", "03", "What exists before notebook 3, and what it creates"),
 )
+_DRAWINGS = drawings.all_drawings() | drawings_beyond.all_drawings()
 DRAWN: dict[Path, svg.Picture] = {
     IMAGES / f"{name}.svg": things_picture.draw(after(before), here, title)
     for name, before, here, title in _FILES
-} | {IMAGES / f"{name}.svg": picture for name, picture in all_drawings().items()}
+} | {IMAGES / f"{name}.svg": picture for name, picture in _DRAWINGS.items()}
 
 
 if __name__ == "__main__":
