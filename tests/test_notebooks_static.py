@@ -39,7 +39,7 @@ BUDGET |= dict.fromkeys(contents.BEYOND, 1300)
 PRIMARY = re.compile(
     r"https://(docs\.aws\.amazon\.com|aws\.amazon\.com|cloud\.google\.com|istio\.io|www\.envoyproxy\.io"
     r"|kubernetes\.io|gateway-api\.sigs\.k8s\.io|spiffe\.io|www\.rfc-editor\.org|www\.w3\.org"
-    r"|www\.tcpdump\.org|www\.wireshark\.org|nghttp2\.org)/"
+    r"|www\.tcpdump\.org|www\.wireshark\.org)/"
 )
 LONGEST = 40  # lines of an output that is not folded
 HELPERS = {path.stem for path in PROJECT.glob("helpers/*.py")}
