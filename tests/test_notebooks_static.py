@@ -386,6 +386,7 @@ def test_nbval_accepts_every_sanitize_rule_and_each_has_a_reason():
             "EKS cluster  CREATING   Kubernetes 1.35, not connected yet",
             "EKS cluster  ACTIVE     Kubernetes 1.35, not connected yet",
         ),
+        ("| grep " + "5" * 40, "| grep " + "a" * 33),  # serial numbers
     ],
 )
 def test_volatile_text_is_not_compared(one, other):
@@ -407,6 +408,8 @@ def test_volatile_text_is_not_compared(one, other):
         ("3 failed  503, 3 times", "3 failed  502, 3 times"),
         ("EKS cluster  ACTIVE  Kubernetes 1.35, 1 node", "EKS cluster  CREATING  Kubernetes 1.35, 1 node"),
         ("GKE cluster  RUNNING  Kubernetes 1.35.4, not connected yet", "GKE cluster  ERROR: no quota"),
+        ("| grep " + "a" * 33, "| grep " + "a" * 32),  # a serial number and a trace ID
+        ("sha256:" + "a" * 64, "sha256:" + "b" * 64),
     ],
 )
 def test_significant_text_is_compared(one, other):
