@@ -3,11 +3,14 @@
 `make test` runs the first of them, `make test-all` all.
 """
 
+import os
+import re
 import sys
 from pathlib import Path
 
 import nbformat
 import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from tenacity import Retrying, stop_after_delay, wait_fixed
 
 from helpers.base import contents
@@ -25,6 +28,8 @@ BEYOND = [
     pytest.param(path, id=path.stem, marks=[] if path.stem in QUICK else pytest.mark.slow)
     for path in notebooks(contents.BEYOND)
 ]
+PREREQUISITES = 2  # cells: the imports, and what 00 to 06 created
+PASSED = 1000
 
 
 def unchanged(env: dict[str, str], before: dict[str, str]) -> None:
@@ -100,10 +105,39 @@ def test_the_clean_up_deletes_what_interrupted_ones_left(programs, tmp_path):
         run(environment, sys.executable, "-m", "series.run")
         article = in_the_clouds(environment)
         interrupted = [without_undo(path, tmp_path) for path in reversed(notebooks(contents.BEYOND))]
-        completed(environment | {"IPYTHONDIR": str(tmp_path)}, *RUNNER, "--go-on", *interrupted)
+        said = completed(environment | {"IPYTHONDIR": str(tmp_path)}, *RUNNER, "--go-on", *interrupted).stdout
+        ended = verdicts(said)
+        # What one left makes others fail, but none in its prerequisites.
+        assert list(ended) == [Path(name).stem for name in interrupted], said
+        assert ended["13-gateway-api"] == PASSED, said
+        assert min(ended.values()) > PREREQUISITES, ended
         assert in_the_clouds(environment) > article
         run(environment, sys.executable, "-m", "helpers.cleanup")
         assert in_the_clouds(environment) == before
+
+
+def verdicts(said: str) -> dict[str, int]:
+    """For each notebook that was run, the code cell in which it failed, or PASSED."""
+    names = "|".join(contents.NOTEBOOKS.values())
+    found = re.findall(rf"^({names})(?:, cell (\d+): \w+: |: passed$)", said, re.M)
+    return {name: int(cell or PASSED) for name, cell in found}
+
+
+FAILS = "raise KeyError('07-who-may-call: passed')"
+
+
+@pytest.mark.parametrize(
+    ("cells", "ended"),
+    [(["1"], PASSED), ([FAILS], 1), (["1", "2", f"print('said')\n{FAILS}"], 3), (["1", "1 +"], 2)],
+)
+def test_the_runner_says_where_a_notebook_ended(tmp_path, cells, ended):
+    for name, sources in {"12-how-fast": cells, "07-who-may-call": ["1"]}.items():
+        made = new_notebook(cells=[new_markdown_cell("# 12"), *map(new_code_cell, sources)])
+        nbformat.write(made, tmp_path / f"{name}.ipynb")
+    names = [str(tmp_path / f"{name}.ipynb") for name in ("12-how-fast", "07-who-may-call")]
+    done = completed(os.environ | {"IPYTHONDIR": str(tmp_path)}, *RUNNER, "--go-on", *names)
+    assert verdicts(done.stdout) == {"12-how-fast": ended, "07-who-may-call": PASSED}, done.stdout
+    assert done.returncode == (ended != PASSED)
 
 
 def without_undo(notebook: Path, folder: Path) -> str:

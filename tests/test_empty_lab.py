@@ -16,4 +16,4 @@ def test_out_of_order_a_notebook_names_the_one_to_run_first(empty_lab):
     numbers = [notebook.name[:2] for notebook in TUTORIAL[2:]]
     said = completed(empty_lab, *RUNNER, *numbers, "--go-on").stdout
     for notebook in TUTORIAL[2:]:
-        assert re.search(rf"^{notebook.stem}: PrerequisiteError: .*0\d-[a-z]", said, re.M), said
+        assert re.search(rf"^{notebook.stem}, cell \d+: PrerequisiteError: .*0\d-[a-z]", said, re.M), said

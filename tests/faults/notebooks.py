@@ -1,8 +1,9 @@
 """Runs notebooks' code in this process: `python -m tests.faults.notebooks 00 01 [--die 01:7 SECONDS]`.
 
-A notebook is named by its number or its path, and gets its own namespace. A failing notebook ends the run,
-unless `--go-on` is set. With `--die`, the process group is killed (SIGKILL) that long after the cell started;
-`end` means the end of the notebook.
+A notebook is named by its number or its path, and gets its own namespace. A line for each says that it
+passed, or in which code cell, counted from 1, it failed. A failing notebook ends the run, unless `--go-on` is
+set. With `--die`, the process group is killed (SIGKILL) that long after the cell started; `end` means the end
+of the notebook.
 """
 
 import argparse
@@ -22,16 +23,17 @@ def die() -> None:
     os.killpg(os.getpgid(0), signal.SIGKILL)
 
 
-def run(shell: InteractiveShell, notebook: Path, die_before: str, seconds: float) -> BaseException | None:
-    """Returns the error that ended the notebook, if any."""
+def run(shell: InteractiveShell, notebook: Path, die_before: str, seconds: float) -> str:
+    """Returns the cell and the error that ended the notebook; "" if none did."""
     number = notebook.name[:2]
     cells = [cell for cell in json.loads(notebook.read_text())["cells"] if cell["cell_type"] == "code"]
     for index, cell in enumerate([*cells, None]):
         if die_before == f"{number}:{index if cell else 'end'}":
             threading.Timer(seconds, die).start()
         if cell and not (done := shell.run_cell("".join(cell["source"]))).success:
-            return done.error_before_exec or done.error_in_exec
-    return None
+            error = done.error_before_exec or done.error_in_exec
+            return f"cell {index + 1}: {type(error).__name__}: {error}"
+    return ""
 
 
 def main() -> None:
@@ -49,10 +51,7 @@ def main() -> None:
     for notebook in named:
         shell.reset()
         error = run(shell, notebook, given.die[0], float(given.die[1]))
-        print(
-            f"{notebook.stem}: {type(error).__name__}: {error}" if error else f"{notebook.stem}: passed",
-            flush=True,
-        )
+        print(f"{notebook.stem}, {error}" if error else f"{notebook.stem}: passed", flush=True)
         failed = failed or bool(error)
         if failed and not given.go_on:
             break
