@@ -14,6 +14,7 @@ import pytest
 from nbval.plugin import get_sanitize_patterns
 
 from helpers.base import contents
+from series.progress import expected
 from tests.solutions import of as solutions
 
 PROJECT = Path(__file__).parent.parent
@@ -315,6 +316,31 @@ def test_readme_and_instructors_guide_list_every_notebook(path):
     assert f"\n| [{path.stem}](notebooks/{path.name}) | " in (PROJECT / "README.md").read_text()
     guide = (PROJECT / "docs/instructors-guide.md").read_text()
     assert len(re.findall(rf"^\| {path.name[:2]} [^|]+ \| \d+ s \| \d+ min \|$", guide, re.M)) == 1
+
+
+def run_time(guide: str, number: str) -> str:
+    """What the schedule in the instructors' guide says about a notebook."""
+    return "".join(re.findall(rf"^\| {number} [^|]+ \| (\d+ s) \| \d+ min \|$", guide, re.M))
+
+
+def lab_seconds(path: Path) -> str:
+    """How long its committed outputs took, as `python -m series.run` prints it."""
+    return f"{sum(expected(nbformat.read(path, as_version=4))):.0f} s"
+
+
+@each_beyond
+def test_the_instructors_guide_has_the_run_time_of_the_committed_outputs(path):
+    """Those of the article are measured by `make bench`."""
+    guide = (PROJECT / "docs/instructors-guide.md").read_text()
+    assert run_time(guide, path.name[:2]) == lab_seconds(path)
+
+
+def test_another_run_time_is_detected(tmp_path):
+    metadata = {"tutorial": {"seconds": [58.0, 0.7]}}
+    made = nbformat.v4.new_notebook(metadata=metadata, cells=[nbformat.v4.new_code_cell() for _ in range(2)])
+    nbformat.write(made, tmp_path / "07.ipynb")
+    found = {run_time(f"| 07 Who may call | {time} | 40 min |", "07") for time in ("58 s", "59 s", "60 s")}
+    assert found - {lab_seconds(tmp_path / "07.ipynb")} == {"58 s", "60 s"}
 
 
 @each_notebook
