@@ -48,8 +48,8 @@ def running(programs: Path, folder: Path) -> Iterator[tuple[str, str]]:
     ]
     listens = [f"--listen-peer-urls=http://127.0.0.1:{peer}", "--unsafe-no-fsync"]
     with ExitStack() as stack:
-        stack.enter_context(_process([programs / "etcd", *stores, *listens], folder / "etcd.log"))
-        stack.enter_context(_process([programs / "kube-apiserver", *serves], folder / "kube-apiserver.log"))
+        stack.enter_context(process([programs / "etcd", *stores, *listens], folder / "etcd.log"))
+        stack.enter_context(process([programs / "kube-apiserver", *serves], folder / "kube-apiserver.log"))
         ca = folder / "apiserver.crt"  # self-signed; the API server generates it
         _until_ready(f"https://127.0.0.1:{secure}/readyz", ca, folder / "kube-apiserver.log")
         yield f"https://127.0.0.1:{secure}", base64.b64encode(ca.read_bytes()).decode()
@@ -62,7 +62,8 @@ def kubectl(*words: str) -> subprocess.CompletedProcess[str]:
 
 
 @contextmanager
-def _process(argv: list, log: Path) -> Iterator[None]:
+def process(argv: list, log: Path) -> Iterator[None]:
+    """A program that runs while the block does."""
     with log.open("w") as output:
         process = subprocess.Popen([str(word) for word in argv], stdout=output, stderr=output)
         try:

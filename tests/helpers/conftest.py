@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
+from helpers.base import waiting
 from helpers.base.settings import Settings, current
 from helpers.clusters import kubeconfig
 from lab.network import Internet
-from tests.helpers import api_server, pods_server
+from tests.helpers import api_server, mesh, pods_server
 from tests.helpers.pods_server import PodsServer
 
 if TYPE_CHECKING:
@@ -103,6 +104,40 @@ def cluster(server, programs: Path, monkeypatch) -> None:
     """The API server as the context `eks`, with a token in the kubeconfig."""
     monkeypatch.setenv("TUTORIAL_TOOLS", str(programs))
     write_context("eks", *server, api_server.TOKEN)
+
+
+@pytest.fixture
+def both(cluster, server) -> None:
+    """The API server as both contexts."""
+    write_context("gke", *server, api_server.TOKEN)
+
+
+@pytest.fixture(scope="module")
+def controllers(server, programs: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Deployments have pods, and these run."""
+    with mesh.controllers(programs, server, tmp_path_factory.mktemp("controllers")):
+        yield
+
+
+@pytest.fixture
+def path(both, controllers) -> Iterator[None]:
+    """New pods on the request's path."""
+    mesh.deploy()
+    yield
+    mesh.delete()
+
+
+@pytest.fixture
+def envoys(both, programs: Path, tmp_path: Path, monkeypatch) -> mesh.Envoys:
+    """Envoys that have what is on the API server, as `istioctl` shows them."""
+    monkeypatch.setenv("TUTORIAL_TOOLS", str(tmp_path / "tools"))
+    return mesh.tools(programs, tmp_path / "tools")
+
+
+@pytest.fixture
+def impatient(monkeypatch) -> None:
+    """What is waited for has to be there at once."""
+    monkeypatch.setattr(waiting, "_at_most", lambda _: 0.1)
 
 
 @pytest.fixture
