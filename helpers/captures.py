@@ -187,7 +187,8 @@ def _tcpdump(name: str) -> Iterator[bytearray]:
     dump.start()
     wait_until(f"tcpdump: {name}", lambda: bool(data) or not dump.is_alive(), bool, timeout=60)
     try:
-        yield data
+        if data:
+            yield data
     finally:
         if dump.is_alive():
             pods.execute(*pod, ["sh", "-c", f"kill $(cat {number})"], container=_CONTAINER)
@@ -196,7 +197,9 @@ def _tcpdump(name: str) -> Iterator[bytearray]:
         raise dump.error
     if b"\n0 packets dropped by kernel" not in dump.errors:
         raise TutorialError(
-            f"Capturing at {name}", dump.errors.decode(errors="replace"), "run the cell again."
+            f"Capturing at {name}",
+            dump.errors.decode(errors="replace") or "tcpdump did not end",
+            "run the cell again.",
         )
 
 

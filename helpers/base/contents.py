@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import NamedTuple, TypeVar
 
 from helpers.base.errors import PrerequisiteError, SettingsError
-from helpers.base.settings import ROOT
 
 T = TypeVar("T")
 
@@ -17,7 +16,7 @@ _ARTICLE = (
     "05-connect-both-clusters",
     "06-test-from-a-pod-in-gke",
 )
-# Each of these can be run alone after 06, and its last cell undoes what it did; some are still to be written.
+# Each of these can be run alone after 06, and its last cell undoes what it did.
 _BEYOND = (
     "07-who-may-call",
     "08-one-root-of-trust",
@@ -27,8 +26,7 @@ _BEYOND = (
     "12-how-fast",
     "13-gateway-api",
 )
-_WRITTEN = [name for name in _BEYOND if (ROOT / "notebooks" / f"{name}.ipynb").exists()]
-NOTEBOOKS = {name[:2]: name for name in (*_ARTICLE, *_WRITTEN, "99-clean-up")}
+NOTEBOOKS = {name[:2]: name for name in (*_ARTICLE, *_BEYOND, "99-clean-up")}
 ARTICLE = [number for number in NOTEBOOKS if number <= "06"]
 BEYOND = [number for number in NOTEBOOKS if "06" < number < "99"]
 

@@ -44,6 +44,16 @@ class Client(DynamicClient):
 
         Raises ResourceNotFoundError.
         """
+        found = self._find(noun)
+        if not found:  # a kind that was added to a group after the group was discovered
+            self.resources.invalidate_cache()
+            found = self._find(noun)
+        if not found:
+            raise ResourceNotFoundError(f'the server doesn\'t have a resource type "{noun}"')
+        # One such as EnvoyFilter exists only in a version that its group does not prefer.
+        return max(found, key=lambda kind: bool(kind.preferred))
+
+    def _find(self, noun: str) -> list[Any]:
         name, _, group = noun.lower().partition(".")
         groups: tuple[dict[str, str], ...] = ({"group": group},) if group else _GROUPS
         for where in groups:
@@ -52,10 +62,9 @@ class Client(DynamicClient):
                 for kind in self.resources.search(**where)
                 if name in (kind.name, kind.kind.lower(), *(kind.short_names or ()))
             ]
-            # One such as EnvoyFilter exists only in a version that its group does not prefer.
             if found:
-                return max(found, key=lambda kind: bool(kind.preferred))
-        raise ResourceNotFoundError(f'the server doesn\'t have a resource type "{noun}"')
+                return found
+        return []
 
     def kind(self, api_version: str, kind: str) -> Any:
         """The resource of an object's apiVersion and kind; raises ResourceNotFoundError."""

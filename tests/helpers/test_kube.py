@@ -272,6 +272,20 @@ def test_a_kind_without_its_groups_preferred_version_is_found_and_deleted(place)
     assert kube.find("eks", place, "early/one") is None
 
 
+def test_a_kind_that_is_added_to_a_known_group_is_found(place):
+    for kind in ("Known", "Late"):
+        kube.apply_text("eks", crd(kind, "v1"))
+        noun = f"{kind.lower()}s.versions.example.com"
+        wait_until(noun, lambda noun=noun: listed(noun, place), bool, timeout=30)
+
+
+def listed(noun: str, place: str) -> bool:
+    try:
+        return kube.get("eks", noun, place) == []
+    except ApiError:
+        return False
+
+
 def applied(text: str) -> bool:
     try:
         kube.apply_text("eks", text)
