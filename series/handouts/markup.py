@@ -4,6 +4,7 @@ Each function changes the document in place.
 """
 
 import re
+from itertools import chain
 from pathlib import Path
 
 from bs4 import BeautifulSoup, NavigableString, PageElement, Tag
@@ -117,6 +118,9 @@ def _kinds(block: Tag, texts: list[str]) -> list[str]:
 
 
 def tables(body: BeautifulSoup) -> None:
-    """A wide table scrolls on a small screen; the page does not."""
+    """A wide table scrolls on a small screen; the page does not. Long names in it wrap after an underscore."""
     for table in body.find_all("table"):
+        for name in table.find_all(string=re.compile("_")):
+            first, *more = name.split("_")
+            name.replace_with(first, *chain(*(("_", body.new_tag("wbr"), part) for part in more)))
         table.wrap(body.new_tag("div", attrs={"class": "table"}))

@@ -8,11 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from helpers.base.settings import ROOT
 from lab import execution, values
 from lab.execution import Network
 from lab.network import Namespace
 
-NOBODY = 65534
+# Who can read this checkout, which may be in a home that is closed to others; not root.
+OWNER = ROOT.stat()
+USER = (OWNER.st_uid, OWNER.st_gid) if OWNER.st_uid else (65534, 65534)
 SHELL = ["/bin/sh", "-c"]
 
 
@@ -36,7 +39,7 @@ def run(network: Network, tmp_path: Path) -> Callable[..., tuple[int, str]]:
                 network,
                 list(argv),
                 etc=tmp_path / "etc",
-                user=(NOBODY, NOBODY),
+                user=USER,
                 files=[null.fileno(), out.fileno(), out.fileno()],
                 cwd=cwd,
                 environment=environment if environment is not None else {"PATH": "/usr/bin:/bin"},
@@ -56,7 +59,7 @@ def test_nothing_from_the_callers_path_runs_as_root(run, tmp_path):
         fake.write_text(f"#!/bin/sh\nid -u >> {trace}\n")
         fake.chmod(0o755)
     status, said = run(*SHELL, "id -u", environment={"PATH": f"{tmp_path}:/usr/bin:/bin"})
-    assert (status, said) == (0, f"{NOBODY}\n")
+    assert (status, said) == (0, f"{USER[0]}\n")
     assert not trace.exists()
 
 
@@ -65,7 +68,7 @@ def test_the_loader_ignores_the_callers_variables_before_the_user_changes(run, t
     status, said = run("/usr/bin/id", "-u", environment=preloaded)
     # The loader of `id` prints one error, and that of no program before it.
     assert status == 0 and said.count("cannot be preloaded") == 1
-    assert said.endswith(f"{NOBODY}\n")
+    assert said.endswith(f"{USER[0]}\n")
 
 
 def test_the_program_has_the_callers_environment_and_folder_and_the_networks_dns(run):
