@@ -118,7 +118,7 @@ def _kinds(block: Tag, texts: list[str]) -> list[str]:
 
 
 def tables(body: BeautifulSoup) -> None:
-    """A wide table scrolls on a small screen; the page does not. Long names in it wrap after an underscore."""
+    """A wide table scrolls on a small screen; the page does not. Long names wrap after an underscore."""
     for table in body.find_all("table"):
         for name in table.find_all(string=re.compile("_")):
             first, *more = name.split("_")
