@@ -4,7 +4,6 @@ Each function changes the document in place.
 """
 
 import re
-from itertools import chain
 from pathlib import Path
 
 from bs4 import BeautifulSoup, NavigableString, PageElement, Tag
@@ -122,5 +121,8 @@ def tables(body: BeautifulSoup) -> None:
     for table in body.find_all("table"):
         for name in table.find_all(string=re.compile("_")):
             first, *more = name.split("_")
-            name.replace_with(first, *chain(*(("_", body.new_tag("wbr"), part) for part in more)))
+            parts: list[PageElement | str] = [first]
+            for part in more:
+                parts += ["_", body.new_tag("wbr"), part]
+            name.replace_with(*parts)
         table.wrap(body.new_tag("div", attrs={"class": "table"}))
