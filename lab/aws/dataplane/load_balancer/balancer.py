@@ -14,7 +14,7 @@ from lab.aws.dataplane.load_balancer.target_group import TargetGroup
 from lab.aws.dataplane.load_balancer.tls import Certificate, Policy
 from lab.errors import LabError
 
-_TIMEOUT = 30  # seconds
+_TIMEOUT, _DRAIN = 30, 10.0  # seconds
 
 
 class Balancer:
@@ -71,7 +71,7 @@ class Balancer:
                 event_loop.run(listener.stop(self._addresses), _TIMEOUT)
 
     def set_addresses(self, addresses: list[str]) -> None:
-        """Listen on exactly these addresses; connections to others end.
+        """Listen on exactly these addresses; connections to others end, once requests in flight are answered.
 
         Raises LabError if one is not available.
         """
@@ -80,7 +80,7 @@ class Balancer:
             new = [address for address in addresses if address not in self._addresses]
             for listener in self._listeners.values():
                 event_loop.run(listener.start(self._listen(listener.port, new)), _TIMEOUT)
-                event_loop.run(listener.stop(gone), _TIMEOUT)
+                event_loop.run(listener.stop(gone, _DRAIN), _TIMEOUT)
             self._addresses = addresses
 
     def close(self) -> None:

@@ -15,6 +15,7 @@ from lab.aws.dataplane.load_balancer.target_group import TargetGroup
 from lab.aws.dataplane.load_balancer.tls import Certificate, Handshakes, Policy
 
 CLIENT_GONE = 460
+_JUST_ACCEPTED = 0.3  # seconds in which a connection that was just accepted sends its request
 IDLE_TIMEOUT = 60.0  # seconds; the attribute idle_timeout.timeout_seconds has this default
 
 
@@ -50,12 +51,24 @@ class Listener:
         for address, one in sockets.items():
             self._servers[address] = await loop.create_server(lambda: _Client(self), sock=one, ssl=tls)
 
-    async def stop(self, addresses: Iterable[str]) -> None:
-        """Stop accepting connections on these addresses, and end the open ones."""
-        for address in addresses:
+    async def stop(self, addresses: Iterable[str], drain: float = 0.0) -> None:
+        """Stop accepting connections on these addresses, and end the open ones.
+
+        Requests in flight are answered first, for up to `drain` seconds.
+        """
+        gone, loop = {*addresses}, asyncio.get_running_loop()
+        for address in gone:
             self._servers.pop(address).close()
-            for client in [client for client in self.clients if client.connection.server == address]:
-                client.transport.abort()
+        end = loop.time() + drain
+        if gone and drain:
+            await asyncio.sleep(_JUST_ACCEPTED)
+        while loop.time() < end and any(client.busy for client in self._clients_of(gone)):
+            await asyncio.sleep(0.02)
+        for client in self._clients_of(gone):
+            client.transport.abort()
+
+    def _clients_of(self, addresses: set[str]) -> "list[_Client]":
+        return [client for client in self.clients if client.connection.server in addresses]
 
 
 class _Client(asyncio.Protocol):
@@ -73,6 +86,11 @@ class _Client(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._active = self._loop.time()
         self._timer = self._loop.call_later(IDLE_TIMEOUT, self._check_idle)
+
+    @property
+    def busy(self) -> bool:
+        """Whether a request is being answered."""
+        return self._http.busy
 
     def data_received(self, data: bytes) -> None:
         self._active = self._loop.time()

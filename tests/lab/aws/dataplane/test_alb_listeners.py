@@ -95,6 +95,16 @@ def test_addresses_can_be_removed_and_added(alb):
     assert curl(*alb.tls(address=goes)).status == 200
 
 
+def test_a_request_in_flight_is_answered_before_its_address_is_removed(alb):
+    stays, goes = ADDRESSES
+    with socket.create_connection((goes, alb.http), 10) as connection:
+        connection.sendall(b"GET /sleep HTTP/1.1\r\nHost: a\r\n\r\n")  # until the function's timeout
+        alb.balancer.set_addresses([stays])
+        assert connection.recv(12) == b"HTTP/1.1 502"
+        assert run_curl(f"http://{goes}:{alb.http}/").returncode == 7
+    alb.balancer.set_addresses(ADDRESSES)
+
+
 def test_a_removed_listener_closes_its_connections(alb):
     with socket.create_connection(("127.0.0.1", alb.http), 10) as connection:
         connection.sendall(b"GET /count HTTP/1.1\r\nHost: a\r\n\r\n")
