@@ -5,6 +5,7 @@ Two of these are equal if nothing was added, lost or changed. What changes by it
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterator
 from functools import partial
 from itertools import chain
@@ -37,7 +38,9 @@ _OF_A_FUNCTION = (
 
 def standing(environment: Env) -> Standing:
     """By kind and name, the configuration as JSON."""
-    listed = ((f"{kind} {name}", None) for kind, name in in_the_clouds(environment))
+    ids = in_the_clouds(environment)
+    # A load balancer whose subnet is removed and added gets another interface there: they are counted.
+    listed = ((f"{kind} {name}", None) for kind, name in ids if kind != "network_interfaces")
     clusters = chain(_in_cluster(environment, "eks"), _in_cluster(environment, "gke"))
     found = chain(listed, _in_aws(environment), clusters, _files(environment))
     return {name: json.dumps(value, sort_keys=True, default=str) for name, value in found}
@@ -97,6 +100,9 @@ def _in_aws(environment: Env) -> Iterator[tuple[str, Any]]:
             f"records of {zone['Id']}",
             dns.list_resource_record_sets(HostedZoneId=zone["Id"])["ResourceRecordSets"],
         )
+    interfaces = ec2.describe_network_interfaces()["NetworkInterfaces"]
+    places = Counter(f"{each['Description']} in {each['SubnetId']}" for each in interfaces)
+    yield from ((f"interfaces {place}", count) for place, count in places.items())
     for balancer in client("elb").describe_load_balancers()["LoadBalancerDescriptions"]:
         kept = ("ListenerDescriptions", "Subnets", "SecurityGroups", "Instances", "HealthCheck", "Policies")
         yield f"classic {balancer['LoadBalancerName']}", {key: balancer.get(key) for key in kept}
@@ -105,9 +111,10 @@ def _in_aws(environment: Env) -> Iterator[tuple[str, Any]]:
 def _balancers(elb: Any) -> Iterator[tuple[str, Any]]:
     for balancer in elb.describe_load_balancers()["LoadBalancers"]:
         arn = balancer["LoadBalancerArn"]
+        zones = sorted(balancer["AvailabilityZones"], key=lambda zone: zone["SubnetId"])
         yield (
             f"balancer {arn}",
-            [balancer.get(key) for key in ("SecurityGroups", "AvailabilityZones", "State")],
+            [balancer["SecurityGroups"], balancer["State"], zones],
         )
         yield f"attributes of {arn}", elb.describe_load_balancer_attributes(LoadBalancerArn=arn)["Attributes"]
         for listener in elb.describe_listeners(LoadBalancerArn=arn)["Listeners"]:
