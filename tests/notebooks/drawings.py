@@ -1,5 +1,7 @@
 """The pictures in notebooks/images that show no state: who is rejected, what an object is for, an order."""
 
+from collections.abc import Sequence
+
 from helpers.pictures.steps import STEPS, draw_steps
 from helpers.pictures.svg import Picture
 
@@ -46,6 +48,20 @@ def frame(
 ) -> None:
     picture.box(*place, kind, 10)
     picture.text(place[0] + inset, place[1] + 20, name, "head")
+
+
+def numbered(hops: Sequence[tuple[str, str]]) -> str:
+    """Hops, and what is said of each, as a picture's description."""
+    return "; ".join(f"{number}. {hop}: {how}" for number, (hop, how) in enumerate(hops, 1))
+
+
+def legend(picture: Picture, hops: Sequence[tuple[str, str]], top: float) -> None:
+    """The same as rows, with the numbers that are in the picture."""
+    for number, (hop, how) in enumerate(hops, 1):
+        y = top + 28 * number
+        picture.number(24, y - 5, number)
+        picture.text(44, y, hop, "head")
+        picture.text(350, y, how, "note")
 
 
 def _strip(picture: Picture, here: str) -> None:
@@ -210,17 +226,13 @@ def _connect() -> Picture:
 def _request() -> Picture:
     picture = Picture(
         "The path of one request",
-        "; ".join(f"{number}. {hop}: {how}" for number, (hop, how) in enumerate(_HOPS, 1)),
+        numbered(_HOPS),
     )
     _strip(picture, "06")
     _both_clouds(picture)
     for number, (x, y) in enumerate(((32, 228), (177, 236), (409, 236), (655, 236), (817, 236)), 1):
         picture.number(x, y, number)
-    for number, (hop, how) in enumerate(_HOPS, 1):
-        y = 328 + 28 * number
-        picture.number(24, y - 5, number)
-        picture.text(44, y, hop, "head")
-        picture.text(350, y, how, "note")
+    legend(picture, _HOPS, 328)
     return picture
 
 

@@ -1,7 +1,7 @@
 """The pictures in notebooks/images for notebooks beyond the article: identities, captures, two APIs."""
 
 from helpers.pictures.svg import Picture
-from tests.notebooks.drawings import frame, thing
+from tests.notebooks.drawings import frame, legend, numbered, thing
 
 
 def all_drawings() -> dict[str, Picture]:
@@ -13,51 +13,27 @@ def all_drawings() -> dict[str, Picture]:
     }
 
 
+_IDENTITIES = (
+    ("sleep → egress gateway", "spiffe://cluster.local/ns/sleep/sa/sleep: allowed"),
+    ("other → egress gateway", "spiffe://cluster.local/ns/sleep/sa/other: 403"),
+    ("plain → egress gateway", "plain HTTP, no identity: the connection is closed"),
+    ("egress gateway → ingress gateway", "spiffe://gke.example/ns/istio-egress/sa/egressgateway: allowed"),
+    ("curl → ingress gateway", "client.lambda.external, second.lambda.external: 403"),
+    ("ingress gateway → ALB", "no client certificate; the header XFCC describes the one from hop 4"),
+)
+
+
 def who_may_call() -> Picture:
     """07: who presents which identity on which hop, and which policy decides there."""
-    callers = (
-        ("sleep → egress gateway", "spiffe://cluster.local/ns/sleep/sa/sleep: allowed"),
-        ("other → egress gateway", "spiffe://cluster.local/ns/sleep/sa/other: 403"),
-        ("plain → egress gateway", "plain HTTP, no identity: the connection is closed"),
-        (
-            "egress gateway → ingress gateway",
-            "spiffe://gke.example/ns/istio-egress/sa/egressgateway: allowed",
-        ),
-        ("curl → ingress gateway", "client.lambda.external, second.lambda.external: 403"),
-        ("ingress gateway → ALB", "no client certificate; the header XFCC describes the one from hop 4"),
-    )
     picture = Picture(
         "Who presents which identity, and where each policy is",
-        "; ".join(f"{number}. {hop}: {what}" for number, (hop, what) in enumerate(callers, 1))
+        numbered(_IDENTITIES)
         + ". In GKE, a PeerAuthentication and the AuthorizationPolicy allow-nothing apply to the whole mesh, "
         "sleep-to-lambda to the egress gateway; in EKS, only-gke applies to the ingress gateway.",
     )
-    frame(picture, (12, 12, 470, 412), "Google Cloud", "gcp")
-    frame(picture, (22, 44, 450, 370), "GKE cluster")
-    frame(picture, (32, 76, 430, 88), "Namespace istio-system: for the whole mesh")
-    thing(picture, (42, 104, 200, 50), "PeerAuthentication", "`default", kind="new")
-    thing(picture, (252, 104, 200, 50), "AuthorizationPolicy", "`allow-nothing", kind="new")
-    thing(picture, (277, 184, 150, 148), "egress gateway", "accepts only the", "mesh's mTLS")
-    thing(picture, (252, 354, 200, 50), "AuthorizationPolicy", "`sleep-to-lambda", kind="new")
-    picture.arrow([(352, 354), (352, 332)], "dash", head=False)
-    for number, (name, how) in enumerate(
-        (("sleep", "sidecar"), ("other", "sidecar"), ("plain", "no sidecar")), 1
-    ):
-        y = 132 + 52 * number
-        thing(picture, (42, y, 110, 44), name, how)
-        if number == 1:
-            picture.arrow([(152, y + 22), (277, y + 22)])
-        else:
-            picture.arrow([(152, y + 22), (255, y + 22)], "no", head=False)
-            picture.cross(255, y + 22)
-        picture.number(184, y + 4, number)
-    frame(picture, (612, 12, 336, 412), "AWS", "aws")
-    frame(picture, (622, 44, 220, 370), "EKS cluster")
-    thing(picture, (647, 184, 170, 148), "ingress gateway", "accepts certificates", "from our own CA")
-    thing(picture, (632, 354, 200, 50), "AuthorizationPolicy", "`only-gke", kind="new")
-    picture.arrow([(732, 354), (732, 332)], "dash", head=False)
-    thing(picture, (862, 184, 76, 44), "ALB")
-    thing(picture, (862, 288, 76, 44), "Lambda")
+    _policies_in_gke(picture)
+    _callers_in_gke(picture)
+    _policy_in_eks(picture)
     picture.arrow([(427, 206), (647, 206)])
     picture.text(558, 192, "internet", "note mid")
     picture.text(547, 228, "mTLS, our CA", "note mid good")
@@ -68,38 +44,86 @@ def who_may_call() -> Picture:
     picture.cross(634, 304)
     for x, y, number in ((502, 186, 4), (500, 276, 5), (829, 186, 6)):
         picture.number(x, y, number)
-    for number, (hop, what) in enumerate(callers, 1):
-        y = 430 + 28 * number
-        picture.number(24, y - 5, number)
-        picture.text(44, y, hop, "head")
-        picture.text(350, y, what, "note")
+    legend(picture, _IDENTITIES, 430)
     return picture
+
+
+def _policies_in_gke(picture: Picture) -> None:
+    frame(picture, (12, 12, 470, 412), "Google Cloud", "gcp")
+    frame(picture, (22, 44, 450, 370), "GKE cluster")
+    frame(picture, (32, 76, 430, 88), "Namespace istio-system: for the whole mesh")
+    thing(picture, (42, 104, 200, 50), "PeerAuthentication", "`default", kind="new")
+    thing(picture, (252, 104, 200, 50), "AuthorizationPolicy", "`allow-nothing", kind="new")
+    thing(picture, (277, 184, 150, 148), "egress gateway", "accepts only the", "mesh's mTLS")
+    thing(picture, (252, 354, 200, 50), "AuthorizationPolicy", "`sleep-to-lambda", kind="new")
+    picture.arrow([(352, 354), (352, 332)], "dash", head=False)
+
+
+def _callers_in_gke(picture: Picture) -> None:
+    callers = (("sleep", "sidecar"), ("other", "sidecar"), ("plain", "no sidecar"))
+    for number, (name, how) in enumerate(callers, 1):
+        y = 132 + 52 * number
+        thing(picture, (42, y, 110, 44), name, how)
+        if number == 1:
+            picture.arrow([(152, y + 22), (277, y + 22)])
+        else:
+            picture.arrow([(152, y + 22), (255, y + 22)], "no", head=False)
+            picture.cross(255, y + 22)
+        picture.number(184, y + 4, number)
+
+
+def _policy_in_eks(picture: Picture) -> None:
+    frame(picture, (612, 12, 336, 412), "AWS", "aws")
+    frame(picture, (622, 44, 220, 370), "EKS cluster")
+    thing(picture, (647, 184, 170, 148), "ingress gateway", "accepts certificates", "from our own CA")
+    thing(picture, (632, 354, 200, 50), "AuthorizationPolicy", "`only-gke", kind="new")
+    picture.arrow([(732, 354), (732, 332)], "dash", head=False)
+    thing(picture, (862, 184, 76, 44), "ALB")
+    thing(picture, (862, 288, 76, 44), "Lambda")
+
+
+_PLACES = (
+    "inside the sleep pod (lo)",
+    "sleep pod (eth0)",
+    "egress gateway (eth0)",
+    "GKE node",
+    "EKS node",
+    "ingress gateway (eth0)",
+)
+_CAPTURED = (
+    ("curl → sidecar", "plain HTTP", "1"),
+    ("sidecar → egress gateway", "mTLS", "2, 3, 4"),
+    ("egress gateway → AWS", "mTLS over the internet", "3, 4, 5; not in between"),
+    ("AWS → ingress gateway", "the same mTLS", "5, 6"),
+    ("ingress gateway → load balancer", "TLS", "5, 6"),
+    ("load balancer → function", "inside AWS", "cannot be captured"),
+)
 
 
 def on_the_wire() -> Picture:
     """09: where packets are captured, and what of the path they show."""
-    places = (
-        "inside the sleep pod (lo)",
-        "sleep pod (eth0)",
-        "egress gateway (eth0)",
-        "GKE node",
-        "EKS node",
-        "ingress gateway (eth0)",
-    )
-    hops = (
-        ("curl → sidecar", "plain HTTP", "1"),
-        ("sidecar → egress gateway", "mTLS", "2, 3, 4"),
-        ("egress gateway → AWS", "mTLS over the internet", "3, 4, 5; not in between"),
-        ("AWS → ingress gateway", "the same mTLS", "5, 6"),
-        ("ingress gateway → load balancer", "TLS", "5, 6"),
-        ("load balancer → function", "inside AWS", "cannot be captured"),
-    )
     picture = Picture(
         "Six places to capture packets",
-        "; ".join(f"{number}. {place}" for number, place in enumerate(places, 1))
+        "; ".join(f"{number}. {place}" for number, place in enumerate(_PLACES, 1))
         + ". Hops, how they are protected, and where they are captured: "
-        + "; ".join(f"{hop}: {what}: {where}" for hop, what, where in hops),
+        + "; ".join(f"{hop}: {what}: {where}" for hop, what, where in _CAPTURED),
     )
+    _path_with_places(picture)
+    for number, place in enumerate(_PLACES, 1):
+        x, y = 24 + 312 * ((number - 1) % 3), 262 + 28 * ((number - 1) // 3)
+        picture.number(x, y - 5, number)
+        picture.text(x + 20, y, place, "head")
+    for x, words in ((12, "Hop"), (350, "Protocol"), (640, "Captured at")):
+        picture.text(x, 336, words, "note")
+    for number, (hop, what, where) in enumerate(_CAPTURED, 1):
+        y = 336 + 26 * number
+        picture.text(12, y, hop, "head")
+        picture.text(350, y, what, "note")
+        picture.text(640, y, where, "note bad" if where.startswith("cannot") else "note")
+    return picture
+
+
+def _path_with_places(picture: Picture) -> None:
     row = 156
     frame(picture, (12, 12, 424, 216), "Google Cloud", "gcp")
     frame(picture, (22, 44, 400, 174), "GKE node")
@@ -124,18 +148,6 @@ def on_the_wire() -> Picture:
     picture.text(480, 130, "internet", "note mid")
     for number, x in enumerate((131, 258, 396, 422, 538, 682), 1):
         picture.number(x, row - 22, number)
-    for number, place in enumerate(places, 1):
-        x, y = 24 + 312 * ((number - 1) % 3), 262 + 28 * ((number - 1) // 3)
-        picture.number(x, y - 5, number)
-        picture.text(x + 20, y, place, "head")
-    for x, words in ((12, "Hop"), (350, "Protocol"), (640, "Captured at")):
-        picture.text(x, 336, words, "note")
-    for number, (hop, what, where) in enumerate(hops, 1):
-        y = 336 + 26 * number
-        picture.text(12, y, hop, "head")
-        picture.text(350, y, what, "note")
-        picture.text(640, y, where, "note bad" if where.startswith("cannot") else "note")
-    return picture
 
 
 _BEFORE = (  # column, row, columns; kind, name, more
