@@ -24,6 +24,7 @@ from tests import messy
 
 PROJECT = Path(__file__).parent.parent
 NAME = os.environ.get("PYTEST_LAB_NAME", "pytest")  # several checkouts may run tests at the same time
+OWNER = Path(sys.prefix).stat()  # can read this checkout and its Python, which others may not
 LAB_NAME = "-".join(filter(None, [NAME, os.environ.get("PYTEST_XDIST_WORKER")]))
 # Modules whose tests run in one worker because they share a lab; any other module is its own group.
 # The groups start in this order, the longest ones first, and so do the modules of a group.

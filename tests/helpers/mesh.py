@@ -146,7 +146,6 @@ def kinds(programs: Path, *names: str) -> None:
         if not kube.find("eks", "", f"customresourcedefinition/{name}"):
             kube.apply_text("eks", text)
     for name in found:
-        # By a new kubectl: a client in this process would keep a list of the group that is incomplete.
         for attempt in Retrying(stop=stop_after_delay(60), wait=wait_fixed(0.1), reraise=True):
             with attempt:
                 assert api_server.kubectl("get", name).returncode == 0

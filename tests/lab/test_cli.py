@@ -11,6 +11,7 @@ import pytest
 
 from lab import binaries
 from lab.settings import Lab
+from tests.conftest import OWNER
 
 PROJECT = Path(__file__).parent.parent.parent
 NAME = f"c{os.getpid() % 100000}"
@@ -105,7 +106,6 @@ def test_a_missing_program_is_named_with_its_package_and_starts_nothing():
 
 # Not root, but able to read this Python: the user that it belongs to, or, if that is root, the user that root
 # is in a user namespace of its own.
-OWNER = Path(sys.prefix).stat()
 AS_OWNER = ("setpriv", f"--reuid={OWNER.st_uid}", f"--regid={OWNER.st_gid}", "--clear-groups")
 AS_NOBODY = (*(AS_OWNER if OWNER.st_uid else ("unshare", "--user")), sys.executable, "-m", "lab")
 

@@ -8,13 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from helpers.base.settings import ROOT
 from lab import execution, values
 from lab.execution import Network
 from lab.network import Namespace
+from tests.conftest import OWNER
 
-# Who can read this checkout, which may be in a home that is closed to others; not root.
-OWNER = ROOT.stat()
+# Not root, but able to read this Python.
 USER = (OWNER.st_uid, OWNER.st_gid) if OWNER.st_uid else (65534, 65534)
 SHELL = ["/bin/sh", "-c"]
 
