@@ -122,6 +122,25 @@ def outside(*args: str | Path) -> CurlResult:
     return _after(current().TUTORIAL_OUTSIDE_COMMAND, args, "outside")
 
 
+def on_one_connection(*args: str | Path, requests: int, interval: float) -> list[tuple[int, int]]:
+    """From outside, a request every `interval` seconds, by one curl, which keeps its connection open.
+
+    `args` ends with the URL. Returns each one's status (0: no response) and how many connections it opened.
+    """
+    *options, url = map(str, args)
+    report = ["-so", "/dev/null", "-w", r"%{http_code} %{num_connects}\n", "--rate", f"{60 / interval:g}/m"]
+    words = [*_timeout(), *report, *options, f"{url}?[1-{requests}]"]
+    prefix = current().TUTORIAL_OUTSIDE_COMMAND
+    done = command.run([*prefix, "curl", "--disable", *words], check=False)
+    command.show(command.shell_join([*_shown(prefix), "curl", *words]), done.text)
+    pairs = [line.split() for line in done.text.splitlines()]
+    if len(pairs) != requests:
+        raise TutorialError(
+            "Sending requests on one connection", done.errors or "curl ended", _version(prefix, "7.84")
+        )
+    return [(int(status), int(opened)) for status, opened in pairs]
+
+
 def inside_vpc(*args: str | Path) -> CurlResult:
     """curl from inside the VPC, with TUTORIAL_INSIDE_VPC_COMMAND or from a pod in EKS."""
     if prefix := current().TUTORIAL_INSIDE_VPC_COMMAND:
@@ -185,10 +204,17 @@ def _after(prefix: Sequence[str], args: Sequence[str | Path], origin: Origin) ->
     def run(argv: Sequence[str]) -> CompletedProcess[bytes]:
         return command.run_raw([*prefix, *argv])
 
-    hint = f"run {shlex.join([*prefix, 'curl'])} --version in a terminal: 7.75 or newer is needed."
-    # A shell after `lab env` has these variables.
-    shown = [*dropwhile(lambda word: word == "env" or _VARIABLE.match(word), prefix)]
-    return _curl(run, [*_timeout(), *map(str, args)], origin, hint, shown_before=shown)
+    words = [*_timeout(), *map(str, args)]
+    return _curl(run, words, origin, _version(prefix, "7.75"), shown_before=_shown(prefix))
+
+
+def _version(prefix: Sequence[str], oldest: str) -> str:
+    return f"run {shlex.join([*prefix, 'curl'])} --version in a terminal: {oldest} or newer is needed."
+
+
+def _shown(prefix: Sequence[str]) -> list[str]:
+    """Without variables, which a shell after `lab env` has."""
+    return [*dropwhile(lambda word: word == "env" or _VARIABLE.match(word), prefix)]
 
 
 def _curl(

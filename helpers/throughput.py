@@ -25,11 +25,15 @@ CONNECTIONS = (1, 2, 4, 8, 12, 16, 32)
 
 
 class Run(NamedTuple):
-    """What one curl got: its seconds, the status of each response, and how many seconds each took."""
+    """What one curl got: its seconds, the status of each response, and how many seconds each took.
+
+    `processor` is the CPU time that curl itself used, in seconds.
+    """
 
     seconds: float
     statuses: Counter[int]
     times: list[float]
+    processor: float
 
     @property
     def rate(self) -> float:
@@ -52,13 +56,16 @@ def run(requests: int, connections: int = 1, path: str = "/hello-world", *more: 
     words = ["timeout", str(_LONGEST), "curl", "-s", *(at_once if connections > 1 else []), *more]
     line = shlex.join([*words, "-o", "/dev/null", "-w", r"%{http_code} %{time_total} s\n", url])
     clock = r'read now _ </proc/uptime; printf "\nnow %s\n" $now'  # the line that was written last may be cut
-    script = f"{clock}; {line}; {clock}"
+    script = f"{clock}; {line}; {clock}; cat /proc/$$/stat"
     done = pods.execute(*SIDECAR, ["sh", "-c", script], container=_CONTAINER, timeout=_LONGEST + 60)
     command.show(command.shell_join(pods.exec_words(*SIDECAR, _CONTAINER)) + f" {line}")
     rows = [each.split() for each in done.stdout.decode().splitlines()]
     begin, end = (float(row[1]) for row in rows if row[:1] == ["now"])
     answers = [(int(row[0]), float(row[1])) for row in rows if row[2:] == ["s"]]
-    return Run(end - begin, Counter(status for status, _ in answers), [took for _, took in answers])
+    [own] = (fields for fields in map(_stat, done.stdout.decode().splitlines()) if fields)
+    processor = (int(own[13]) + int(own[14])) / _TICKS  # of the programs that this shell ran
+    statuses = Counter(status for status, _ in answers)
+    return Run(end - begin, statuses, [took for _, took in answers], processor)
 
 
 @folding.step()
@@ -86,17 +93,18 @@ def where(requests: int = 50) -> dict[str, float]:
 
 @folding.step()
 def proxies(requests: int, connections: int, path: str = "/hello-world") -> Table:
-    """CPU time that each Envoy uses for a request, and the share of a core while they are sent.
+    """CPU time that curl and each Envoy use for a request, and the share of a core while they are sent.
 
     The last row is the share of all cores that all programs on the node of `sleep` use meanwhile.
     """
     before, (busy, whole) = {name: _processor(proxy) for name, proxy in PATH.items()}, _node()
     done = run(requests, connections, path)
-    (busy_then, whole_then), rows = _node(), []
-    for name, proxy in PATH.items():
-        used = (_processor(proxy) - before[name]) / max(sum(done.statuses.values()), 1)
-        share = 100 * used * sum(done.statuses.values()) / max(done.seconds, 0.01)
-        rows.append((name, f"{1000 * used:.2f} ms", f"{share:.0f}% of one core"))
+    busy_then, whole_then = _node()
+    used = {"curl": done.processor} | {name: _processor(proxy) - before[name] for name, proxy in PATH.items()}
+    rows = []
+    for name, seconds in used.items():
+        each, share = seconds / max(done.statuses.total(), 1), seconds / max(done.seconds, 0.01)
+        rows.append((name, f"{1000 * each:.2f} ms", f"{100 * share:.0f}% of one core"))
     share = 100 * (busy_then - busy) / max(whole_then - whole, 1)
     rows.append(("everything on the node that runs sleep", "", f"{share:.0f}% of all cores"))
     return Table(("what", "CPU time per request", "used"), rows)
@@ -117,8 +125,13 @@ def _processor(proxy: Pod) -> float:
     argv = ["sh", "-c", "cat /proc/[0-9]*/stat"]
     lines = pods.execute(*proxy, argv, container="istio-proxy").stdout.decode().splitlines()
     command.show(command.shell_join([*pods.exec_words(*proxy, "istio-proxy"), *argv]) + " | grep '(envoy)'")
-    fields = [line.rpartition(")")[2].split() for line in lines if "(envoy)" in line]
-    return sum(int(field[11]) + int(field[12]) for field in fields) / _TICKS
+    found = [_stat(line) for line in lines if "(envoy)" in line]
+    return sum(int(fields[11]) + int(fields[12]) for fields in found) / _TICKS
+
+
+def _stat(line: str) -> list[str]:
+    """The fields after the program's name in a line of /proc/<pid>/stat; [] for other lines."""
+    return line.rpartition(") ")[2].split() if ") " in line else []
 
 
 def table(runs: Mapping[int, Run]) -> Table:

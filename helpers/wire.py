@@ -60,16 +60,22 @@ def _joined(segments: list[tuple[int, bytes]]) -> bytes:
 
 def readings(capture: bytes, hosts: Iterable[str]) -> list[Reading]:
     """What can be read of connections to these hosts: by SNI, or by a request in plain text."""
-    sent, wanted = streams(capture), {*hosts}
-    found = set()
-    for (source, port, target, at), data in sent.items():
+    wanted, found = {*hosts}, set()
+    for _, data, received in _conversations(capture):
         if data.startswith(_METHODS) and any(host.encode() in data for host in wanted):
             found.add(Reading("plain text", _first_line(data)))
             continue
-        hello, answer = hellos(data, sent.get((target, at, source, port), b""))
+        hello, answer = hellos(data, received)
         if hello and (name := server_name(hello)) in wanted:
             found.add(_tls(name, hello, answer))
     return sorted(found)
+
+
+def _conversations(capture: bytes) -> Iterator[tuple[int, bytes, bytes]]:
+    """For each direction of each connection: the port it leads to, what was sent, and what came back."""
+    sent = streams(capture)
+    for (source, port, target, at), data in sent.items():
+        yield at, data, sent.get((target, at, source, port), b"")
 
 
 def resumptions(capture: bytes, port: int) -> list[bool]:
@@ -77,8 +83,7 @@ def resumptions(capture: bytes, port: int) -> list[bool]:
 
     https://www.rfc-editor.org/rfc/rfc8446#section-4.2.11
     """
-    sent = streams(capture)
-    both = (hellos(data, sent.get((*way[2:], *way[:2]), b"")) for way, data in sent.items() if way[3] == port)
+    both = (hellos(data, received) for at, data, received in _conversations(capture) if at == port)
     answers = [answer for hello, answer in both if hello and answer and _version(answer) == _TLS_1_3]
     return [_PRE_SHARED_KEY in dict(answer.extensions) for answer in answers]
 

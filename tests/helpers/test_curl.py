@@ -29,6 +29,10 @@ class Page(web.Handler):
         return self.answer(200, PAGE.encode(), Traceparent=self.headers.get("traceparent", "none"))
 
 
+class Closing(Page):
+    protocol_version = "HTTP/1.0"
+
+
 @pytest.fixture
 def http() -> Iterator[str]:
     with web.serving(web.on_loopback(Page)) as server:
@@ -183,6 +187,24 @@ def test_prefix_runs_curl_and_is_shown_without_variables(http, monkeypatch, caps
     monkeypatch.setenv("TUTORIAL_INSIDE_VPC_COMMAND", prefix)
     assert curl.inside_vpc(f"{http}/").status == 200
     assert capsys.readouterr().out.startswith(shown)
+
+
+def test_requests_share_a_connection_while_the_server_keeps_it_open(http, capsys):
+    assert curl.on_one_connection(f"{http}/x", requests=3, interval=0.1) == [(200, 1), (200, 0), (200, 0)]
+    said = capsys.readouterr().out
+    assert "--rate 600/m" in said and said.endswith("\n200 1\n200 0\n200 0\n")
+    with web.serving(web.on_loopback(Closing)) as server:
+        url = f"http://127.0.0.1:{server.server_port}/x"
+        assert curl.on_one_connection(url, requests=2, interval=0.1) == [(200, 1), (200, 1)]
+
+
+def test_requests_on_one_connection_without_a_response_or_with_an_old_curl(monkeypatch):
+    statuses = [
+        status for status, _ in curl.on_one_connection("http://127.0.0.1:1/", requests=2, interval=0.1)
+    ]
+    assert statuses == [0, 0]
+    with pytest.raises(TutorialError, match=r"is unknown[\s\S]*7\.84 or newer"):
+        curl.on_one_connection("--no-such-option", "http://127.0.0.1:1/", requests=2, interval=0.1)
 
 
 def test_inside_the_vpc_needs_a_network_unless_a_prefix_is_set(moto):
