@@ -35,9 +35,16 @@ class Caller:
         return self.run(*quiet, *how, *self.identity, *more, self.url + path)
 
 
-def in_pod(name: str, target: str, url: str, *more: str, container: str | None = None) -> Caller:
-    """A pod in the namespace `sleep` in GKE, such as "deploy/sleep"."""
-    return Caller(name, partial(curl.in_pod, "gke", "sleep", target, container=container), url, more)
+def in_pod(
+    name: str,
+    target: str,
+    url: str,
+    *more: str,
+    container: str | None = None,
+    at: tuple[str, str] = ("gke", "sleep"),
+) -> Caller:
+    """A pod, such as "deploy/sleep", in a cluster and a namespace of it."""
+    return Caller(name, partial(curl.in_pod, *at, target, container=container), url, more)
 
 
 SLEEP = in_pod("sleep", "deploy/sleep", "http://lambda.external", container="sleep")

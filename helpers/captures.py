@@ -1,6 +1,7 @@
 """Packet captures along the request's way, by tcpdump in containers beside the proxies and on the nodes."""
 
 import shlex
+import shutil
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -8,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from helpers import key_log, kube, wire
-from helpers.base import command, folding
+from helpers.base import changes, command, folding
 from helpers.base.command import relative
 from helpers.base.errors import TutorialError
 from helpers.base.settings import current
@@ -215,6 +216,15 @@ def _show(captured: Captures) -> None:
         place = PLACES[name]
         line = command.shell_join([*pods.exec_words(*place.pod, _CONTAINER), *_words(place)])
         command.show(f"{line} > {relative(_file(captured.folder, name))}")
+
+
+def delete(name: str) -> None:
+    """Delete the captures of that name."""
+    if (folder := current().TUTORIAL_BUILD_DIR / "captures" / name).exists():
+        line = command.shell_join(["rm", "-r", relative(folder)])
+        changes.begin(line)
+        shutil.rmtree(folder)
+        command.show_change(line)
 
 
 def _folder(name: str = "") -> Path:

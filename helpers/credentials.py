@@ -48,15 +48,17 @@ def install_both(server: tuple[Path, Path], client: tuple[Path, Path], ca: Path)
 
 
 def expiry() -> Table:
-    """The certificates in both gateways, from Envoy's own configuration, and the days that they have left."""
+    """The certificates in both gateways, from Envoy's own configuration: their names, and the days left."""
     now = datetime.datetime.now(datetime.UTC)
     rows = []
     for cluster, gateway in GATEWAYS.items():
         for name, certificates in istio.secrets(cluster, gateway.workload).items():
             for certificate in certificates:
                 days = (certificate.not_valid_after_utc - now) / datetime.timedelta(days=1)
-                rows.append((cluster, name, certificate.issuer.rfc4514_string(), f"{days:.1f} days"))
-    return Table(("cluster", "secret", "issued by", "left"), sorted(rows))
+                issuer = certificate.issuer.rfc4514_string()
+                names = ", ".join(each.partition(":")[2] for each in pki.subject_names(certificate))
+                rows.append((cluster, name, names, issuer, f"{days:.1f} days"))
+    return Table(("cluster", "secret", "names", "issued by", "left"), sorted(rows))
 
 
 @folding.step()

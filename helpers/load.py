@@ -50,10 +50,10 @@ class Requests:
         """Those sent in the last so many seconds."""
         return [each for each in self.samples if each.at > max(self.samples).at - seconds]
 
-    @property
-    def share(self) -> float:
-        """The share of requests without a 2xx response, 0 to 1."""
-        return len(self.failures) / len(self.samples)
+    def failing(self, seconds: float) -> float:
+        """The share of requests sent in the last so many seconds that got no 2xx response, 0 to 1."""
+        sent = self.lately(seconds)
+        return sum(not each.ok for each in sent) / len(sent)
 
     @property
     def slowest(self) -> float:

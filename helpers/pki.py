@@ -192,6 +192,16 @@ def serial(certificate: Path) -> str:
     return f"{read(certificate).serial_number:032x}"
 
 
+def subject_names(certificate: x509.Certificate) -> list[str]:
+    """Its subject alternative names, as OpenSSL writes them: "DNS:lambda.external"."""
+    try:
+        extension = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+    except x509.ExtensionNotFound:
+        return []
+    kinds = {value: key for key, value in _KINDS.items()}
+    return [f"{kinds[type(each)]}:{each.value}" for each in extension.value if type(each) in kinds]
+
+
 def table() -> show.Table:
     """The certificates: subject, issuer, names and the days left."""
     now = datetime.datetime.now(datetime.UTC)
@@ -205,7 +215,7 @@ def table() -> show.Table:
                 "file": relative(_cert(name)),
                 "subject": certificate.subject.rfc4514_string(),
                 "signed by": certificate.issuer.rfc4514_string(),
-                "names": ", ".join(each.removeprefix("DNS:") for each in _names(certificate)),
+                "names": ", ".join(each.removeprefix("DNS:") for each in subject_names(certificate)),
                 "days left": (certificate.not_valid_after_utc - now).days,
             }
         )
@@ -315,7 +325,7 @@ def _fits(name: str, ca: str, names: Sequence[str] = ()) -> bool:
         each.not_valid_before_utc <= now and now + _LEFT < each.not_valid_after_utc
         for each in (certificate, authority)
     )
-    return same_key and valid and set(names) <= set(_names(certificate))
+    return same_key and valid and set(names) <= set(subject_names(certificate))
 
 
 def _builder(
@@ -337,15 +347,6 @@ def _usage(**allowed: bool) -> x509.KeyUsage:
 
 def _subject(common_name: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name[:_CN_LIMIT])])
-
-
-def _names(certificate: x509.Certificate) -> list[str]:
-    try:
-        extension = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
-    except x509.ExtensionNotFound:
-        return []
-    kinds = {value: key for key, value in _KINDS.items()}
-    return [f"{kinds[type(each)]}:{each.value}" for each in extension.value if type(each) in kinds]
 
 
 def _general(name: str) -> x509.GeneralName:

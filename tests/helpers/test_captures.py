@@ -95,6 +95,10 @@ def test_what_is_sent_while_the_block_runs_is_captured(ask, here, capsys):
     shown = capsys.readouterr().out.replace(" \\\n    ", " ")
     line = "kubectl --context gke exec -n sleep deploy/sleep -c capture -- tcpdump -i lo -U -Z root -w - tcp"
     assert shown.endswith(f"\n{line} > {file}\n")
+    captures.delete("test")
+    captures.delete("test")
+    assert not file.parent.exists() and file.parent.parent.exists()
+    assert capsys.readouterr().out == f"rm -r {file.parent}\n"
 
 
 def test_nothing_keeps_capturing_after_an_error_in_the_block(ask, here):

@@ -68,12 +68,15 @@ def test_in_read_only_mode_nothing_is_installed(files, monkeypatch):
     assert kube.find("gke", EGRESS.namespace, SECRET) is None
 
 
-def test_the_days_that_are_left_come_from_the_envoys(files):
+def test_names_and_days_that_are_left_come_from_the_envoys(files):
     short = pki.another_client(pki.CLIENT, file="short", seconds=45)
     credentials.install_both((files.server_cert, files.server_key), short, files.mtls_ca)
-    left = {
-        (cluster, secret.partition("//")[2]): left for cluster, secret, _, left in credentials.expiry().rows
+    rows = {
+        (cluster, secret.partition("//")[2]): rest for cluster, secret, *rest in credentials.expiry().rows
     }
+    assert [rows[cluster, "mtls-credential"][0] for cluster in ("eks", "gke")] == [pki.SERVER, pki.CLIENT]
+    assert rows["eks", "mtls-credential-cacert"][0] == ""
+    left = {which: rest[-1] for which, rest in rows.items()}
     assert left["gke", "mtls-credential"] == "0.0 days"
     assert left["eks", "mtls-credential"].startswith("36")
     assert left["eks", "mtls-credential-cacert"].startswith("36")

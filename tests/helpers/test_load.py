@@ -69,6 +69,7 @@ def test_each_request_is_counted_with_its_result(url, capsys):
         sends(sent, 5)
     statuses = [each.status for each in sent.samples]
     assert set(statuses) == {200, 503} and len(sent.failures) == statuses.count(503)
+    assert sent.failing(1000) == len(sent.failures) / len(statuses) and sent.failing(0.1) == 0
     assert sent.lately(1000) == sent.samples and len(sent.lately(0.1)) < len(sent.samples)
     assert all(each.at >= 0 and each.seconds > 0 for each in sent.samples)
     times = [sent.samples[0].at, *(at for at, _ in sent.marks), sent.samples[-1].at]

@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.lab.cluster.conftest import Kubectl
 
@@ -134,7 +135,14 @@ def test_metrics_are_removed_from_the_mesh_configuration(
 ) -> None:
     labels = {"app.kubernetes.io/name": name}
     mesh = tried(clusters["eks"], thing("ConfigMap", labels=labels, data={"mesh": MESH}))["data"]["mesh"]
-    assert ("metrics" in mesh, "rootNamespace: istio-system\n" in mesh) == (kept, True)
+    assert ("prometheus" in mesh, "rootNamespace: istio-system\n" in mesh) == (kept, True)
+
+
+def test_other_default_providers_are_kept(clusters: dict[str, Kubectl]) -> None:
+    data = {"mesh": MESH.replace("  metrics:", "  accessLogging:\n  - envoy\n  metrics:")}
+    made = tried(clusters["eks"], thing("ConfigMap", labels={"app.kubernetes.io/name": "istiod"}, data=data))
+    providers = yaml.safe_load(made["data"]["mesh"])["defaultProviders"]
+    assert providers == {"accessLogging": ["envoy"], "metrics": []}
 
 
 @pytest.mark.parametrize("image", ["example.com/web", "example.com/web:latest", "example.com/web:1"])
