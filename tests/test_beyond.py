@@ -1,6 +1,6 @@
 """The notebooks beyond the article: outputs match the committed ones, and changes are undone, twice.
 
-`make test` runs the first of them, `make test-all` all.
+`make test` runs the first of them once, `make test-all` all of them twice.
 """
 
 import os
@@ -40,11 +40,17 @@ def unchanged(env: dict[str, str], before: dict[str, str]) -> None:
 
 
 @pytest.mark.parametrize("notebook", BEYOND)
-def test_outputs_match_and_changes_are_undone_twice(meshes, tmp_path, notebook):
+def test_outputs_match_and_changes_are_undone(meshes, notebook):
     before = standing(meshes)
     run(meshes, sys.executable, "-m", "series.run", notebook.name[:2])
     assert not (found := differences(shown(meshes, notebook), notebook)), found
     unchanged(meshes, before)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("notebook", notebooks(contents.BEYOND), ids=lambda path: path.stem)
+def test_a_second_run_and_its_solutions_pass_and_changes_are_undone(meshes, tmp_path, notebook):
+    before = standing(meshes)
     run(plain(meshes), *nbconvert(tmp_path / "out", solutions.as_cells(notebook, tmp_path)))
     unchanged(meshes, before)
 

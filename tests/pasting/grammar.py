@@ -100,5 +100,11 @@ def _files() -> dict[str, Any]:
 
 
 def _errors(argv: list[str], expected: int = 0) -> str:
+    return _said(tuple(argv), expected)
+
+
+@functools.cache
+def _said(argv: tuple[str, ...], expected: int) -> str:
+    """Most commands are printed many times."""
     done = subprocess.run(argv, capture_output=True, text=True)
     return "" if done.returncode == expected else done.stderr.strip() or f"exit status {done.returncode}"

@@ -1,8 +1,11 @@
 """Handouts: complete, self-contained, linked, printable; participants' notebooks contain no solutions."""
 
 import re
+from contextlib import redirect_stdout
 from html.parser import HTMLParser
+from io import StringIO
 from pathlib import Path
+from typing import NamedTuple
 
 import nbformat
 import pytest
@@ -52,9 +55,10 @@ def fetched(text: str) -> list[str]:
 def out(tmp_path_factory, chapters) -> Path:
     """The handouts of the committed notebooks, created on a machine without Chromium."""
     folder = tmp_path_factory.mktemp("handouts")
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(StringIO()) as said:
         patch.setenv("PATH", str(folder))
         make(NOTEBOOKS, folder)
+    (folder / "said.txt").write_text(said.getvalue())
     return folder
 
 
@@ -75,12 +79,10 @@ def printed(series, chromium, tmp_path_factory) -> PdfReader:
     return PdfReader(file)
 
 
-def test_without_chromium_there_is_html_and_a_hint_what_to_install(tmp_path, monkeypatch, capsys):
-    monkeypatch.setenv("PATH", str(tmp_path))
-    make(NOTEBOOKS, tmp_path / "out")
-    assert "Try: apt-get install chromium" in capsys.readouterr().out
-    assert len(list((tmp_path / "out").glob("*.html"))) == len(PATHS) + 1
-    assert not list((tmp_path / "out").glob("*.pdf"))
+def test_without_chromium_there_is_html_and_a_hint_what_to_install(out):
+    assert "Try: apt-get install chromium" in (out / "said.txt").read_text()
+    assert len(list(out.glob("*.html"))) == len(PATHS) + 1
+    assert not list(out.glob("*.pdf"))
 
 
 def test_a_folder_without_notebooks_is_rejected(tmp_path):
@@ -214,8 +216,14 @@ def test_a_cell_to_fill_in_has_the_assertion_if_the_exercise_names_its_variables
     ]  # fmt: skip
 
 
-def pieces(page) -> list[tuple[str, float, float]]:
-    """Each piece of text, with its height on the page and its size in points."""
+class Paper(NamedTuple):
+    """A page's text, and each piece of it with its height on the page and its size in points."""
+
+    text: str
+    pieces: list[tuple[str, float, float]]
+
+
+def read(page) -> Paper:
     found = []
 
     def look(text, current, matrix, font, size):
@@ -223,33 +231,37 @@ def pieces(page) -> list[tuple[str, float, float]]:
             height = matrix[5] * current[3] + current[5]
             found.append((text.strip(), height, abs(size * matrix[3] * current[3])))
 
-    page.extract_text(visitor_text=look)
-    return found
+    return Paper(page.extract_text(visitor_text=look), found)
 
 
-def heading_sizes(reader: PdfReader) -> set[float]:
+@pytest.fixture(scope="module")
+def pages(printed) -> list[Paper]:
+    return [read(page) for page in printed.pages]
+
+
+def heading_sizes(pages: list[Paper]) -> set[float]:
     """The sizes of "Check": Chromium shrinks all pages until the widest line fits."""
-    return {round(size, 1) for page in reader.pages for text, _, size in pieces(page) if text == "Check"}
+    return {round(size, 1) for page in pages for text, _, size in page.pieces if text == "Check"}
 
 
-def test_all_pages_but_the_title_page_have_numbers(printed):
+def test_all_pages_but_the_title_page_have_numbers(pages):
     title = (ROOT / "README.md").read_text().split("\n")[0].removeprefix("# ")
-    assert " ".join(printed.pages[0].extract_text().split()).startswith(title)
+    assert " ".join(pages[0].text.split()).startswith(title)
     bottom = 18 / 25.4 * 72
-    feet = [[text for text, y, _ in pieces(page) if y < bottom] for page in printed.pages]
+    feet = [[text for text, y, _ in page.pieces if y < bottom] for page in pages]
     assert feet == [[], *([str(number)] for number in range(2, len(feet) + 1))]
 
 
-def test_contents_have_the_pages_on_which_chapters_start(printed, chapters):
-    contents = " ".join(printed.pages[1].extract_text().split())
+def test_contents_have_the_pages_on_which_chapters_start(pages, chapters):
+    contents = " ".join(pages[1].text.split())
     for each in chapters:
         (number,) = re.findall(rf"{re.escape(each.title)} (\d+)", contents)
-        top = printed.pages[int(number) - 1].extract_text()
+        top = pages[int(number) - 1].text
         assert top.count(each.title) == 2, each.title  # in the margin, and as the heading
 
 
-def test_paper_omits_long_lists_of_commands_and_links_to_the_next_notebook(series, printed):
-    paper = " ".join(page.extract_text() for page in printed.pages)
+def test_paper_omits_long_lists_of_commands_and_links_to_the_next_notebook(series, pages):
+    paper = " ".join(page.text for page in pages)
     for left_out in ("aws ec2 create-vpc", "you can start again at any time"):
         assert left_out in series.lower()
         assert left_out not in paper.lower()
@@ -257,14 +269,14 @@ def test_paper_omits_long_lists_of_commands_and_links_to_the_next_notebook(serie
     assert "aws lambda invoke" in paper  # short lists of commands remain
 
 
-def test_nothing_is_wider_than_a_page(printed):
-    assert heading_sizes(printed) == {13.5}  # 1.35 times 10 points
+def test_nothing_is_wider_than_a_page(pages):
+    assert heading_sizes(pages) == {13.5}  # 1.35 times 10 points
 
 
 def test_content_wider_than_a_page_is_detected(chapters, printed, tmp_path):
     text = document.single(chapters[1]).replace("</style>", "pre { white-space: pre !important }</style>", 1)
     pdf.write(text, tmp_path / "wide.pdf")
-    (size,) = heading_sizes(PdfReader(tmp_path / "wide.pdf"))
+    (size,) = heading_sizes([read(page) for page in PdfReader(tmp_path / "wide.pdf").pages])
     assert size < 14
 
 
