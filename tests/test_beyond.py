@@ -117,7 +117,9 @@ def test_the_clean_up_deletes_what_interrupted_ones_left(programs, tmp_path):
         assert list(ended) == [Path(name).stem for name in interrupted], said
         assert ended["13-gateway-api"] == PASSED, said
         assert min(ended.values()) > PREREQUISITES, ended
-        assert in_the_clouds(environment) > article
+        # 11 removes an address of the load balancer and adds it again: its interface is another one then.
+        lasting = {each for each in article if each[0] != "network_interfaces"}
+        assert in_the_clouds(environment) > lasting
         run(environment, sys.executable, "-m", "helpers.cleanup")
         assert in_the_clouds(environment) == before
 
