@@ -36,11 +36,17 @@ _OF_A_FUNCTION = (
 )
 
 
+def lasting(ids: set[tuple[str, str]]) -> set[tuple[str, str]]:
+    """Without network interfaces: a load balancer whose subnet is removed and added gets another one there.
+
+    `standing` counts them instead.
+    """
+    return {(kind, name) for kind, name in ids if kind != "network_interfaces"}
+
+
 def standing(environment: Env) -> Standing:
     """By kind and name, the configuration as JSON."""
-    ids = in_the_clouds(environment)
-    # A load balancer whose subnet is removed and added gets another interface there: they are counted.
-    listed = ((f"{kind} {name}", None) for kind, name in ids if kind != "network_interfaces")
+    listed = ((f"{kind} {name}", None) for kind, name in lasting(in_the_clouds(environment)))
     clusters = chain(_in_cluster(environment, "eks"), _in_cluster(environment, "gke"))
     found = chain(listed, _in_aws(environment), clusters, _files(environment))
     return {name: json.dumps(value, sort_keys=True, default=str) for name, value in found}

@@ -20,7 +20,7 @@ from tests.conftest import NAME, completed, fresh_lab, run
 from tests.faults.clouds import in_the_clouds
 from tests.notebooks.compare import differences
 from tests.standing import differences as changes
-from tests.standing import standing
+from tests.standing import lasting, standing
 from tests.test_series import RUNNER, build, nbconvert, plain, python, shown
 
 QUICK = {"07-who-may-call"}
@@ -117,9 +117,7 @@ def test_the_clean_up_deletes_what_interrupted_ones_left(programs, tmp_path):
         assert list(ended) == [Path(name).stem for name in interrupted], said
         assert ended["13-gateway-api"] == PASSED, said
         assert min(ended.values()) > PREREQUISITES, ended
-        # 11 removes an address of the load balancer and adds it again: its interface is another one then.
-        lasting = {each for each in article if each[0] != "network_interfaces"}
-        assert in_the_clouds(environment) > lasting
+        assert in_the_clouds(environment) > lasting(article)
         run(environment, sys.executable, "-m", "helpers.cleanup")
         assert in_the_clouds(environment) == before
 

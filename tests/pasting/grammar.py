@@ -58,10 +58,10 @@ def _fault(words: list[str], programs: Path) -> str:
     if program == "aws":
         return _aws(arguments)
     if program in ("kubectl", "istioctl"):
-        return _errors([str(programs / program), *arguments, "--help"])
+        return _errors(str(programs / program), *arguments, "--help")
     if program == "curl":
         # curl parses all arguments before it connects: https://curl.se/docs/manpage.html#EXIT
-        return _errors([program, "--disable", "--proto", "=none", *arguments], expected=_DISABLED)
+        return _errors(program, "--disable", "--proto", "=none", *arguments, expected=_DISABLED)
     if program == "gcloud":
         from tests import gcloud
 
@@ -99,12 +99,8 @@ def _files() -> dict[str, Any]:
     return {"file://": (lambda *_, **__: "{}", {}), "fileb://": (lambda *_, **__: _EMPTY_ZIP, {})}
 
 
-def _errors(argv: list[str], expected: int = 0) -> str:
-    return _said(tuple(argv), expected)
-
-
 @functools.cache
-def _said(argv: tuple[str, ...], expected: int) -> str:
+def _errors(*argv: str, expected: int = 0) -> str:
     """Most commands are printed many times."""
     done = subprocess.run(argv, capture_output=True, text=True)
     return "" if done.returncode == expected else done.stderr.strip() or f"exit status {done.returncode}"
