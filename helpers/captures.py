@@ -1,7 +1,6 @@
 """Packet captures along the request's way, by tcpdump in containers beside the proxies and on the nodes."""
 
 import shlex
-import shutil
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -9,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from helpers import key_log, kube, wire
-from helpers.base import changes, command, folding
+from helpers.base import command, files, folding
 from helpers.base.command import relative
 from helpers.base.errors import TutorialError
 from helpers.base.settings import current
@@ -171,7 +170,7 @@ def running(name: str, *places: str) -> Iterator[Captures]:
         time.sleep(_LATE)
     for place, data in written.items():
         captured[place] = bytes(data)
-        _write(_file(captured.folder, place), data)
+        _write(_file(captured.folder, place), captured[place])
     _show(captured)
 
 
@@ -220,25 +219,18 @@ def _show(captured: Captures) -> None:
 
 def delete(name: str) -> None:
     """Delete the captures of that name."""
-    if (folder := current().TUTORIAL_BUILD_DIR / "captures" / name).exists():
-        line = command.shell_join(["rm", "-r", relative(folder)])
-        changes.begin(line)
-        shutil.rmtree(folder)
-        command.show_change(line)
+    files.delete(_folder(name))
 
 
 def _folder(name: str = "") -> Path:
-    """For this user only: captures have requests in plain text, and keys read the rest."""
-    folder = current().TUTORIAL_BUILD_DIR / "captures" / name
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    return folder
+    return current().TUTORIAL_BUILD_DIR / "captures" / name
 
 
 def _file(folder: Path, place: str) -> Path:
     return folder / f"{place.replace(' ', '-')}.pcap"
 
 
-def _write(file: Path, data: bytes | bytearray) -> None:
-    file.unlink(missing_ok=True)  # an existing file would keep its mode
-    file.touch(mode=0o600)
-    file.write_bytes(data)
+def _write(file: Path, data: bytes) -> None:
+    """For this user only: captures have requests in plain text, and keys read the rest."""
+    file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    files.write(file, data, 0o600)

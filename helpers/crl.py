@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from helpers import pki
-from helpers.base import changes, command
+from helpers.base import changes, command, files
 
 _DAYS = 30
 _CONFIGURATION = """\
@@ -30,13 +30,13 @@ def issue(signer: Path, *revoked: Path) -> Path:
     """The list of a CA, valid for 30 days, with these certificates in it; its file is beside the CA's."""
     file, configuration, database = (signer.with_suffix(f".{kind}") for kind in ("crl", "cnf", "index"))
     filled = {"database": database, "certificate": signer, "key": signer.with_suffix(".key"), "days": _DAYS}
-    pki.write(configuration, _CONFIGURATION.format(**filled).encode(), 0o644)
-    pki.write(database, b"", 0o644)
+    files.write(configuration, _CONFIGURATION.format(**filled).encode(), 0o644)
+    files.write(database, b"", 0o644)
     openssl: list[str | Path] = ["openssl", "ca", "-config", configuration]
     lines = [command.shell_join([*openssl, "-revoke", each]) for each in revoked]
     lines.append(command.shell_join([*openssl, "-gencrl", "-out", file]))
     changes.begin("\n".join(lines))
-    pki.write(file, _signed(signer, revoked), 0o644)
+    files.write(file, _signed(signer, revoked), 0o644)
     for line in lines:
         command.show_change(line)
     return file

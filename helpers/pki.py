@@ -1,7 +1,6 @@
 """A small certificate authority: EC P-256 keys, names in subjectAltName, files in build/certs."""
 
 import datetime
-import os
 import re
 import ssl
 import time
@@ -23,7 +22,7 @@ from cryptography.hazmat.primitives.serialization import (
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from helpers import show
-from helpers.base import changes, command, folding
+from helpers.base import changes, command, files, folding
 from helpers.base.command import relative
 from helpers.base.settings import current
 from helpers.base.waiting import wait_until
@@ -141,7 +140,7 @@ def new_ca(name: str, common_name: str, *, signer: str = "", below: int = 0) -> 
         identifier = x509.AuthorityKeyIdentifier.from_issuer_public_key(_public(above))
         builder = builder.add_extension(identifier, critical=False)
     signed = builder.sign(read_key(_key(signer)) if signer else key, hashes.SHA256())
-    write(_cert(name), signed.public_bytes(Encoding.PEM), 0o644)
+    files.write(_cert(name), signed.public_bytes(Encoding.PEM), 0o644)
     command.show_change(line)
     return _cert(name)
 
@@ -149,7 +148,7 @@ def new_ca(name: str, common_name: str, *, signer: str = "", below: int = 0) -> 
 def bundle(file: str, *certificates: Path) -> Path:
     """One file with several certificates."""
     changes.begin(line := f"{command.shell_join(['cat', *certificates])} > {relative(_cert(file))}")
-    write(_cert(file), b"".join(each.read_bytes() for each in certificates), 0o644)
+    files.write(_cert(file), b"".join(each.read_bytes() for each in certificates), 0o644)
     command.show_change(line)
     return _cert(file)
 
@@ -174,12 +173,7 @@ def wait_for_expiry(certificate: Path, before: float = 0) -> None:
 
 def delete(*certificates: Path) -> None:
     """Delete certificates of other clients with their keys, where they exist."""
-    files = [file for each in certificates for file in (each, each.with_suffix(".key")) if file.exists()]
-    if files:
-        changes.begin(line := command.shell_join(["rm", *files]))
-        for file in files:
-            file.unlink()
-        command.show_change(line)
+    files.delete(*(file for each in certificates for file in (each, each.with_suffix(".key"))))
 
 
 def read(certificate: Path) -> x509.Certificate:
@@ -239,11 +233,8 @@ def _acm_roots() -> list[bool]:
     else:
         known = re.findall(_PEM, Path(certifi.where()).read_text(encoding="utf-8"), re.DOTALL)
         roots = [pem.encode() for pem in known if b"Amazon" in ssl.PEM_cert_to_DER_cert(pem)]
-    for name in ("alb.crt", "alb.key"):  # of a private CA, from an earlier run
-        if (file := _cert(name).with_name(name)).exists():
-            changes.begin(f"rm {relative(file)}")
-            file.unlink()
-    write(_cert("alb-ca"), b"".join(roots), 0o644)
+    delete(_cert("alb"))  # of a private CA, from an earlier run
+    files.write(_cert("alb-ca"), b"".join(roots), 0o644)
     print(f"{relative(_cert('alb-ca'))}: the roots that ACM's certificates chain to")
     return []
 
@@ -285,7 +276,7 @@ def _leaf(
     for extension, critical in extensions:
         builder = builder.add_extension(extension, critical)
     signed = builder.sign(read_key(_key(ca)), hashes.SHA256())
-    write(_cert(name), signed.public_bytes(Encoding.PEM), 0o644)
+    files.write(_cert(name), signed.public_bytes(Encoding.PEM), 0o644)
     command.show_change(line)
     return False
 
@@ -371,19 +362,8 @@ def _key(name: str) -> Path:
 
 def _new_key(name: str) -> ec.EllipticCurvePrivateKey:
     key = ec.generate_private_key(ec.SECP256R1())
-    write(_key(name), key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()), 0o600)
+    files.write(_key(name), key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()), 0o600)
     return key
-
-
-def write(path: Path, content: bytes, mode: int) -> None:
-    """Write a file with these permissions, if its content is another."""
-    if path.exists() and path.read_bytes() == content:
-        return
-    changes.begin(f"the file {relative(path)}")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.unlink(missing_ok=True)  # an existing file would keep its mode
-    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
-        file.write(content)
 
 
 def read_key(path: Path) -> ec.EllipticCurvePrivateKey:

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.x509.oid import NameOID
 
 from helpers import istio, kube, pki
-from helpers.base import changes, command, folding
+from helpers.base import changes, command, files, folding
 from helpers.base.settings import current
 from helpers.base.tables import Table
 from helpers.base.waiting import wait_until
@@ -59,7 +59,7 @@ def own(context: str) -> Issuer:
         words = ("-n", "istio-system", "get", "secret", "istio-ca-secret", "-o", f"jsonpath={field}")
         line = f"{kubectl.line(context, *words)} | base64 -d > {command.relative(file)}"
         changes.begin(line)
-        pki.write(file, base64.b64decode(data[key]), 0o600)
+        files.write(file, base64.b64decode(data[key]), 0o600)
         command.show_change(line)
     return Issuer(path, path.with_suffix(".key"), path)
 
@@ -71,13 +71,13 @@ def plug_in(context: str, issuer: Issuer, *trusted: Issuer, revoked: Sequence[Pa
 
     https://istio.io/latest/docs/tasks/security/cert-management/plugin-ca-cert/
     """
-    files = {"ca-cert.pem": issuer.certificate, "ca-key.pem": issuer.key}
+    parts = {"ca-cert.pem": issuer.certificate, "ca-key.pem": issuer.key}
     chain = dict.fromkeys((issuer.certificate, issuer.root))
-    files["cert-chain.pem"] = pki.bundle(f"{_FOLDER}/{context}-chain", *chain)
-    files["root-cert.pem"] = pki.bundle(f"{_FOLDER}/{context}-roots", *(each.root for each in trusted))
+    parts["cert-chain.pem"] = pki.bundle(f"{_FOLDER}/{context}-chain", *chain)
+    parts["root-cert.pem"] = pki.bundle(f"{_FOLDER}/{context}-roots", *(each.root for each in trusted))
     if revoked:
-        files["ca-crl.pem"] = pki.bundle(f"{_FOLDER}/{context}-revoked", *revoked)
-    kube.secret(context, "istio-system", "cacerts", files)
+        parts["ca-crl.pem"] = pki.bundle(f"{_FOLDER}/{context}-revoked", *revoked)
+    kube.secret(context, "istio-system", "cacerts", parts)
 
 
 def wait_for_lists(proxy: Pod, revoked: Sequence[Path]) -> None:
@@ -152,13 +152,7 @@ def picture(proxies: Sequence[Pod], title: str, path: str = "") -> Picture:
 
 def delete() -> None:
     """Delete all files of this module, where they exist."""
-    files = sorted(_file("root-ca").parent.glob("*.*"))
-    if files:
-        changes.begin(line := command.shell_join(["rm", "-r", files[0].parent]))
-        for file in files:
-            file.unlink()
-        files[0].parent.rmdir()
-        command.show_change(line)
+    files.delete(_file("root-ca").parent)
 
 
 def _identity(certificate: x509.Certificate) -> str:

@@ -59,10 +59,11 @@ def run(requests: int, connections: int = 1, path: str = "/hello-world", *more: 
     script = f"{clock}; {line}; {clock}; cat /proc/$$/stat"
     done = pods.execute(*SIDECAR, ["sh", "-c", script], container=_CONTAINER, timeout=_LONGEST + 60)
     command.show(command.shell_join(pods.exec_words(*SIDECAR, _CONTAINER)) + f" {line}")
-    rows = [each.split() for each in done.stdout.decode().splitlines()]
+    printed = done.stdout.decode().splitlines()
+    rows = [each.split() for each in printed]
     begin, end = (float(row[1]) for row in rows if row[:1] == ["now"])
     answers = [(int(row[0]), float(row[1])) for row in rows if row[2:] == ["s"]]
-    [own] = (fields for fields in map(_stat, done.stdout.decode().splitlines()) if fields)
+    [own] = (fields for fields in map(_stat, printed) if fields)
     processor = (int(own[13]) + int(own[14])) / _TICKS  # of the programs that this shell ran
     statuses = Counter(status for status, _ in answers)
     return Run(end - begin, statuses, [took for _, took in answers], processor)

@@ -79,7 +79,7 @@ def env() -> None:
 
 @app.command(name="exec", context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
 def run_in(network: str, command: Annotated[list[str], typer.Argument()]) -> None:
-    """Run a program in a network of the lab: `outside` (on the internet), `vpc` or a VPC's id, `gcp`."""
+    """Run a program in a network of the lab: `outside` (a laptop), `lambda`, `gcp`, `vpc` or a VPC's id."""
     request = {
         "command": "exec",
         "network": network,

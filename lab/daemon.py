@@ -109,13 +109,14 @@ class Daemon:
         }
 
     def networks(self) -> dict[str, Network]:
-        """By the names that `exec` takes: `outside`, a VPC's id, and `vpc` while AWS has only one."""
+        """By the names that `exec` takes: a VPC's id, and `vpc` while AWS has only one, among others."""
         named = {vpc_id: Network(vpc.namespace, vpc.resolver) for vpc_id, vpc in self.aws.vpcs.items()}
         if len(named) == 1:
             named["vpc"] = next(iter(named.values()))
         if self.gcp.vpc:
             named["gcp"] = Network(self.gcp.vpc.namespace, self.gcp.vpc.resolver)
-        return named | {"outside": Network(self.internet.outside, PUBLIC_DNS)}
+        on_the_internet = {"outside": self.internet.outside, "lambda": self.internet.functions}
+        return named | {name: Network(each, PUBLIC_DNS) for name, each in on_the_internet.items()}
 
     def exec(
         self, request: dict[str, Any], files: list[int], is_disconnected: Callable[[], bool]
