@@ -223,6 +223,19 @@ class TestARequestFollowed:
         return hops
 
 
+def test_the_request_is_plain_text_on_the_functions_loopback(meshes):
+    """As notebook 09 says: there, the Lambda runtime API passes the event to the function."""
+    tcpdump = ("timeout", "60", "tcpdump", "-i", "lo", "-A", "--immediate-mode", "-l")
+    capture = [sys.executable, "-m", "lab", "exec", "lambda", "--", *tcpdump]
+    pod = ("kubectl", "--context", "gke", "exec", "-n", "sleep", "deploy/sleep", "-c", "sleep", "--")
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "errors": "replace"}
+    with subprocess.Popen(capture, env=meshes, cwd=PROJECT, **pipes) as process:
+        assert any("listening on lo" in line for line in process.stdout)
+        run(meshes, *pod, "curl", "-s", "-H", "X-Api-Key: for-the-function", "lambda.external/hello-world")
+        assert any('"x-api-key": "for-the-function"' in line for line in process.stdout)
+        process.terminate()
+
+
 HELLO = "Hello World from Lambda"
 
 
