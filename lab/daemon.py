@@ -109,7 +109,7 @@ class Daemon:
         }
 
     def networks(self) -> dict[str, Network]:
-        """By the names that `exec` takes: a VPC's id, and `vpc` while AWS has only one, among others."""
+        """By the names that `exec` takes; `vpc` is one of them while AWS has only one VPC."""
         named = {vpc_id: Network(vpc.namespace, vpc.resolver) for vpc_id, vpc in self.aws.vpcs.items()}
         if len(named) == 1:
             named["vpc"] = next(iter(named.values()))

@@ -21,7 +21,7 @@ from tests.faults.clouds import in_the_clouds
 from tests.notebooks.compare import differences
 from tests.standing import differences as changes
 from tests.standing import lasting, standing
-from tests.test_series import RUNNER, build, nbconvert, plain, python, shown
+from tests.test_series import IN_SLEEP, RUNNER, build, nbconvert, plain, python, shown
 
 QUICK = {"07-who-may-call"}
 BEYOND = [
@@ -87,20 +87,7 @@ print({each.status for each in sent.samples}, len(sent.failures), len(sent.sampl
 
 def test_requests_from_the_pod_are_counted_and_end(meshes):
     assert python(meshes, LOAD).splitlines()[-1] == "{200} 0 True"
-    processes = (
-        "kubectl",
-        "--context",
-        "gke",
-        "exec",
-        "-n",
-        "sleep",
-        "deploy/sleep",
-        "-c",
-        "sleep",
-        "--",
-        "ps",
-    )
-    assert "curl" not in run(meshes, *processes)
+    assert "curl" not in run(meshes, *IN_SLEEP, "ps")
 
 
 @pytest.mark.slow

@@ -22,6 +22,7 @@ from tests.notebooks.compare import differences
 TUTORIAL = notebooks(contents.ARTICLE)
 RUNNER = (sys.executable, "-m", "tests.faults.notebooks")
 BIN = Path(sys.executable).parent
+IN_SLEEP = ("kubectl", "--context", "gke", "exec", "-n", "sleep", "deploy/sleep", "-c", "sleep", "--")
 
 Env = dict[str, str]
 
@@ -227,11 +228,11 @@ def test_the_request_is_plain_text_on_the_functions_loopback(meshes):
     """As notebook 09 says: there, the Lambda runtime API passes the event to the function."""
     tcpdump = ("timeout", "60", "tcpdump", "-i", "lo", "-A", "--immediate-mode", "-l")
     capture = [sys.executable, "-m", "lab", "exec", "lambda", "--", *tcpdump]
-    pod = ("kubectl", "--context", "gke", "exec", "-n", "sleep", "deploy/sleep", "-c", "sleep", "--")
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "errors": "replace"}
     with subprocess.Popen(capture, env=meshes, cwd=PROJECT, **pipes) as process:
         assert any("listening on lo" in line for line in process.stdout)
-        run(meshes, *pod, "curl", "-s", "-H", "X-Api-Key: for-the-function", "lambda.external/hello-world")
+        header = ("-H", "X-Api-Key: for-the-function")
+        run(meshes, *IN_SLEEP, "curl", "-s", *header, "lambda.external/hello-world")
         assert any('"x-api-key": "for-the-function"' in line for line in process.stdout)
         process.terminate()
 
@@ -241,10 +242,9 @@ HELLO = "Hello World from Lambda"
 
 def pod_hears(env: Env, words: str) -> None:
     """Waits, as new configuration takes a moment to propagate."""
-    pod = ("kubectl", "--context", "gke", "exec", "-n", "sleep", "deploy/sleep", "-c", "sleep", "--")
     for attempt in Retrying(stop=stop_after_delay(90), wait=wait_fixed(0.5), reraise=True):
         with attempt:
-            assert words in run(env, *pod, "curl", "-s", "lambda.external/hello-world")
+            assert words in run(env, *IN_SLEEP, "curl", "-s", "lambda.external/hello-world")
 
 
 def egress_gateway_logs(env: Env, words: str) -> None:
