@@ -29,13 +29,18 @@ default_crl_days = {days}
 def issue(signer: Path, *revoked: Path) -> Path:
     """The list of a CA, valid for 30 days, with these certificates in it; its file is beside the CA's."""
     file, configuration, database = (signer.with_suffix(f".{kind}") for kind in ("crl", "cnf", "index"))
-    filled = {"database": database, "certificate": signer, "key": signer.with_suffix(".key"), "days": _DAYS}
-    files.write(configuration, _CONFIGURATION.format(**filled).encode(), 0o644)
-    files.write(database, b"", 0o644)
+    paths = {"database": database, "certificate": signer, "key": signer.with_suffix(".key")}
+    text = _CONFIGURATION.format(days=_DAYS, **{name: command.relative(path) for name, path in paths.items()})
     openssl: list[str | Path] = ["openssl", "ca", "-config", configuration]
-    lines = [command.shell_join([*openssl, "-revoke", each]) for each in revoked]
+    lines = []
+    if not configuration.exists():
+        words = command.shell_join(["printf", r"%s\n", *text.splitlines()])
+        lines += [f"{words} > {command.relative(configuration)}", command.shell_join(["touch", database])]
+    lines += [command.shell_join([*openssl, "-revoke", each]) for each in revoked]
     lines.append(command.shell_join([*openssl, "-gencrl", "-out", file]))
     changes.begin("\n".join(lines))
+    files.write(configuration, text.encode(), 0o644)
+    files.write(database, b"", 0o644)
     files.write(file, _signed(signer, revoked), 0o644)
     for line in lines:
         command.show_change(line)

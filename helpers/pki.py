@@ -289,18 +289,18 @@ def _openssl(
     *extensions: str,
     ca: str = "",
 ) -> str:
-    """The command that does the same, with OpenSSL 3; a lifetime in seconds requires 3.4.
+    """The command that does the same, with OpenSSL 3; a lifetime in seconds requires 3.4, and GNU's date.
 
     https://docs.openssl.org/3.4/man1/openssl-req/
     """
-    end = f"{datetime.datetime.now(datetime.UTC) + lifetime:%Y%m%d%H%M%SZ}"
-    validity = ["-days", str(lifetime.days)] if lifetime.days else ["-not_after", end]
-    words = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-noenc"]
-    words += [*validity, "-subj", f"/CN={common_name[:_CN_LIMIT]}"]
+    end = f"\"$(date -ud '+{lifetime.seconds} seconds' +%Y%m%d%H%M%SZ)\""
+    validity = f"-days {lifetime.days}" if lifetime.days else f"-not_after {end}"
+    words = ["-subj", f"/CN={common_name[:_CN_LIMIT]}"]
     words += ["-CA", str(_cert(ca)), "-CAkey", str(_key(ca))] if ca else []
     for extension in (f"basicConstraints=critical,{constraints}", *extensions):
         words += ["-addext", extension]
-    return command.shell_join([*words, "-keyout", _key(name), "-out", _cert(name)])
+    rest = command.shell_join([*words, "-keyout", _key(name), "-out", _cert(name)])
+    return f"openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -noenc {validity} {rest}"
 
 
 def _fits(name: str, ca: str, names: Sequence[str] = ()) -> bool:

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from helpers import callers, istio, kube
 from helpers.base import folding
 from helpers.callers import Caller
+from helpers.clusters import manifests
 
 
 @folding.step()
@@ -19,7 +20,7 @@ def compare(
     namespace = workload.rpartition(".")[2]
     found = {}
     for name, rule in rules.items():
-        kube.apply(context, path, NAME=name, RULE=rule)
+        kube.apply_text(context, manifests.render(path, NAME=name, RULE=rule))  # a file for each
         delete(context, namespace, *(other for other in rules if other != name))
         istio.policies(context, workload, f"{name}.{namespace}")
         found[name] = callers.statuses(clients)

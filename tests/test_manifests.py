@@ -20,7 +20,6 @@ VALUES = {
     "NAME": "by-header",
     "RULE": 'from: [{source: {principals: ["*"]}}]',
     "GATEWAY_ADDRESS": "a0123456789abcdef0123456789abcde.us-east-1.elb.amazonaws.com",
-    "SERVICE_TYPE": "ClusterIP",
     "TRUST_DOMAIN": "eks.example",
     "TUTORIAL_ISTIO_HUB": "docker.io/istio",
     "TUTORIAL_ISTIO_REVISION": "1-30",

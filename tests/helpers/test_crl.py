@@ -48,7 +48,8 @@ def test_the_printed_commands_make_the_same_list(cas, capsys):
     capsys.readouterr()
     file = crl.issue(root.certificate, meshes["gke"].certificate)
     lines, before = capsys.readouterr().out, x509.load_pem_x509_crl(file.read_bytes())
-    file.unlink()
+    for each in (file, file.with_suffix(".cnf"), file.with_suffix(".index")):
+        each.unlink()
     subprocess.run(["sh", "-ec", lines], check=True, capture_output=True)
     after = x509.load_pem_x509_crl(file.read_bytes())
     assert [each.serial_number for each in after] == [each.serial_number for each in before]

@@ -18,6 +18,10 @@ PROGRAMS = (
     "curl",
     "openssl",
     "mkdir",
+    "cat",
+    "rm",
+    "printf",
+    "touch",
     ".venv/bin/python",
 )
 _BEGINS = re.compile(rf"(?:{'|'.join(map(re.escape, PROGRAMS))}) \S")
