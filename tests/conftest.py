@@ -34,7 +34,6 @@ GROUPS = {
         "test_late.py",
         "test_second_user.py",
         "test_series.py",
-        "test_series_in_jupyterlab.py",
         "conformance/test_traffic.py",
         "conformance/test_authorization.py",
         "conformance/test_egress.py",
@@ -46,7 +45,13 @@ GROUPS = {
         "test_series_removed.py",  # leaves no mesh
     ],
     "real accounts": ["test_real_accounts.py"],
-    "empty lab": ["test_base.py", "test_cleanup.py", "test_empty_lab.py", "test_faults.py"],
+    "empty lab": [
+        "test_base.py",
+        "test_cleanup.py",
+        "test_empty_lab.py",
+        "test_faults.py",
+        "test_series_in_jupyterlab.py",
+    ],
     "lab's life cycle": ["lab/test_lifecycle.py"],
     "clusters": [
         "lab/cluster/test_admission.py",

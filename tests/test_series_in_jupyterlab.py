@@ -13,6 +13,7 @@ import pytest
 from playwright.sync_api import Page, expect, sync_playwright
 
 from series import copies, start_page
+from tests.conftest import run
 
 MINUTE = 60_000  # milliseconds
 expect.set_options(timeout=2 * MINUTE)
@@ -24,13 +25,13 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def server(meshes: dict[str, str], root: Path) -> Iterator[str]:
+def server(empty_lab: dict[str, str], root: Path) -> Iterator[str]:
     """JupyterLab as `make lab` starts it, but with its own root: running in a browser saves the notebook."""
     assert copies.refresh(root / copies.FOLDER.name) == []
     first = root / copies.FOLDER.name / "01-create-the-lambda-function.ipynb"
     subprocess.run([sys.executable, "-m", "nbconvert", "--clear-output", "--inplace", first], check=True)
     # JupyterLab's configuration is the reader's own, and without its certificates it does not start.
-    env = {name: value for name, value in meshes.items() if not name.startswith("SSL_CERT")}
+    env = {name: value for name, value in empty_lab.items() if not name.startswith("SSL_CERT")}
     env |= {"HOME": str(root)}
     with patch.dict(os.environ, env):
         page = start_page.write(root / "build/start.ipynb")
@@ -53,6 +54,7 @@ def server(meshes: dict[str, str], root: Path) -> Iterator[str]:
     finally:
         jupyter.terminate()
         jupyter.wait()
+        run(empty_lab, sys.executable, "-m", "helpers.cleanup")
 
 
 def address(log: Path, jupyter: subprocess.Popen[bytes]) -> str:
