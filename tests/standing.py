@@ -7,15 +7,14 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
-import boto3
-
 from tests.conftest import run
-from tests.faults.clouds import in_the_clouds
+from tests.faults.clouds import client, in_the_clouds
 
 Env = dict[str, str]
 Standing = dict[str, str]
@@ -47,7 +46,8 @@ def lasting(ids: set[tuple[str, str]]) -> set[tuple[str, str]]:
 def standing(environment: Env) -> Standing:
     """By kind and name, the configuration as JSON."""
     listed = ((f"{kind} {name}", None) for kind, name in lasting(in_the_clouds(environment)))
-    clusters = chain(_in_cluster(environment, "eks"), _in_cluster(environment, "gke"))
+    with ThreadPoolExecutor() as both:
+        clusters = chain(*both.map(lambda name: list(_in_cluster(environment, name)), ("eks", "gke")))
     found = chain(listed, _in_aws(environment), clusters, _files(environment))
     return {name: json.dumps(value, sort_keys=True, default=str) for name, value in found}
 
@@ -87,11 +87,8 @@ def _in_cluster(environment: Env, context: str) -> Iterator[tuple[str, Any]]:
 
 
 def _in_aws(environment: Env) -> Iterator[tuple[str, Any]]:
-    keys = environment["AWS_ACCESS_KEY_ID"], environment["AWS_SECRET_ACCESS_KEY"]
-    session = boto3.Session(*keys, region_name=environment["AWS_REGION"])
-    client = partial(session.client, endpoint_url=environment["AWS_ENDPOINT_URL"])
-    yield from _balancers(client("elbv2"))
-    ec2, functions, dns = client("ec2"), client("lambda"), client("route53")
+    yield from _balancers(client(environment, "elbv2"))
+    ec2, functions, dns = (client(environment, name) for name in ("ec2", "lambda", "route53"))
     for group in ec2.describe_security_groups()["SecurityGroups"]:
         rules = [group[kind] for kind in ("IpPermissions", "IpPermissionsEgress")]
         yield f"rules of {group['GroupId']}", rules
@@ -109,7 +106,7 @@ def _in_aws(environment: Env) -> Iterator[tuple[str, Any]]:
     interfaces = ec2.describe_network_interfaces()["NetworkInterfaces"]
     places = Counter(f"{each['Description']} in {each['SubnetId']}" for each in interfaces)
     yield from ((f"interfaces {place}", count) for place, count in places.items())
-    for balancer in client("elb").describe_load_balancers()["LoadBalancerDescriptions"]:
+    for balancer in client(environment, "elb").describe_load_balancers()["LoadBalancerDescriptions"]:
         kept = ("ListenerDescriptions", "Subnets", "SecurityGroups", "Instances", "HealthCheck", "Policies")
         yield f"classic {balancer['LoadBalancerName']}", {key: balancer.get(key) for key in kept}
 

@@ -7,14 +7,12 @@ has not mistaken them for its own, and the clean-up keeps them.
 import sys
 import time
 from collections.abc import Iterator
-from typing import Any
 
-import boto3
 import pytest
 from botocore.exceptions import ClientError
 
 from tests.conftest import completed
-from tests.faults.clouds import in_the_clouds
+from tests.faults.clouds import client, in_the_clouds
 from tests.faults.kills import IN_GOOGLE, Place, at_call, clean_up, in_cell, kill
 from tests.neighbors import HOST, Neighbors, living_in
 
@@ -46,12 +44,7 @@ def test_load_balancers_remain_if_the_cluster_is_deleted_before_its_services(emp
     assert kill(in_cell("02:end"), empty_lab, tmp_path), (tmp_path / "run.log").read_text()[-3000:]
     inside_one_of_two_vpcs(empty_lab, neighbors)
 
-    def client(service: str) -> Any:
-        keys = empty_lab["AWS_ACCESS_KEY_ID"], empty_lab["AWS_SECRET_ACCESS_KEY"]
-        session = boto3.Session(*keys, region_name=empty_lab["AWS_REGION"])
-        return session.client(service, endpoint_url=empty_lab["AWS_ENDPOINT_URL"])
-
-    eks, elb, ec2 = client("eks"), client("elb"), client("ec2")
+    eks, elb, ec2 = (client(empty_lab, service) for service in ("eks", "elb", "ec2"))
     [name] = eks.list_clusters()["clusters"]
     [group] = eks.list_nodegroups(clusterName=name)["nodegroups"]
     eks.delete_nodegroup(clusterName=name, nodegroupName=group)

@@ -1,5 +1,6 @@
 """The lab's clouds behind proxies, and independent listings of what exists in them."""
 
+import functools
 import json
 import os
 import subprocess
@@ -36,15 +37,26 @@ _OTHERS = [
 ]
 
 
+def client(environment: dict[str, str], service: str) -> Any:
+    """boto3's client of that lab."""
+    names = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION", "AWS_ENDPOINT_URL")
+    return _client(service, *(environment[name] for name in names))
+
+
+@functools.cache
+def _client(service: str, key_id: str, secret: str, region: str, endpoint: str) -> Any:
+    """Creating one takes longer than most calls."""
+    return _session(key_id, secret, region).client(service, endpoint_url=endpoint)
+
+
+@functools.cache
+def _session(key_id: str, secret: str, region: str) -> boto3.Session:
+    return boto3.Session(key_id, secret, region_name=region)
+
+
 def in_the_clouds(environment: dict[str, str]) -> set[tuple[str, str]]:
     """Everything that both clouds list, whoever created it: its kind and its id."""
-
-    def client(service: str) -> Any:
-        region, endpoint = environment["AWS_REGION"], environment["AWS_ENDPOINT_URL"]
-        keys = environment["AWS_ACCESS_KEY_ID"], environment["AWS_SECRET_ACCESS_KEY"]
-        return boto3.Session(*keys, region_name=region).client(service, endpoint_url=endpoint)
-
-    ec2 = client("ec2")
+    ec2 = client(environment, "ec2")
     found = {
         (kind, thing[id_])
         for kind, (key, id_) in _EC2.items()
@@ -53,12 +65,13 @@ def in_the_clouds(environment: dict[str, str]) -> set[tuple[str, str]]:
     gateways = ec2.describe_nat_gateways()["NatGateways"]  # AWS, too, lists deleted gateways for a while
     found |= {("nat", g["NatGatewayId"]) for g in gateways if g["State"] != "deleted"}
     for service, operation, key, id_ in _OTHERS:
-        found |= {(f"{service} {key}", thing[id_]) for thing in getattr(client(service), operation)()[key]}
-    found |= {("eks", name) for name in client("eks").list_clusters()["clusters"]}
+        listed = getattr(client(environment, service), operation)()[key]
+        found |= {(f"{service} {key}", thing[id_]) for thing in listed}
+    found |= {("eks", name) for name in client(environment, "eks").list_clusters()["clusters"]}
     kinds = {"keyTypes": ["EC_prime256v1", "RSA_2048"]}
-    certificates = client("acm").list_certificates(Includes=kinds)["CertificateSummaryList"]
+    certificates = client(environment, "acm").list_certificates(Includes=kinds)["CertificateSummaryList"]
     found |= {("acm", certificate["CertificateArn"]) for certificate in certificates}
-    tagged = client("resourcegroupstaggingapi").get_resources()["ResourceTagMappingList"]
+    tagged = client(environment, "resourcegroupstaggingapi").get_resources()["ResourceTagMappingList"]
     arns = {mapping["ResourceARN"] for mapping in tagged if ":natgateway/" not in mapping["ResourceARN"]}
     return found | {("tagged", arn) for arn in arns} | _in_google(environment)
 
