@@ -61,8 +61,8 @@ def _fault(words: list[str], programs: Path) -> str:
         return _errors(str(programs / program), *arguments, "--help")
     if program == "curl":
         # curl parses all arguments before it connects: https://curl.se/docs/manpage.html#EXIT
-        once = [each for each in arguments if each != "--retry-all-errors"]  # refusing would be such an error
-        return _errors(program, "--disable", "--proto", "=none", *once, expected=_DISABLED)
+        only_parse = ("--disable", "--proto", "=none", "--fail-early")
+        return _errors(program, *only_parse, *arguments, expected=_DISABLED)
     if program == "gcloud":
         from tests import gcloud
 
