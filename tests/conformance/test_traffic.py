@@ -86,7 +86,7 @@ def test_mirroring(gke: Mesh) -> None:
         """The path of a request that v1 answered."""
         path = f"/{uuid.uuid4()}"
         answer = gke.curl(f"http://httpbin:8000{path}")
-        assert (answer.status, answer.seen["server"]) == (200, "v1")
+        assert (answer.status, answer.seen.get("server")) == (200, "v1")
         return path
 
     def arrived(path: str) -> list[str]:
@@ -98,7 +98,7 @@ def test_mirroring(gke: Mesh) -> None:
         return eventually(lambda: arrived(path), 5)
 
     with gke.applied(VERSIONS, routes(to("v1"))):
-        settled(lambda: gke.curl("http://httpbin:8000/").seen["server"], "v1")
+        settled(lambda: gke.curl("http://httpbin:8000/").seen.get("server"), "v1")
         alone = sent()
         mirror = ", mirror: {host: httpbin, subset: v2}, mirrorPercentage: {value: 100}"
         with gke.applied(routes(to("v1", mirror))):
